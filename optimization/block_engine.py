@@ -1,7 +1,7 @@
 """rebalance_block: answer many portfolios of one model in arrays, from holdings to plans.
 
 The separable optimum answers most portfolios (row_plans.py). The rows that it does not answer
-become objects for rebalance_all, and their answers are merged back.
+become objects for search_all, and their answers are merged back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from optimization.domain.options import DEFAULTS, RebalanceOptions
 from optimization.domain.outcome import Status
 from optimization.domain.portfolio import PricedTarget, find_unpriced
-from optimization.engine import Answer, rebalance_all
+from optimization.engine import Answer, search_all
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
@@ -65,7 +65,7 @@ def rebalance_block(
     if places:
         prices = block.snapshot(securities)
         portfolios = [block.portfolio(place, securities, prices) for place in places]
-        answers = rebalance_all(securities, portfolios, options, budget)
+        answers = search_all(securities, portfolios, options, budget)
     return _outcome(securities, paid, parts, dict(zip(places, answers, strict=True)))
 
 

@@ -6,7 +6,7 @@ budget: the cash row alone, coupling options, costs, or bands that yield.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR
 from functools import partial
 from typing import Self, TypeAlias
 
@@ -31,12 +31,15 @@ from optimization.exact.scaled_integers import ModelUnits, parts_to_decimal, to_
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import add_binding_bands, find_binding_rows
 from optimization.milp.programs import load_solver
+from optimization.row_outcomes import answer_rows
 from optimization.search import Answer, certification_error, make_answer, search_plan
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import SeparableRelaxation, relax
 from optimization.time_budget import TimeBudget
+
+MIN_ROWS = 16  # portfolios from which arrays cost less than objects
 
 Search: TypeAlias = Callable[[TimeBudget], Answer]
 """A deferred search for a portfolio that its separable optimum does not answer."""
@@ -80,18 +83,37 @@ def rebalance_all(
     ``budget`` is shared by the portfolios that need a search; each takes at most its
     ``time_limit_s``. Raises SolverInterruptedError if the budget is interrupted.
 
+    >>> from decimal import Decimal
     >>> prices = {"VTI": Decimal("31.50")}
     >>> securities = price_targets(Model({"VTI": 0.9}, band=0.05), prices)
     >>> accounts = [Portfolio(name, 1000, {}, prices) for name in ("ira", "401k")]
     >>> [answer.transactions[0].quantity for answer in rebalance_all(securities, accounts)]
     [29, 29]
     """
-    if options.cash_flow:
-        portfolios = [_add_cash_flow(portfolio, options.cash_flow) for portfolio in portfolios]
-    budget = budget or TimeBudget()
+    budget, units = budget or TimeBudget(), ModelUnits.of(securities)
+    answers = dict[int, Answer]()
+    if len(portfolios) >= MIN_ROWS and not options.couples:
+        paid = _add_cash_flow(portfolios, options)
+        answers |= answer_rows(securities, paid, options, budget, units)
+    left = [place for place in range(len(portfolios)) if place not in answers]
+    if left:
+        rest = [portfolios[place] for place in left]
+        answers |= zip(left, search_all(securities, rest, options, budget, units), strict=True)
+    return [answers[place] for place in range(len(portfolios))]
+
+
+def search_all(
+    securities: tuple[PricedTarget, ...],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+    budget: TimeBudget,
+    units: ModelUnits | None = None,
+) -> list[Answer]:
+    """Find the plans of portfolios that are few, or that columns do not answer."""
+    portfolios, units = _add_cash_flow(portfolios, options), units or ModelUnits.of(securities)
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
-    for place, result in _answers_or_searches(securities, portfolios, options, budget):
+    for place, result in _answers_or_searches(securities, portfolios, options, budget, units):
         if budget.is_interrupted:
             raise SolverInterruptedError
         if callable(result):
@@ -114,6 +136,7 @@ def rebalance_at_once(
     band. Their time is linear in the securities, about 20 µs for each. A cover of the cash row
     counts as a search here, because its time has no such bound. The solver is not loaded.
 
+    >>> from decimal import Decimal
     >>> prices = {"VTI": Decimal("31.50")}
     >>> securities = price_targets(Model({"VTI": 0.9}, band=0.05), prices)
     >>> answers = rebalance_at_once(securities, [Portfolio("ira", 1000, {}, prices)])
@@ -122,10 +145,11 @@ def rebalance_at_once(
     """
     if options.couples:
         return None
-    if options.cash_flow:
-        portfolios = [_add_cash_flow(portfolio, options.cash_flow) for portfolio in portfolios]
+    portfolios = _add_cash_flow(portfolios, options)
     answers: dict[int, Answer] = {}
-    found = _answers_or_searches(securities, portfolios, options, TimeBudget(), at_once=True)
+    found = _answers_or_searches(
+        securities, portfolios, options, TimeBudget(), ModelUnits.of(securities), at_once=True
+    )
     for place, result in found:
         if callable(result):
             return None
@@ -151,6 +175,7 @@ def _answers_or_searches(
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
     budget: TimeBudget,
+    units: ModelUnits,
     *,
     at_once: bool = False,
 ) -> Iterator[tuple[int, Answer | Search]]:
@@ -158,7 +183,6 @@ def _answers_or_searches(
 
     ``at_once`` leaves all but the separable optima to searches.
     """
-    units = ModelUnits.of(securities)
     together = find_blockable(securities, portfolios, options, units)
     alone = sorted(set(range(len(portfolios))).difference(together))
     blockable = list(together)
@@ -180,8 +204,13 @@ def _answers_or_searches(
         yield place, answers[0]
 
 
-def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
-    return replace(portfolio, cash=EXACT.add(portfolio.cash, flow))
+def _add_cash_flow(
+    portfolios: Sequence[Portfolio], options: RebalanceOptions
+) -> Sequence[Portfolio]:
+    flow = options.cash_flow
+    if not flow:
+        return portfolios
+    return [replace(portfolio, cash=EXACT.add(portfolio.cash, flow)) for portfolio in portfolios]
 
 
 def _answer_block(

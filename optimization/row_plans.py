@@ -46,6 +46,8 @@ class RowPlans:
     objective: ScaledColumn
     traded: Integers  # (B, n) shares
     binding: BindingRows  # of these rows, numbered from 0
+    block: Block
+    lots: Integers  # (B, n) after the plan, of rows with an answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +79,7 @@ def solve_rows(
     block: PortfolioBlock,
     options: RebalanceOptions,
     budget: TimeBudget,
+    units: ModelUnits | None = None,
 ) -> Iterator[RowPlans]:
     """Yield the separable optima of all rows, part by part; none if options rule them out.
 
@@ -85,7 +88,7 @@ def solve_rows(
     if options.couples:
         return
     lots = tuple(options.lots.get(one.security_id, ONE) for one in securities)
-    model = _Model(securities, options, ModelUnits.of(securities), lots)
+    model = _Model(securities, options, units or ModelUnits.of(securities), lots)
     # Lots add digits to the unit, which shows where an amount repeats.
     if any(lot != 1 for lot in lots) and not model.units.is_decimal:
         return
@@ -188,6 +191,8 @@ def _solve(
         _objective(np.where(is_answer, drift, 0), block, in_currency),
         traded,
         binding,
+        block,
+        lots,
     )
 
 

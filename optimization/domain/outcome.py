@@ -1,10 +1,11 @@
 """PortfolioOutcome, Transaction and Drift: the answers of the engine. Imports no solver."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from optimization.domain.certificate import Certificate
 from optimization.domain.numbers import EXACT
@@ -14,6 +15,7 @@ from optimization.domain.presentable import Presentable
 ZERO = Decimal(0)
 HUNDREDTH_PERCENT = Decimal("0.0001")
 NO_WEIGHT = Decimal("0.0000")
+WEIGHT_PARTS = 10_000  # of a weight of 1
 
 
 class Status(StrEnum):
@@ -54,8 +56,15 @@ class Transaction:
     quantity: int | Decimal
 
 
+class _KnownWeight:
+    """A weight that is computed already; no field, because it follows from the others."""
+
+    __slots__ = ("_weight",)
+    _weight: Decimal
+
+
 @dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(_KnownWeight):
     """One security of a rebalance: shares before and after, and its weight after.
 
     >>> from optimization.domain.model import DriftBand
@@ -84,7 +93,49 @@ class Drift:
     @property
     def actual(self) -> Decimal:
         """Weight after the rebalance, 4 decimals, half up; 0 if the base is 0."""
-        return weight_of(self.adjusted_quantity, self.security.price, self.base)
+        known = getattr(self, "_weight", None)
+        if known is None:
+            return weight_of(self.adjusted_quantity, self.security.price, self.base)
+        return known
+
+
+def _setters(made: type, *names: str) -> tuple[Callable[[object, Any], None], ...]:
+    return tuple([getattr(made, name).__set__ for name in names])
+
+
+# Slots are set directly, because that takes half the time of the __init__ of a frozen class, and
+# the outcomes of a book have millions of lines.
+_new = object.__new__
+_set_side, _set_security_id, _set_quantity = _setters(
+    Transaction, "side", "security_id", "quantity"
+)
+_set_security, _set_original, _set_adjusted, _set_base, _set_weight = _setters(
+    Drift, "security", "original_quantity", "adjusted_quantity", "base", "_weight"
+)
+
+
+def _make_transaction(side: Side, security_id: str, quantity: int | Decimal) -> Transaction:
+    made = _new(Transaction)
+    _set_side(made, side)
+    _set_security_id(made, security_id)
+    _set_quantity(made, quantity)
+    return made
+
+
+def _make_drift(
+    security: PricedTarget,
+    before: int | Decimal,
+    after: int | Decimal,
+    base: Decimal,
+    weight: Decimal,
+) -> Drift:
+    made = _new(Drift)
+    _set_security(made, security)
+    _set_original(made, before)
+    _set_adjusted(made, after)
+    _set_base(made, base)
+    _set_weight(made, weight)
+    return made
 
 
 def traded_shares(before: int | Decimal, after: int | Decimal) -> int | Decimal:
@@ -114,10 +165,24 @@ def weight_of(shares: int | Decimal, price: Decimal, base: Decimal) -> Decimal:
     >>> weight_of(28, Decimal("31.50"), Decimal(1000))
     Decimal('0.8820')
     """
-    if base == 0 or (shares == 0 and base > 0):
+    if not base or (not shares and base > 0):
         return NO_WEIGHT
-    weight = EXACT.divide(EXACT.multiply(Decimal(shares), price), base)
-    return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
+    if shares < 0 or base < 0:
+        weight = EXACT.divide(EXACT.multiply(Decimal(shares), price), base)
+        return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
+    # Whole parts, half up, because a quotient of 120 digits takes twice as long.
+    twice = EXACT.fma(EXACT.multiply(2 * WEIGHT_PARTS, shares), price, base)
+    return weight_from_parts(int(EXACT.divide_int(twice, EXACT.add(base, base))))
+
+
+@lru_cache(maxsize=2 * WEIGHT_PARTS)
+def weight_from_parts(parts: int) -> Decimal:
+    """Weight of so many parts of 0.0001.
+
+    >>> weight_from_parts(8820)
+    Decimal('0.8820')
+    """
+    return EXACT.scaleb(Decimal(parts), -4)
 
 
 class Edge(StrEnum):
@@ -165,8 +230,49 @@ class Refusal:
     members: Mapping[str, Any]
 
 
+class OutcomeSource(Protocol):
+    """Arrays that hold the answers of many portfolios."""
+
+    def values_of(self, row: int) -> Sequence[Any]:
+        """Values of a row for the fields of PortfolioOutcome, in their order."""
+        ...
+
+    def turnover_of(self, row: int) -> Decimal | None:
+        """Turnover of a row; None if arrays do not give it."""
+        ...
+
+    def weights_of(self, row: int) -> Sequence[Decimal] | None:
+        """Weights of the positions of a row; None if arrays do not give them."""
+        ...
+
+
+class _Sourced(Presentable):
+    """An outcome whose fields are read from arrays when the first of them is asked for."""
+
+    __slots__ = ("_row", "_source")
+    _row: int
+    _source: OutcomeSource
+
+    @classmethod
+    def from_row(cls, source: OutcomeSource, row: int) -> Self:
+        """Make an outcome that reads its fields from a row of ``source`` on demand."""
+        made = object.__new__(cls)
+        object.__setattr__(made, "_source", source)
+        object.__setattr__(made, "_row", row)
+        return made
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:  # called for an empty slot alone
+            if name not in _FIELDS:
+                raise AttributeError(f"{type(self).__name__} has no attribute {name}")
+            for fill, value in zip(_FILL, self._source.values_of(self._row), strict=True):
+                fill(self, value)
+            return object.__getattribute__(self, name)
+
+
 @dataclass(frozen=True, slots=True)
-class PortfolioOutcome(Presentable):
+class PortfolioOutcome(_Sourced):
     """The answer for one portfolio, rebalanced or refused.
 
     ``securities`` are the model's, one tuple shared by a whole rebalance; ``others`` are the
@@ -219,22 +325,31 @@ class PortfolioOutcome(Presentable):
         base = self.base
         if base is None:
             return
-        for security, before, after in self.positions:
-            yield Drift(security, before, after, base)
+        source = getattr(self, "_source", None)
+        weights = None if source is None else source.weights_of(self._row)
+        if weights is None:
+            for security, before, after in self.positions:
+                yield Drift(security, before, after, base)
+            return
+        for (security, before, after), weight in zip(self.positions, weights, strict=True):
+            yield _make_drift(security, before, after, base, weight)
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
         """The trade list, in the order of the drifts."""
         if self.market_value is None:
             return ()
+        buy, sell = Side.BUY, Side.SELL
         return tuple(
-            Transaction(
-                Side.BUY if after > before else Side.SELL,
-                security.security_id,
-                unsigned(traded_shares(before, after)),
-            )
-            for security, before, after in self.positions
-            if after != before
+            [
+                _make_transaction(
+                    buy if after > before else sell,
+                    security.security_id,
+                    unsigned(traded_shares(before, after)),
+                )
+                for security, before, after in self.positions
+                if after != before
+            ]
         )
 
     @property
@@ -243,7 +358,15 @@ class PortfolioOutcome(Presentable):
         total, plus = ZERO, EXACT.fma
         if self.market_value is None:
             return total
+        source = getattr(self, "_source", None)
+        known = None if source is None else source.turnover_of(self._row)
+        if known is not None:
+            return known
         for security, before, after in self.positions:
             # Untraded ones too, because their digits show in the sum.
             total = plus(unsigned(traded_shares(before, after)), security.price, total)
         return total
+
+
+_FIELDS = PortfolioOutcome.__match_args__
+_FILL = _setters(PortfolioOutcome, *_FIELDS)

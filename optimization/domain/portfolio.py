@@ -180,8 +180,13 @@ class OtherTargets:
 
     def of(self, portfolio: Portfolio) -> tuple[PricedTarget, ...]:
         """Targets of a portfolio's holdings outside the model, by id."""
-        prices = portfolio.prices
-        return tuple(self._target(one, prices[one]) for one in self.ids_of(portfolio))
+        return self.price(self.ids_of(portfolio), portfolio.prices)
+
+    def price(
+        self, security_ids: Iterable[str], prices: Mapping[str, Decimal]
+    ) -> tuple[PricedTarget, ...]:
+        """Targets of these securities outside the model, in their order."""
+        return tuple([self._target(one, prices[one]) for one in security_ids])
 
     def ids_of(self, portfolio: Portfolio) -> list[str]:
         """Ids of a portfolio's holdings outside the model, in order."""

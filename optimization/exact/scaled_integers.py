@@ -53,6 +53,10 @@ def to_decimal(units: int, decimals: int) -> Decimal:
     (Decimal('1234.50'), Decimal('10.00'))
     """
     places = decimals
+    if places > 2:
+        cents, rest = divmod(units, 10 ** (places - 2))
+        if not rest:
+            return EXACT.scaleb(Decimal(cents), -2)
     while places > 2 and units % 10 == 0:
         units //= 10
         places -= 1

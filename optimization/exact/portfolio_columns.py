@@ -1,0 +1,164 @@
+"""Portfolio columns: portfolio objects of one model and one price mapping as a PortfolioBlock.
+
+A holding costs a look-up and a conversion to int64. Whether holdings are whole is not asked one by
+one: rounded down, they are worth as much as before if and only if all of them are whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import reduce
+from itertools import chain, repeat
+from math import floor
+from operator import itemgetter
+
+import numpy as np
+
+from optimization.domain.numbers import EXACT
+from optimization.domain.portfolio import Portfolio
+from optimization.exact.columns import INT64_DIGITS, OtherHoldings, PortfolioBlock, ScaledColumn
+from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortfolioRows:
+    """Portfolios that share arrays, their places among all portfolios, and their block."""
+
+    places: Sequence[int]
+    portfolios: Sequence[Portfolio]
+    outside: Sequence[Sequence[str]]  # ids of their holdings outside the model, in order
+    block: PortfolioBlock
+    is_whole: bool  # every holding is a whole number of shares
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    place: int
+    portfolio: Portfolio
+    held: Sequence[Decimal]  # of each security of the model
+    outside: Sequence[str]  # ids of the other holdings, in order
+
+
+def collect_rows(
+    security_ids: Sequence[str], units: ModelUnits, portfolios: Sequence[Portfolio]
+) -> list[PortfolioRows]:
+    """Collect the portfolios that have the price mapping of the first one, as blocks.
+
+    One block has whole holdings alone, the other a fraction of a share in each row.
+    """
+    rows = _read_rows(security_ids, units, portfolios)
+    lots = _round_down(rows, len(security_ids))
+    worth = _value(lots, units.prices)
+    is_whole = [_is_whole(row, value, units) for row, value in zip(rows, worth, strict=True)]
+    found: list[PortfolioRows] = []
+    whole = [at for at, one in enumerate(is_whole) if one]
+    if whole:
+        held = ScaledColumn(lots if len(whole) == len(rows) else lots[whole], 0)
+        found.append(_collect([rows[at] for at in whole], held, is_whole=True))
+    if len(whole) < len(rows):
+        some = [row for row, one in zip(rows, is_whole, strict=True) if not one]
+        held = scale_decimals([*chain.from_iterable(row.held for row in some)])
+        held = ScaledColumn(held.units.reshape(len(some), len(security_ids)), held.decimals)
+        found.append(_collect(some, held, is_whole=False))
+    return found
+
+
+def scale_decimals(values: Sequence[Decimal]) -> ScaledColumn:
+    """Column of finite decimals, at the scale in which they are written.
+
+    >>> scale_decimals([Decimal("2.50"), Decimal(-3)]).units.tolist()
+    [250, -300]
+    """
+    # Their sum is written with the digits of the longest one.
+    exponent = reduce(EXACT.add, values, ZERO).as_tuple().exponent
+    decimals = -exponent if isinstance(exponent, int) else 0
+    scaled = list(map(EXACT.scaleb, values, repeat(decimals)))
+    units = list(map(int, scaled))
+    if decimals > INT64_DIGITS or units != scaled:
+        return ScaledColumn.of(values)
+    is_narrow = max(map(abs, units), default=0) < INT64_SAFE
+    return ScaledColumn(np.array(units, dtype=np.int64 if is_narrow else np.object_), decimals)
+
+
+def _read_rows(
+    security_ids: Sequence[str], units: ModelUnits, portfolios: Sequence[Portfolio]
+) -> list[_Row]:
+    prices, count = portfolios[0].prices, len(security_ids)
+    get_all = itemgetter(*security_ids) if count > 1 else None
+    rows: list[_Row] = []
+    for place, portfolio in enumerate(portfolios):
+        if portfolio.prices is prices:
+            holdings, outside = portfolio.holdings, units.others.ids_of(portfolio)
+            if get_all is not None and len(holdings) == count + len(outside):
+                held: Sequence[Decimal] = get_all(holdings)
+            else:
+                held = list(map(holdings.get, security_ids, repeat(ZERO)))
+            rows.append(_Row(place, portfolio, held, outside))
+    return rows
+
+
+def _round_down(rows: Sequence[_Row], count: int) -> Integers:
+    """Whole shares of the model's securities, rounded down; shape (B, n)."""
+    shape = len(rows), count
+    try:
+        flat = chain.from_iterable(row.held for row in rows)
+        lots = np.fromiter(flat, np.int64, len(rows) * count).reshape(shape)
+    except OverflowError:
+        lots = np.full(shape, INT64_SAFE)
+    if int(lots.max(initial=0)) >= INT64_SAFE or int(lots.min(initial=0)) <= -INT64_SAFE:
+        flat = chain.from_iterable(row.held for row in rows)
+        return np.array([*map(floor, flat)], dtype=np.object_).reshape(shape)
+    # Truncated so far, which is rounded up for a short position and 0 for less than one share.
+    held = np.array([len(row.portfolio.holdings) - len(row.outside) for row in rows])
+    is_down = (np.count_nonzero(lots > 0, axis=1) == held).tolist()
+    for at, one in enumerate(is_down):
+        if not one:
+            lots[at] = [*map(floor, rows[at].held)]
+    return lots
+
+
+def _value(lots: Integers, prices: Sequence[int]) -> list[int]:
+    """Value of the lots of each row, in the units of the prices."""
+    if lots.dtype == np.int64 and max(prices, default=0) < INT64_SAFE:
+        most = np.abs(lots).astype(float) @ np.array(prices, dtype=float)
+        if float(most.max(initial=0)) < INT64_SAFE:
+            return (lots @ np.array(prices, dtype=np.int64)).tolist()
+    return (lots.astype(object) * np.array(prices, dtype=object)).sum(axis=1).tolist()
+
+
+def _is_whole(row: _Row, worth: int, units: ModelUnits) -> bool:
+    """Whether the holdings of a row are whole; rounded down they are ``worth`` that many units."""
+    portfolio, outside = row.portfolio, row.portfolio.cash
+    for one in row.outside:
+        shares = portfolio.holdings[one]
+        if floor(shares) != shares:
+            return False
+        outside = EXACT.fma(shares, portfolio.prices[one], outside)
+    value = EXACT.subtract(portfolio.market_value, outside)
+    return EXACT.scaleb(value, units.decimals) == worth
+
+
+def _collect(rows: Sequence[_Row], held: ScaledColumn, *, is_whole: bool) -> PortfolioRows:
+    portfolios = [row.portfolio for row in rows]
+    ids = tuple([one.portfolio_id for one in portfolios])
+    cash = scale_decimals([one.cash for one in portfolios])
+    block = PortfolioBlock(ids, cash, held, _other_holdings(rows))
+    places, outside = [row.place for row in rows], [row.outside for row in rows]
+    return PortfolioRows(places, portfolios, outside, block, is_whole)
+
+
+def _other_holdings(rows: Sequence[_Row]) -> OtherHoldings:
+    ids = sorted(set(chain.from_iterable(row.outside for row in rows)))
+    if not ids:
+        return OtherHoldings.none()
+    prices, place = rows[0].portfolio.prices, {one: at for at, one in enumerate(ids)}
+    held = (row.portfolio.holdings[one] for row in rows for one in row.outside)
+    return OtherHoldings(
+        np.repeat(np.arange(len(rows), dtype=np.int32), [len(row.outside) for row in rows]),
+        np.array([place[one] for row in rows for one in row.outside], dtype=np.int32),
+        scale_decimals([*held]),
+        tuple(ids),
+        tuple(prices[one] for one in ids),
+    )
