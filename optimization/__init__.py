@@ -54,6 +54,7 @@ from optimization.domain.options import (
 from optimization.domain.outcome import (
     HUNDREDTH_PERCENT,
     NO_WEIGHT,
+    WEIGHT_PARTS,
     Drift,
     Edge,
     OutsideBand,
@@ -91,8 +92,8 @@ from optimization.errors import (
     UnmatchedIdsError,
 )
 from optimization.exact.binding_rows import BindingRows
-from optimization.exact.block_amounts import WEIGHT_PARTS, compute_turnovers, compute_weights
-from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
+from optimization.exact.block_amounts import compute_turnovers, compute_weights
+from optimization.exact.block_outcome import BESIDE, METHODS, STATUSES, BlockOutcome
 from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColumn
 from optimization.time_budget import TimeBudget
 
@@ -110,6 +111,7 @@ __all__ = [
     "HUNDREDTH_PERCENT",
     "IDENTIFIER_RULE",
     "MAX_IDENTIFIER_LENGTH",
+    "METHODS",
     "MODEL_RULES",
     "NO_OVERRIDES",
     "NO_WEIGHT",

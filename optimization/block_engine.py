@@ -1,7 +1,8 @@
 """rebalance_block: answer many portfolios of one model in arrays, from holdings to plans.
 
-The separable optimum answers most portfolios (row_plans.py). The rows that it does not answer
-become objects for search_all, and their answers are merged back.
+The separable optimum answers most portfolios, and the cover of their cash row most of the others
+(row_plans.py). The rows that need a search become objects for search_all, and their answers are
+merged back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optimization.domain.options import DEFAULTS, RebalanceOptions
 from optimization.domain.outcome import Status
@@ -120,31 +122,16 @@ def _outcome(
         after=_add_trades(block.quantities, parts),
         others=others,
         beside=beside,
-        binding=_merge_binding(parts),
+        binding=BindingRows.merge([(part.numbers, part.binding) for part in parts]),
+        method=_merge_methods(parts, size),
     )
 
 
-def _merge_binding(parts: Sequence[RowPlans]) -> BindingRows:
-    """Binding constraints of all rows, numbered as in the block."""
-    parts = [part for part in parts if len(part.binding.rows)]
-    if not parts:
-        return BindingRows.none()
-    each = [part.binding for part in parts]
-    names = tuple(sorted({name for one in each for name in one.names}))
-    place = {name: at for at, name in enumerate(names)}
-    rows = np.concatenate([part.numbers[part.binding.rows] for part in parts])
-    constraints = np.concatenate(
-        [np.array([place[name] for name in one.names])[one.constraints] for one in each]
-    )
-    decimals = max(one.slacks.decimals for one in each)
-    slacks = np.concatenate([one.slacks.at_scale(decimals).units for one in each])
-    order = np.lexsort((constraints, rows))
-    return BindingRows(
-        rows[order].astype(np.int32),
-        constraints[order].astype(np.int32),
-        ScaledColumn(slacks[order], decimals),
-        names,
-    )
+def _merge_methods(parts: Sequence[RowPlans], size: int) -> NDArray[np.int8]:
+    method = np.zeros(size, dtype=np.int8)
+    for part in parts:
+        method[part.numbers] = part.method
+    return method
 
 
 def _merge(parts: Sequence[RowPlans], columns: Sequence[ScaledColumn], size: int) -> ScaledColumn:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from optimization.domain.certificate import Certificate, Method, Proof
+from optimization.domain.certificate import Certificate, Proof
 from optimization.domain.numbers import EXACT
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import (
@@ -22,7 +22,8 @@ from optimization.domain.outcome import (
     weight_of,
 )
 from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
-from optimization.exact.block_outcome import digits_of
+from optimization.exact.block_outcome import METHODS
+from optimization.exact.columns import digits_of
 from optimization.exact.portfolio_columns import PortfolioRows, collect_rows
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits, to_decimal
 from optimization.row_plans import RowPlans, solve_rows
@@ -106,7 +107,7 @@ class RowOutcomes:
             others,
             before,
             after,
-            Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding),
+            Certificate(Proof.OPTIMAL, METHODS[plans.method[row]], drift, drift, binding),
             None,
             0,
             ZERO,

@@ -1,26 +1,28 @@
-"""Row plans: the separable optima of a PortfolioBlock, in arrays, and which of them are answers.
+"""Row plans: the plans of a PortfolioBlock that arrays find, and which of its rows they answer.
 
+They are the separable optima, and the covers of rows of whole shares whose cash row alone binds.
 Options that restrict single securities are bounds on lots, so they stay in arrays: a direction, a
 scope, named securities, whole round lots. Coupling options rule arrays out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optimization.domain.certificate import CASH_FLOOR, Method
+from optimization.domain.numbers import Percent, decimals_of
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.errors import SolverInterruptedError
 from optimization.exact.binding_rows import BindingRows
-from optimization.exact.block import BLOCK_SIZE, Block
+from optimization.exact.block import BLOCK_SIZE, Bands, Block
+from optimization.exact.block_outcome import METHODS
 from optimization.exact.column_builder import ColumnBlock, build_column_block, decimals_alone
 from optimization.exact.columns import (
-    InCurrency,
     PortfolioBlock,
     ScaledColumn,
     column_of_parts,
@@ -29,10 +31,12 @@ from optimization.exact.restrictions import keeps_outside, may_trade_away
 from optimization.exact.scaled_integers import Integers, ModelUnits, fraction_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_rows
+from optimization.solvers.cash_rows import CashCovers, find_covers
 from optimization.solvers.separable import drift_of, relax_block
 from optimization.time_budget import TimeBudget
 
 ONE = Decimal(1)
+SEPARABLE, COVER = METHODS.index(Method.SEPARABLE), METHODS.index(Method.COVER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,7 @@ class RowPlans:
     objective: ScaledColumn
     traded: Integers  # (B, n) shares
     binding: BindingRows  # of these rows, numbered from 0
+    method: NDArray[np.int8]  # place in METHODS
     block: Block
     lots: Integers  # (B, n) after the plan, of rows with an answer
 
@@ -58,6 +63,12 @@ class _Model:
     options: RebalanceOptions
     units: ModelUnits
     lots: tuple[Decimal, ...]  # shares, whole
+
+    def admits_covers(self, column: ColumnBlock) -> bool:
+        """Whether the cash row of these rows can be solved in arrays: whole shares, no options."""
+        options, whole = self.options, not column.block.remainder.any() and not column.kept.any()
+        narrowed = options.restricts or options.fewest_trades
+        return whole and self.units.is_decimal and not narrowed
 
     def shares_in_lot(self, decimals: int) -> list[int] | None:
         """Shares in a lot of each security; None if arrays cannot hold the shares after a trade.
@@ -104,8 +115,8 @@ def solve_rows(
             column = build_column_block(
                 model.units, other_prices, rows, some, options.cash_floor, shares_in_lot
             )
-            in_currency = partial(_round_alone, securities, rows, first)
-            yield _solve(model, column, numbers[some], is_kept[numbers[some]], in_currency)
+            part = _Part(model, column, rows, first)
+            yield _solve(part, numbers[some], is_kept[numbers[some]], budget)
 
 
 def _find_kept(block: PortfolioBlock, options: RebalanceOptions) -> NDArray[np.bool_]:
@@ -153,32 +164,56 @@ def _at_coarsest_scale(block: PortfolioBlock) -> PortfolioBlock:
     return PortfolioBlock(block.portfolio_ids, cash, quantities, others)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Rows of a block, and the portfolios that they are of."""
+
+    model: _Model
+    column: ColumnBlock
+    portfolios: PortfolioBlock
+    first: int  # number of its first row in portfolios
+
+    def in_currency(self, row: int, amount: Fraction) -> Decimal:
+        """Convert an amount that may repeat to the digits that the portfolio alone would get."""
+        decimals = decimals_alone(self.model.securities, self.portfolios, self.first + row)
+        return fraction_to_decimal(amount * 10**decimals, decimals)
+
+    def round_alone(self, row: int, units: int) -> int:
+        """Round units down to those that the amounts of a portfolio of whole shares need alone."""
+        others, place = self.portfolios.others, self.first + row
+        first, end = np.searchsorted(others.rows, (place, place + 1)).tolist()
+        held = [decimals_of(others.prices[at]) for at in others.securities[first:end].tolist()]
+        cash = decimals_of(self.portfolios.cash.value(place))
+        scale = 10 ** (self.column.block.decimals - max(self.model.units.decimals, cash, *held))
+        return units // scale * scale
+
+
 def _solve(
-    model: _Model,
-    column: ColumnBlock,
-    numbers: NDArray[np.intp],
-    is_kept: NDArray[np.bool_],
-    in_currency: InCurrency,
+    part: _Part, numbers: NDArray[np.intp], is_kept: NDArray[np.bool_], budget: TimeBudget
 ) -> RowPlans:
     """Solve some rows in arrays, and verify every plan."""
+    model, column = part.model, part.column
     securities, options = model.securities, model.options
     block, where, separable = relax_block(column.block, securities, model.lots, options)
     lots = separable.lots
+    drift = drift_of(block, where, lots, column.kept)
     is_answer = separable.admits & ~is_kept & (separable.invested <= block.investable)
     if options.restricts:
         is_answer &= ~keeps_outside(block, lots)
     is_answer &= ~violated_constraints(block, lots).any(axis=1)
-    binding, bound = BindingRows.none(), np.flatnonzero(separable.clipped & is_answer)
-    if len(bound):
-        some = block.select_rows(bound.tolist()), where.select_rows(bound.tolist()), lots[bound]
-
-        def convert(row: int, amount: Fraction) -> Decimal:
-            return in_currency(int(bound[row]), amount)
-
-        found = find_binding_rows(*some, securities, options, convert)
-        binding = replace(found, rows=bound[found.rows])
-    drift = drift_of(block, where, lots, column.kept)
     cash_after = block.market_value - separable.invested - column.kept
+    method, bound = np.full(len(numbers), SEPARABLE, dtype=np.int8), separable.clipped & is_answer
+    floors = BindingRows.none()
+    if model.admits_covers(column):
+        covers = find_covers(block, where, separable, budget)
+        if len(covers.rows):
+            rows, floors = covers.rows, _bind_floors(part, covers)
+            lots, drift = _replace(lots, rows, covers.lots), _replace(drift, rows, covers.drifts)
+            left = block.market_value - block.investable
+            cash_after = _replace(cash_after, rows, left[rows] + covers.left)
+            method[rows], is_answer[rows], bound[rows] = COVER, True, True
+    bands = _find_binding(part, block, where, lots, np.flatnonzero(bound))
+    every = np.arange(len(numbers))
     traded = lots - block.before
     if any(lot != 1 for lot in model.lots):
         traded = traded * np.array([int(lot) for lot in model.lots], dtype=traded.dtype)
@@ -188,27 +223,50 @@ def _solve(
         is_answer,
         ScaledColumn(np.where(is_answer, block.market_value, 0), block.decimals),
         ScaledColumn(np.where(is_answer, cash_after, 0), block.decimals),
-        _objective(np.where(is_answer, drift, 0), block, in_currency),
+        column_of_parts(
+            np.where(is_answer, drift, 0),
+            every,
+            block.denominator,
+            block.decimals,
+            part.in_currency,
+        ),
         traded,
-        binding,
+        BindingRows.merge([(every, bands), (every, floors)]),
+        method,
         block,
         lots,
     )
 
 
-def _objective(drift: Integers, block: Block, in_currency: InCurrency) -> ScaledColumn:
-    """Drift in currency; ``drift`` is in units / denominator."""
-    rows = np.arange(len(drift))
-    return column_of_parts(drift, rows, block.denominator, block.decimals, in_currency)
+def _replace(column: Integers, rows: NDArray[np.intp], values: Integers) -> Integers:
+    replaced = column.astype(np.object_ if values.dtype == np.object_ else column.dtype)
+    replaced[rows] = values
+    return replaced
 
 
-def _round_alone(
-    securities: Sequence[PricedTarget],
-    portfolios: PortfolioBlock,
-    first: int,
-    row: int,
-    amount: Fraction,
-) -> Decimal:
-    """Convert an amount that may repeat to the digits that the portfolio alone would get."""
-    decimals = decimals_alone(securities, portfolios, first + row)
-    return fraction_to_decimal(amount * 10**decimals, decimals)
+def _bind_floors(part: _Part, covers: CashCovers) -> BindingRows:
+    """Cash floors that bind the plans of covers, each with its slack."""
+    left, decimals = covers.left, part.column.block.decimals
+    if isinstance(part.model.options.cash_floor, Percent) and decimals > part.model.units.decimals:
+        # A floor in percent is rounded up to a whole unit, which depends on the other rows.
+        pairs = zip(covers.rows.tolist(), left.tolist(), strict=True)
+        left = np.array([part.round_alone(row, units) for row, units in pairs], dtype=left.dtype)
+    places = np.zeros(len(left), dtype=np.int32)
+    rows = covers.rows.astype(np.int32)
+    return BindingRows(rows, places, ScaledColumn(left, decimals), (CASH_FLOOR,))
+
+
+def _find_binding(
+    part: _Part, block: Block, where: Bands, lots: Integers, rows: NDArray[np.intp]
+) -> BindingRows:
+    """Restrictions and bands that bind the plans of some rows."""
+    if not len(rows):
+        return BindingRows.none()
+    model = part.model
+    some = block.select_rows(rows.tolist()), where.select_rows(rows.tolist()), lots[rows]
+
+    def convert(row: int, amount: Fraction) -> Decimal:
+        return part.in_currency(int(rows[row]), amount)
+
+    found = find_binding_rows(*some, model.securities, model.options, convert)
+    return replace(found, rows=rows[found.rows])

@@ -3,8 +3,9 @@
 A column is one binary (mongo/column_codec.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from optimization import (
     BESIDE,
+    METHODS,
     STATUSES,
     BindingRows,
     BlockOutcome,
@@ -40,6 +42,8 @@ MAX_BINDING: Final = 65_536  # binding constraints in a document: 4 MB with thei
 ID_BYTES: Final = 64  # a portfolio id with its status, at most
 AMOUNTS: Final = ("market_value", "cash_before", "cash_after", "objective")
 SHARES: Final = ("before", "after")
+
+NO_METHODS: Final = np.zeros(0, dtype=np.int8)
 
 Statuses = NDArray[np.int8]
 
@@ -72,7 +76,7 @@ def claim_document(rebalance_id: str, ordinals: range) -> Document:
         "ids": [],  # because the documents beside have them
         "counts": {},
         "transactions": 0,
-        "status": _status_document(status),
+        "status": _places_document(status, STATUSES),
     }
 
 
@@ -100,13 +104,15 @@ def block_from(
         others=_others_from(document["others"]) if "others" in document else OtherHoldings.none(),
         beside={},
         binding=_binding_from(document["binding"]) if "binding" in document else BindingRows.none(),
+        # Missing where every plan is a separable optimum, also in documents older than the column.
+        method=_places_from(document["method"]) if "method" in document else NO_METHODS,
     )
     return ordinal_of(document["_id"]), block
 
 
 def status_from(document: Document) -> Statuses:
     """Status of each portfolio of a document, as a place in ``STATUSES`` or ``BESIDE``."""
-    return np.frombuffer(document["status"]["data"], dtype=np.int8)
+    return _places_from(document["status"])
 
 
 def covering_filter(rebalance_id: str, ordinals: range) -> Document:
@@ -143,6 +149,12 @@ class _Rows:
     def binding(self) -> BindingRows:
         return self.outcome.binding.select(self.rows)
 
+    @property
+    def method(self) -> NDArray[np.int8]:
+        """Place of the method of each row in METHODS; 0 of those beside, empty if all are 0."""
+        method = self.outcome.method[self.rows]
+        return np.where(self.is_beside, 0, method).astype(np.int8) if len(method) else method
+
     @cached_property
     def is_beside(self) -> NDArray[np.bool_]:
         """Rows with a document of their own, also because they do not fit into the columns."""
@@ -168,8 +180,10 @@ class _Rows:
         fields: Document = {
             "counts": count_statuses(status),
             "transactions": int(self.outcome.transactions[self.rows][~is_beside].sum()),
-            "status": _status_document(status),
+            "status": _places_document(status, STATUSES),
         }
+        method = self.method
+        fields |= {"method": _places_document(method, METHODS)} if np.any(method) else {}
         fields |= {name: column_document(column) for name, column in columns.items()}
         fields |= {"others": _others_document(others)} if len(others.rows) else {}
         return fields | ({"binding": _binding_document(binding)} if len(binding.rows) else {})
@@ -182,11 +196,15 @@ def count_statuses(status: Statuses) -> dict[str, int]:
     return {each.value: count for each, count in named if count}
 
 
-def _status_document(status: Statuses) -> Document:
-    names = [each.value for each in STATUSES]
-    return {"dtype": status.dtype.str, "shape": list(status.shape), "values": names} | {
-        "data": Binary(status.tobytes())
+def _places_document(places: NDArray[np.int8], values: Sequence[StrEnum]) -> Document:
+    names = [each.value for each in values]
+    return {"dtype": places.dtype.str, "shape": list(places.shape), "values": names} | {
+        "data": Binary(places.tobytes())
     }
+
+
+def _places_from(document: Document) -> NDArray[np.int8]:
+    return np.frombuffer(document["data"], dtype=np.int8)
 
 
 def _without(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from optimization.domain.numbers import EXACT
 
+CASH_FLOOR = "cash_floor"  # constraint of the cash row
+
 
 class Method(StrEnum):
     """Solution method that found a plan.

@@ -15,7 +15,7 @@ from optimization.domain.presentable import Presentable
 ZERO = Decimal(0)
 HUNDREDTH_PERCENT = Decimal("0.0001")
 NO_WEIGHT = Decimal("0.0000")
-WEIGHT_PARTS = 10_000  # of a weight of 1
+WEIGHT_PARTS = 10_000  # of a weight of 1, because weights are shown with 4 decimals
 
 
 class Status(StrEnum):

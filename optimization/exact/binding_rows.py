@@ -1,12 +1,13 @@
 """BindingRows: the binding constraints of a block of plans, sparse beside its columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.certificate import Binding
+from optimization.domain.certificate import CASH_FLOOR, Binding
 from optimization.errors import RuleError
 from optimization.exact.columns import Rows, ScaledColumn, renumber
 from optimization.exact.scaled_integers import to_decimal
@@ -36,20 +37,45 @@ class BindingRows:
             raise RuleError(("binding",), lengths, rule)
 
     @classmethod
+    def merge(cls, parts: Sequence[tuple[NDArray[np.intp], "BindingRows"]]) -> Self:
+        """Binding constraints of several parts, each with the numbers that its rows get."""
+        parts = [(numbers, part) for numbers, part in parts if len(part.rows)]
+        if not parts:
+            return cls.none()
+        names = tuple(sorted({name for _, part in parts for name in part.names}))
+        place = {name: at for at, name in enumerate(names)}
+        rows = np.concatenate([numbers[part.rows] for numbers, part in parts])
+        constraints = np.concatenate(
+            [np.array([place[name] for name in part.names])[part.constraints] for _, part in parts]
+        )
+        decimals = max(part.slacks.decimals for _, part in parts)
+        slacks = np.concatenate([part.slacks.at_scale(decimals).units for _, part in parts])
+        order = np.lexsort((constraints, rows))
+        return cls(
+            rows[order].astype(np.int32),
+            constraints[order].astype(np.int32),
+            ScaledColumn(slacks[order], decimals),
+            names,
+        )
+
+    @classmethod
     def none(cls) -> Self:
         """No binding constraints."""
         empty = np.zeros(0, dtype=np.int32)
         return cls(empty, empty, ScaledColumn(np.zeros(0, dtype=np.int64), 0), ())
 
     def of_row(self, row: int) -> tuple[Binding, ...]:
-        """Binding constraints of one plan, by name."""
+        """Binding constraints of one plan: the cash floor, then the others by name."""
         if not len(self.rows):
             return ()
         first, end = np.searchsorted(self.rows, (row, row + 1)).tolist()
         names, slacks = self.names, self.slacks
         held = slice(first, end)
         pairs = zip(self.constraints[held].tolist(), slacks.units[held].tolist(), strict=True)
-        return tuple(Binding(names[at], to_decimal(units, slacks.decimals)) for at, units in pairs)
+        found = [Binding(names[at], to_decimal(units, slacks.decimals)) for at, units in pairs]
+        if CASH_FLOOR in names:
+            found.sort(key=lambda one: one.constraint != CASH_FLOOR)
+        return tuple(found)
 
     def select(self, rows: Rows) -> "BindingRows":
         """Binding constraints of some rows, in ascending order, numbered anew from 0."""

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.numbers import EXACT
+from optimization.domain.outcome import WEIGHT_PARTS
 from optimization.exact.block_outcome import BlockOutcome
 from optimization.exact.columns import ScaledColumn, digits_of, with_digits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
-
-WEIGHT_PARTS = 10_000  # of a weight of 1, because weights are shown with 4 decimals
 
 
 def compute_turnovers(outcome: BlockOutcome) -> list[Decimal]:

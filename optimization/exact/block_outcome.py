@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from operator import ne
 from typing import Final, NamedTuple
 
@@ -19,6 +19,7 @@ from optimization.exact.columns import OtherHoldings, Rows, ScaledColumn, digits
 from optimization.exact.scaled_integers import to_decimal
 
 STATUSES: Final = tuple(Status)
+METHODS: Final = tuple(Method)
 BESIDE: Final = -1
 ZERO = Decimal(0)
 NO_DIGITS = -(10**6)  # below the digits of any price
@@ -37,9 +38,10 @@ class Amounts(NamedTuple):
 class BlockOutcome:
     """Answers of ``rebalance_block``: B portfolios of one model of n securities.
 
-    A row is *plain* if its separable optimum is its answer: certificate OPTIMAL and SEPARABLE, no
-    costs, no position outside its band; ``objective`` is its drift in currency, and its lower bound
-    too. ``binding`` are the bands and restrictions that keep such plans from less drift. Any other
+    A row is *plain* if its separable optimum is its answer, or the cover of its cash row: a
+    certificate OPTIMAL and SEPARABLE or COVER, no costs, no position outside its band;
+    ``objective`` is its drift in currency, and its lower bound too. ``binding`` are the bands,
+    restrictions and cash floors that keep such plans from less drift. Any other
     answer (a refusal, a plan of a search, an error) is an object in ``beside``; its row has the
     status BESIDE, amounts of 0, and ``after`` equal to ``before``.
 
@@ -74,6 +76,8 @@ class BlockOutcome:
     others: OtherHoldings
     beside: Mapping[int, PortfolioOutcome | OptimizationError]  # by row
     binding: BindingRows = field(default_factory=BindingRows.none)
+    # (B,) place in METHODS; empty if all are SEPARABLE
+    method: NDArray[np.int8] = field(default_factory=partial(np.zeros, 0, np.int8))
 
     def __len__(self) -> int:
         return len(self.portfolio_ids)
@@ -113,7 +117,7 @@ class BlockOutcome:
             others=tuple(self.other_targets[place] for place in securities),
             before=(*_shares(self.before.select(row)), *_shares(held)),
             after=(*_shares(self.after.select(row)), *_shares(kept)),
-            certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding),
+            certificate=Certificate(Proof.OPTIMAL, self.method_of(row), drift, drift, binding),
         )
 
     def select(self, rows: Rows) -> "BlockOutcome":
@@ -136,8 +140,20 @@ class BlockOutcome:
             others=self.others.select(places),
             beside={},
             binding=self.binding.select(places),
+            method=self.method[places] if len(self.method) else self.method,
             **columns,
         )
+
+    def method_of(self, row: int) -> Method:
+        """Method that found the plan of a plain row."""
+        return METHODS[self.method[row]] if len(self.method) else Method.SEPARABLE
+
+    def count_methods(self) -> dict[Method, int]:
+        """Number of plain rows by the method that found their plans."""
+        plain = self.status != BESIDE
+        method = self.method if len(self.method) else np.zeros(len(self), dtype=np.int8)
+        counts = np.bincount(method[plain], minlength=len(METHODS)).tolist()
+        return {one: count for one, count in zip(METHODS, counts, strict=True) if count}
 
     def amounts(self, row: int) -> Amounts:
         """Amounts of a plain row, with the digits of its outcome."""

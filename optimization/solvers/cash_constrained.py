@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.certificate import CASH_FLOOR, Binding, Certificate, Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.fine_lots import lots_per_step
@@ -95,7 +95,7 @@ def solve_cash_constrained(problem: CashConstrainedProblem, budget: TimeBudget) 
 
 def cash_binding(problem: CashConstrainedProblem, lots: Integers) -> Binding:
     """The cash floor as a binding constraint, with its slack."""
-    return Binding("cash_floor", to_decimal(remaining_cash(problem, lots), problem.block.decimals))
+    return Binding(CASH_FLOOR, to_decimal(remaining_cash(problem, lots), problem.block.decimals))
 
 
 def remaining_cash(problem: CashConstrainedProblem, lots: Integers) -> int:

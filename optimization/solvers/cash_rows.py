@@ -4,10 +4,12 @@ Each row is a knapsack cover of its own (knapsack_cover.py). What surrounds the 
 in arrays for all rows at once: the steps down, the drift of the plans, and their verification.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.certificate import CASH_FLOOR, Binding, Certificate, Method, Proof
 from optimization.errors import SolverInterruptedError
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.scaled_integers import Integers, parts_to_decimal, to_decimal
@@ -18,10 +20,32 @@ from optimization.solvers.separable import Separable, drift_of
 from optimization.time_budget import TimeBudget
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CashCovers:
+    """Optima of K portfolios of a block of which the cash row alone binds."""
+
+    rows: NDArray[np.intp]  # (K,) of the block, ascending
+    lots: Integers  # (K, n)
+    drifts: Integers  # (K,) units / denominator
+    left: Integers  # (K,) units: cash above the cash floor
+
+
 def solve_cash_rows(
     block: Block, bands: Bands, separable: Separable, budget: TimeBudget
 ) -> dict[int, Plan]:
-    """Find the optimum of each portfolio of which the cash row alone binds, by row of the block.
+    """Find the plans of the portfolios that ``find_covers`` answers, by row of the block."""
+    found, plans = find_covers(block, bands, separable, budget), dict[int, Plan]()
+    left, drifts = found.left.tolist(), found.drifts.tolist()
+    for at, row in enumerate(found.rows.tolist()):
+        objective = parts_to_decimal(drifts[at], block.denominator, block.decimals)
+        binding = Binding(CASH_FLOOR, to_decimal(left[at], block.decimals))
+        certificate = Certificate(Proof.OPTIMAL, Method.COVER, objective, objective, (binding,))
+        plans[row] = Plan(found.lots[at], certificate)
+    return plans
+
+
+def find_covers(block: Block, bands: Bands, separable: Separable, budget: TimeBudget) -> CashCovers:
+    """Find the optimum of each portfolio of which the cash row alone binds.
 
     The plans are those that ``solve_at_base`` finds one by one, without options besides the cash
     floor. Rows are left out, for a search of their own, if no plan exists, if their cover grows too
@@ -31,19 +55,14 @@ def solve_cash_rows(
     """
     rows = np.flatnonzero(separable.admits & (separable.invested > block.investable))
     if not len(rows):
-        return {}
+        empty = np.zeros(0, dtype=np.int64)
+        return CashCovers(rows, separable.lots[rows], empty, empty)
     tight, where = block.select_rows(rows.tolist()), bands.select_rows(rows.tolist())
     lots, is_found = _cover_rows(tight, where, separable.lots[rows], budget)
     drifts = drift_of(tight, where, lots)
     chosen = is_found & _is_best(tight, where, lots, drifts)
     left = tight.investable - (lots * tight.lot_value + tight.remainder).sum(axis=1)
-    plans: dict[int, Plan] = {}
-    for at in np.flatnonzero(chosen).tolist():
-        objective = parts_to_decimal(int(drifts[at]), block.denominator, block.decimals)
-        binding = Binding("cash_floor", to_decimal(int(left[at]), block.decimals))
-        certificate = Certificate(Proof.OPTIMAL, Method.COVER, objective, objective, (binding,))
-        plans[int(rows[at])] = Plan(lots[at], certificate)
-    return plans
+    return CashCovers(rows[chosen], lots[chosen], drifts[chosen], left[chosen])
 
 
 def _is_best(block: Block, bands: Bands, lots: Integers, drifts: Integers) -> NDArray[np.bool_]:

@@ -85,13 +85,16 @@ def complete_outcome(inputs: BlockInputs, solved: BlockOutcome) -> BlockOutcome:
     outcomes = {row: _outcome_of(ids[row], answer) for row, answer in beside.items()}
     if not inputs.errors:
         return replace(solved, beside=outcomes)
-    status = np.full(len(ids), BESIDE, np.int8)
+    status, method = np.full(len(ids), BESIDE, np.int8), np.zeros(len(ids), np.int8)
     status[rows] = solved.status
+    if len(solved.method):
+        method[rows] = solved.method
     columns = ("market_value", "cash_before", "cash_after", "objective", "before", "after")
     return replace(
         solved,
         portfolio_ids=ids,
         status=status,
+        method=method,
         others=replace(solved.others, rows=rows[solved.others.rows].astype(np.int32)),
         binding=replace(solved.binding, rows=rows[solved.binding.rows].astype(np.int32)),
         beside=outcomes,

@@ -92,7 +92,7 @@ async def solve_in_arrays(
         logger.exception("chunk %s failed in arrays", chunk.chunk_id)
         return await outcomes_of(work, chunk, resources)
     outcome = complete_outcome(inputs, solved)
-    count_solved(outcomes_beside(outcome), seconds, len(outcome) - len(outcome.beside))
+    count_solved(outcomes_beside(outcome), seconds, outcome.count_methods())
     return outcome, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter as Tally
 from collections.abc import Collection, Mapping
 from functools import cache
+from types import MappingProxyType
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
@@ -181,13 +182,17 @@ def count_stopped_rebalance() -> None:
     _rebalances().inc(1, {"status": "STOPPED"})
 
 
-def count_solved(outcomes: Collection[PortfolioOutcome], seconds: float, plain: int = 0) -> None:
-    """Record a solved block: these outcomes, and ``plain`` more of a separable optimum each."""
+def count_solved(
+    outcomes: Collection[PortfolioOutcome],
+    seconds: float,
+    plain: Mapping[Method, int] = MappingProxyType({}),
+) -> None:
+    """Record a solved block: these outcomes, and the number of ``plain`` ones by their method."""
     _solve_seconds().observe(seconds)
     certificates = (one.certificate for one in outcomes if one.certificate is not None)
     plans = Tally((str(each.method), str(each.proof)) for each in certificates)
-    if plain:
-        plans[str(Method.SEPARABLE), str(Proof.OPTIMAL)] += plain
+    for method, count in plain.items():
+        plans[str(method), str(Proof.OPTIMAL)] += count
     for (method, proof), count in plans.items():
         _plans().inc(count, {"method": method, "proof": proof})
 

@@ -151,7 +151,7 @@ async def _solve_block(given: StatelessWork, held: HoldingsBlock) -> BlockOutcom
         logger.exception("a block of %d portfolios failed in arrays", len(held.portfolio_ids))
         return None
     outcome = complete_outcome(inputs, solved)
-    count_solved(outcomes_beside(outcome), seconds, len(outcome) - len(outcome.beside))
+    count_solved(outcomes_beside(outcome), seconds, outcome.count_methods())
     return outcome
 
 

@@ -17,7 +17,7 @@ import ray
 from numpy.typing import NDArray
 from ray import ObjectRef
 
-from optimization import BlockOutcome, Method, PortfolioOutcome, Status
+from optimization import BlockOutcome, PortfolioOutcome, Status
 from serve_app.call_context import Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.unmatched_ids import list_other_holdings
@@ -262,8 +262,8 @@ def report_of(
     """Summarize a chunk whose outcomes are stored."""
     outcomes = outcomes_beside(solved) if isinstance(solved, BlockOutcome) else solved
     methods = Counter(one.certificate.method.value for one in outcomes if one.certificate)
-    if plain := len(solved) - len(outcomes):
-        methods[Method.SEPARABLE.value] += plain
+    if isinstance(solved, BlockOutcome):
+        methods.update({one.value: count for one, count in solved.count_methods().items()})
     return Report(counts, methods, seconds)
 
 

@@ -16,6 +16,7 @@ from optimization import (
     STATUSES,
     BindingRows,
     BlockOutcome,
+    Method,
     OtherHoldings,
     PricedTarget,
     ScaledColumn,
@@ -31,6 +32,7 @@ from tests.support.samples import BAND, a_run, block, numbered, outcome, securit
 OPTIONS: CodecOptions[Document] = CodecOptions(type_registry=TYPE_REGISTRY)
 MAX_DOCUMENT_BYTES = 16 * 2**20
 RID = new_rebalance_id()
+NAMES = "band.A", "band.B", "cash_floor", "scope"
 
 
 def read_back(document: Document) -> Document:
@@ -87,7 +89,7 @@ def blocks(draw: st.DrawFn) -> BlockOutcome:
     quantities = draw(columns((len(held),)))
     quantities.units[quantities.units == 0] = 1
     status = draw(st.lists(st.sampled_from([BESIDE, 0, 1]), min_size=count, max_size=count))
-    bound = draw(st.sets(st.tuples(st.integers(0, count - 1), st.integers(0, 2))).map(sorted))
+    bound = draw(st.sets(st.tuples(st.integers(0, count - 1), st.integers(0, 3))).map(sorted))
     at, which = (np.array([each[part] for each in bound], dtype=np.int32) for part in (0, 1))
     return BlockOutcome(
         model,
@@ -98,8 +100,14 @@ def blocks(draw: st.DrawFn) -> BlockOutcome:
         draw(columns(shape, scale)),
         OtherHoldings(rows, places, quantities, ids, prices),
         {row: outcome(a_run(), row) for row in range(count) if status[row] == BESIDE},
-        binding=BindingRows(at, which, draw(columns((len(bound),))), ("band.A", "band.B", "scope")),
+        binding=BindingRows(at, which, draw(columns((len(bound),))), NAMES),
+        method=draw(methods(count)),
     )
+
+
+def methods(count: int) -> st.SearchStrategy[Any]:
+    places = st.lists(st.sampled_from([0, 1]), min_size=count, max_size=count)
+    return (places | st.just([])).map(lambda drawn: np.array(drawn, dtype=np.int8))
 
 
 def is_wide(made: BlockOutcome, row: int) -> bool:
@@ -132,6 +140,21 @@ def test_every_row_reads_back_with_the_same_digits_or_is_beside(made: BlockOutco
             counts[STATUSES[made.status[row]]] += 1
     assert document["transactions"] == traded
     assert document["counts"] == {each.value: n for each, n in counts.items() if n}
+
+
+def test_a_document_without_methods_has_separable_optima_alone() -> None:
+    made = with_columns(block(a_run(), range(3)), method=np.array([0, 1, 0], dtype=np.int8))
+    (document,) = documents_of(made)
+    old = {name: value for name, value in document.items() if name != "method"}
+
+    assert document["method"]["values"] == ["SEPARABLE", "COVER", "MILP"]
+    assert block_from(document, made.securities)[1].count_methods() == {
+        Method.SEPARABLE: 2,
+        Method.COVER: 1,
+    }
+    assert block_from(old, made.securities)[1].count_methods() == {Method.SEPARABLE: 3}
+    (plain,) = documents_of(with_columns(made, method=np.zeros(3, dtype=np.int8)))
+    assert "method" not in plain
 
 
 @pytest.mark.parametrize(

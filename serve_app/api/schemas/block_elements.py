@@ -40,6 +40,7 @@ MEMBERS: Final = (
     "turnover",
     "objective",
     "lower_bound",
+    "method",
     "binding",
 )
 
@@ -105,6 +106,7 @@ class _BlockWriter:
             f'"{plain(self._turnovers[row])}"',
             drift,
             drift,
+            f'"{outcome.method_of(row).value}"',
             encode([*map(binding_json, outcome.binding.of_row(row))]).decode(),
             "",
         )
