@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.certificate import CASH_FLOOR, Method
-from optimization.domain.numbers import Percent, decimals_of
+from optimization.domain.numbers import decimals_of
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.errors import SolverInterruptedError
@@ -247,8 +247,8 @@ def _replace(column: Integers, rows: NDArray[np.intp], values: Integers) -> Inte
 def _bind_floors(part: _Part, covers: CashCovers) -> BindingRows:
     """Cash floors that bind the plans of covers, each with its slack."""
     left, decimals = covers.left, part.column.block.decimals
-    if isinstance(part.model.options.cash_floor, Percent) and decimals > part.model.units.decimals:
-        # A floor in percent is rounded up to a whole unit, which depends on the other rows.
+    if part.model.options.cash_floor and decimals > part.model.units.decimals:
+        # A floor is rounded up to a whole unit, which depends on the other rows.
         pairs = zip(covers.rows.tolist(), left.tolist(), strict=True)
         left = np.array([part.round_alone(row, units) for row, units in pairs], dtype=left.dtype)
     places = np.zeros(len(left), dtype=np.int32)

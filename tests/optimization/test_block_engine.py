@@ -93,6 +93,8 @@ def test_the_slack_of_a_floor_of_many_digits_is_that_of_the_portfolio_alone():
     together = rebalance_block(securities, block_of(securities, pair), options).outcome(0)
     assert complete_text(together) == complete_text(alone)
     assert complete_text(rebalance_all(securities, pair, options)[0]) == complete_text(alone)
+    many = rebalance_all(securities, pair * 10, options)
+    assert complete_text(many[0]) == complete_text(alone)
 
 
 def test_fractions_outside_the_model_count_whole_where_a_unit_has_many_parts():
