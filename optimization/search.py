@@ -18,7 +18,7 @@ from optimization.explain.outside_band import outside_bands, total_outside
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.separable import SeparableRelaxation, relax
+from optimization.solvers.separable import SeparableRelaxation, relax, relax_alone
 from optimization.solvers.yielding_bands import soften_bands, solve_yielding
 from optimization.time_budget import TimeBudget
 
@@ -33,6 +33,7 @@ Answer: TypeAlias = PortfolioOutcome | NoSolutionInTimeError | CertificationErro
 
 def search_plan(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> Answer:
     """Search for a plan of a portfolio that its separable optimum does not answer."""
+    relaxed, row = relax_alone(relaxed, row), 0
     assembled, options = relaxed.assembled, relaxed.options
     try:
         relaxed, coupled, plan = _solve(relaxed, row, budget)

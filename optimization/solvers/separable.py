@@ -171,6 +171,23 @@ def restate(
     return relax(assembled, options, units, bands_yield=bands_yield)
 
 
+def relax_alone(relaxed: SeparableRelaxation, row: int) -> SeparableRelaxation:
+    """Relax one portfolio of a block as a block of its own.
+
+    A search works with floats of amounts in units, and the unit of a block depends on all its
+    portfolios: a tie, or the digits of a slack, could otherwise depend on the other rows.
+    """
+    assembled = relaxed.assembled
+    if len(assembled.portfolios) == 1:
+        return relaxed
+    # Holdings outside the model have no columns, because portfolios share a block only then.
+    portfolio, whole = assembled.portfolios[row], assembled.whole[row : row + 1]
+    alone = build_block(
+        assembled.model, (), [portfolio], relaxed.options, whole, units=assembled.units
+    )
+    return relax(alone, relaxed.options)
+
+
 def _charge_costs(assembled: BlockWithIds, options: RebalanceOptions, costs: int) -> Block:
     block, (portfolio,) = assembled.block, assembled.portfolios
     paid = to_decimal(costs, block.decimals)
