@@ -36,7 +36,7 @@ from optimization.search import Answer, certification_error, make_answer, search
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.separable import SeparableRelaxation, relax
+from optimization.solvers.separable import SeparableRelaxation, relax, relax_alone
 from optimization.time_budget import TimeBudget
 
 MIN_ROWS = 16  # portfolios from which arrays cost less than objects
@@ -248,7 +248,8 @@ def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[i
     if options.restricts or options.couples or options.fewest_trades:
         return {}
     plans = solve_cash_rows(relaxed.block, relaxed.bands, relaxed.separable, budget)
-    if options.cash_floor:
+    is_finer = relaxed.block.decimals > relaxed.assembled.units.decimals
+    if options.cash_floor and is_finer:
         plans = {row: _with_own_slack(relaxed, row, plan) for row, plan in plans.items()}
     securities = relaxed.assembled.securities
     return add_binding_bands(plans, relaxed.block, relaxed.bands, securities, options)
@@ -261,7 +262,7 @@ def _with_own_slack(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
     portfolios.
     """
     (binding,) = plan.certificate.binding
-    decimals = relaxed.assembled.decimals_of_row(row)
+    decimals = relax_alone(relaxed, row).block.decimals
     units = EXACT.scaleb(binding.slack, decimals).to_integral_value(ROUND_FLOOR)
     own = replace(binding, slack=to_decimal(int(units), decimals))
     return replace(plan, certificate=replace(plan.certificate, binding=(own,)))

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.certificate import CASH_FLOOR, Method
-from optimization.domain.numbers import decimals_of
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.errors import SolverInterruptedError
@@ -175,16 +174,13 @@ class _Part:
 
     def in_currency(self, row: int, amount: Fraction) -> Decimal:
         """Convert an amount that may repeat to the digits that the portfolio alone would get."""
-        decimals = decimals_alone(self.model.securities, self.portfolios, self.first + row)
+        decimals = decimals_alone(self.model.units, self.portfolios, self.first + row)
         return fraction_to_decimal(amount * 10**decimals, decimals)
 
     def round_alone(self, row: int, units: int) -> int:
-        """Round units down to those that the amounts of a portfolio of whole shares need alone."""
-        others, place = self.portfolios.others, self.first + row
-        first, end = np.searchsorted(others.rows, (place, place + 1)).tolist()
-        held = [decimals_of(others.prices[at]) for at in others.securities[first:end].tolist()]
-        cash = decimals_of(self.portfolios.cash.value(place))
-        scale = 10 ** (self.column.block.decimals - max(self.model.units.decimals, cash, *held))
+        """Round units down to those that the portfolio alone would have."""
+        decimals = decimals_alone(self.model.units, self.portfolios, self.first + row)
+        scale = 10 ** (self.column.block.decimals - decimals)
         return units // scale * scale
 
 

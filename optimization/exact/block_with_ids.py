@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import repeat
 
 from optimization.domain.certificate import Certificate
-from optimization.domain.numbers import EXACT, decimals_of
+from optimization.domain.numbers import EXACT
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
@@ -108,16 +108,6 @@ class BlockWithIds:
     # Per portfolio: holdings without columns, sold whole; none where all holdings have columns.
     sold: tuple[tuple[PricedTarget, ...], ...] = ()
     whole: Sequence[WholeHoldings] = ()  # per portfolio, if known
-
-    def decimals_of_row(self, row: int) -> int:
-        """Decimals in which every amount of a portfolio is whole, whatever else the block has."""
-        outside = self.securities[len(self.model) :]
-        prices = [*self.units.price_decimals, *(decimals_of(one.price) for one in outside)]
-        sold = self.sold[row] if self.sold else ()
-        parts = zip(self.fractions[row], prices, strict=False)
-        needed = [decimals_of(part) + places for part, places in parts if part]
-        needed += [decimals_of(one.price) for one in sold]
-        return max(0, decimals_of(self.portfolios[row].cash), *prices, *needed)
 
     def make_outcome(
         self,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of
-from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.block_builder import FLOAT_MARGIN
 from optimization.exact.columns import INT64_DIGITS, PortfolioBlock, ScaledColumn
@@ -127,17 +126,18 @@ def _money_decimals(model: ModelUnits, columns: _Columns) -> int:
     return max(needed)
 
 
-def decimals_alone(securities: Sequence[PricedTarget], portfolios: PortfolioBlock, row: int) -> int:
+def decimals_alone(model: ModelUnits, portfolios: PortfolioBlock, row: int) -> int:
     """Decimals of money that one row needs, whatever its neighbours need."""
     quantities, others = portfolios.quantities, portfolios.others
+    needed = [model.decimals, decimals_of(portfolios.cash.value(row))]
+    if quantities.decimals:
+        places = enumerate(model.price_decimals)
+        needed += [digits + decimals_of(quantities.value(row, at)) for at, digits in places]
     first, end = np.searchsorted(others.rows, (row, row + 1)).tolist()
-    held = [(one.price, quantities.value(row, at)) for at, one in enumerate(securities)]
-    held += [
-        (others.prices[int(others.securities[place])], others.quantities.value(place))
-        for place in range(first, end)
-    ]
-    needed = [decimals_of(price) + decimals_of(shares) for price, shares in held]
-    return max(decimals_of(portfolios.cash.value(row)), *needed, 0)
+    for place in range(first, end):
+        price = others.prices[int(others.securities[place])]
+        needed.append(decimals_of(price) + decimals_of(others.quantities.value(place)))
+    return max(needed)
 
 
 def _fits_int64(
