@@ -62,13 +62,8 @@ def rebalance_block(
     beside = np.ones(len(block), dtype=bool)
     for part in parts:
         beside[part.numbers] = ~part.is_answer
-    places = np.flatnonzero(beside).tolist()
-    answers = list[Answer]()
-    if places:
-        prices = block.snapshot(securities)
-        portfolios = [block.portfolio(place, securities, prices) for place in places]
-        answers = search_all(securities, portfolios, options, budget)
-    return _outcome(securities, paid, parts, dict(zip(places, answers, strict=True)))
+    searched = _search_rows(securities, block, np.flatnonzero(beside).tolist(), options, budget)
+    return _outcome(securities, paid, parts, searched)
 
 
 def _require_match(securities: Sequence[PricedTarget], block: PortfolioBlock) -> None:
@@ -83,6 +78,22 @@ def _require_match(securities: Sequence[PricedTarget], block: PortfolioBlock) ->
     common = sorted(set(ids).intersection(block.others.ids))
     if common:
         raise RuleError(("others", "ids"), common[0], "other holdings are outside the model")
+
+
+def _search_rows(
+    securities: tuple[PricedTarget, ...],
+    block: PortfolioBlock,
+    rows: Sequence[int],
+    options: RebalanceOptions,
+    budget: TimeBudget,
+) -> dict[int, Answer]:
+    """Find the answers of the rows that arrays leave, as objects."""
+    if not rows:
+        return {}
+    prices = block.snapshot(securities)
+    portfolios = [block.portfolio(row, securities, prices) for row in rows]
+    answers = search_all(securities, portfolios, options, budget)
+    return dict(zip(rows, answers, strict=True))
 
 
 def _add_cash_flow(block: PortfolioBlock, flow: Decimal) -> PortfolioBlock:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from optimization.exact.scaled_integers import Integers, ModelUnits, fraction_to
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_rows
 from optimization.solvers.cash_rows import CashCovers, find_covers
-from optimization.solvers.separable import drift_of, relax_block
+from optimization.solvers.separable import Separable, drift_of, relax_block
 from optimization.time_budget import TimeBudget
 
 ONE = Decimal(1)
@@ -184,57 +185,77 @@ class _Part:
         return units // scale * scale
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plans:
+    """Plans of the rows of a part, and which of them are answers."""
+
+    lots: Integers  # (B, n)
+    drift: Integers  # (B,) units / denominator
+    cash_after: Integers  # (B,) units
+    is_answer: NDArray[np.bool_]
+    method: NDArray[np.int8]  # place in METHODS
+
+    def replace_by(self, covers: CashCovers, block: Block) -> "_Plans":
+        """Replace the plans of the rows that have a cover."""
+        rows = covers.rows
+        left = block.market_value[rows] - block.investable[rows] + covers.left
+        return _Plans(
+            _replace(self.lots, rows, covers.lots),
+            _replace(self.drift, rows, covers.drifts),
+            _replace(self.cash_after, rows, left),
+            _replace(self.is_answer, rows, np.ones(len(rows), dtype=bool)),
+            _replace(self.method, rows, np.full(len(rows), COVER, dtype=np.int8)),
+        )
+
+
 def _solve(
     part: _Part, numbers: NDArray[np.intp], is_kept: NDArray[np.bool_], budget: TimeBudget
 ) -> RowPlans:
     """Solve some rows in arrays, and verify every plan."""
     model, column = part.model, part.column
-    securities, options = model.securities, model.options
-    block, where, separable = relax_block(column.block, securities, model.lots, options)
-    lots = separable.lots
-    drift = drift_of(block, where, lots, column.kept)
-    is_answer = separable.admits & ~is_kept & (separable.invested <= block.investable)
-    if options.restricts:
-        is_answer &= ~keeps_outside(block, lots)
-    is_answer &= ~violated_constraints(block, lots).any(axis=1)
-    cash_after = block.market_value - separable.invested - column.kept
-    method, bound = np.full(len(numbers), SEPARABLE, dtype=np.int8), separable.clipped & is_answer
-    floors = BindingRows.none()
+    block, where, separable = relax_block(column.block, model.securities, model.lots, model.options)
+    plans, floors = _verify_separable(part, block, where, separable, is_kept), BindingRows.none()
     if model.admits_covers(column):
         covers = find_covers(block, where, separable, budget)
         if len(covers.rows):
-            rows, floors = covers.rows, _bind_floors(part, covers)
-            lots, drift = _replace(lots, rows, covers.lots), _replace(drift, rows, covers.drifts)
-            left = block.market_value - block.investable
-            cash_after = _replace(cash_after, rows, left[rows] + covers.left)
-            method[rows], is_answer[rows], bound[rows] = COVER, True, True
-    bands = _find_binding(part, block, where, lots, np.flatnonzero(bound))
-    every = np.arange(len(numbers))
-    traded = lots - block.before
+            plans, floors = plans.replace_by(covers, block), _bind_floors(part, covers)
+    is_answer, every = plans.is_answer, np.arange(len(numbers))
+    bound = is_answer & (separable.clipped | (plans.method == COVER))
+    bands = _find_binding(part, block, where, plans.lots, np.flatnonzero(bound))
+    traded = plans.lots - block.before
     if any(lot != 1 for lot in model.lots):
         traded = traded * np.array([int(lot) for lot in model.lots], dtype=traded.dtype)
     traded[~is_answer] = 0
+    drift, scale = np.where(is_answer, plans.drift, 0), (block.denominator, block.decimals)
     return RowPlans(
         numbers,
         is_answer,
         ScaledColumn(np.where(is_answer, block.market_value, 0), block.decimals),
-        ScaledColumn(np.where(is_answer, cash_after, 0), block.decimals),
-        column_of_parts(
-            np.where(is_answer, drift, 0),
-            every,
-            block.denominator,
-            block.decimals,
-            part.in_currency,
-        ),
+        ScaledColumn(np.where(is_answer, plans.cash_after, 0), block.decimals),
+        column_of_parts(drift, every, *scale, part.in_currency),
         traded,
         BindingRows.merge([(every, bands), (every, floors)]),
-        method,
+        plans.method,
         block,
-        lots,
+        plans.lots,
     )
 
 
-def _replace(column: Integers, rows: NDArray[np.intp], values: Integers) -> Integers:
+def _verify_separable(
+    part: _Part, block: Block, where: Bands, separable: Separable, is_kept: NDArray[np.bool_]
+) -> _Plans:
+    """The separable optima, of which those that keep every row are answers."""
+    lots, kept = separable.lots, part.column.kept
+    is_answer = separable.admits & ~is_kept & (separable.invested <= block.investable)
+    if part.model.options.restricts:
+        is_answer &= ~keeps_outside(block, lots)
+    is_answer &= ~violated_constraints(block, lots).any(axis=1)
+    drift, cash_after = drift_of(block, where, lots, kept), block.market_value - separable.invested
+    method = np.full(len(is_answer), SEPARABLE, dtype=np.int8)
+    return _Plans(lots, drift, cash_after - kept, is_answer, method)
+
+
+def _replace(column: NDArray[Any], rows: NDArray[np.intp], values: NDArray[Any]) -> NDArray[Any]:
     replaced = column.astype(np.object_ if values.dtype == np.object_ else column.dtype)
     replaced[rows] = values
     return replaced

@@ -51,9 +51,8 @@ def build_block(
     price = _lot_prices(units, columns, decimals, in_shares=in_shares)
     before = _lots_before([row for row, _ in held], len(price))
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
-    gross = _largest_value(before, price)
-    charges = _largest_charges(options, len(securities), decimals)
-    largest = largest_number(market_value, price, gross + charges, len(securities))
+    gross = _largest_value(before, price) + _largest_charges(options, len(securities), decimals)
+    largest = largest_number(market_value, price, gross, len(securities))
     size = largest if fits_int64(largest, units.denominator) else TOO_LARGE
     outside = [0] * (len(securities) - len(model))
     block = Block(

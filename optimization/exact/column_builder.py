@@ -37,7 +37,6 @@ def build_column_block(
     security of the model.
     """
     columns = _Columns.of(portfolios, rows, other_prices)
-    cash, quantities = columns.cash, columns.quantities
     decimals = _money_decimals(model, columns)
     is_narrow = _fits_int64(model, columns, cash_floor, decimals, max(lots, default=1))
     dtype = np.int64 if is_narrow else np.object_
@@ -47,14 +46,12 @@ def build_column_block(
 
     scale = 10 ** (decimals - model.decimals)
     price, shares_in_lot = whole([one * scale for one in model.prices]), whole(lots)
-    shares = ScaledColumn(quantities.units.astype(dtype, copy=False), quantities.decimals)
-    before, rest = _split_into_lots(shares, shares_in_lot)
-    remainder = rest * (price // 10**shares.decimals)
+    before, rest = _split_into_lots(columns.quantities.with_dtype(dtype), shares_in_lot)
+    remainder = rest * (price // 10**columns.quantities.decimals)
     lot_value = price * shares_in_lot
-    market_value = cash.units.astype(dtype) * 10 ** (decimals - cash.decimals)
-    market_value += (before * lot_value).sum(axis=1) + remainder.sum(axis=1)
-    value, kept = _value_others(columns, decimals, np.zeros_like(market_value))
-    market_value += value
+    others, kept = _value_others(columns, decimals, dtype)
+    market_value = columns.cash.units.astype(dtype) * 10 ** (decimals - columns.cash.decimals)
+    market_value += (before * lot_value).sum(axis=1) + remainder.sum(axis=1) + others
     block = Block(
         decimals=decimals,
         denominator=model.denominator,
@@ -105,13 +102,12 @@ class _Columns:
         )
 
 
-def _value_others(columns: _Columns, decimals: int, zero: Integers) -> tuple[Integers, Integers]:
+def _value_others(columns: _Columns, decimals: int, dtype: type) -> tuple[Integers, Integers]:
     """Value of the other holdings of each row in units, and of their fractions; shape (B,)."""
-    value, kept = zero, zero.copy()
+    value, kept = (np.zeros(columns.cash.units.shape, dtype) for _ in range(2))
     if len(columns.others.units):
-        others, prices = columns.others, columns.other_prices
-        held = ScaledColumn(others.units.astype(zero.dtype, copy=False), others.decimals)
-        price = prices.units.astype(zero.dtype) * 10 ** (decimals - prices.decimals - held.decimals)
+        held, prices = columns.others.with_dtype(dtype), columns.other_prices
+        price = prices.units.astype(dtype) * 10 ** (decimals - prices.decimals - held.decimals)
         np.add.at(value, columns.other_rows, held.units * price)
         if held.decimals:
             np.add.at(kept, columns.other_rows, held.split()[1] * price)

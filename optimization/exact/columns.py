@@ -153,6 +153,10 @@ class ScaledColumn:
             units = units.astype(object)
         return ScaledColumn(units * factor, decimals, self.digits)
 
+    def with_dtype(self, dtype: type) -> "ScaledColumn":
+        """Convert the units to int64, which must hold them, or to Python integers."""
+        return replace(self, units=self.units.astype(dtype, copy=False))
+
     def select(self, rows: Rows | int) -> "ScaledColumn":
         """Column of some rows, or the row of a number, at the same scale."""
         digits = None if self.digits is None else self.digits[rows]
