@@ -94,7 +94,8 @@ from optimization.errors import (
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block_amounts import compute_turnovers, compute_weights
 from optimization.exact.block_outcome import BESIDE, METHODS, STATUSES, BlockOutcome
-from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColumn
+from optimization.exact.columns import OtherHoldings, PortfolioBlock
+from optimization.exact.scaled_column import ScaledColumn
 from optimization.time_budget import TimeBudget
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from optimization.engine import Answer, search_all
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
-from optimization.exact.columns import PortfolioBlock, ScaledColumn
+from optimization.exact.columns import PortfolioBlock
+from optimization.exact.scaled_column import ScaledColumn
 from optimization.exact.scaled_integers import narrow, to_units
 from optimization.row_plans import RowPlans, solve_rows
 from optimization.time_budget import TimeBudget

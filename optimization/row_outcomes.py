@@ -23,8 +23,8 @@ from optimization.domain.outcome import (
 )
 from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
 from optimization.exact.block_outcome import METHODS
-from optimization.exact.columns import digits_of
 from optimization.exact.portfolio_columns import PortfolioRows, collect_rows
+from optimization.exact.scaled_column import digits_of
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits, to_decimal
 from optimization.row_plans import RowPlans, solve_rows
 from optimization.time_budget import TimeBudget

@@ -22,12 +22,9 @@ from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block import BLOCK_SIZE, Bands, Block
 from optimization.exact.block_outcome import METHODS
 from optimization.exact.column_builder import ColumnBlock, build_column_block, decimals_alone
-from optimization.exact.columns import (
-    PortfolioBlock,
-    ScaledColumn,
-    column_of_parts,
-)
+from optimization.exact.columns import PortfolioBlock
 from optimization.exact.restrictions import keeps_outside, may_trade_away
+from optimization.exact.scaled_column import ScaledColumn, column_of_parts
 from optimization.exact.scaled_integers import Integers, ModelUnits, fraction_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_rows

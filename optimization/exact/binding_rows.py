@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from optimization.domain.certificate import CASH_FLOOR, Binding
 from optimization.errors import RuleError
-from optimization.exact.columns import Rows, ScaledColumn, renumber
+from optimization.exact.columns import renumber
+from optimization.exact.scaled_column import Rows, ScaledColumn
 from optimization.exact.scaled_integers import to_decimal
 
 

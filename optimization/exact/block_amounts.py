@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optimization.domain.numbers import EXACT
 from optimization.domain.outcome import WEIGHT_PARTS
 from optimization.exact.block_outcome import BlockOutcome
-from optimization.exact.columns import ScaledColumn, digits_of, with_digits
+from optimization.exact.scaled_column import ScaledColumn, digits_of, with_digits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 

@@ -15,7 +15,8 @@ from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from optimization.errors import OptimizationError
 from optimization.exact.binding_rows import BindingRows
-from optimization.exact.columns import OtherHoldings, Rows, ScaledColumn, digits_of, with_digits
+from optimization.exact.columns import OtherHoldings
+from optimization.exact.scaled_column import Rows, ScaledColumn, digits_of, with_digits
 from optimization.exact.scaled_integers import to_decimal
 
 STATUSES: Final = tuple(Status)

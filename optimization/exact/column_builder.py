@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.block_builder import FLOAT_MARGIN
-from optimization.exact.columns import INT64_DIGITS, PortfolioBlock, ScaledColumn
+from optimization.exact.columns import PortfolioBlock
+from optimization.exact.scaled_column import INT64_DIGITS, ScaledColumn
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits, to_units
 
 

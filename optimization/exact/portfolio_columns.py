@@ -16,7 +16,8 @@ import numpy as np
 
 from optimization.domain.numbers import EXACT
 from optimization.domain.portfolio import Portfolio
-from optimization.exact.columns import INT64_DIGITS, OtherHoldings, PortfolioBlock, ScaledColumn
+from optimization.exact.columns import OtherHoldings, PortfolioBlock
+from optimization.exact.scaled_column import INT64_DIGITS, ScaledColumn
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits
 
 ZERO = Decimal(0)

@@ -11,8 +11,8 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block import Bands, Block, lot_limits
-from optimization.exact.columns import InCurrency, column_of_parts
 from optimization.exact.restrictions import restricting_option
+from optimization.exact.scaled_column import InCurrency, column_of_parts
 from optimization.exact.scaled_integers import Integers
 from optimization.exact.verification import could_overflow
 from optimization.solvers.cash_constrained import Plan

@@ -14,7 +14,8 @@ from optimization.domain.portfolio import PricedTarget, find_unpriced, price_tar
 from optimization.domain.presentable import Presentable
 from optimization.errors import PricesMissingError, RuleError, UnmatchedIdsError
 from optimization.exact.block_outcome import BlockOutcome
-from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColumn
+from optimization.exact.columns import OtherHoldings, PortfolioBlock
+from optimization.exact.scaled_column import ScaledColumn
 from optimization.frames.holdings_frame import Account, Accounts, read_holdings
 from optimization.frames.model_frame import read_model, read_prices
 from optimization.presentation.answers import Answer
