@@ -8,8 +8,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import ray
 from ray import serve
 from ray.serve import Application
+from ray.serve.context import _get_global_client  # pyright: ignore[reportPrivateUsage]
 
 from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.model_store import StoreDeployment, open_store
@@ -27,9 +29,19 @@ def build_app(settings: Settings) -> Application:
 
     Serve fills the settings from ``args`` in serve_config.yaml and scales the deployments by it.
     """
+    settings.require_protection(_listening_host() or settings.host)
     settings = start_missing_services(settings)
     logger.warning("upstreams %s", upstreams_line(settings))
     return compose_application(settings, {})
+
+
+def _listening_host() -> str | None:
+    """Return the address on which the proxies of Serve listen; None before Serve runs."""
+    if not ray.is_initialized():
+        return None
+    # A private function of Ray, because no public one tells the address; the version is pinned.
+    client = _get_global_client(raise_if_no_controller_running=False)
+    return None if client is None else client.http_config.host
 
 
 def compose_application(

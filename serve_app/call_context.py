@@ -1,4 +1,4 @@
-"""Context of a call: its correlation id and its deadline, here and on the way to another process.
+"""Context of a call: its correlation id, caller and deadline, here and on the way elsewhere.
 
 The deadline is the moment the current caller stops waiting, by the clock of this process. Processes
 send each other the seconds that remain, because clocks of machines differ.
@@ -23,6 +23,7 @@ MAX_MARGIN = 0.5  # share of what remains, otherwise a short deadline would be a
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+principal: ContextVar[str] = ContextVar("principal", default="")
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
@@ -95,25 +96,28 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """Correlation id of a call, and the seconds until its caller stops waiting; None for no limit.
+    """Correlation id of a call, the seconds until its caller stops waiting, and the caller's name.
 
-    It travels with the call to another process.
+    ``within_s`` is None without a limit, ``principal`` empty if nobody was authenticated. It
+    travels with the call to another process.
     """
 
     correlation_id: str = ""
     within_s: float | None = None
+    principal: str = ""
 
     @staticmethod
     def capture() -> "CallContext":
         """Return the context of the call that runs here."""
-        return CallContext(correlation_id.get(), sendable_s())
+        return CallContext(correlation_id.get(), sendable_s(), principal.get())
 
     @contextmanager
     def activate(self) -> Generator[None]:
         """Run the block in this context."""
-        token = correlation_id.set(self.correlation_id)
+        token, caller = correlation_id.set(self.correlation_id), principal.set(self.principal)
         try:
             with set_deadline(self.within_s):
                 yield
         finally:
+            principal.reset(caller)
             correlation_id.reset(token)

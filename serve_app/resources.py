@@ -26,6 +26,7 @@ from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
+from storage.api_key_store import ApiKeyStore
 from storage.chunk_store import ChunkStore
 from storage.idempotency_store import IdempotencyStore
 from storage.model_store import ModelStore
@@ -62,6 +63,7 @@ class Resources:
     open_orders: OpenOrderStore
     portfolio_claims: PortfolioClaimStore
     portfolios: Portfolios
+    api_keys: ApiKeyStore
 
 
 def open_resources(
@@ -105,6 +107,7 @@ def open_resources(
             client("portfolio", settings.portfolio_service_url, portfolios.POLICY),
             accept_any_id=is_general,
         ),
+        ApiKeyStore(database),
     )
 
 

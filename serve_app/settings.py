@@ -4,6 +4,7 @@ The only module that reads the environment. It imports no Ray, so that every pro
 """
 
 import difflib
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -80,6 +81,20 @@ UPSTREAM_URLS: Mapping[str, str] = {
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can call a service that listens on this address.
+
+    >>> is_loopback("127.0.0.2"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    if host in LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Settings(BaseSettings):
     """Everything that can be set; a field's description is the rule an error quotes."""
 
@@ -112,6 +127,10 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
         (), description="* or host names separated by commas, *.example.com for those of a domain"
     )
+    auth: Literal["none", "keys"] = Field("none", description="none or keys")
+    insecure_off_loopback: bool = Field(False, description="yes or no")
+    open_metrics: bool = Field(False, description="true or false")
+    open_docs: bool = Field(True, description="true or false")
 
     mongodb_uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] | None = Field(
         None,
@@ -214,6 +233,21 @@ class Settings(BaseSettings):
     def listens_everywhere(self) -> bool:
         """Whether the service listens on every interface."""
         return self.host in {"0.0.0.0", "::"}  # noqa: S104
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers need a key."""
+        return self.auth != "none"
+
+    def require_protection(self, host: str) -> None:
+        """Raise SettingsError if nobody is authenticated where other machines can call."""
+        if self.authenticates or self.insecure_off_loopback or is_loopback(host):
+            return
+        rule = (
+            f"everybody who reaches {host} could do everything: set AUTH=keys, or"
+            " INSECURE_OFF_LOOPBACK=yes to allow that"
+        )
+        raise SettingsError("AUTH", "none", rule)
 
     @property
     def host_names(self) -> tuple[str, ...]:

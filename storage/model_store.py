@@ -1,6 +1,6 @@
 """Models in MongoDB: one document a model, one atomic operation a change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
@@ -108,14 +108,23 @@ class ModelStore:
 
     @translate_failures
     async def read_page(
-        self, offset: int = 0, limit: int | None = None, sort: Sort = ()
+        self,
+        offset: int = 0,
+        limit: int | None = None,
+        sort: Sort = (),
+        model_ids: Collection[str] | None = None,
     ) -> tuple[tuple[Model, ...], int]:
-        """Return a page of models, by default the oldest first, and the number of models."""
+        """Return a page of models, by default the oldest first, and the number of models.
+
+        ``model_ids`` are the only models that count; None for all.
+        """
         order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
-        total = await self._models.count_documents({}, hint="_id_")
+        ids = None if model_ids is None else [ObjectId(each) for each in model_ids]
+        only: Document = {} if ids is None else {"_id": {"$in": ids}}
+        total = await self._models.count_documents(only, hint="_id_")
         if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
-        cursor = self._models.find(sort=order, skip=offset, limit=limit or 0)
+        cursor = self._models.find(only, sort=order, skip=offset, limit=limit or 0)
         return tuple([model_from(document) async for document in cursor]), total
 
     @translate_failures

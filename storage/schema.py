@@ -10,6 +10,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from optimization import Status
 from storage import (
+    api_key_store,
     chunk_store,
     idempotency_store,
     model_store,
@@ -121,6 +122,10 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     ),
     submission_store.COLLECTION: (),
     portfolio_claim_store.COLLECTION: (),
+    api_key_store.COLLECTION: (
+        # the page of keys, newest first
+        IndexModel([("created_at", -1), ("_id", -1)], name="newest"),
+    ),
 }
 
 STRING: Final = {"bsonType": "string"}
@@ -298,6 +303,26 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {"lease": leases.SCHEMA, "last_batch_at": DATE},
     ),
     portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
+    api_key_store.COLLECTION: _record(
+        {
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
+            "owner": STRING,
+            "roles": SHARES,
+            "scopes": SHARES,
+            "secret_hash": BINARY,
+            "created_at": DATE,
+            "created_by": STRING,
+        },
+        {
+            "models": SHARES,
+            "portfolios": SHARES,
+            "expires_at": DATE,
+            "former_hash": BINARY,
+            "former_expires_at": DATE,
+            "last_used_at": DATE,
+            "revoked_at": DATE,
+        },
+    ),
 }
 
 

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from optimization import GLOBECO, MODEL_RULES
 from serve_app.api.dependencies import Ports, require_known_parameters
 from serve_app.api.event_stream import Streams
+from serve_app.api.middleware.authentication import Authentication, open_paths
 from serve_app.api.middleware.model_rules import UnderRules
 from serve_app.api.middleware.origins import Origins
 from serve_app.api.middleware.requests import Bounds, Deadlines, RequestBodies
@@ -29,6 +30,7 @@ from serve_app.api.response_headers import EXPOSED
 from serve_app.api.routes import (
     drift,
     health,
+    keys,
     models,
     optimize,
     orders,
@@ -40,6 +42,8 @@ from serve_app.api.routes import (
     stored_rebalances,
     transactions,
 )
+from serve_app.auth.authentication import ApiKeyAuthenticator
+from serve_app.auth.principals import UNKNOWN_CALLER, UNRESTRICTED
 from serve_app.settings import Settings
 
 
@@ -63,16 +67,25 @@ def api_app(
     )
     app.state.settings = settings
     app.state.ports = ports
+    app.state.default_caller = UNKNOWN_CALLER if settings.authenticates else UNRESTRICTED
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, transactions, orders)
     parts = (models, *about_books, *about_rebalances, portfolios, securities, health, problem_pages)
     for part in parts:
         app.include_router(part.router)
+    if settings.authenticates:  # otherwise everybody could make a key for later
+        app.include_router(keys.router)
     add_explorer(app)
     app.openapi = partial(build_document, app, MODEL_RULES[settings.model_rules])
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
+    if settings.authenticates:
+        # Innermost, because its refusals need the headers and bounds of all other layers.
+        authenticator = ApiKeyAuthenticator(ports.store)
+        app.add_middleware(
+            Authentication, authenticator=authenticator, open_paths=open_paths(settings)
+        )
     _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
     return app
 

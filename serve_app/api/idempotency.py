@@ -11,6 +11,7 @@ from uuid import uuid4
 from fastapi import Depends, Header, Request
 
 from serve_app.api.dependencies import Store
+from serve_app.call_context import principal
 from serve_app.ports.idempotency import IdempotencyKeys
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import IdempotencyClaim
@@ -87,6 +88,8 @@ async def read_idempotency_key(
     digest = hashlib.sha256(
         f"{request.method} {request.url.path}?{request.url.query}\n{how}\n".encode()
     )
+    if caller := principal.get():  # so that a key never leads to the work of another caller
+        digest.update(f"{caller}\n".encode())
     digest.update(await request.body())
     return IdempotentRequest(store, key, digest.hexdigest(), uuid4().hex)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.api.app import api_app
+from serve_app.api.dependencies import Ports
 from serve_app.api.openapi.problem_answers import MEDIA_TYPE
 from serve_app.api.routes.problem_pages import index_page, problem_page
 from serve_app.json_text import Json
@@ -40,9 +41,10 @@ def build_files() -> dict[Path, str]:
 
 
 def openapi() -> Json:
-    """Generate the document; it depends on no setting and no collaborator."""
+    """Generate the document of a service that authenticates its callers, without collaborators."""
     nobody: Any = None
-    return api_app(Settings.model_construct(), nobody).openapi()
+    ports = Ports(nobody, nobody, {}, nobody)
+    return api_app(Settings.model_construct(auth="keys"), ports).openapi()
 
 
 def _sort(part: Any) -> Any:

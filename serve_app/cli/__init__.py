@@ -8,6 +8,7 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     optimize_command.py  optimize: rebalance what files give whole, here or at a service
     template_command.py  template: example files for optimize
     order_commands.py    hand-over, orders
+    key_commands.py      keys create, list, rotate, revoke
     run_commands.py      runs list, begin, show, follow, cancel
     doctor_command.py    doctor: check this machine and name remedies
     replay_command.py    replay: solve a stored rebalance again
@@ -19,6 +20,7 @@ import typer
 
 from serve_app.cli import (
     doctor_command,
+    key_commands,
     model_commands,
     optimize_command,
     order_commands,
@@ -44,5 +46,5 @@ cli = typer.Typer(
 groups = (service_commands, query_commands, optimize_command, template_command, order_commands)
 for part in (*groups, doctor_command, replay_command):
     cli.add_typer(part.commands)
-for group in (model_commands, run_commands):
+for group in (model_commands, run_commands, key_commands):
     cli.add_typer(group.commands)

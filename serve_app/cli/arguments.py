@@ -20,6 +20,15 @@ TIMEOUT_S = 120.0
 Url = Annotated[
     str, typer.Option(envvar="ORDERGEN_URL", help="URL of the service", show_default=URL)
 ]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="ORDERGEN_TOKEN",
+        show_default=False,
+        help="API key or token; or its file in ORDERGEN_TOKEN_FILE, which keeps it out of lists",
+    ),
+]
 Timeout = Annotated[
     float,
     typer.Option(
@@ -48,13 +57,15 @@ PortfolioId = Annotated[
 ]
 
 
-def client_of(url: str, timeout_s: float) -> "Client":
-    """Make a client with short retries."""
+def client_of(url: str, timeout_s: float, token: str | None = None) -> "Client":
+    """Make a client with short retries; its token is given, or that of the environment."""
     from serve_app.client import Client
+    from serve_app.client.tokens import token_from_environment
 
     # Retries are not logged, because they are no news to a person.
     logging.getLogger("stamina").setLevel(logging.ERROR)
-    return Client(url, timeout_s=timeout_s, retry_s=RETRY_S)
+    given = token or token_from_environment()
+    return Client(url, token=given, timeout_s=timeout_s, retry_s=RETRY_S)
 
 
 def options_of(text: str | None) -> Any:

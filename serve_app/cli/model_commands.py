@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Url, Wide, client_of
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
 from serve_app.cli.completions import complete_models
 from serve_app.cli.exit_codes import one_line_errors
 
@@ -49,12 +49,13 @@ def show_models(
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 1000,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List the models, or show one; `models ID` is short for `models show ID`."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli import tables
         from serve_app.cli.model_text import model_document
         from serve_app.cli.output import show, show_json
@@ -88,6 +89,7 @@ def create(
         Ids, typer.Option("--portfolio", help="a portfolio that follows it; may be repeated")
     ] = None,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -96,7 +98,7 @@ def create(
 
     A table has neither name nor followers: give --name and --portfolio.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         if (file is None) == (table is None):
             raise typer.BadParameter("give a FILE of JSON or --from-csv TABLE, one of them")
         given = {"name": name, "portfolios": portfolios}
@@ -155,6 +157,7 @@ def edit(
         Ids, typer.Option("--remove-portfolio", metavar="PORTFOLIO_ID", help="may be repeated")
     ] = None,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -163,7 +166,7 @@ def edit(
 
     The change is refused if another has changed the model meanwhile.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli.model_changes import change_followers, remove_positions, set_position
         from serve_app.cli.model_editing import edit_model
 

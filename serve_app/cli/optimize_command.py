@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, AsJson, Timeout, Wide, client_of
+from serve_app.cli.arguments import TIMEOUT_S, AsJson, Timeout, Token, Wide, client_of
 from serve_app.cli.exit_codes import one_line_errors
 
 if TYPE_CHECKING:
     from optimization import PortfolioOutcome
+    from serve_app.client import Client
     from serve_app.files.request import GivenRequest
 
 commands = typer.Typer()
@@ -58,6 +59,7 @@ def optimize(
     options: Options = None,
     output: Output = None,
     url: Url = None,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -77,7 +79,9 @@ def optimize(
         if url is not None and all(in_json):
             if output is not None or options is not None:
                 raise typer.BadParameter("--output and --options are for files solved here")
-            _optimize_at_service(url, timeout, given[0][1], as_json=as_json, wide=wide)
+            _optimize_at_service(
+                client_of(url, timeout, token), given[0][1], as_json=as_json, wide=wide
+            )
             return
         outcomes, notes = _optimize_here(given, options)
         if output is not None:
@@ -85,13 +89,11 @@ def optimize(
         _show(outcomes, as_json=as_json, wide=wide)
 
 
-def _optimize_at_service(
-    url: str, timeout_s: float, body: bytes, *, as_json: bool, wide: bool
-) -> None:
+def _optimize_at_service(service: "Client", body: bytes, *, as_json: bool, wide: bool) -> None:
     from serve_app.cli.output import show_spinner
     from serve_app.cli.query_commands import show_outcomes
 
-    with client_of(url, timeout_s) as client:
+    with service as client:
         with show_spinner("optimizing"):
             found = client.optimize(body)
         show_outcomes(found, as_json=as_json, wide=wide)

@@ -13,6 +13,7 @@ from serve_app.cli.arguments import (
     AsJson,
     RebalanceId,
     Timeout,
+    Token,
     Url,
     Wide,
     client_of,
@@ -55,6 +56,7 @@ def hand_over(
     ] = OpenOrders.REFUSE,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="send without a question")] = False,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = SENDS_FOR_S,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -64,7 +66,7 @@ def hand_over(
     Asks first, with the number of portfolios and transactions and the amounts bought and sold;
     where nobody can answer, --yes is needed.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli import tables
         from serve_app.cli.confirmation import confirm_hand_over, require_person
         from serve_app.cli.output import show, show_json, show_spinner
@@ -95,12 +97,13 @@ def orders(
         int, typer.Option("--limit", min=1, help="maximum number of rows")
     ] = DEFAULT_ORDERS_SHOWN,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where the orders of a rebalance stand."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 

@@ -16,6 +16,7 @@ from serve_app.cli.arguments import (
     PortfolioId,
     RebalanceId,
     Timeout,
+    Token,
     Url,
     Wide,
     client_of,
@@ -56,12 +57,13 @@ def rebalance(
     options: OptionsText = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="store nothing")] = False,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Rebalance the portfolios of a model, or one portfolio (to --model, if both are given)."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         require_one(model_id, portfolio_id)
         from serve_app.cli.output import show_spinner
 
@@ -87,12 +89,13 @@ def show(
     portfolio_id: PortfolioId = None,
     limit: Most = 20,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List the stored rebalances, show one, or the positions of one portfolio in it."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli import tables
         from serve_app.cli.names import look_up_names
         from serve_app.cli.output import show as shown
@@ -127,12 +130,13 @@ def drift(
     portfolio_id: PortfolioId = None,
     limit: Most = 1000,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Show which portfolios of a model are out of band, or the securities of one portfolio."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         require_one(model_id, portfolio_id)
         if portfolio_id is not None:
             _show_drift(client, portfolio_id, model_id, as_json=as_json, wide=wide)
@@ -149,10 +153,11 @@ def export(
         list[str] | None, typer.Option("--portfolio", help="this portfolio alone; may be repeated")
     ] = None,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the trade list of a stored rebalance; the ending of the file may say how."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(), client_of(url, timeout, token) as client:
         form = kind or format_of(output, Format.CSV)
         pieces = client.export_transactions(rebalance_id, form.value, portfolio_id or ())
         write_pieces(output, pieces)

@@ -12,6 +12,7 @@ from serve_app.cli.arguments import (
     AsJson,
     OptionsText,
     Timeout,
+    Token,
     Url,
     Wide,
     client_of,
@@ -56,12 +57,13 @@ class Format(StrEnum):
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="maximum number of rows")] = 20,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         _show([*islice(client.list_runs(limit=min(limit, 100)), limit)], as_json=as_json, wide=wide)
 
 
@@ -74,12 +76,13 @@ def begin(
     holdings: Source = None,
     follow: Annotated[bool, typer.Option("--follow", help="wait until the run ends")] = False,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin a run; it goes on by itself, whatever becomes of this command."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         run = client.begin_run(
             models=models or None,
             portfolios=portfolios or None,
@@ -96,12 +99,13 @@ def begin(
 def show_run(
     run_id: RunId,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where a run stands."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         _end_with(client.read_run(run_id), as_json=as_json, wide=wide)
 
 
@@ -109,12 +113,13 @@ def show_run(
 def follow_run(
     run_id: RunId,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Wait for the end of a run, with a progress bar on stderr."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         _end_with(_follow(client, run_id), as_json=as_json, wide=wide)
 
 
@@ -122,12 +127,13 @@ def follow_run(
 def cancel_run(
     run_id: RunId,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin nothing more of a run; what is done stays."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         _show(client.cancel_run(run_id), as_json=as_json, wide=wide)
 
 

@@ -132,6 +132,8 @@ def _require_simulated_market(settings: "Settings") -> None:
     """Raise SettingsError with real upstreams, because the demonstration sends orders."""
     from serve_app.settings import SettingsError
 
+    if settings.authenticates:
+        raise SettingsError("AUTH", settings.auth, "the demonstration has no key; unset it")
     if not settings.simulated_upstreams:
         rule = "the demonstration sends orders to the simulated market alone; unset it and the URLs"
         raise SettingsError("UPSTREAMS", settings.upstreams or "real", rule)

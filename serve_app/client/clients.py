@@ -12,6 +12,7 @@ from serve_app.client.call import Call
 from serve_app.client.errors import build_retry_hook, problem_error
 from serve_app.client.route_methods import Routes
 from serve_app.client.streaming import MAX_ANSWER_BYTES, MAX_VALUE_BYTES, BoundedStream, Reading
+from serve_app.client.tokens import BearerToken, Token
 
 T = TypeVar("T")
 URL = "http://127.0.0.1:8088"
@@ -33,20 +34,22 @@ class Client(Routes):
 
     Each try ends ``timeout_s`` after the last byte that was received. The service is told, and ends
     its work for an answer that has not begun by then. Requests that can safely be repeated are
-    tried again for ``retry_s``. Threads may share a client.
+    tried again for ``retry_s``. ``token`` is an API key or token, or the path of a file that has
+    it. Threads may share a client.
     """
 
     def __init__(
         self,
         url: str = URL,
         *,
+        token: Token | None = None,
         timeout_s: float = TIMEOUT_S,
         retry_s: float = RETRY_S,
         headers: Mapping[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.retry_s = retry_s
-        self._http = httpx.Client(transport=transport, **_settings(url, timeout_s, headers))
+        self._http = httpx.Client(transport=transport, **_settings(url, timeout_s, headers, token))
 
     def __enter__(self) -> Self:
         return self
@@ -114,13 +117,16 @@ class AsyncClient(Routes):
         self,
         url: str = URL,
         *,
+        token: Token | None = None,
         timeout_s: float = TIMEOUT_S,
         retry_s: float = RETRY_S,
         headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.retry_s = retry_s
-        self._http = httpx.AsyncClient(transport=transport, **_settings(url, timeout_s, headers))
+        self._http = httpx.AsyncClient(
+            transport=transport, **_settings(url, timeout_s, headers, token)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -178,10 +184,14 @@ class AsyncClient(Routes):
         raise AssertionError
 
 
-def _settings(url: str, timeout_s: float, headers: Mapping[str, str] | None) -> dict[str, Any]:
+def _settings(
+    url: str, timeout_s: float, headers: Mapping[str, str] | None, token: Token | None
+) -> dict[str, Any]:
     # A proxy is given as the transport, because one of the environment would also catch
     # requests to this machine.
     timeout = httpx.Timeout(timeout_s + GRACE_S, connect=min(CONNECT_S, timeout_s))
     told = httpx.Headers({DEADLINE: f"{timeout_s:g}"} if timeout_s <= MAX_DEADLINE_S else {})
     told.update(headers)
-    return {"base_url": url, "timeout": timeout, "headers": told, "trust_env": False}
+    auth = None if token is None else BearerToken(token)
+    settings = {"base_url": url, "timeout": timeout, "headers": told, "trust_env": False}
+    return {**settings, "auth": auth}

@@ -120,6 +120,11 @@ class Routes:
     name_portfolios = AnswerRoute(endpoints.name_portfolios)
     name_securities = AnswerRoute(endpoints.name_securities)
 
+    list_keys = ListRoute(endpoints.list_keys)
+    add_key = AnswerRoute(endpoints.add_key)
+    rotate_key = AnswerRoute(endpoints.rotate_key)
+    revoke_key = AnswerRoute(endpoints.revoke_key)
+
     begin_run = AnswerRoute(endpoints.begin_run)
     list_runs = ListRoute(endpoints.list_runs)
     read_run = AnswerRoute(endpoints.read_run)

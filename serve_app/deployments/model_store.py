@@ -6,6 +6,7 @@ service, and in this process it does not compete with a solver.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import final
 
@@ -29,6 +30,7 @@ from serve_app.ports.store import Store
 from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
+from storage.api_key_store import ApiKey
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
@@ -62,7 +64,7 @@ def open_store(settings: Settings) -> StoreParts:
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Store)
 class StoreDeployment(Store):
-    """Models, stored rebalances, runs, orders and idempotency keys."""
+    """Models, stored rebalances, runs, orders, idempotency keys and API keys."""
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
         parts = open_parts(settings)  # here, because Serve makes a replica inside its event loop
@@ -78,10 +80,10 @@ class StoreDeployment(Store):
         return await self._with.models.read(model_id)
 
     async def list_models(
-        self, offset: int, limit: int, sort: Sort
+        self, offset: int, limit: int, sort: Sort, model_ids: frozenset[str] | None = None
     ) -> tuple[tuple[Model, ...], int]:
         """Return one page of models and the number of all."""
-        return await self._with.models.read_page(offset, limit, sort)
+        return await self._with.models.read_page(offset, limit, sort, model_ids)
 
     async def replace_model(self, model: Model) -> Model:
         """Replace the model of this version."""
@@ -246,6 +248,32 @@ class StoreDeployment(Store):
     async def release_key(self, key: str, owner: str) -> None:
         """Release a key after a failure."""
         await self._with.idempotency.release(key, owner)
+
+    async def add_api_key(self, key: ApiKey) -> None:
+        """Store a new API key."""
+        await self._with.api_keys.add(key)
+
+    async def find_api_key(self, key_id: str) -> ApiKey | None:
+        """Return the API key with this id; None if there is none."""
+        return await self._with.api_keys.find(key_id)
+
+    async def list_api_keys(self, offset: int, limit: int) -> tuple[tuple[ApiKey, ...], int]:
+        """Return one page of API keys and the number of all."""
+        return await self._with.api_keys.read_page(offset, limit)
+
+    async def rotate_api_key(
+        self, key_id: str, secret_hash: bytes, former_expires_at: datetime
+    ) -> ApiKey:
+        """Give an API key another secret."""
+        return await self._with.api_keys.rotate(key_id, secret_hash, former_expires_at)
+
+    async def revoke_api_key(self, key_id: str) -> ApiKey:
+        """End an API key for good."""
+        return await self._with.api_keys.revoke(key_id)
+
+    async def note_api_key_use(self, key_id: str, at: datetime) -> None:
+        """Store when an API key was used."""
+        await self._with.api_keys.note_use(key_id, at)
 
     async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         """Return names of portfolios; None if the portfolio service has no answer."""

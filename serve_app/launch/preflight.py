@@ -70,6 +70,7 @@ def require_startable(settings: Settings) -> None:
     Raises StorageUnavailableError if the database does not respond.
     """
     _require_host_names(settings)
+    settings.require_protection(settings.host)
     require_free_port(settings)
     _require_files(settings)
     directory = ray_directory().parent

@@ -26,8 +26,9 @@ def check_serve_config(path: Path, deployments: tuple[str, ...]) -> None:
     if not isinstance(content, dict):
         raise SettingsError(str(path), None, "a mapping with the key applications")
     _check(content, ServeDeploySchema, ())
+    host = ServeDeploySchema.model_validate(content).http_options.host
     for application in content["applications"]:
-        settings_from(application.get("args"))
+        settings_from(application.get("args")).require_protection(host)
         for deployment in application.get("deployments", ()):
             name = deployment["name"]
             if name not in deployments:

@@ -27,9 +27,9 @@ class StoredModels(Protocol):
     @repeatable
     @abstractmethod
     async def list_models(
-        self, offset: int, limit: int, sort: Sort
+        self, offset: int, limit: int, sort: Sort, model_ids: frozenset[str] | None = None
     ) -> tuple[tuple[Model, ...], int]:
-        """Return one page and the number of all models."""
+        """Return one page and the number of all models, or of those with these ids."""
         ...
 
     @abstractmethod

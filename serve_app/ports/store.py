@@ -4,6 +4,7 @@ from typing import Protocol
 
 from serve_app.ports.health import DatabaseCheck, UpstreamChecks
 from serve_app.ports.idempotency import IdempotencyKeys
+from serve_app.ports.keys import StoredKeys
 from serve_app.ports.models import StoredModels
 from serve_app.ports.orders import OrderSubmissions
 from serve_app.ports.portfolios import PortfolioNames
@@ -17,6 +18,7 @@ class Store(
     StoredRuns,
     OrderSubmissions,
     IdempotencyKeys,
+    StoredKeys,
     PortfolioNames,
     UpstreamChecks,
     DatabaseCheck,

@@ -41,6 +41,24 @@ NOT_JSON = ProblemKind(
     "Send one JSON text in UTF-8. NaN and Infinity are not JSON numbers.",
 )
 BAD_ID = ProblemKind(400, "bad-id", "Invalid id in the path", "An id has 24 characters.")
+UNAUTHENTICATED = ProblemKind(
+    401,
+    "unauthenticated",
+    "Authentication required",
+    "Send a valid key or token in the header Authorization, as Bearer.",
+)
+SCOPE_MISSING = ProblemKind(
+    403,
+    "scope-missing",
+    "Permission missing",
+    "Use a key whose roles or scopes include the named scopes, or ask an administrator for one.",
+)
+OUTSIDE_LIMITS = ProblemKind(
+    403,
+    "outside-limits",
+    "Outside the limits of the caller",
+    "The key is limited to some models or portfolios. Name only these, or use another key.",
+)
 FOREIGN_SITE = ProblemKind(
     403,
     "foreign-site",
@@ -272,7 +290,8 @@ NOT_READY = ProblemKind(
 KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind
     for kind in (
-        BAD_REQUEST, NOT_JSON, BAD_ID, FOREIGN_SITE, NOT_FOUND, NO_ROUTE, NO_METHOD,
+        BAD_REQUEST, NOT_JSON, BAD_ID, UNAUTHENTICATED, SCOPE_MISSING, OUTSIDE_LIMITS, FOREIGN_SITE,
+        NOT_FOUND, NO_ROUTE, NO_METHOD,
         NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT,
         PRECONDITION, TOO_LARGE, UNSUPPORTED, HOST_NOT_ALLOWED, PRECONDITION_REQUIRED, INVALID,

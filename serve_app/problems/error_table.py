@@ -3,7 +3,7 @@
 A row serves whole answers and single portfolios alike, so both say the same of an error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, Generic, TypeVar
@@ -22,6 +22,12 @@ from optimization.errors import (
     TargetUnknownError,
     UnmatchedIdsError,
     format_value,
+)
+from serve_app.auth.errors import (
+    AuthenticationError,
+    OutsideLimitsError,
+    RightsExceededError,
+    ScopeMissingError,
 )
 from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
@@ -71,6 +77,7 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 DEFAULT_RETRY_AFTER_S: Final = 2
 MAX_LEASE_WAIT_S: Final = 10  # because a hand-over usually ends long before its lease
 MAX_LISTED_IDS: Final = 20
+REALM: Final = "order-generation"
 # Request header -> response header that lists what the service accepts (RFC 9110, 15.5.16).
 ACCEPT_HEADERS: Final[Mapping[str, str]] = {
     "Content-Type": "Accept",
@@ -139,6 +146,18 @@ def _members_of_open_orders(error: OrdersOpenError) -> Members:
     }
 
 
+def _challenge(error: AuthenticationError) -> Mapping[str, str]:
+    """Make the challenge of RFC 6750; without an error code if no credentials were sent."""
+    cause = "" if error.is_missing else ', error="invalid_token"'
+    return {"WWW-Authenticate": f'Bearer realm="{REALM}"{cause}'}
+
+
+def _challenge_for(scopes: Iterable[str]) -> Mapping[str, str]:
+    scope = " ".join(scopes)
+    text = f'Bearer realm="{REALM}", error="insufficient_scope", scope="{scope}"'
+    return {"WWW-Authenticate": text}
+
+
 UNFORESEEN: Final[Row[Any]] = row(Exception, catalogue.INTERNAL)[1]
 """The row of every error that the table does not have."""
 
@@ -164,6 +183,20 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             lambda e: {"accepted": list(e.accepted)},
             headers=lambda e: {ACCEPT_HEADERS[e.header]: ", ".join(e.accepted)},
         ),
+        row(AuthenticationError, catalogue.UNAUTHENTICATED, headers=_challenge),
+        row(
+            ScopeMissingError,
+            catalogue.SCOPE_MISSING,
+            lambda e: {"scopes": list(e.scopes)},
+            headers=lambda e: _challenge_for(e.scopes),
+        ),
+        row(
+            RightsExceededError,
+            catalogue.SCOPE_MISSING,
+            lambda e: {"scopes": list(e.scopes)},
+            headers=lambda e: _challenge_for(e.scopes),
+        ),
+        row(OutsideLimitsError, catalogue.OUTSIDE_LIMITS, lambda e: {"limit": e.limit}),
         row(HostNotAllowedError, catalogue.HOST_NOT_ALLOWED),
         row(ForeignSiteError, catalogue.FOREIGN_SITE),
         row(TooManyRowsError, catalogue.TOO_MANY_ROWS),

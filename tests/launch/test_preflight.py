@@ -48,6 +48,18 @@ def complaint(directory: Path, *arguments: str, code: int = 2, **environment: st
     return line
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
+def test_a_service_for_other_machines_has_to_authenticate_its_callers(
+    tmp_path: Path, host: str
+) -> None:
+    line = complaint(tmp_path, HOST=host, ALLOWED_HOSTS="*")
+
+    assert line == (
+        f"ordergen: AUTH is none: everybody who reaches {host} could do everything: set AUTH=keys,"
+        " or INSECURE_OFF_LOOPBACK=yes to allow that"
+    )
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_a_service_for_every_interface_has_to_say_its_names(tmp_path: Path, host: str) -> None:
     line = complaint(tmp_path, HOST=host)

@@ -8,7 +8,7 @@ from serve_app.settings import SettingsError
 DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")
 RIGHT = """
 proxy_location: EveryNode
-http_options: {host: 0.0.0.0, port: 8088, request_timeout_s: 60}
+http_options: {host: 127.0.0.1, port: 8088, request_timeout_s: 60}
 applications:
   - name: order-generation
     import_path: serve_app.app:build_app
@@ -35,6 +35,24 @@ def test_a_right_file_passes(tmp_path: Path) -> None:
     path.write_text(RIGHT)
 
     check_serve_config(path, DEPLOYMENTS)
+
+
+@pytest.mark.parametrize("options", ["http_options: {host: 0.0.0.0}", ""])
+def test_a_service_without_authentication_for_other_machines_is_refused(
+    tmp_path: Path, options: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [options if line.startswith("http_options") else line for line in RIGHT.splitlines()]
+    text = "\n".join(lines)
+
+    assert refusal_of(tmp_path, text) == (
+        "AUTH is none: everybody who reaches 0.0.0.0 could do everything: set AUTH=keys, or"
+        " INSECURE_OFF_LOOPBACK=yes to allow that"
+    )
+    path = tmp_path / "serve_config.yaml"
+    for variable, value in (("AUTH", "keys"), ("INSECURE_OFF_LOOPBACK", "yes")):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, value)
+            check_serve_config(path, DEPLOYMENTS)
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,16 @@ import yaml
 from serve_app.app import DEPLOYMENTS
 from serve_app.launch.ray_environment import FAST
 from serve_app.local.config_check import check_serve_config
-from serve_app.settings import Settings, SettingsError
+from serve_app.settings import Settings, SettingsError, settings_from
 
 ROOT = Path(__file__).parents[2]
 SERVE_CONFIG = ROOT / "serve_config.yaml"
 KUBERAY = ROOT / "kuberay"
 CLUSTER_CONFIG = KUBERAY / "base/serve_config.yaml"
+PROTECTION = {"AUTH", "INSECURE_OFF_LOOPBACK"}
 KUBECTL = Path(sys.executable).with_name("kubectl")
 KUBERNETES = "1.37"
-OVERLAYS = ("base", "overlays/dev", "overlays/staging", "overlays/production")
+OVERLAYS = ("base", "overlays/dev", "overlays/globeco", "overlays/staging", "overlays/production")
 COMPONENTS = ("gateway", "incremental-upgrade", "monitoring", "redis")
 # Kinds of other controllers, whose schemas no package has.
 UNKNOWN = {"Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule"}
@@ -72,7 +73,10 @@ def pods(rayservice: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", [SERVE_CONFIG, CLUSTER_CONFIG], ids=["machine", "cluster"])
-def test_a_shipped_serve_configuration_has_no_key_that_serve_would_ignore(path: Path) -> None:
+def test_a_shipped_serve_configuration_has_no_key_that_serve_would_ignore(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTH", "keys")  # which the manifests set beside it
     check_serve_config(path, DEPLOYMENTS)
 
 
@@ -201,6 +205,19 @@ def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str
         "HOME",
         *(name.upper() for name in ours),
     }
+
+
+def test_callers_need_a_key_except_with_the_overlays_that_say_so() -> None:
+    for name in OVERLAYS:
+        rayservice = of_kind(overlay(name), "RayService")
+        head = rayservice["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
+        given = {each["name"]: each.get("value") for each in head["containers"][0]["env"]}
+        is_open = name in {"overlays/dev", "overlays/globeco"}
+        protection = given["AUTH"], given.get("INSECURE_OFF_LOOPBACK")
+        assert protection == (("none", "yes") if is_open else ("keys", None)), name
+        host = yaml.safe_load(rayservice["spec"]["serveConfigV2"])["http_options"]["host"]
+        args = {name.lower(): value for name, value in given.items() if name in PROTECTION}
+        settings_from(args).require_protection(host)
 
 
 def test_no_container_runs_as_root_or_without_limits(pods: list[dict[str, Any]]) -> None:

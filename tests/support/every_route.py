@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serve_app.api.app import api_app
@@ -14,7 +14,7 @@ from tests.support.fakes import A, P, no_metrics, position, posted
 NOBODY: Any = None
 DOCUMENT: dict[str, Any] = api_app(settings_from(), Ports(NOBODY, NOBODY, {}, no_metrics)).openapi()
 JSON = {"content-type": "application/json"}
-IDS = {"portfolio_id": P}
+IDS = {"portfolio_id": P, "key_id": "0" * 16}
 OPTIONS: dict[str, Any] = {
     "cash_floor": "2%",
     "lots": {A: "0.5"},
@@ -45,20 +45,29 @@ class Operation:
     path: str
     parameters: tuple[dict[str, Any], ...]
     body: Any
+    template: str
 
     def __str__(self) -> str:
         return self.name
+
+    def at(self, path: str, body: Any) -> "Operation":
+        """Return the operation with another path and body."""
+        return replace(self, path=path, body=body)
 
     def queries(self) -> dict[str, dict[str, Any]]:
         return {each["name"]: each["schema"] for each in self.parameters if each["in"] == "query"}
 
 
 def operations() -> list[Operation]:
-    return [*_operations()]
+    return operations_of(DOCUMENT)
 
 
-def _operations() -> Iterator[Operation]:
-    for template, methods in DOCUMENT["paths"].items():
+def operations_of(document: dict[str, Any]) -> list[Operation]:
+    return [*_operations(document)]
+
+
+def _operations(document: dict[str, Any]) -> Iterator[Operation]:
+    for template, methods in document["paths"].items():
         for method, operation in methods.items():
             parameters = tuple(operation.get("parameters", ()))
             path = template
@@ -68,7 +77,7 @@ def _operations() -> Iterator[Operation]:
                     path = path.replace(f"{{{each['name']}}}", given)
             name = operation["operationId"]
             body = RICH.get(name, _example(operation))
-            yield Operation(name, method.upper(), path, parameters, body)
+            yield Operation(name, method.upper(), path, parameters, body, template)
 
 
 def _example(operation: dict[str, Any]) -> Any:

@@ -21,6 +21,7 @@ from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfo
 from serve_app.ports.store import Store
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings.source import Balance
+from storage.api_key_store import ApiKeyStore
 from storage.chunk_store import ChunkStore
 from storage.idempotency_store import IdempotencyStore
 from storage.model_store import ModelStore
@@ -83,6 +84,7 @@ def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) 
         order_service=upstreams,
         portfolios=upstreams,
         open_orders=OpenOrderStore(database),
+        api_keys=ApiKeyStore(database),
         portfolio_claims=PortfolioClaimStore(database, OrderSubmissionStore(database)),
     )
 

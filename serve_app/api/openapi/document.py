@@ -25,6 +25,8 @@ Every request may limit its own duration with `X-Request-Timeout`, in seconds, a
 the logs with `X-Correlation-ID`."""
 OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
 
+OF_CALLERS = (catalogue.UNAUTHENTICATED, catalogue.SCOPE_MISSING, catalogue.OUTSIDE_LIMITS)
+
 
 def build_document(app: FastAPI, rules: ModelRules) -> Json:
     """Make the OpenAPI document of an application under these rules, once."""
@@ -48,9 +50,13 @@ def build_document(app: FastAPI, rules: ModelRules) -> Json:
         for path, method, operation in _operations(document):
             for parameter in operation.get("parameters", ()):
                 _leave_null_out(parameter["schema"])
+            if not app.state.settings.authenticates:
+                operation.pop("security", None)
             _add_problems(operation["responses"], _common_problems(path, method, operation))
             _add_examples(operation, schemas)
             add_links(operation)
+        if not app.state.settings.authenticates:
+            del document["components"]["securitySchemes"]
         document["info"]["x-model-rules"] = {
             "stored_models": rules.description,
             "optimize": GENERAL.description,
@@ -88,8 +94,9 @@ def _common_problems(path: str, method: str, operation: Json) -> tuple[ProblemKi
     of_body = OF_BODIES if "requestBody" in operation else ()
     of_host = () if OPEN_PATHS.fullmatch(path) else (catalogue.HOST_NOT_ALLOWED,)
     of_change = () if method in SAFE_METHODS else (catalogue.FOREIGN_SITE,)
+    of_caller = OF_CALLERS if "security" in operation else ()
     # INVALID always, because every route refuses unknown query parameters.
-    return (*of_body, *of_host, *of_change, catalogue.INVALID)
+    return (*of_body, *of_host, *of_caller, *of_change, catalogue.INVALID)
 
 
 def _leave_null_out(schema: Json) -> None:

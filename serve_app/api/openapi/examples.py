@@ -37,6 +37,8 @@ from serve_app.api.openapi.samples import (
 from serve_app.api.problem_responses import error_answer, http_answer, invalid_answer
 from serve_app.api.responses import Heading, refuse_all, refuse_one
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
+from serve_app.auth.authentication import INVALID
+from serve_app.auth.errors import AuthenticationError, OutsideLimitsError, ScopeMissingError
 from serve_app.json_text import Json, decode, json_errors
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS, ProblemKind
@@ -116,6 +118,9 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
             "Content-Type", "application/x-www-form-urlencoded", ("application/json",)
         ),
     ),
+    (MODELS, AuthenticationError(INVALID)),
+    (MODELS, ScopeMissingError("nightly-export", ("models:write",))),
+    (ONE_MODEL, OutsideLimitsError("desk-7", "models", f"{MODEL} is none of them")),
     (MODELS, HostNotAllowedError("evil.example")),
     (OF_MODEL, ForeignSiteError("https://evil.example", "cross-site")),
     (ONE_MODEL, PreconditionFailedError('"2"', 3)),

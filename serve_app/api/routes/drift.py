@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from serve_app.api.access import ReadsPortfolios, ReadsSomePortfolios
 from serve_app.api.dependencies import ModelId, PortfolioId, Rebalancer
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, page_headers
@@ -40,9 +41,14 @@ UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_C
     ),
 )
 async def measure_portfolio(
-    portfolio_id: PortfolioId, optimizer: Rebalancer, model_id: NamedModel = None
+    caller: ReadsSomePortfolios,
+    portfolio_id: PortfolioId,
+    optimizer: Rebalancer,
+    model_id: NamedModel = None,
 ) -> Response:
     """Measure the drift of every security of a portfolio, without a plan."""
+    caller.require_portfolios([portfolio_id])
+    caller.require_models([model_id] if model_id else [])
     model, drift = await optimizer.measure_portfolio(portfolio_id, model_id)
     return json_response(portfolio_drift_json(drift, str(model.model_id)))
 
@@ -53,6 +59,7 @@ async def measure_portfolio(
     responses=refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID, *UNREACHABLE),
 )
 async def measure_portfolios(
+    _: ReadsPortfolios,
     request: Request,
     model_id: ModelId,
     optimizer: Rebalancer,

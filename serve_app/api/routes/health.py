@@ -8,9 +8,12 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from serve_app.api.access import Caller, ReadsSystem
 from serve_app.api.dependencies import Configured, Parts, Ports
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.schemas.health import Health
+from serve_app.auth.permissions import Scope
+from serve_app.auth.principals import Principal
 from serve_app.problems import catalogue
 from serve_app.problems.errors import NotReadyError
 from serve_app.settings import Settings
@@ -37,18 +40,19 @@ async def live() -> Health:
 
 
 @router.get("/health/ready", responses=refuses(catalogue.NOT_READY))
-async def ready(parts: Parts, settings: Configured) -> Health:
+async def ready(parts: Parts, settings: Configured, caller: Caller) -> Health:
     """Check every required part; 503 names those that fail."""
     found = await _examine(parts)
     failing = tuple(name for name in found.failing_parts if name not in NOT_NEEDED)
     if failing:
-        raise NotReadyError(failing, found.checks, found.breakers)
-    return _build_health("ready", found, settings)
+        breakers = found.breakers if _sees_details(caller) else {}
+        raise NotReadyError(failing, found.checks, breakers)
+    return _build_health("ready", found, settings, caller)
 
 
 @router.get("/health")
 @router.get("/health/health", include_in_schema=False)
-async def health(parts: Parts, settings: Configured) -> Health:
+async def health(parts: Parts, settings: Configured, caller: Caller) -> Health:
     """Check the parts of /health/ready; the status is always 200.
 
     ``status`` is ``healthy``, ``degraded`` if an upstream is failing, ``unhealthy`` if the
@@ -58,7 +62,7 @@ async def health(parts: Parts, settings: Configured) -> Health:
     status = "degraded" if found.failing_parts else HEALTHY
     if parts.checks.keys() & set(found.failing_parts):
         status = "unhealthy"
-    return _build_health(status, found, settings)
+    return _build_health(status, found, settings, caller)
 
 
 @router.get(
@@ -66,7 +70,7 @@ async def health(parts: Parts, settings: Configured) -> Health:
     response_class=Response,
     responses={200: {"content": {METRICS: {"example": METRICS_EXAMPLE}}}},
 )
-async def metrics(parts: Parts) -> Response:
+async def metrics(_: ReadsSystem, parts: Parts) -> Response:
     """Export metrics as Prometheus text."""
     text = await parts.metrics()
     return Response(text, media_type=f"{METRICS}; version=0.0.4; charset=utf-8")
@@ -90,7 +94,14 @@ class Findings:
         )
 
 
-def _build_health(status: str, found: Findings, settings: Settings) -> Health:
+def _sees_details(caller: Principal) -> bool:
+    return Scope.SYSTEM_READ in caller.scopes
+
+
+def _build_health(status: str, found: Findings, settings: Settings, caller: Principal) -> Health:
+    """Describe the parts: names and states for everybody, details for those with system:read."""
+    if not _sees_details(caller):
+        return Health(status=status, checks=found.checks)
     return Health(
         status=status,
         checks=found.checks,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from optimization import Model
+from serve_app.api.access import ReadsSomeModels, WritesModels
 from serve_app.api.dependencies import ModelId, Store, StoredVersion
 from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, model_etag
 from serve_app.api.exact_json import ExactRoute
@@ -43,6 +44,7 @@ WRONG_CHANGE = (
 
 @router.get("/models", response_model=list[ModelAnswer], responses=refuses(catalogue.INVALID))
 async def list_models(
+    caller: ReadsSomeModels,
     request: Request,
     store: Store,
     order: Order,
@@ -50,7 +52,7 @@ async def list_models(
     limit: Models = MAX_MODELS_PER_PAGE,
 ) -> Response:
     """List models, the oldest first by default."""
-    models, total = await store.list_models(offset, limit, order)
+    models, total = await store.list_models(offset, limit, order, caller.models)
     listed = [model_json(model) for model in models]
     return json_response(listed, headers=page_headers(request, offset, limit, total))
 
@@ -67,7 +69,7 @@ async def list_models(
         catalogue.IN_PROGRESS,
     ),
 )
-async def add_model(body: NewModel, store: Store, once: Idempotent) -> Response:
+async def add_model(_: WritesModels, body: NewModel, store: Store, once: Idempotent) -> Response:
     """Store a new model."""
     new = model_of(body)
 
@@ -88,9 +90,10 @@ async def add_model(body: NewModel, store: Store, once: Idempotent) -> Response:
     responses={304: {"description": "The caller's copy is current"}, **refuses(*WRONG_MODEL)},
 )
 async def read_model(
-    model_id: ModelId, store: Store, if_none_match: IfNoneMatch = None
+    caller: ReadsSomeModels, model_id: ModelId, store: Store, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Read a model."""
+    caller.require_models([model_id])
     model = await store.read_model(model_id)
     held = matching_etag(model_etag(model), if_none_match)
     if held is not None:
@@ -104,7 +107,7 @@ async def read_model(
     responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
 )
 async def replace_model(
-    model_id: ModelId, body: Replacement, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: Replacement, store: Store, changed: Changed
 ) -> Response:
     """Replace the whole model if its version is still the stored one."""
     # Both have to hold, because the body and If-Match may name different versions.
@@ -118,7 +121,7 @@ async def replace_model(
     responses=refuses(*WRONG_CHANGE),
 )
 async def delete_model(
-    model_id: ModelId, version: StoredVersion, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, version: StoredVersion, store: Store, changed: Changed
 ) -> Response:
     """Delete the model if its version is still the stored one; its rebalances stay."""
     changed.require(version)
@@ -132,7 +135,7 @@ async def delete_model(
     responses=refuses(*WRONG_CHANGE, catalogue.IN_MODEL),
 )
 async def add_position(
-    model_id: ModelId, body: NewPosition, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: Store, changed: Changed
 ) -> Response:
     """Add a security to the model."""
     return _answer(await store.add_target(model_id, target_of(body), changed.versions))
@@ -142,7 +145,7 @@ async def add_position(
     "/model/{model_id}/position", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def replace_position(
-    model_id: ModelId, body: NewPosition, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: Store, changed: Changed
 ) -> Response:
     """Change the position of a security; a target of 0 removes it."""
     return _answer(await store.replace_target(model_id, target_of(body), changed.versions))
@@ -154,7 +157,7 @@ async def replace_position(
     responses=refuses(*WRONG_CHANGE, catalogue.DIFFERS),
 )
 async def remove_position(
-    model_id: ModelId, body: NewPosition, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: Store, changed: Changed
 ) -> Response:
     """Remove a security; every value must match the stored position."""
     return _answer(await store.remove_target(model_id, target_of(body), changed.versions))
@@ -164,7 +167,7 @@ async def remove_position(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def add_portfolios(
-    model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
 ) -> Response:
     """Add portfolios; those already in the model are ignored."""
     return _answer(await store.add_portfolios(model_id, tuple(body.portfolios), changed.versions))
@@ -174,7 +177,7 @@ async def add_portfolios(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def remove_portfolios(
-    model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
 ) -> Response:
     """Remove portfolios; unknown ones are ignored, and at least one must remain."""
     return _answer(

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.security import SecurityScopes
 from starlette.responses import Response
 
+from serve_app.api.access import UsesOptimize, authorize_unlimited
 from serve_app.api.content_negotiation import choose_media_type
 from serve_app.api.dependencies import Configured, Ports, Rebalancer, require_known_parameters
 from serve_app.api.exact_json import ExactRequest
@@ -22,6 +24,7 @@ from serve_app.api.schemas.optimize import (
     convert_options,
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
+from serve_app.auth.permissions import Scope
 from serve_app.ports.optimize import RawRequest, Upload
 from serve_app.ports.optimizer import Optimizer
 from serve_app.problems import catalogue
@@ -76,6 +79,7 @@ class BySize(APIRoute):
         async def handle_by_size(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
             # Here, because a body that is read elsewhere never reaches the dependencies.
+            await authorize_unlimited(exact, SecurityScopes([Scope.OPTIMIZE_USE]))
             await require_known_parameters(exact)
             body = await exact.read()
             upload = _upload_of(exact, body)
@@ -127,6 +131,7 @@ router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
     },
 )
 async def optimize(
+    _: UsesOptimize,
     request: Request,
     body: OptimizeBody,
     optimizer: Rebalancer,

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from serve_app.api.access import ReadsOrders, SendsOrders
 from serve_app.api.dependencies import RebalanceId, Store
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
@@ -51,6 +52,7 @@ States = Annotated[
     },
 )
 async def hand_over(
+    _: SendsOrders,
     request: Request,
     rebalance_id: RebalanceId,
     store: Store,
@@ -79,6 +81,7 @@ async def hand_over(
     responses=refuses(*WRONG_RUN),
 )
 async def list_orders(
+    _: ReadsOrders,
     request: Request,
     rebalance_id: RebalanceId,
     store: Store,

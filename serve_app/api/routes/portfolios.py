@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
+from serve_app.api.access import ReadsSomePortfolios
 from serve_app.api.dependencies import Store
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.schemas.portfolios import PortfolioName
@@ -21,7 +22,12 @@ Ids = Annotated[
 
 
 @router.get("/portfolios", responses=refuses(catalogue.INVALID, catalogue.OVERLOADED))
-async def name_portfolios(store: Store, ids: Ids) -> list[PortfolioName]:
+async def name_portfolios(
+    caller: ReadsSomePortfolios,
+    store: Store,
+    ids: Ids,
+) -> list[PortfolioName]:
     """Look up portfolio names; null if unknown or the portfolio service is down."""
+    caller.require_portfolios(ids)
     names = await store.name_portfolios(tuple(dict.fromkeys(ids)))
     return [PortfolioName(portfolio_id=each, name=name) for each, name in names.items()]

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from serve_app.api.access import StartsRebalances, StartsSomeRebalances
 from serve_app.api.dependencies import (
     Configured,
     ModelId,
@@ -75,6 +76,7 @@ REFUSALS = refuses(
     responses={**ACCEPTED, **REFUSALS},
 )
 async def rebalance_model(
+    _: StartsRebalances,
     request: Request,
     model_id: ModelId,
     store: Store,
@@ -124,6 +126,7 @@ async def rebalance_model(
     responses={**ACCEPTED, **REFUSALS},
 )
 async def rebalance_portfolio(
+    caller: StartsSomeRebalances,
     request: Request,
     portfolio_id: PortfolioId,
     store: Store,
@@ -137,6 +140,8 @@ async def rebalance_portfolio(
 ) -> Response:
     """Rebalance one portfolio to the newest model it follows, or to the named model."""
     model_id = options.model_id if options else None
+    caller.require_portfolios([portfolio_id])
+    caller.require_models([model_id] if model_id else [])
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
         return await _begin_run(store, optimizer, once, selection, options)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome
+from serve_app.api.access import CancelsRuns, ReadsRebalances, StartsSomeRebalances
 from serve_app.api.content_negotiation import Accept, choose_media_type
 from serve_app.api.dependencies import Configured, Rebalancer, RunId, Store
 from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
@@ -87,12 +88,19 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
     ),
 )
 async def begin_run(
-    body: RunRequest, store: Store, optimizer: Rebalancer, once: Idempotent
+    caller: StartsSomeRebalances,
+    body: RunRequest,
+    store: Store,
+    optimizer: Rebalancer,
+    once: Idempotent,
 ) -> Response:
     """Rebalance several models, a list of portfolios or the whole book, in the background."""
+    selection = selection_of(body)
+    caller.require_models(selection.model_ids)
+    caller.require_portfolios(selection.portfolio_ids)
     command = BeginRun(
         new_rebalance_id(),  # made here, because each attempt at the port then names the same run
-        selection_of(body),
+        selection,
         options_of(body.options),
         own_options_of(body),
         holdings_of(body.holdings),
@@ -106,7 +114,7 @@ async def begin_run(
 
 @router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID))
 async def list_runs(
-    request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
+    _: ReadsRebalances, request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
 ) -> Response:
     """List runs, the newest first."""
     runs, total = await store.list_runs(offset, limit)
@@ -115,13 +123,15 @@ async def list_runs(
 
 
 @router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)
-async def read_run(run_id: RunId, store: Store) -> Response:
+async def read_run(_: ReadsRebalances, run_id: RunId, store: Store) -> Response:
     """Read the state of a run."""
     return json_response(await progress_json(store, await store.read_run(run_id)))
 
 
 @router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
-async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Response:
+async def cancel_run(
+    _: CancelsRuns, run_id: RunId, store: Store, optimizer: Rebalancer
+) -> Response:
     """Start no more work of a run; the outcomes of finished and running chunks stay."""
     run = await store.cancel_run(run_id)
     if not run.status.is_over:
@@ -140,7 +150,7 @@ async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Resp
     response_class=StreamingResponse,
 )
 async def follow_run(
-    run_id: RunId, store: Store, streams: OpenStreams, last: LastEvent = None
+    _: ReadsRebalances, run_id: RunId, store: Store, streams: OpenStreams, last: LastEvent = None
 ) -> Response:
     """Stream server-sent events: `chunk`, `progress`, and `end` once the run is over."""
     run = await store.read_run(run_id)
@@ -161,7 +171,7 @@ async def follow_run(
     response_class=StreamingResponse,
 )
 async def stream_outcomes(
-    run_id: RunId, accept: Accept, store: Store, settings: Configured
+    _: ReadsRebalances, run_id: RunId, accept: Accept, store: Store, settings: Configured
 ) -> Response:
     """Stream the known outcomes, in the order of rebalances and portfolios.
 

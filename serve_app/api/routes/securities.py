@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
+from serve_app.api.access import ReadsSomeModels
 from serve_app.api.dependencies import Rebalancer
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.schemas.securities import SecurityTicker
@@ -21,7 +22,11 @@ Ids = Annotated[
 
 
 @router.get("/securities", responses=refuses(catalogue.INVALID, catalogue.OVERLOADED))
-async def name_securities(optimizer: Rebalancer, ids: Ids) -> list[SecurityTicker]:
+async def name_securities(
+    _: ReadsSomeModels,
+    optimizer: Rebalancer,
+    ids: Ids,
+) -> list[SecurityTicker]:
     """Look up tickers of securities; null if unknown or the security service is down."""
     tickers = await optimizer.name_securities(tuple(dict.fromkeys(ids)))
     return [SecurityTicker(security_id=each, ticker=ticker) for each, ticker in tickers.items()]

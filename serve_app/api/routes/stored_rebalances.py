@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from serve_app.api.access import DeletesRebalances, ReadsRebalances, ReadsSomeRebalances
 from serve_app.api.dependencies import Configured, PortfolioId, RebalanceId, Store, StoredVersion
 from serve_app.api.etags import Changed, rebalance_etag
 from serve_app.api.exact_json import ExactRoute
@@ -51,6 +52,7 @@ WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
     "/rebalances", response_model=list[RebalanceResult], responses=refuses(catalogue.INVALID)
 )
 async def list_rebalances(
+    _: ReadsRebalances,
     request: Request,
     store: Store,
     settings: Configured,
@@ -81,6 +83,7 @@ async def list_rebalances(
     responses=refuses(catalogue.INVALID, catalogue.TOO_LARGE),
 )
 async def list_rebalances_of_portfolios(
+    caller: ReadsSomeRebalances,
     request: Request,
     body: PortfoliosQuery,
     store: Store,
@@ -94,6 +97,8 @@ async def list_rebalances_of_portfolios(
     link for all of them.
     """
     wanted = tuple(dict.fromkeys(body.portfolios))
+    caller.require_portfolios(wanted)
+    caller.require_models([])  # because a portfolio may have rebalances of any model
     found, total = await store.list_rebalances_of(wanted, offset, limit)
     page: list[Listed] = []
     for place, shown in enumerate(split_page(count for _, count in found), offset):
@@ -110,7 +115,9 @@ async def list_rebalances_of_portfolios(
 @router.get(
     "/rebalance/{rebalance_id}", response_model=RebalanceResult, responses=refuses(*WRONG_RUN)
 )
-async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Configured) -> Response:
+async def read_rebalance(
+    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store, settings: Configured
+) -> Response:
     """Read a rebalance with all its portfolios and their positions, streamed at any length."""
     rebalance = await store.read_rebalance(rebalance_id)
     whole = Portfolios(
@@ -126,6 +133,7 @@ async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Conf
     responses=refuses(*WRONG_RUN),
 )
 async def list_portfolios(
+    _: ReadsRebalances,
     request: Request,
     rebalance_id: RebalanceId,
     store: Store,
@@ -147,7 +155,11 @@ async def list_portfolios(
     responses=refuses(*WRONG_RUN),
 )
 async def list_positions(
-    rebalance_id: RebalanceId, portfolio_id: PortfolioId, store: Store, settings: Configured
+    _: ReadsRebalances,
+    rebalance_id: RebalanceId,
+    portfolio_id: PortfolioId,
+    store: Store,
+    settings: Configured,
 ) -> Response:
     """List the positions of one portfolio in a rebalance."""
     rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
@@ -168,7 +180,11 @@ async def list_positions(
     ),
 )
 async def delete_rebalance(
-    rebalance_id: RebalanceId, version: StoredVersion, store: Store, changed: Changed
+    _: DeletesRebalances,
+    rebalance_id: RebalanceId,
+    version: StoredVersion,
+    store: Store,
+    changed: Changed,
 ) -> Response:
     """Delete a rebalance if its version is the stored one and no order of it was sent."""
     changed.require(version)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome
+from serve_app.api.access import ReadsRebalances
 from serve_app.api.content_negotiation import Accept, choose_media_type
 from serve_app.api.dependencies import Configured, RebalanceId, Store
 from serve_app.api.exports.arrow_tables import (
@@ -77,6 +78,7 @@ Chosen = Annotated[
     },
 )
 async def list_transactions(
+    _: ReadsRebalances,
     rebalance_id: RebalanceId,
     accept: Accept,
     store: Store,

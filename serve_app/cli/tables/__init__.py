@@ -1,6 +1,7 @@
 """Tables of the commands, a module for each noun; formats.py has their amounts and times."""
 
 from serve_app.cli.tables.drifts import tabulate_drift, tabulate_drifts
+from serve_app.cli.tables.keys import tabulate_keys
 from serve_app.cli.tables.models import tabulate_model, tabulate_models
 from serve_app.cli.tables.orders import tabulate_orders, tabulate_submission
 from serve_app.cli.tables.outcomes import (
@@ -19,6 +20,7 @@ from serve_app.cli.tables.runs import tabulate_runs
 __all__ = [
     "tabulate_drift",
     "tabulate_drifts",
+    "tabulate_keys",
     "tabulate_model",
     "tabulate_models",
     "tabulate_orders",

@@ -6,6 +6,7 @@ made unless it is given: give one to repeat a request in another process.
 
 from serve_app.client.endpoints.drift import measure_portfolio, measure_portfolios
 from serve_app.client.endpoints.health import live, ready
+from serve_app.client.endpoints.keys import add_key, list_keys, revoke_key, rotate_key
 from serve_app.client.endpoints.media_types import MEDIA_TYPES, Format
 from serve_app.client.endpoints.models import (
     add_model,
@@ -50,6 +51,7 @@ from serve_app.client.endpoints.runs import (
 __all__ = [
     "MEDIA_TYPES",
     "Format",
+    "add_key",
     "add_model",
     "add_portfolios",
     "add_position",
@@ -61,6 +63,7 @@ __all__ = [
     "export_transactions",
     "follow_run",
     "hand_over",
+    "list_keys",
     "list_models",
     "list_orders",
     "list_portfolios",
@@ -85,5 +88,7 @@ __all__ = [
     "remove_position",
     "replace_model",
     "replace_position",
+    "revoke_key",
+    "rotate_key",
     "stream_outcomes",
 ]

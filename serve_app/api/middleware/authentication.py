@@ -1,0 +1,67 @@
+"""Authentication of requests, before a route sees them, as plain ASGI."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serve_app.api.access import PRINCIPAL
+from serve_app.auth.authentication import INVALID, Authenticator
+from serve_app.auth.errors import AuthenticationError
+from serve_app.auth.principals import METRICS_READER, UNKNOWN_CALLER, Principal
+from serve_app.call_context import principal
+from serve_app.settings import Settings
+
+LIVENESS: Final = "/health/live"  # never authenticated, because it answers without the database
+HEALTH: Final = r"/health(/.*)?"
+DOCS: Final = r"/(docs|redoc|openapi\.json|docs-files/.*|problems(/.*)?)"
+METRICS: Final = r"/metrics"
+MAX_TOKEN_LENGTH: Final = 16_384
+MISSING: Final = "send an API key or a token as Authorization: Bearer ..."
+
+
+class Authentication:
+    """Finds the principal of each request; refuses requests that have none, except on open paths.
+
+    A principal of an open path has only the scopes that the path needs.
+    """
+
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, open_paths: Mapping[str, Principal]
+    ) -> None:
+        self.app = app
+        self.authenticator = authenticator
+        self.open_paths = [(re.compile(path), caller) for path, caller in open_paths.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != LIVENESS:
+            caller = await self._authenticate(Headers(scope=scope), scope["path"])
+            scope[PRINCIPAL] = caller
+            principal.set(caller.name)
+        await self.app(scope, receive, send)
+
+    async def _authenticate(self, headers: Headers, path: str) -> Principal:
+        given = headers.getlist("authorization")
+        if not given:
+            return self._find_open(path)
+        scheme, _, token = given[0].strip().partition(" ")
+        if len(given) > 1 or scheme.lower() != "bearer":
+            raise AuthenticationError(MISSING)
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise AuthenticationError(INVALID)
+        return await self.authenticator.authenticate(token.strip())
+
+    def _find_open(self, path: str) -> Principal:
+        for pattern, caller in self.open_paths:
+            if pattern.fullmatch(path):
+                return caller
+        raise AuthenticationError(MISSING, is_missing=True)
+
+
+def open_paths(settings: Settings) -> Mapping[str, Principal]:
+    """Return the paths that need no credentials, with the principal of their callers."""
+    docs = {DOCS: UNKNOWN_CALLER} if settings.open_docs else {}
+    metrics = {METRICS: METRICS_READER} if settings.open_metrics else {}
+    return {HEALTH: UNKNOWN_CALLER, **docs, **metrics}

@@ -1,0 +1,121 @@
+"""Authentication: the principal of a bearer token."""
+
+import asyncio
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from async_lru import alru_cache
+
+from serve_app.auth.api_keys import parse_key
+from serve_app.auth.errors import AuthenticationError
+from serve_app.auth.permissions import scopes_of
+from serve_app.auth.principals import Principal
+from serve_app.call_context import lift_deadline
+from serve_app.ports.keys import StoredKeys
+from storage.api_key_store import ApiKey
+
+KEY_TTL_S: Final = 5.0  # the longest that a replica accepts a revoked key
+MAX_CACHED_KEYS: Final = 10_000
+USE_NOTED_EVERY_S: Final = 60.0
+INVALID: Final = "the credentials are not valid"
+
+logger = logging.getLogger(__name__)
+
+
+class Authenticator(Protocol):
+    """Way to find out who a bearer token belongs to."""
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return the principal of a token; AuthenticationError if the token is not valid."""
+        ...
+
+
+class ApiKeyAuthenticator:
+    """Authenticates API keys, each read from the database at most every 5 s.
+
+    An unknown id and a wrong secret take the same path: the answer, and the calls on the way to it,
+    do not tell which ids exist.
+    """
+
+    def __init__(
+        self,
+        keys: StoredKeys,
+        *,
+        ttl_s: float = KEY_TTL_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._find = alru_cache(maxsize=MAX_CACHED_KEYS, ttl=ttl_s)(self._read)
+        self._noted: dict[str, float] = {}
+        self._notes: set[asyncio.Task[None]] = set()
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return the principal of an API key."""
+        given = parse_key(token)
+        if given is None:
+            raise AuthenticationError(INVALID)
+        key = await self._find(given.key_id) or UNKNOWN_KEY
+        now = datetime.now(UTC)
+        secret_hash = given.secret_hash
+        # Both comparisons always, because the time must not tell which ids exist.
+        is_present = hmac.compare_digest(secret_hash, key.secret_hash)
+        is_former = hmac.compare_digest(secret_hash, key.former_hash or UNKNOWN_KEY.secret_hash)
+        is_in_overlap = key.former_expires_at is not None and now < key.former_expires_at
+        if not (is_present or (is_former and is_in_overlap)):
+            raise AuthenticationError(INVALID)
+        if key.revoked_at is not None:
+            raise AuthenticationError("the key is revoked")
+        if key.expires_at is not None and now >= key.expires_at:
+            raise AuthenticationError(f"the key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+        self._note_use(key.key_id, now)
+        return principal_of(key)
+
+    async def _read(self, key_id: str) -> ApiKey | None:
+        # Without the deadline of the request, because other requests wait for the same result.
+        with lift_deadline():
+            return await self._keys.find_api_key(key_id)
+
+    def _note_use(self, key_id: str, at: datetime) -> None:
+        """Store the use of a key in the background, at most once a minute for each replica."""
+        now = self._clock()
+        if now - self._noted.get(key_id, -USE_NOTED_EVERY_S) < USE_NOTED_EVERY_S:
+            return
+        self._noted[key_id] = now
+        task = asyncio.create_task(self._store_use(key_id, at))
+        self._notes.add(task)  # because the event loop alone would not keep the task alive
+        task.add_done_callback(self._notes.discard)
+
+    async def _store_use(self, key_id: str, at: datetime) -> None:
+        try:
+            with lift_deadline():
+                await self._keys.note_api_key_use(key_id, at)
+        except Exception as error:  # noqa: BLE001 - because no request depends on the note
+            logger.warning("the use of key %s is not stored: %s", key_id, error)
+
+
+def principal_of(key: ApiKey) -> Principal:
+    """Return the principal that a key authenticates."""
+    return Principal(
+        key.owner,
+        scopes_of(key.roles, key.scopes),
+        None if key.models is None else frozenset(each.lower() for each in key.models),
+        None if key.portfolios is None else frozenset(key.portfolios),
+    )
+
+
+UNKNOWN_KEY: Final = ApiKey(
+    key_id="",
+    owner="",
+    roles=(),
+    scopes=(),
+    secret_hash=secrets.token_bytes(32),  # which no secret has
+    created_at=datetime.now(UTC),
+    created_by="",
+)
+"""Stand-in for a key that is not stored, so that its request is processed like any other."""

@@ -1,0 +1,58 @@
+"""Errors of callers who are not known, or who lack a right.
+
+Every class passes all its arguments to ``super().__init__``, otherwise it could not be unpickled in
+another process.
+"""
+
+
+class AuthenticationError(Exception):
+    """A request without credentials, or with credentials that are not valid.
+
+    ``detail`` never says which part of a credential is wrong, because that would help to guess it.
+    """
+
+    def __init__(self, detail: str, is_missing: bool = False) -> None:
+        super().__init__(detail, is_missing)
+        self.detail = detail
+        self.is_missing = is_missing
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class ScopeMissingError(Exception):
+    """A caller without a scope that the operation requires."""
+
+    def __init__(self, caller: str, scopes: tuple[str, ...]) -> None:
+        super().__init__(caller, scopes)
+        self.caller = caller
+        self.scopes = scopes
+
+    def __str__(self) -> str:
+        who = self.caller or "a caller without credentials"
+        return f"{who} lacks {', '.join(self.scopes)}"
+
+
+class OutsideLimitsError(Exception):
+    """A caller who is limited to models or portfolios, and asks for others."""
+
+    def __init__(self, caller: str, limit: str, detail: str) -> None:
+        super().__init__(caller, limit, detail)
+        self.caller = caller
+        self.limit = limit
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.caller} is limited to some {self.limit}: {self.detail}"
+
+
+class RightsExceededError(Exception):
+    """A caller who would give a key rights that the caller itself lacks."""
+
+    def __init__(self, caller: str, scopes: tuple[str, ...]) -> None:
+        super().__init__(caller, scopes)
+        self.caller = caller
+        self.scopes = scopes
+
+    def __str__(self) -> str:
+        return f"{self.caller} lacks {', '.join(self.scopes)}, and cannot give what it lacks"

@@ -1,0 +1,64 @@
+"""Principals: who calls, with which scopes, and limited to which models and portfolios."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from serve_app.auth.errors import OutsideLimitsError, ScopeMissingError
+from serve_app.auth.permissions import Scope
+
+MODELS: Final = "models"
+PORTFOLIOS: Final = "portfolios"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller; ``models`` and ``portfolios`` are the ids it is limited to, None for no limit."""
+
+    name: str
+    scopes: frozenset[Scope]
+    models: frozenset[str] | None = None
+    portfolios: frozenset[str] | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the caller may use some models or portfolios only."""
+        return self.models is not None or self.portfolios is not None
+
+    def require_scopes(self, scopes: Iterable[str]) -> None:
+        """Raise ScopeMissingError unless the caller has all these scopes."""
+        missing = tuple(scope for scope in scopes if scope not in self.scopes)
+        if missing:
+            raise ScopeMissingError(self.name, missing)
+
+    def require_models(self, model_ids: Iterable[str]) -> None:
+        """Raise OutsideLimitsError unless the caller may use each of these models, at least one."""
+        if self.models is None:
+            return
+        asked = [each.lower() for each in model_ids]
+        if not asked:
+            raise OutsideLimitsError(self.name, MODELS, "name the models")
+        for each in asked:
+            if each not in self.models:
+                raise OutsideLimitsError(self.name, MODELS, f"{each} is none of them")
+
+    def require_portfolios(self, portfolio_ids: Iterable[str]) -> None:
+        """Raise OutsideLimitsError unless the caller may use each of these, at least one."""
+        if self.portfolios is None:
+            return
+        asked = list(portfolio_ids)
+        if not asked:
+            raise OutsideLimitsError(self.name, PORTFOLIOS, "name the portfolios")
+        for each in asked:
+            if each not in self.portfolios:
+                raise OutsideLimitsError(self.name, PORTFOLIOS, f"{each} is none of them")
+
+
+UNRESTRICTED: Final = Principal("", frozenset(Scope))
+"""Every caller of a service that authenticates nobody."""
+
+UNKNOWN_CALLER: Final = Principal("", frozenset())
+"""A caller without credentials, on paths that are open to everybody."""
+
+METRICS_READER: Final = Principal("", frozenset({Scope.SYSTEM_READ}))
+"""A caller without credentials, on /metrics where OPEN_METRICS is set."""

@@ -1,0 +1,43 @@
+"""Table of API keys."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from serve_app.cli.output import make_table
+from serve_app.cli.tables.formats import format_moment
+from serve_app.client.key_models import ApiKey
+
+
+def tabulate_keys(found: Iterable[ApiKey]) -> Table:
+    """Tabulate API keys."""
+    columns = ("key", "owner", "rights", "limited to", "created", "last used", "ends")
+    rows = [
+        (
+            each.key_id,
+            each.owner,
+            ", ".join((*each.roles, *each.scopes)),
+            _format_limits(each),
+            format_moment(each.created_at),
+            format_moment(each.last_used_at),
+            _format_end(each),
+        )
+        for each in found
+    ]
+    return make_table("API keys", columns, rows)
+
+
+def _format_limits(key: ApiKey) -> str:
+    limits = {"model": key.models, "portfolio": key.portfolios}
+    parts = (
+        f"{len(ids)} {noun}" if len(ids) == 1 else f"{len(ids)} {noun}s"
+        for noun, ids in limits.items()
+        if ids is not None
+    )
+    return ", ".join(parts)
+
+
+def _format_end(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {format_moment(key.revoked_at)}"
+    return format_moment(key.expires_at)
