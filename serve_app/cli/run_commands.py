@@ -143,10 +143,11 @@ def export_run(
     output: Output = STDOUT,
     kind: Annotated[Format | None, typer.Option("--format", help="jsonl by default")] = None,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the outcomes of a run; the ending of the file may say how."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(), client_of(url, timeout, token) as client:
         form = kind or format_of(output, Format.JSONL)
         write_pieces(output, client.export_outcomes(run_id, form.value))
 

@@ -18,6 +18,7 @@ from serve_app.api.schemas.drift import (
 )
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.health import Health
+from serve_app.api.schemas.keys import KeyAnswer, NewKeyAnswer, key_json, new_key_json
 from serve_app.api.schemas.models import ModelAnswer, model_json
 from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
 from serve_app.api.schemas.outcome_lines import OutcomeLines
@@ -93,6 +94,8 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     PortfolioName: {"portfolio_id": PORTFOLIO, "name": samples.NAME},
     SecurityTicker: {"security_id": SECURITY, "ticker": samples.TICKER},
     Health: _health("ready"),
+    KeyAnswer: _round_trip(key_json(samples.API_KEY)),
+    NewKeyAnswer: _round_trip(new_key_json(samples.API_KEY, samples.API_KEY_TEXT)),
 }
 """An example of each shape that an answer has."""
 

@@ -38,6 +38,8 @@ from optimization import (
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
+from serve_app.auth.api_keys import KeyText
+from storage.api_key_store import ApiKey
 from storage.chunk_store import Event, Report
 from storage.order import Order, OrderState
 from storage.rebalance import Rebalance, RebalanceStatus
@@ -222,3 +224,17 @@ def submission_of(order: Order) -> OrderSubmission:
     """Make the hand-over of a rebalance with this order alone."""
     counts: Mapping[OrderState, int] = {state: int(state is order.state) for state in OrderState}
     return OrderSubmission(REBALANCE, counts, 1, (order,), 1)
+
+
+API_KEY_TEXT: Final = KeyText("3f9a1c0b7e5d2468", "0" * 64)
+API_KEY: Final = ApiKey(
+    key_id=API_KEY_TEXT.key_id,
+    owner="nightly-rebalance",
+    roles=("trader",),
+    scopes=(),
+    secret_hash=API_KEY_TEXT.secret_hash,
+    created_at=datetime(2026, 11, 23, 9, 30, tzinfo=UTC),
+    created_by="ada",
+    models=(MODEL,),
+    expires_at=datetime(2027, 11, 23, 9, 30, tzinfo=UTC),
+)

@@ -14,7 +14,8 @@ from serve_app.settings import settings_from
 from tests.support.fakes import no_metrics
 
 NOBODY: Any = None
-DOCUMENT: dict[str, Any] = api_app(settings_from(), Ports(NOBODY, NOBODY, {}, no_metrics)).openapi()
+SETTINGS = settings_from({"auth": "keys"})
+DOCUMENT: dict[str, Any] = api_app(SETTINGS, Ports(NOBODY, NOBODY, {}, no_metrics)).openapi()
 PROBLEM = "application/problem+json"
 ANNOTATIONS = ("title", "description", "default", "examples", "format")
 
