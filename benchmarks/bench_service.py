@@ -1,13 +1,15 @@
-"""Benchmark of the whole service on one machine: requests, runs, and liveness.
+"""Benchmark of the whole service on one machine: requests, runs, liveness, and API keys.
 
     python benchmarks/bench_service.py [--portfolios 1000] [--positions 50] [--requests 500]
-        [--runs 5]
+        [--runs 5] [--pairs 200] [--keys-only]
 
 The script starts the service on a free port, with its own database in a temporary directory and the
-simulated market. One caller with one connection shares the processors with the service.
+simulated market. One caller with one connection shares the processors with the service. What an API
+key costs is measured between two more applications of the same cluster, alike but for AUTH.
 """
 
 import argparse
+import asyncio
 import http
 import http.client
 import json
@@ -26,10 +28,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from serve_app.auth.key_requests import KeyRequest
+from serve_app.auth.permissions import Role
 from serve_app.launch.launcher import run_service
 from serve_app.launch.preflight import read_configuration
+from serve_app.settings import Settings
 from serve_app.simulator import Market
+from storage.api_key_store import ApiKeyStore
 from storage.embedded.free_port import free_port
+from storage.mongo.connection import connect, disconnect
 
 CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
 BAND = {"low_drift": "0.01", "high_drift": "0.01"}
@@ -37,6 +44,7 @@ WARM_UP = 50
 BETWEEN_PINGS_S = 0.01
 ROUTED_WITHIN_S = 30
 HOP = "ingress -> replica, nothing done"
+MOST_FOR_A_KEY = 1.04
 LONG_BODY = (1_000, 520)  # portfolios, holdings of each: 16 MB
 # Figures of the replaced service on a machine of the same size.
 ORIGINAL_PORTFOLIO_MS = 107
@@ -48,12 +56,15 @@ console = Console()
 class Caller:
     """Caller with one open connection of the standard library, because that costs least."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str | None = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        self._headers = {"Content-Type": "application/json"}
+        if key is not None:
+            self._headers["Authorization"] = f"Bearer {key}"
 
     def __call__(self, method: str, path: str, body: object = None, expected: int = 200) -> bytes:
         text = body if isinstance(body, bytes | None) else json.dumps(body)
-        self._connection.request(method, path, text, {"Content-Type": "application/json"})
+        self._connection.request(method, path, text, self._headers)
         answer = self._connection.getresponse()
         content = answer.read()
         assert answer.status == expected, f"{path} answered {answer.status}: {content[:500]!r}"
@@ -105,11 +116,71 @@ def deploy_hop(port: int) -> None:
     options: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": 100}
     nothing = serve.deployment(**options)(Nothing).bind()
     serve.run(serve.deployment(**options)(Asks).bind(nothing), name="hop", route_prefix="/hop")
-    # New connections, because the proxy learns of the application later and an older connection
-    # never does.
+    wait_until_routed(port, "/hop")
+
+
+def wait_until_routed(port: int, path: str) -> None:
+    """Wait until the proxy knows an application.
+
+    Each attempt has a connection of its own, because the proxy learns of the application later and
+    an older connection never does.
+    """
     until = time.monotonic() + ROUTED_WITHIN_S
-    while Caller(port).status("/hop") != http.HTTPStatus.OK and time.monotonic() < until:
+    while Caller(port).status(path) != http.HTTPStatus.OK and time.monotonic() < until:
         time.sleep(0.1)
+
+
+def deploy_with_auth(settings: Settings, port: int, auth: str) -> str:
+    """Deploy the service once more with this AUTH; return the prefix of its routes."""
+    from ray import serve  # noqa: PLC0415 - because its environment has to be set first
+
+    from serve_app.app import DEPLOYMENTS, compose_application  # noqa: PLC0415
+
+    own = settings.model_copy(update={"auth": auth})
+    scaling = {name: {"ray_actor_options": {"num_cpus": 0}} for name in DEPLOYMENTS}
+    prefix = f"/auth-{auth}"
+    serve.run(compose_application(own, scaling), name=f"auth-{auth}", route_prefix=prefix)
+    wait_until_routed(port, f"{prefix}/health/live")
+    return prefix
+
+
+async def add_key(settings: Settings) -> str:
+    """Store an API key that may rebalance; return its text."""
+    assert settings.mongodb_uri is not None
+    database = connect(settings.mongodb_uri.get_secret_value(), settings.database_name)
+    try:
+        text, key = KeyRequest("bench", (Role.TRADER,)).make("bench")
+        await ApiKeyStore(database).add(key)
+    finally:
+        await disconnect(database)
+    return str(text)
+
+
+def measure_keys(settings: Settings, port: int, portfolio_id: str, pairs: int) -> Table:
+    """Time single rebalances with a key and without, in pairs whose order alternates."""
+    routes = [deploy_with_auth(settings, port, auth) for auth in ("none", "keys")]
+    callers = Caller(port), Caller(port, asyncio.run(add_key(settings)))
+    path = f"/api/v1/portfolio/{portfolio_id}/rebalance"
+
+    def rebalance(which: int) -> float:
+        return seconds(lambda: callers[which]("POST", f"{routes[which]}{path}"))
+
+    for which in (0, 1) * WARM_UP:
+        rebalance(which)
+    times: tuple[list[float], list[float]] = [], []
+    for number in range(pairs):
+        first = number % 2  # because the second of a pair may find warmer caches
+        for which in (first, 1 - first):
+            times[which].append(rebalance(which))
+    ratios = [with_key / without for without, with_key in zip(*times, strict=True)]
+    table = Table(title=f"POST portfolio rebalance, {pairs} alternating pairs")
+    for column in ("", "p50", "p95", "p99", "longest"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, found in zip(("without a key, ms", "with a key, ms"), times, strict=True):
+        table.add_row(name, *(f"{ms:.2f}" for ms in percentiles_ms(found)))
+    ratio = f"{statistics.median(ratios):.3f}"
+    table.add_row("with / without, median of the pairs", ratio, f"at most {MOST_FOR_A_KEY}")
+    return table
 
 
 def model_of(name: str, securities: list[str], portfolio_ids: tuple[str, ...]) -> dict[str, object]:
@@ -229,9 +300,9 @@ def measure_long_body(port: int, times: int) -> Table:
     return table
 
 
-def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
+def measure(settings: Settings, market: Market, arguments: argparse.Namespace) -> None:
     """Store the models, measure, and print."""
-    deploy_hop(port)
+    port = settings.port
     call = Caller(port)
     own = list(market.strategies[0].weights)
     more = [str(one.security_id) for one in market.securities() if one.security_id not in own]
@@ -242,6 +313,17 @@ def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
         json.loads(call("POST", "/api/v1/models", body, 201))["model_id"] for body in (many, wide)
     )
     console.print(f"load average before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
+    if not arguments.keys_only:
+        measure_service(port, market, many_id, wide_id, arguments)
+    console.print(measure_keys(settings, port, market.portfolio_id(0), arguments.pairs))
+
+
+def measure_service(
+    port: int, market: Market, many_id: str, wide_id: str, arguments: argparse.Namespace
+) -> None:
+    """Measure requests, runs and long bodies, and print."""
+    deploy_hop(port)
+    call = Caller(port)
     console.print(
         measure_requests(call, wide_id, market.portfolio_id(0), arguments.requests),
         measure_runs(port, many_id, market.portfolios, arguments.runs),
@@ -252,8 +334,10 @@ def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Start the service, measure it, stop it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in {"portfolios": 1000, "positions": 50, "requests": 500, "runs": 5}.items():
+    defaults = {"portfolios": 1000, "positions": 50, "requests": 500, "runs": 5, "pairs": 200}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--keys-only", action="store_true", help="measure API keys alone")
     arguments = parser.parse_args()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
@@ -263,8 +347,8 @@ def main() -> None:
             "market_portfolios": arguments.portfolios,
         }
         settings, content = read_configuration(CONFIG, given)
-        with run_service(settings, content, console.print):
-            measure(port, Market(settings.market_seed, arguments.portfolios), arguments)
+        with run_service(settings, content, console.print) as complete:
+            measure(complete, Market(settings.market_seed, arguments.portfolios), arguments)
 
 
 if __name__ == "__main__":
