@@ -28,7 +28,8 @@ OF_REQUESTS = {
     "Sec-Fetch-Site",
     "X-Request-Timeout",
 }
-# Readable without being exposed, or of no use to a script: the body of a 415 has "accepted".
+# Readable without being exposed, or of no use to a script: the body of a 415 has "accepted", and
+# that of a 403 "scopes".
 OF_BROWSERS = {
     "Accept",
     "Accept-Encoding",
@@ -39,6 +40,7 @@ OF_BROWSERS = {
     "Referrer-Policy",
     "Strict-Transport-Security",
     "Vary",
+    "WWW-Authenticate",
     "X-Accel-Buffering",
     "X-Content-Type-Options",
     "X-Frame-Options",
