@@ -1,18 +1,16 @@
 """Commands for API keys: over HTTP, and in the database for the first key."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.auth.api_keys import parse_key
 from serve_app.auth.permissions import Role
 from serve_app.settings import Settings, settings_from
 from storage.mongo.connection import Document
-from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.command_server import Ordergen
 from tests.support.fakes import Stored
 from tests.support.keys import add_key
 
@@ -22,12 +20,6 @@ pytestmark = pytest.mark.mongo
 @pytest.fixture
 def settings() -> Settings:
     return settings_from({"auth": "keys"})
-
-
-@pytest.fixture
-async def ordergen(app: FastAPI) -> AsyncIterator[Ordergen]:
-    async with served(app) as url:
-        yield ordergen_at(url)
 
 
 @pytest.fixture(autouse=True)
