@@ -1,4 +1,4 @@
-"""Bounded concurrency: many calls, a few at a time."""
+"""Bounded concurrency: many calls, a few at a time, and callers that leave."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -28,3 +28,13 @@ async def for_each(
                 group.create_task(worker())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+def require_caller() -> None:
+    """Raise CancelledError if the caller of this task has left.
+
+    For after a call of the database, because its driver may swallow that error.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -19,6 +19,7 @@ from serve_app.api.responses import write_outcomes
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.call_context import correlation_id, lift_deadline
 from serve_app.chunks.fetch import identify_holdings
+from serve_app.concurrency import require_caller
 from serve_app.deployments.handles import connect_optimizer, serves
 from serve_app.deployments.long_bodies import answer_in_workers
 from serve_app.deployments.uploads import answer_upload_in_worker
@@ -100,6 +101,7 @@ class OptimizerDeployment(Optimizer):
     async def rebalance_model(self, command: RebalanceModel) -> Rebalanced:
         """Rebalance every portfolio that follows a model."""
         model = await self._with.models.read(command.model_id)
+        require_caller()
         return await self._runs.rebalance_model(
             command.rebalance_id, model, command.overrides, command.claim
         )
@@ -109,6 +111,7 @@ class OptimizerDeployment(Optimizer):
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         model = await self._with.models.find_followed(command.portfolio_id, command.model_id)
+        require_caller()
         rebalance, outcomes = await self._runs.rebalance_portfolio(
             command.rebalance_id,
             model,
@@ -121,6 +124,7 @@ class OptimizerDeployment(Optimizer):
     async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance of the model without storing them."""
         model = await self._with.models.read(model_id)
+        require_caller()
         return await self._runs.preview_model(model, overrides)
 
     async def preview_portfolio(
@@ -128,6 +132,7 @@ class OptimizerDeployment(Optimizer):
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Return the outcome of a rebalance of the portfolio without storing it."""
         model = await self._with.models.find_followed(portfolio_id, model_id)
+        require_caller()
         rebalance, outcomes = await self._runs.preview_portfolio(model, portfolio_id, overrides)
         return rebalance, outcomes[0]
 

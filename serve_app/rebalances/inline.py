@@ -19,6 +19,7 @@ from serve_app.chunks.priced_models import PricedModels
 from serve_app.chunks.solve import refused_outcome, solve_at_once
 from serve_app.chunks.unmatched_ids import require_matched
 from serve_app.chunks.work import options_for
+from serve_app.concurrency import require_caller
 from serve_app.observability.metrics import count_rebalance, count_solved, count_stopped_rebalance
 from serve_app.ports.rebalances import (
     Outcomes,
@@ -115,7 +116,7 @@ class InlineRebalancer(Rebalancing):
         reading.add_done_callback(_take_error)
         try:
             model = await self._with.models.find_followed(portfolio_id, model_id)
-            _require_caller()
+            require_caller()
             options = options_for(model, overrides, self._settings)
             is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
             yield (model, options, reading) if is_light else None
@@ -197,13 +198,6 @@ class InlineRebalancer(Rebalancing):
 def _is_light(options: RebalanceOptions) -> bool:
     """Whether a separable optimum may answer, and holdings are all that is asked for."""
     return not (options.couples or options.open_orders is OpenOrders.COUNT)
-
-
-def _require_caller() -> None:
-    """Raise CancelledError if the caller has left, because the driver may swallow that error."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _take_error(reading: Reading) -> None:
