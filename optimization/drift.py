@@ -5,6 +5,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
+from optimization.domain.argument_types import (
+    PORTFOLIO_RULE,
+    SECURITIES_RULE,
+    read_items,
+    require_type,
+)
 from optimization.domain.numbers import (
     EXACT,
     Weight,
@@ -132,6 +138,8 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
     >>> str(standing.edge), standing.outside, standing.deviation, standing.actual
     ('ABOVE', Decimal('100.00'), Decimal('200.00'), Decimal('0.7000'))
     """
+    read_items(("model",), model, PricedTarget, SECURITIES_RULE)
+    require_type(("portfolio",), portfolio, Portfolio, PORTFOLIO_RULE)
     market_value = portfolio.market_value
     columns = (*model, *price_others(model, portfolio))
     standings = tuple(

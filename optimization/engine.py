@@ -13,6 +13,14 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from optimization.domain.argument_types import (
+    MODEL_RULE,
+    OPTIONS_RULE,
+    PORTFOLIO_RULE,
+    SECURITIES_RULE,
+    read_items,
+    require_type,
+)
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import Model
 from optimization.domain.numbers import EXACT
@@ -61,6 +69,8 @@ def rebalance(
     >>> rebalance(Model({"VTI": 0.9}, band=0.05), ira).transactions[0].quantity
     29
     """
+    require_type(("model",), model, Model, MODEL_RULE)
+    require_type(("portfolio",), portfolio, Portfolio, PORTFOLIO_RULE)
     answer = rebalance_all(price_targets(model, portfolio.prices), [portfolio], options)[0]
     if isinstance(answer, OptimizationError):
         raise answer
@@ -90,6 +100,7 @@ def rebalance_all(
     >>> [answer.transactions[0].quantity for answer in rebalance_all(securities, accounts)]
     [29, 29]
     """
+    _require_types(securities, portfolios, options)
     budget, units = budget or TimeBudget(), ModelUnits.of(securities)
     answers = dict[int, Answer]()
     if len(portfolios) >= MIN_ROWS and not options.couples:
@@ -143,6 +154,7 @@ def rebalance_at_once(
     >>> [answer.transactions[0].quantity for answer in answers or ()]
     [29]
     """
+    _require_types(securities, portfolios, options)
     if options.couples:
         return None
     portfolios = _add_cash_flow(portfolios, options)
@@ -155,6 +167,12 @@ def rebalance_at_once(
             return None
         answers[place] = result
     return [answers[place] for place in range(len(portfolios))]
+
+
+def _require_types(securities: object, portfolios: object, options: object) -> None:
+    read_items(("securities",), securities, PricedTarget, SECURITIES_RULE)
+    read_items(("portfolios",), portfolios, Portfolio, PORTFOLIO_RULE)
+    require_type(("options",), options, RebalanceOptions, OPTIONS_RULE)
 
 
 def _run_searches(

@@ -6,6 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
+from optimization.domain.argument_types import (
+    BAND_RULE,
+    OPTIONS_RULE,
+    read_items,
+    require_type,
+)
 from optimization.domain.numbers import (
     Number,
     Weight,
@@ -19,6 +25,10 @@ from optimization.domain.rules import GENERAL, are_ordinary, require_identifier,
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 
 MAX_NAME_LENGTH = 255
+WEIGHTS_RULE = "a model is made of weights, such as Model({'VTI': 0.6, 'BND': 0.4}, band=0.05)"
+BY_NAME_RULE = "beside weights everything is given by name, such as band=0.05"
+TARGETS_RULE = "targets are a list of Target, or give weights: Model({'VTI': 0.6}, band=0.05)"
+IDS_RULE = "portfolio ids are a list of texts, such as ['ira', '401k']"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,7 @@ class Target:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", read_weight(self.weight, ("weight",)))
+        require_type(("band",), self.band, DriftBand, BAND_RULE)
         GENERAL.check_target(self)
 
 
@@ -204,25 +215,39 @@ class Model(_ModelFields):
 
     def __init__(self, *values: Any, **fields: Any) -> None:
         if values and isinstance(values[0], Mapping):
+            if len(values) > 1:
+                raise RuleError(("band",), values[1], BY_NAME_RULE)
             fields, values = _fields_of_weights(*values, **fields), ()
+        elif values and (len(values) == 1 or not isinstance(values[0], str)):
+            require_type(("weights",), values[0], Mapping, WEIGHTS_RULE)
         _ModelFields.__init__(self, *values, **fields)
         self._require_rules()
 
     def _require_rules(self) -> None:
+        self._require_types()
         name = self.name.strip()
         if not 1 <= len(name) <= MAX_NAME_LENGTH:
             raise RuleError(("name",), self.name, "a name has 1 to 255 characters")
         require_visible(("name",), name)
         if self.version < 1:
             raise RuleError(("version",), self.version, "a version is at least 1")
-        targets, portfolio_ids = tuple(self.targets), tuple(self.portfolio_ids)
+        targets = self.targets
         _require_targets(targets)
-        _require_portfolios(portfolio_ids)
+        _require_portfolios(self.portfolio_ids)
         object.__setattr__(self, "name", name)
         if not all(one.weight > 0 for one in targets):
             targets = tuple(one for one in targets if one.weight > 0)
         object.__setattr__(self, "targets", targets)
+
+    def _require_types(self) -> None:
+        require_type(("name",), self.name, str, "a name is a text")
+        require_type(("version",), self.version, int, "a version is a whole number")
+        targets = read_items(("targets",), self.targets, Target, TARGETS_RULE)
+        object.__setattr__(self, "targets", targets)
+        portfolio_ids = read_items(("portfolio_ids",), self.portfolio_ids, str, IDS_RULE)
         object.__setattr__(self, "portfolio_ids", portfolio_ids)
+        if self.options is not None:
+            require_type(("options",), self.options, RebalanceOptions, OPTIONS_RULE)
 
 
 def _fields_of_weights(
@@ -301,6 +326,7 @@ def require_targets(targets: Collection[object], options: RebalanceOptions) -> N
 
     >>> require_targets((), RebalanceOptions(liquidate=True))
     """
+    require_type(("options",), options, RebalanceOptions, OPTIONS_RULE)
     if not targets and not options.liquidate:
         raise EmptyModelError
     if targets and options.liquidate:

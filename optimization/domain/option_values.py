@@ -9,6 +9,7 @@ from itertools import combinations, permutations
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from optimization.domain.argument_types import read_items, require_mapping, require_type
 from optimization.domain.numbers import (
     EXACT,
     Amount,
@@ -24,6 +25,10 @@ from optimization.errors import OptionsConflictError, RuleError
 
 AmountInput: TypeAlias = Number | Percent
 """An amount of currency, or a percentage of market value: Percent, or text such as "2%"."""
+
+GROUPS_RULE: Final = (
+    "groups are a list of GroupBand, such as GroupBand('energy', ['XLE'], high=0.2)"
+)
 
 
 class Direction(StrEnum):
@@ -95,10 +100,12 @@ class GroupBand:
         ) -> None: ...
 
     def __post_init__(self) -> None:
+        require_type(("groups", "name"), self.name, str, "a name is a text")
         for bound in ("low", "high"):
             value = read_decimal(getattr(self, bound), ("groups", self.name, bound))
             object.__setattr__(self, bound, value)
-        object.__setattr__(self, "security_ids", frozenset(self.security_ids))
+        ids = read_ids(self.security_ids, ("groups", self.name, "security_ids"))
+        object.__setattr__(self, "security_ids", ids)
         if not 1 <= len(self.name) <= 100:
             raise RuleError(("groups", self.name, "name"), self.name, "1 to 100 characters")
         require_visible(("groups",), self.name)
@@ -188,9 +195,14 @@ def _read_choice(kind: type[StrEnum], value: object, field: Path) -> StrEnum:
 
 
 def _read_lots(value: Mapping[str, object], field: Path) -> Mapping[str, Decimal]:
+    require_mapping(field, value)
     if are_decimals(value.values()):
         return cast("Mapping[str, Decimal]", value)
     return read_decimals(value, str(field[0]))
+
+
+def _read_groups(value: Iterable[GroupBand], field: Path) -> tuple[GroupBand, ...]:
+    return read_items(field, value, GroupBand, GROUPS_RULE)
 
 
 _READERS: Final[dict[str, Callable[[Any, Path], object]]] = {
@@ -205,16 +217,23 @@ _READERS: Final[dict[str, Callable[[Any, Path], object]]] = {
     "scope": partial(_read_choice, Scope),
     "bands": partial(_read_choice, BandRule),
     "open_orders": partial(_read_choice, OpenOrders),
-    "groups": lambda value, _: tuple(value),
+    "groups": _read_groups,
 }
 READ_OPTIONS: Final = tuple(_READERS)
+NEVER_NONE: Final = frozenset(
+    {"cash_flow", "cost_rate", "do_not_buy", "do_not_sell", "frozen", "lots", "groups"}
+)
 
 
 def read_option(name: str, value: object) -> object:
-    """Read the value of an option by its name; None, and options of other types, as they are.
+    """Read the value of an option by its name; options of other types stay as they are.
+
+    RuleError for None where no value stands for the default.
 
     >>> read_option("direction", "BUY_ONLY"), read_option("maximum_trades", 5)
     (<Direction.BUY_ONLY: 'BUY_ONLY'>, 5)
     """
+    if value is None and name in NEVER_NONE:
+        raise RuleError((name,), value, "leave the option out for its default, None is no value")
     reader = _READERS.get(name)
     return value if reader is None or value is None else reader(value, (name,))

@@ -3,8 +3,10 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
 
+from optimization.domain.argument_types import require_type
 from optimization.domain.numbers import Amount, Number, Percent
 from optimization.domain.option_values import (
     READ_OPTIONS,
@@ -208,8 +210,15 @@ class RebalanceOptions:
         for security_id, lot in self.lots.items():
             if not (lot.is_finite() and lot > 0):
                 raise RuleError(("lots", security_id), lot, "a lot is above 0 shares")
-        if self.maximum_trades is not None and self.maximum_trades < 0:
-            raise RuleError(("maximum_trades",), self.maximum_trades, "a whole number from 0")
+        self._require_limits()
+
+    def _require_limits(self) -> None:
+        if self.maximum_trades is not None:
+            rule = "a whole number from 0"
+            require_type(("maximum_trades",), self.maximum_trades, Integral, rule)
+            if self.maximum_trades < 0:
+                raise RuleError(("maximum_trades",), self.maximum_trades, rule)
+        require_type(("time_limit_s",), self.time_limit_s, Real, "a time limit is in seconds")
         if not self.time_limit_s > 0:
             raise RuleError(("time_limit_s",), self.time_limit_s, "a time limit is above 0 seconds")
 

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from optimization.domain.argument_types import MODEL_RULE, require_mapping, require_type
 from optimization.domain.model import DriftBand, Model
 from optimization.domain.numbers import (
     EXACT,
@@ -55,6 +56,8 @@ class Portfolio:
 
     def __post_init__(self) -> None:
         cash = read_decimal(self.cash, ("cash",))
+        require_mapping(("holdings",), self.holdings)
+        require_mapping(("prices",), self.prices)
         held = {security: shares for security, shares in self.holdings.items() if shares}
         if not are_decimals(held.values()):
             held = read_decimals(held, "holdings")
@@ -136,6 +139,8 @@ def price_targets(model: Model, prices: Mapping[str, Number]) -> tuple[PricedTar
     >>> price_targets(Model({"VTI": 0.9}, band=0.05), {"VTI": "31.50"})[0].price
     Decimal('31.50')
     """
+    require_type(("model",), model, Model, MODEL_RULE)
+    require_mapping(("prices",), prices)
     found = {
         each: read_decimal(prices[each], ("prices", each))
         for each in map(_id_of, model.targets)

@@ -69,9 +69,9 @@ def is_identifier(value: str) -> bool:
     return fits and is_visible(value)
 
 
-def require_identifier(field: tuple[str | int, ...], value: str) -> None:
+def require_identifier(field: tuple[str | int, ...], value: object) -> None:
     """Refuse what is not a security or portfolio id."""
-    if not is_identifier(value):
+    if not isinstance(value, str) or not is_identifier(value):
         raise RuleError(field, value, IDENTIFIER_RULE)
 
 
@@ -175,9 +175,9 @@ class ModelRules:
             rule = f"the low drift may not exceed the high drift {weight_text(band.high)}"
             raise RuleError((*field, "band", "low"), _show(band.low), rule)
 
-    def check_identifier(self, field: Path, value: str) -> None:
+    def check_identifier(self, field: Path, value: object) -> None:
         """Raise RuleError for an id that does not match the rules."""
-        if not self.is_identifier(value):
+        if not isinstance(value, str) or not self.is_identifier(value):
             raise RuleError(field, value, self.identifier_rule)
 
 

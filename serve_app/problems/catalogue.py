@@ -40,7 +40,13 @@ NOT_JSON = ProblemKind(
     "Invalid JSON",
     "Send one JSON text in UTF-8. NaN and Infinity are not JSON numbers.",
 )
-BAD_ID = ProblemKind(400, "bad-id", "Invalid id in the path", "An id has 24 characters.")
+BAD_ID = ProblemKind(
+    400,
+    "bad-id",
+    "Invalid id in the path",
+    "Ids of models, rebalances and runs have 24 hexadecimal digits. Those of portfolios and "
+    "securities have 24 characters, or 1 to 64 under MODEL_RULES=general.",
+)
 UNAUTHENTICATED = ProblemKind(
     401,
     "unauthenticated",

@@ -1,5 +1,6 @@
 """A durable run over a Parquet book with natural ids, and what is told of it."""
 
+import csv
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,22 @@ async def test_outcomes_are_exported_with_their_ids(
 
     assert answer.status_code == 200, answer.text
     assert read_table(media_type, answer.content)["portfolio_id"].to_pylist() == [*ACCOUNTS]
+
+
+async def test_trades_to_thirds_are_exported_with_the_numbers_of_the_list(
+    client: httpx.AsyncClient, run: dict[str, Any]
+) -> None:
+    path = f"/api/v1/rebalance/{run['rebalances'][0]}/transactions"
+    media_type = "application/vnd.apache.parquet"
+
+    of_list = await client.get(path, headers={"accept": "text/csv"})
+    of_table = await client.get(path, headers={"accept": media_type})
+
+    rows = [*csv.DictReader(of_list.text.splitlines())]
+    table = read_table(media_type, of_table.content)
+    assert len(rows) == table.num_rows > len(ACCOUNTS)
+    for name in ("quantity", "price", "amount"):
+        assert table[name].to_pylist() == [Decimal(row[name]) for row in rows]
 
 
 async def test_a_run_is_replayed(run: dict[str, Any], stored: Stored) -> None:

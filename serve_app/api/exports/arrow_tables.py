@@ -1,7 +1,8 @@
 """Tables as Parquet and as an Arrow IPC stream, page by page, and pages of objects as columns.
 
 Amounts, prices and quantities are decimal128(38, 18), exact: a number of more decimals ends the
-table unfinished, because a rounded one would not be recognizable.
+table unfinished, because a rounded one would not be recognizable. Only a distance from a band is
+rounded to 18 decimals, because that from a band around a third never ends.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import pyarrow as pa
 from pyarrow import ipc, parquet
 
-from optimization import OutsideBand, PortfolioOutcome
+from optimization import EXACT, OutsideBand, PortfolioOutcome, decimals_of
 from serve_app.api.exports.transactions import Page
 from serve_app.api.media_types import PARQUET
 
@@ -24,6 +25,7 @@ FILE_ENDINGS: Final = {ARROW_STREAM: "arrows", PARQUET: "parquet"}
 ROW_GROUP_ROWS: Final = 65_536  # fewer make a file slow to read
 ROW_GROUP_BYTES: Final = 32 * 2**20  # because a row group is held in memory before it is written
 DECIMAL: Final = pa.decimal128(38, 18)
+LAST_DECIMAL: Final = Decimal(1).scaleb(-DECIMAL.scale)
 TEXT: Final = pa.string()
 
 TRANSACTIONS: Final = pa.schema(
@@ -175,6 +177,8 @@ def outcomes_batch(rebalance_id: str, outcomes: Sequence[PortfolioOutcome]) -> R
 def _outside(each: OutsideBand) -> dict[str, Any]:
     side, held_by = each.side.value, list(each.held_by)
     outside = each.outside
+    if decimals_of(outside) > DECIMAL.scale:
+        outside = EXACT.quantize(outside, LAST_DECIMAL)
     return {"security_id": each.security_id, "side": side, "outside": outside, "held_by": held_by}
 
 

@@ -57,12 +57,19 @@ def test_an_outcome_is_a_row_with_its_positions() -> None:
     )
 
 
-def test_a_security_outside_its_band_is_in_its_row() -> None:
+@pytest.mark.parametrize(
+    ("outside", "shown"),
+    [
+        ("120.00", "120"),
+        ("0.6666666666666666666667", "0.666666666666666667"),  # of a third, in units of 10 decimals
+    ],
+)
+def test_a_security_outside_its_band_is_in_its_row(outside: str, shown: str) -> None:
     run = make_rebalance(1)
-    outside = OutsideBand(make_id("S", 1), Edge.ABOVE, Decimal("120.00"), ("direction",))
+    line = OutsideBand(make_id("S", 1), Edge.ABOVE, Decimal(outside), ("direction",))
     one = make_outcome(run, 0)
     made = type(one)(
-        **{name: getattr(one, name) for name in one.__slots__} | {"outside_band": (outside,)}
+        **{name: getattr(one, name) for name in one.__slots__} | {"outside_band": (line,)}
     )
 
     (row,) = outcomes_batch(run.rebalance_id, [made]).to_pylist()
@@ -71,7 +78,7 @@ def test_a_security_outside_its_band_is_in_its_row() -> None:
         {
             "security_id": make_id("S", 1),
             "side": "ABOVE",
-            "outside": Decimal(120),
+            "outside": Decimal(shown),
             "held_by": ["direction"],
         }
     ]
