@@ -7,6 +7,7 @@ from functools import partial
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import GENERAL, MODEL_RULES
+from serve_app.call_context import correlation_id
 from serve_app.observability.observers import Observers
 from serve_app.settings import Settings
 from serve_app.upstream import order_service as orders
@@ -27,8 +28,11 @@ from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
 from storage.api_key_store import ApiKeyStore
+from storage.audit_log import AuditLog
+from storage.author import Author
 from storage.chunk_store import ChunkStore
 from storage.idempotency_store import IdempotencyStore
+from storage.model_history import ModelHistory
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect
 from storage.open_order_store import OpenOrderStore
@@ -49,6 +53,8 @@ class Resources:
 
     database: AsyncDatabase[Document]
     models: ModelStore
+    model_history: ModelHistory
+    audit: AuditLog
     rebalances: RebalanceStore
     idempotency: IdempotencyStore
     prices: Prices
@@ -85,18 +91,20 @@ def open_resources(
     url = settings.portfolio_accounting_service_url
     balance = client("accounting", url, summaries.POLICY)
     sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
-    submissions = OrderSubmissionStore(database)
+    submissions = OrderSubmissionStore(database, find_author=find_author)
     is_general = settings.model_rules == GENERAL.name
     return Resources(
         database,
-        ModelStore(database, MODEL_RULES[settings.model_rules]),
-        RebalanceStore(database),
+        ModelStore(database, MODEL_RULES[settings.model_rules], find_author),
+        ModelHistory(database),
+        AuditLog(database),
+        RebalanceStore(database, find_author),
         IdempotencyStore(database),
         Prices(price, settings.price_ttl_s),
         Securities(security, accept_tickers=is_general),
         sources[settings.holdings_source],
         sources,
-        RunStore(database),
+        RunStore(database, find_author),
         ChunkStore(database),
         OrderStore(database),
         submissions,
@@ -109,6 +117,11 @@ def open_resources(
         ),
         ApiKeyStore(database),
     )
+
+
+def find_author() -> Author:
+    """Return the author of the call that runs here: its principal and its correlation id."""
+    return Author(principal=None, correlation_id=correlation_id.get() or None)
 
 
 def _order_service(settings: Settings, watch: Observers) -> OrderService:

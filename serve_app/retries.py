@@ -1,11 +1,15 @@
 """Retries of calls to the database, and pauses between attempts."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, TypeVar
 
 import stamina
 
 from storage.errors import StorageUnavailableError
+
+logger = logging.getLogger(__name__)
 
 PAUSE_S: Final = 0.5
 R = TypeVar("R")
@@ -37,3 +41,15 @@ def doubling_pauses(first_s: float, longest_s: float) -> Iterator[float]:
     while True:
         yield pause_s
         pause_s = min(2 * pause_s, longest_s)
+
+
+async def repeat_for_ever(call: Callable[[], Awaitable[None]], every_s: float, what: str) -> None:
+    """Repeat work of the background; an error is logged under the name ``what``."""
+    while True:
+        try:
+            await call()
+        except StorageUnavailableError:
+            logger.warning("the database does not respond; the %s is repeated", what)
+        except Exception:
+            logger.exception("the %s failed; it is repeated", what)
+        await asyncio.sleep(every_s)

@@ -214,6 +214,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         0, ge=0, le=36_500, description="days, from 0 (everything is kept) to 36500"
     )
+    audit_retention_days: int = Field(
+        0, ge=0, le=36_500, description="days, from 0 (everything is kept) to 36500"
+    )
     time_zone: Annotated[ZoneInfo, BeforeValidator(_known_zone)] = Field(
         ZoneInfo("UTC"), description="a time zone such as UTC or America/New_York"
     )

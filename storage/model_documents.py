@@ -80,7 +80,7 @@ def model_from(document: Document) -> Model:
     """Convert a document to a model."""
     return Model(
         name=replace_invisible(document["name"]),  # because older names may hold any character
-        targets=tuple(_targets(document["positions"])),
+        targets=tuple(targets_from(document["positions"])),
         portfolio_ids=tuple(document["portfolios"]),
         version=document["version"],
         model_id=str(document["_id"]),
@@ -89,7 +89,8 @@ def model_from(document: Document) -> Model:
     )
 
 
-def _targets(positions: list[Document]) -> Iterator[Target]:
+def targets_from(positions: list[Document]) -> Iterator[Target]:
+    """Convert positions to targets."""
     # Cached, because a model has few different bands and each check costs a third of the reading.
     # By identity, because equal decimals may be written differently and are shown as written.
     bands: dict[tuple[int, int], DriftBand] = {}

@@ -13,12 +13,15 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from optimization import GENERAL, GLOBECO, Model, ModelRules, replace_invisible
+from storage.author import FindAuthor, find_no_author
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.model_documents import RULES, model_contents, model_from
+from storage.model_versions import ModelVersions
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
+    read_clock,
     require_object_id,
     run_transaction,
     translate_failures,
@@ -52,10 +55,19 @@ def require_version(model: Model, versions: Versions) -> None:
 
 
 class ModelStore:
-    """The stored models of one database; every added or changed model keeps ``rules``."""
+    """The stored models of one database; every added or changed model keeps ``rules``.
 
-    def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
+    Every change stores the version that it makes, with the author that ``find_author`` returns.
+    """
+
+    def __init__(
+        self,
+        database: AsyncDatabase[Document],
+        rules: ModelRules = GLOBECO,
+        find_author: FindAuthor = find_no_author,
+    ) -> None:
         self._models = database[COLLECTION]
+        self._versions = ModelVersions(database, find_author)
         # With one portfolio each, by id. The version is read anew before a use, because only a
         # change of the version changes the rest of a model.
         self._remembered: dict[ObjectId, Model] = {}
@@ -73,9 +85,11 @@ class ModelStore:
         now = to_milliseconds(datetime.now(UTC))
         document = {"_id": ObjectId(), **model_contents(model), "version": 1}
         stored = document | {"created_at": now, "updated_at": now}
+        at = await read_clock(self._models.database)
 
         async def insert(session: AsyncClientSession) -> None:
             await self._models.insert_one(stored, session=session)
+            await self._versions.add_first(session, at, stored)
             if claim is not None:
                 await self._claims.complete(claim, str(stored["_id"]), session)
 
@@ -144,23 +158,45 @@ class ModelStore:
         if RULES not in contents:
             change["$unset"] = {RULES: ""}
         try:
-            document = await self._models.find_one_and_update(
-                {"_id": require_object_id("model_id", model_id), "version": model.version},
-                change,
-                return_document=ReturnDocument.AFTER,
-            )
+            return model_from(await self._change(model_id, model.version, change))
         except DuplicateKeyError as error:
             raise NameTakenError(model.name) from error
-        if document is None:
-            await self._raise_why_unmatched(model_id, model.version)
-        return model_from(document)
 
     @translate_failures
     async def delete(self, model_id: str, version: int) -> None:
         """Remove the model if ``version`` is still the stored version; its rebalances stay."""
         key = {"_id": require_object_id("model_id", model_id), "version": version}
-        if (await self._models.delete_one(key)).deleted_count == 0:
-            await self._raise_why_unmatched(model_id, version)
+
+        at = await read_clock(self._models.database)
+
+        async def remove(session: AsyncClientSession) -> None:
+            removed = await self._models.find_one_and_delete(key, session=session)
+            if removed is None:
+                await self._raise_why_unmatched(model_id, version)
+            await self._versions.end(session, at, removed)
+
+        await run_transaction(self._models.database, remove)
+
+    async def _change(self, model_id: str, version: int, change: Document) -> Document:
+        """Change the document of a model of this version, and store the version that it makes."""
+        key = {"_id": require_object_id("model_id", model_id), "version": version}
+        at = await read_clock(self._models.database)
+        changed: list[Document] = []
+
+        async def write(session: AsyncClientSession) -> None:
+            # Read first, because the change does not return both documents.
+            before = await self._models.find_one(key, session=session)
+            if before is None:
+                await self._raise_why_unmatched(model_id, version)
+            after = await self._models.find_one_and_update(
+                key, change, return_document=ReturnDocument.AFTER, session=session
+            )
+            assert after is not None
+            await self._versions.add_next(session, at, before, after)
+            changed[:] = [after]
+
+        await run_transaction(self._models.database, write)
+        return changed[0]
 
     @translate_failures
     async def find_followed(self, portfolio_id: str, model_id: str | None = None) -> Model:

@@ -1,21 +1,22 @@
 """Rebalances in MongoDB: one document a rebalance, and the outcomes of its portfolios."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, NoReturn
 
 from bson import ObjectId
-from pymongo import ReturnDocument, timeout
+from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from optimization import BlockOutcome, PortfolioOutcome
+from optimization import BlockOutcome, PortfolioOutcome, Status
+from storage.audit_trail import Action, AuditTrail, added_by_update, inserted_with, literal
+from storage.author import FindAuthor, find_no_author
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
-    WRITER_TIMEOUT_S,
     Document,
     require_object_id,
     run_transaction,
@@ -24,18 +25,11 @@ from storage.mongo.connection import (
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import DESCENDING, Sort, sort_order
 from storage.options import OWN_OPTIONS
-from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcome_counts import count_by_status, count_transactions
 from storage.outcome_reader import OutcomePage, OutcomeReader
 from storage.outcome_recorder import OutcomeRecorder, StoredCounts
 from storage.outcomes import COLLECTION as OUTCOMES
-from storage.outcomes import (
-    SecurityEncoder,
-    ids_of,
-    is_repetition,
-    outcome_batches,
-    outcome_fields,
-)
+from storage.outcomes import SecurityEncoder, is_repetition, outcome_batches, outcome_fields
 from storage.rebalance import (
     COLLECTION,
     OUTCOME,
@@ -45,6 +39,7 @@ from storage.rebalance import (
     rebalance_document,
     rebalance_from,
 )
+from storage.rebalance_removal import RebalanceRemoval
 
 SORT_FIELDS: Final = {
     "rebalance_id": "_id",
@@ -63,10 +58,13 @@ MAX_POSITIONS_WITHIN: Final = 10_000
 class RebalanceStore:
     """The stored rebalances of one database, with the outcomes of their portfolios."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
         self._rebalances = database[COLLECTION]
+        self._trail = AuditTrail(database, find_author)
+        self._removal = RebalanceRemoval(self._rebalances, self._trail)
         self._outcomes = database[OUTCOMES]
-        self._chunks = database[OUTCOME_CHUNKS]
         self._recorder = OutcomeRecorder(database)
         self._reader = OutcomeReader(database)
         self._claims = ClaimTransactions(database)
@@ -136,7 +134,8 @@ class RebalanceStore:
         The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
         lost.
         """
-        document = rebalance_document(rebalance, self._encode_security)
+        record = _stored_record(self._trail, rebalance, rebalance.status, rebalance.counts)
+        document = rebalance_document(rebalance, self._encode_security) | inserted_with(record)
         is_whole = may_hold_outcome(rebalance) and _is_small(outcomes)
         if is_whole:
             (outcome,) = outcomes
@@ -169,12 +168,13 @@ class RebalanceStore:
         found = await count_by_status(self._rebalances.database, rebalance_id)
         counts = {status.value: count for status, count in found.items()}
         ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
+        record = _stored_record(self._trail, await self.read(rebalance_id), status, found)
         document = await self._rebalances.find_one_and_update(
             {
                 "_id": require_object_id("rebalance_id", rebalance_id),
                 "status": {"$ne": RebalanceStatus.COMPLETED.value},
             },
-            {"$set": ended},
+            [{"$set": literal(ended) | added_by_update(record)}],
             projection=BUT_OUTCOME,
             return_document=ReturnDocument.AFTER,
         )
@@ -225,16 +225,13 @@ class RebalanceStore:
 
     @translate_failures
     async def forget_parts(self, run_id: str) -> None:
-        """Remove the rebalances of a run with their outcomes.
+        """Remove the rebalances of a run with their outcomes."""
+        await self._removal.remove_parts(run_id)
 
-        The outcomes go first, because otherwise a crash in between leaves outcomes without a
-        rebalance.
-        """
-        parts = {"run_id": ObjectId(run_id)}
-        async for part in self._rebalances.find(parts, {"_id": 1}):
-            await self._delete_outcomes(str(part["_id"]))
-        with timeout(WRITER_TIMEOUT_S):
-            await self._rebalances.delete_many(parts)
+    @translate_failures
+    async def finish_removals(self, before: datetime) -> None:
+        """Finish the removals that began before a moment and broke off."""
+        await self._removal.finish(before)
 
     @translate_failures
     async def list_older_than(self, moment: datetime, limit: int) -> tuple[Rebalance, ...]:
@@ -303,16 +300,9 @@ class RebalanceStore:
 
     @translate_failures
     async def delete(self, rebalance_id: str, version: int) -> None:
-        """Remove a rebalance and its outcomes if ``version`` is still the stored version.
-
-        The outcomes go first, because otherwise a crash in between leaves outcomes without a
-        rebalance.
-        """
-        key = {"_id": require_object_id("rebalance_id", rebalance_id), "version": version}
-        if await self._rebalances.find_one(key, {"_id": 1}) is None:
-            await self._raise_why_unmatched(rebalance_id, version)
-        await self._delete_outcomes(rebalance_id)
-        if (await self._rebalances.delete_one(key)).deleted_count == 0:
+        """Remove a rebalance and its outcomes if ``version`` is still the stored version."""
+        key = str(require_object_id("rebalance_id", rebalance_id))
+        if not await self._removal.remove(key, version):
             await self._raise_why_unmatched(rebalance_id, version)
 
     async def _page(
@@ -328,16 +318,6 @@ class RebalanceStore:
         )
         return tuple([rebalance_from(document) async for document in cursor]), total
 
-    async def _delete_outcomes(self, rebalance_id: str) -> None:
-        """Remove the outcomes of a rebalance, the columns last.
-
-        Documents without columns would otherwise look like those of an earlier release.
-        """
-        with timeout(WRITER_TIMEOUT_S):
-            await self._outcomes.delete_many({"_id": ids_of(rebalance_id)})
-        with timeout(WRITER_TIMEOUT_S):
-            await self._chunks.delete_many({"rebalance_id": ObjectId(rebalance_id)})
-
     async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
         stored = await self.read(rebalance_id)
         raise StaleVersionError("rebalance", rebalance_id, version, stored.version)
@@ -345,3 +325,20 @@ class RebalanceStore:
 
 def _is_small(outcomes: Sequence[PortfolioOutcome]) -> bool:
     return sum(len(each.before) for each in outcomes) <= MAX_POSITIONS_WITHIN
+
+
+def _stored_record(
+    trail: AuditTrail, rebalance: Rebalance, status: RebalanceStatus, counts: Mapping[Status, int]
+) -> Document:
+    """Make the record of a rebalance that ends."""
+    diff = {
+        "status": status.value,
+        "model_id": rebalance.model_id,
+        "model_version": rebalance.model_version,
+        "number_of_portfolios": rebalance.number_of_portfolios,
+        "counts": {each.value: count for each, count in counts.items()},
+        "run_id": rebalance.run_id,
+    }
+    return trail.record(
+        Action.REBALANCE_STORED, rebalance.rebalance_id, rebalance.version, diff=diff
+    )

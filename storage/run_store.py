@@ -13,6 +13,15 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from optimization import Refusal
+from storage.audit_trail import (
+    PENDING,
+    Action,
+    AuditTrail,
+    added_by_update,
+    inserted_with,
+    literal,
+)
+from storage.author import FindAuthor, find_no_author
 from storage.errors import LeaseLostError, NotFoundError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
@@ -21,8 +30,8 @@ from storage.mongo.connection import (
     run_transaction,
     translate_failures,
 )
-from storage.mongo.leases import RELEASED, Leases, holder_filter
-from storage.options import OWN_OPTIONS
+from storage.mongo.leases import Leases, holder_filter
+from storage.options import OWN_OPTIONS, overrides_document
 from storage.outcomes import problem_document
 from storage.run import (
     UNFINISHED,
@@ -39,16 +48,21 @@ from storage.run import (
 )
 
 COLLECTION = "runs"
+MAX_RECORDED_IDS: Final = 100  # ids of models, and of portfolios, in the record of a new run
+Pipeline = list[Document]
 GOING: Final = (RunStatus.QUEUED, RunStatus.RUNNING)
 BUT_PRICES: Final = {"snapshot": 0}
 # Portfolios and their options are megabytes, which repeated polls of a run must not read.
-BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
+BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0, PENDING: 0}
 
 
 class RunStore:
     """The runs of one database."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
+        self._trail = AuditTrail(database, find_author)
         self._runs = database[COLLECTION]
         self._leases = Leases(self._runs)
         self._claims = ClaimTransactions(database)
@@ -62,7 +76,7 @@ class RunStore:
         The same transaction settles the claim of the run. Raises IdempotencyInProgressError if the
         claim was lost.
         """
-        document = run_document(run)
+        document = run_document(run) | inserted_with(self._begun_record(run))
 
         async def insert(session: AsyncClientSession) -> None:
             await self._runs.insert_one(document, session=session)
@@ -175,40 +189,44 @@ class RunStore:
             "updated_at": finished_at,
             "problem": None if problem is None else problem_document(problem),
         }
+        record = self._ended_record(run_id, status, totals)
+        change = [{"$set": literal(fields) | added_by_update(record)}, {"$unset": "lease"}]
         if claim is None:
-            await self._write(run_id, token, {"$set": fields, **RELEASED})
+            await self._write(run_id, token, change)
         else:
             is_completed = status is RunStatus.COMPLETED
-            await self._end_with_claim(run_id, token, fields, claim.key, is_completed=is_completed)
+            await self._end_with_claim(run_id, token, change, claim.key, is_completed=is_completed)
 
     async def _end_with_claim(
-        self, run_id: str, token: str, fields: Document, key: str, *, is_completed: bool
+        self, run_id: str, token: str, change: Pipeline, key: str, *, is_completed: bool
     ) -> None:
         async def end(session: AsyncClientSession) -> None:
-            await self._write(run_id, token, {"$set": fields, **RELEASED}, session)
+            await self._write(run_id, token, change, session)
             await self._claims.settle(key, run_id, session, is_completed=is_completed)
 
         await run_transaction(self._runs.database, end)
 
     async def cancel(self, run_id: str) -> Run:
         """Cancel a run, so that no chunk begins, and return the run; a finished run stays."""
-        return await self._cancel(run_id, RunStatus.CANCELLING, GOING)
+        return await self._cancel(run_id, RunStatus.CANCELLING, GOING, Action.RUN_CANCELLED)
 
     async def discard(self, run_id: str) -> Run:
         """Cancel a run without a caller; its outcomes are removed unless the run was completed."""
         before = (*GOING, RunStatus.CANCELLING)
-        return await self._cancel(run_id, RunStatus.DISCARDING, before)
+        return await self._cancel(run_id, RunStatus.DISCARDING, before, Action.RUN_DISCARDED)
 
     @translate_failures
-    async def _cancel(self, run_id: str, status: RunStatus, before: Sequence[RunStatus]) -> Run:
+    async def _cancel(
+        self, run_id: str, status: RunStatus, before: Sequence[RunStatus], action: Action
+    ) -> Run:
         going = {"$in": [one.value for one in before]}
         # The later of the two, because $$NOW is when an update arrived: one that then waited for
         # the begin of a chunk would otherwise seem to be older.
         at = {"$max": ["$$NOW", "$chunk_begun_at"]}
-        await self._runs.update_one(
-            {"_id": require_object_id("run_id", run_id), "status": going},
-            [{"$set": {"status": status.value, "cancelled_at": at}}],
-        )
+        key = require_object_id("run_id", run_id)
+        record = self._trail.record(action, str(key))
+        change = {"status": status.value, "cancelled_at": at, **added_by_update(record)}
+        await self._runs.update_one({"_id": key, "status": going}, [{"$set": change}])
         return await self.read(run_id)
 
     @translate_failures
@@ -222,7 +240,26 @@ class RunStore:
     async def forget(self, run_id: str) -> None:
         """Remove a finished run."""
         over = {"$nin": [status.value for status in UNFINISHED]}
-        await self._runs.delete_one({"_id": ObjectId(run_id), "status": over})
+        record = self._trail.record(Action.RUN_DELETED, run_id)
+        await self._trail.remove(self._runs, {"_id": ObjectId(run_id), "status": over}, record)
+
+    def _begun_record(self, run: Run) -> Document:
+        """Make the record of a new run, with the first of its models and portfolios."""
+        models, portfolios = run.selection.model_ids, run.selection.portfolio_ids
+        diff = {
+            "model_ids": models[:MAX_RECORDED_IDS],
+            "number_of_models": len(models),
+            "portfolio_ids": portfolios[:MAX_RECORDED_IDS],
+            "number_of_portfolios": len(portfolios),
+            "options": overrides_document(run.overrides),
+            "holdings": {"source": run.holdings.source, "file": run.holdings.file},
+        }
+        return self._trail.record(Action.RUN_BEGUN, run.run_id, diff=diff)
+
+    def _ended_record(self, run_id: str, status: RunStatus, totals: Totals) -> Document:
+        counts = {each.value: count for each, count in totals.counts.items()}
+        diff = {"status": status.value, "counts": counts}
+        return self._trail.record(Action.RUN_ENDED, run_id, diff=diff)
 
     async def _move(self, run_id: str, token: str, before: RunStatus, after: RunStatus) -> None:
         key = {**holder_filter(ObjectId(run_id), token), "status": before.value}
@@ -232,7 +269,7 @@ class RunStore:
         self,
         run_id: str,
         token: str,
-        change: Document,
+        change: Document | Pipeline,
         session: AsyncClientSession | None = None,
     ) -> None:
         key = holder_filter(ObjectId(run_id), token)

@@ -11,6 +11,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 from optimization import Status
 from storage import (
     api_key_store,
+    audit_schema,
     chunk_store,
     idempotency_store,
     model_store,
@@ -19,6 +20,7 @@ from storage import (
     outcomes,
     portfolio_claim_store,
     rebalance,
+    rebalance_removal,
     run_store,
     submission_store,
 )
@@ -63,6 +65,9 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel(
             [(f"{rebalance.OUTCOME}.portfolio_id", 1), ("_id", -1)], name="portfolio", sparse=True
         ),
+        # removals that broke off
+        IndexModel([(rebalance_removal.MARK, 1)], name="being_removed", sparse=True),
+        audit_schema.WITH_RECORDS,
     ),
     outcomes.COLLECTION: (
         # the rebalances of a portfolio, its outcome in one of them; covers the ids
@@ -87,6 +92,7 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel([("status", 1), ("_id", 1)], name="unfinished"),
         # the finished runs that are due to be removed
         IndexModel([("finished_at", 1)], name="finished"),
+        audit_schema.WITH_RECORDS,
     ),
     chunk_store.COLLECTION: (
         # the open chunks of a run, in order
@@ -120,12 +126,13 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         # the orders of a portfolio in rebalances later than another
         IndexModel([("portfolio_id", 1), ("rebalanced_at", -1)], name="later_of_portfolio"),
     ),
-    submission_store.COLLECTION: (),
+    submission_store.COLLECTION: (audit_schema.WITH_RECORDS,),
     portfolio_claim_store.COLLECTION: (),
     api_key_store.COLLECTION: (
         # the page of keys, newest first
         IndexModel([("created_at", -1), ("_id", -1)], name="newest"),
     ),
+    **audit_schema.INDEXES,
 }
 
 STRING: Final = {"bsonType": "string"}
@@ -302,6 +309,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {"started_at": DATE, "prepared": {"bsonType": "bool"}},
         {"lease": leases.SCHEMA, "last_batch_at": DATE},
     ),
+    **{name: _record(fields) for name, fields in audit_schema.FIELDS.items()},
     portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
     api_key_store.COLLECTION: _record(
         {

@@ -13,6 +13,8 @@ from typing import Final, NoReturn
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from storage.audit_trail import Action, AuditTrail, added_by_update
+from storage.author import FindAuthor, find_no_author
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import Document, require_object_id, translate_failures
 from storage.mongo.leases import NOW_MS, Leases, holder_filter, is_holder
@@ -59,7 +61,13 @@ class OrderSubmission:
 class OrderSubmissionStore:
     """The hand-overs of one database."""
 
-    def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
+    def __init__(
+        self,
+        database: AsyncDatabase[Document],
+        lease: timedelta = LEASE,
+        find_author: FindAuthor = find_no_author,
+    ) -> None:
+        self._trail = AuditTrail(database, find_author)
         self._submissions = database[COLLECTION]
         self._leases = Leases(self._submissions)
         self._lease_s = lease.total_seconds()
@@ -81,6 +89,15 @@ class OrderSubmissionStore:
     async def keep(self, rebalance_id: str, owner: str) -> None:
         """Renew the lease; HandOverInProgressError if the lease was removed."""
         await self._renew(rebalance_id, owner, {})
+
+    @translate_failures
+    async def announce(self, rebalance_id: str, owner: str, action: Action, what: Document) -> None:
+        """Renew the lease and record what is about to be sent to the order service.
+
+        Recorded before, because nothing may be sent without an entry.
+        """
+        record = self._trail.record(action, rebalance_id, diff=what)
+        await self._renew(rebalance_id, owner, added_by_update(record))
 
     @translate_failures
     async def mark_prepared(self, rebalance_id: str, owner: str) -> None:
@@ -122,7 +139,7 @@ class OrderSubmissionStore:
     @translate_failures
     async def forget(self, rebalance_id: str, owner: str) -> None:
         """Remove the hand-over."""
-        await self._submissions.delete_one(holder_filter(rebalance_id, owner))
+        await self._trail.remove(self._submissions, holder_filter(rebalance_id, owner))
 
     async def _renew(self, rebalance_id: str, owner: str, changes: Document) -> Document:
         document = await self._leases.renew(rebalance_id, owner, self._lease_s, changes)

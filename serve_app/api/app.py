@@ -28,9 +28,11 @@ from serve_app.api.openapi.explorer import add_explorer
 from serve_app.api.problem_responses import answer_http, answer_invalid
 from serve_app.api.response_headers import EXPOSED
 from serve_app.api.routes import (
+    audit,
     drift,
     health,
     keys,
+    model_versions,
     models,
     optimize,
     orders,
@@ -71,7 +73,9 @@ def api_app(
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, transactions, orders)
-    parts = (models, *about_books, *about_rebalances, portfolios, securities, health, problem_pages)
+    about_models = (models, model_versions)
+    others = (portfolios, securities, audit, health, problem_pages)
+    parts = (*about_models, *about_books, *about_rebalances, *others)
     for part in parts:
         app.include_router(part.router)
     if settings.authenticates:  # otherwise everybody could make a key for later

@@ -3,13 +3,14 @@
 A command imports its modules when it runs, because otherwise `--help` would wait for them.
 
     service_commands.py  serve, demo, stop, check-config
-    model_commands.py    models show, create, edit: through serve_app.client, as all that follow
+    model_commands.py    models: show, create, edit, versions; by serve_app.client, as all below
     query_commands.py    rebalance, show, drift, export
     optimize_command.py  optimize: rebalance what files give whole, here or at a service
     template_command.py  template: example files for optimize
     order_commands.py    hand-over, orders
     key_commands.py      keys create, list, rotate, revoke
     run_commands.py      runs list, begin, show, follow, cancel
+    audit_commands.py    audit list, verify, export
     doctor_command.py    doctor: check this machine and name remedies
     replay_command.py    replay: solve a stored rebalance again
 
@@ -19,6 +20,7 @@ The exit codes are in exit_codes.py.
 import typer
 
 from serve_app.cli import (
+    audit_commands,
     doctor_command,
     key_commands,
     model_commands,
@@ -46,5 +48,5 @@ cli = typer.Typer(
 groups = (service_commands, query_commands, optimize_command, template_command, order_commands)
 for part in (*groups, doctor_command, replay_command):
     cli.add_typer(part.commands)
-for group in (model_commands, run_commands, key_commands):
+for group in (model_commands, run_commands, key_commands, audit_commands):
     cli.add_typer(group.commands)

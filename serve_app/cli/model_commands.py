@@ -1,4 +1,4 @@
-"""Commands that list, show, create and edit models."""
+"""Commands that list, show, create and edit models, and list their versions."""
 
 from dataclasses import replace
 from itertools import islice
@@ -68,6 +68,35 @@ def show_models(
             show_json([model_document(each) for each in found])
         else:
             show(tables.tabulate_models(found), wide=wide)
+
+
+@commands.command()
+def versions(
+    model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
+    version: Annotated[
+        int | None, typer.Argument(min=1, help="show the model as this version had it")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the versions of a model with author and changes, or show one of them."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show, show_json
+
+        if version is None:
+            pages = client.list_model_versions(model_id, limit=min(limit, 100))
+            found = [*islice(pages, limit)]
+            show_json(found) if as_json else show(tables.tabulate_versions(found), wide=wide)
+            return
+        one = client.read_model_version(model_id, version)
+        if as_json:
+            show_json(one)
+        else:
+            _show(client, one.model, as_json=False, wide=wide)
 
 
 @commands.command()

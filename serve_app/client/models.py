@@ -50,6 +50,56 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field of a model before and after a change."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PositionChange:
+    """A position before and after a change; None for a security that was added or removed."""
+
+    security_id: str
+    before: Position | None
+    after: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChanges:
+    """Differences from the version before; the lists of portfolios have the first 100 ids."""
+
+    fields: tuple[FieldChange, ...]
+    positions: tuple[PositionChange, ...]
+    portfolios_added: tuple[str, ...]
+    portfolios_removed: tuple[str, ...]
+    number_of_portfolios_added: int
+    number_of_portfolios_removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A version of a model; ``changes`` is None for the first stored version."""
+
+    model_id: str
+    version: int
+    name: str
+    at: datetime
+    principal: str | None
+    correlation_id: str | None
+    changes: ModelChanges | None
+
+
+@dataclass(frozen=True, slots=True)
+class WholeModelVersion(ModelVersion):
+    """A version of a model, with the model as it was."""
+
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """A trade."""
 

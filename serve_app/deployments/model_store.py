@@ -4,6 +4,7 @@ Orders are submitted here, too, because a submission reads the database and wait
 service, and in this process it does not compete with a solver.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from optimization import (
     without_portfolios,
     without_target,
 )
+from serve_app.audit_keeper import AuditKeeper
 from serve_app.deployments.handles import serves
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
@@ -31,9 +33,12 @@ from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.api_key_store import ApiKey
+from storage.audit_chain import Entry
+from storage.audit_log import AuditFilter, AuditHead
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
+from storage.model_history import ModelVersion
 from storage.model_store import Versions, require_version
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
@@ -52,13 +57,15 @@ class StoreParts:
 
     resources: Resources
     submitter: OrderSubmitter
+    keeping: asyncio.Task[None] | None = None  # kept, because nothing else refers to the task
 
 
 def open_store(settings: Settings) -> StoreParts:
     """Open the collaborators of a replica, in the event loop that its methods run in."""
     correlate_logs()
     resources = open_resources(settings, OBSERVERS)
-    return StoreParts(resources, OrderSubmitter(resources))
+    keeping = asyncio.get_running_loop().create_task(AuditKeeper(settings, resources).watch())
+    return StoreParts(resources, OrderSubmitter(resources), keeping)
 
 
 @final  # so that the type checker reports a method of the port that it lacks
@@ -68,6 +75,7 @@ class StoreDeployment(Store):
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
         parts = open_parts(settings)  # here, because Serve makes a replica inside its event loop
+        self._parts = parts
         self._with = parts.resources
         self._submitter = parts.submitter
 
@@ -84,6 +92,16 @@ class StoreDeployment(Store):
     ) -> tuple[tuple[Model, ...], int]:
         """Return one page of models and the number of all."""
         return await self._with.models.read_page(offset, limit, sort, model_ids)
+
+    async def list_model_versions(
+        self, model_id: str, offset: int, limit: int
+    ) -> tuple[tuple[ModelVersion, ...], int]:
+        """Return one page of the versions of a model, and the number of all."""
+        return await self._with.model_history.read_page(model_id, offset, limit)
+
+    async def read_model_version(self, model_id: str, version: int) -> ModelVersion:
+        """Read one version of a model."""
+        return await self._with.model_history.read(model_id, version)
 
     async def replace_model(self, model: Model) -> Model:
         """Replace the model of this version."""
@@ -236,6 +254,26 @@ class StoreDeployment(Store):
     async def list_run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
         """Return the first chunks of a run that were given up."""
         return await self._with.chunks.list_errors(run_id, limit)
+
+    async def list_audit_entries(
+        self, wanted: AuditFilter, offset: int, limit: int, direction: int
+    ) -> tuple[tuple[Entry, ...], int]:
+        """Return one page of the entries of the audit log, and the number of all."""
+        await self._with.audit.seal()
+        return await self._with.audit.read_page(wanted, offset, limit, direction)
+
+    async def list_audit_entries_beyond(
+        self, wanted: AuditFilter, seq: int | None, limit: int, direction: int
+    ) -> tuple[Entry, ...]:
+        """Return the next entries of the audit log beyond a place."""
+        if seq is None:
+            await self._with.audit.seal()
+        return await self._with.audit.list_beyond(wanted, seq, limit, direction)
+
+    async def read_audit_head(self) -> AuditHead:
+        """Return the last entry of the audit log, and the last that was removed."""
+        await self._with.audit.seal()
+        return await self._with.audit.read_head()
 
     async def claim_key(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key."""

@@ -14,6 +14,7 @@ from typing import Final
 from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.orders.submission_turn import Turn
 from serve_app.resources import Resources
+from storage.audit_trail import Action
 from storage.errors import OrdersOpenError, SupersededError
 from storage.order import OpenOrdersRule, Order, OrderState
 from storage.rebalance import Rebalance
@@ -163,9 +164,10 @@ class _Decision:
         for first in range(0, len(sent), CANCEL_BATCH_SIZE):
             if self._turn.left_s < CANCEL_WITH_S:
                 break
-            await self._turn.keep()
             some = sent[first : first + CANCEL_BATCH_SIZE]
-            await self._with.order_service.cancel([one.order_id for one in some if one.order_id])
+            ids = [one.order_id for one in some if one.order_id]
+            await self._turn.announce(Action.ORDERS_CANCELLED, {"order_ids": ids})
+            await self._with.order_service.cancel(ids)
             requested.update(one.key for one in some)
         if not requested:
             return found

@@ -29,6 +29,7 @@ from serve_app.upstream.order_service import (
     NewOrder,
     Refused,
 )
+from storage.audit_trail import Action
 from storage.errors import (
     NotCompletedError,
     NotFoundError,
@@ -196,7 +197,8 @@ class OrderSubmitter:
             async with self._give_back_if_unsent(batch):
                 # After the claim, because a request that took the lease before it saw no open order
                 # and sends.
-                await turn.keep()
+                sent = {"orders": len(batch.orders), "timestamp": timestamp}
+                await turn.announce(Action.ORDERS_SENT, sent)
                 if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
                     await self._with.orders.give_back(batch)
                     return True

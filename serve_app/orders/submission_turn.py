@@ -1,8 +1,11 @@
 """Turn of one request to submit orders: it lasts while it has the lease, time and a caller."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
+from storage.audit_trail import Action
 from storage.submission_store import OrderSubmissionStore
 
 
@@ -32,6 +35,10 @@ class Turn:
     async def keep(self) -> None:
         """Renew the lease regardless of time; HandOverInProgressError if another request has it."""
         await self._leases.keep(self.rebalance_id, self.owner)
+
+    async def announce(self, action: Action, what: Mapping[str, Any]) -> None:
+        """Renew the lease, and record what is sent to the order service next."""
+        await self._leases.announce(self.rebalance_id, self.owner, action, {**what})
 
     async def go_on(self) -> None:
         """Renew the lease for another step; TurnOverError if no step may begin."""

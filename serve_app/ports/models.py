@@ -6,6 +6,7 @@ from typing import Protocol
 from optimization import Model, Target
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
+from storage.model_history import ModelVersion
 from storage.model_store import Versions
 from storage.mongo.sorting import Sort
 
@@ -30,6 +31,20 @@ class StoredModels(Protocol):
         self, offset: int, limit: int, sort: Sort, model_ids: frozenset[str] | None = None
     ) -> tuple[tuple[Model, ...], int]:
         """Return one page and the number of all models, or of those with these ids."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_model_versions(
+        self, model_id: str, offset: int, limit: int
+    ) -> tuple[tuple[ModelVersion, ...], int]:
+        """Return one page of the versions of a model, the newest first, and their number."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_model_version(self, model_id: str, version: int) -> ModelVersion:
+        """Return a version with its whole model; raise NotFoundError if it is not stored."""
         ...
 
     @abstractmethod

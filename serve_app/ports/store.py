@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from serve_app.ports.audit import AuditEntries
 from serve_app.ports.health import DatabaseCheck, UpstreamChecks
 from serve_app.ports.idempotency import IdempotencyKeys
 from serve_app.ports.keys import StoredKeys
@@ -17,6 +18,7 @@ class Store(
     StoredRebalances,
     StoredRuns,
     OrderSubmissions,
+    AuditEntries,
     IdempotencyKeys,
     StoredKeys,
     PortfolioNames,

@@ -11,7 +11,7 @@ from uuid import uuid4
 from optimization import Refusal
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
-from serve_app.retries import retry_while_unavailable
+from serve_app.retries import repeat_for_ever, retry_while_unavailable
 from serve_app.runs.chunk_attempts import ChunkRunner, OpenRunner
 from serve_app.runs.chunk_tasks import open_task_runner
 from serve_app.runs.run_driver import RunDriver
@@ -31,6 +31,7 @@ from storage.run import Run, RunStatus
 
 logger = logging.getLogger(__name__)
 
+SEARCH = "search for runs"
 LOOK_EVERY_S = 2.0
 FORGET_EVERY_S = 3600.0
 DELETION_BATCH_SIZE = 100
@@ -145,7 +146,8 @@ class Coordinator:
     async def watch(self) -> None:
         """Take over abandoned runs and remove expired records, for ever."""
         await asyncio.gather(
-            _repeat(self._take_over, LOOK_EVERY_S), _repeat(self._forget, FORGET_EVERY_S)
+            repeat_for_ever(self._take_over, LOOK_EVERY_S, SEARCH),
+            repeat_for_ever(self._forget, FORGET_EVERY_S, SEARCH),
         )
 
     async def _take_over(self) -> None:
@@ -206,17 +208,6 @@ class Coordinator:
         for run_id in await self._with.runs.list_over_before(before):
             await self._with.chunks.forget(run_id)
             await self._with.runs.forget(run_id)
-
-
-async def _repeat(call: Callable[[], Awaitable[None]], every_s: float) -> None:
-    while True:
-        try:
-            await call()
-        except StorageUnavailableError:
-            logger.warning("the database does not respond; the search for runs is repeated")
-        except Exception:
-            logger.exception("the search for runs failed; it is repeated")
-        await asyncio.sleep(every_s)
 
 
 async def _delete_rebalance(rebalances: RebalanceStore, rebalance_id: str, version: int) -> None:

@@ -7,6 +7,7 @@ connect where the database is used.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
@@ -86,6 +87,12 @@ async def ping(database: AsyncDatabase[Document]) -> None:
     """Raise StorageUnavailableError unless the database responds."""
     with failure_translation():
         await database.command("ping")
+
+
+async def read_clock(database: AsyncDatabase[Document]) -> datetime:
+    """Return the time by the clock of the database, because the clocks of replicas differ."""
+    answer = await database.command("hello", codec_options=database.codec_options)
+    return answer["localTime"]
 
 
 async def run_transaction(

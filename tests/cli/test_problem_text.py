@@ -24,6 +24,10 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "models show": (ID,),
     "models create": ("-", "--name", "Growth", "--portfolio", P),
     "models edit": (ID, "--name", "Growth"),
+    "models versions": (ID,),
+    "audit list": (),
+    "audit verify": (),
+    "audit export": (),
     "rebalance": ("--model", ID),
     "optimize": ("-",),
     "show": (ID,),
@@ -45,6 +49,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 TAKES_AN_ID = {
     "models": ("{}",),
     "models edit": ("{}", "--name", "Growth"),
+    "models versions": ("{}",),
     "rebalance --model": ("--model", "{}"),
     "rebalance --portfolio": ("--portfolio", "{}"),
     "show": ("{}",),

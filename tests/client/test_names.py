@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from serve_app.api.app import api_app
 from serve_app.api.exports.transactions import TransactionLine
 from serve_app.api.schemas import (
+    audit,
     drift,
+    model_versions,
     models,
     options,
     orders,
@@ -27,7 +29,7 @@ from serve_app.api.schemas.rebalances import (
     RebalanceAnswer,
     TransactionAnswer,
 )
-from serve_app.client import AsyncClient, Client, run_models
+from serve_app.client import AsyncClient, Client, audit_models, run_models
 from serve_app.client import models as answers
 from serve_app.client.call import Group, Options, PortfolioOptions
 from serve_app.settings import settings_from
@@ -49,6 +51,11 @@ FOR_PROGRAMS_OF_OTHERS = {"health", "metrics"}
 PAIRS: dict[type, type[Any]] = {
     answers.Position: positions.GeneralPositionAnswer,
     answers.Model: models.ModelAnswer,
+    answers.FieldChange: model_versions.FieldChange,
+    answers.PositionChange: model_versions.PositionChange,
+    answers.ModelChanges: model_versions.ModelChangesAnswer,
+    answers.ModelVersion: model_versions.ModelVersionAnswer,
+    answers.WholeModelVersion: model_versions.WholeModelVersionAnswer,
     answers.Transaction: TransactionAnswer,
     answers.Drift: DriftAnswer,
     answers.Binding: BindingAnswer,
@@ -65,6 +72,9 @@ PAIRS: dict[type, type[Any]] = {
     answers.Deleted: stored_rebalances.Deleted,
     answers.PortfolioName: portfolios.PortfolioName,
     answers.SecurityTicker: securities.SecurityTicker,
+    audit_models.AuditEntry: audit.AuditEntryAnswer,
+    audit_models.ChainLink: audit.ChainLink,
+    audit_models.AuditHead: audit.AuditHeadAnswer,
     run_models.Progress: runs.Progress,
     run_models.Holdings: runs.HoldingsSource,
     run_models.ChunkError: runs.ChunkError,

@@ -15,10 +15,13 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.options import NO_OVERRIDES
+from storage.audit_log import AuditFilter, AuditLog
+from storage.audit_trail import Action
 from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.embedded import server as embedded
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
+from storage.model_history import ModelHistory
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.open_order_store import OpenOrderStore
@@ -53,7 +56,9 @@ TOTALS = Totals()
 SNAPSHOT = Snapshot("one", NOON, {})
 
 ARGUMENTS: dict[str, Any] = {
+    "action": Action.ORDERS_SENT,
     "at": NOON,
+    "before": NOON,
     "batch": Batch(ID, "claim", NOON, ORDERS),
     "chunks": [CHUNK],
     "claim": IdempotencyClaim("key", "me"),
@@ -98,7 +103,10 @@ ARGUMENTS: dict[str, Any] = {
     "timestamp": NOON,
     "token": "token",
     "totals": TOTALS,
+    "seq": 1,
     "version": 1,
+    "wanted": AuditFilter(),
+    "what": {},
 }
 OF_RUNS: dict[str, Any] = {"status": RunStatus.COMPLETED}
 
@@ -106,6 +114,8 @@ OF_RUNS: dict[str, Any] = {"status": RunStatus.COMPLETED}
 def stores(database: AsyncDatabase[Document]) -> Iterator[Any]:
     hand_overs = OrderSubmissionStore(database)
     for kind in (
+        AuditLog,
+        ModelHistory,
         ModelStore,
         RebalanceStore,
         RunStore,

@@ -19,11 +19,13 @@ from serve_app.orders.submission import OrderSubmitter
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse, Upload
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.store import Store
-from serve_app.resources import SUMMARIES, Resources
+from serve_app.resources import SUMMARIES, Resources, find_author
 from serve_app.upstream.holdings.source import Balance
 from storage.api_key_store import ApiKeyStore
+from storage.audit_log import AuditLog
 from storage.chunk_store import ChunkStore
 from storage.idempotency_store import IdempotencyStore
+from storage.model_history import ModelHistory
 from storage.model_store import ModelStore
 from storage.open_order_store import OpenOrderStore
 from storage.order_store import OrderStore
@@ -70,17 +72,19 @@ def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) 
     """Build the resources of a deployment on this database, with one fake for every upstream."""
     return Resources(
         database=database,
-        models=ModelStore(database, rules),
-        rebalances=RebalanceStore(database),
+        models=ModelStore(database, rules, find_author),
+        model_history=ModelHistory(database),
+        audit=AuditLog(database),
+        rebalances=RebalanceStore(database, find_author),
         idempotency=IdempotencyStore(database),
         prices=upstreams,
         securities=upstreams,
         holdings=upstreams,
         sources={SUMMARIES: upstreams},
-        runs=RunStore(database),
+        runs=RunStore(database, find_author),
         chunks=ChunkStore(database),
         orders=OrderStore(database),
-        submissions=OrderSubmissionStore(database),
+        submissions=OrderSubmissionStore(database, find_author=find_author),
         order_service=upstreams,
         portfolios=upstreams,
         open_orders=OpenOrderStore(database),

@@ -6,8 +6,10 @@ from typing import Any, Final
 import orjson
 
 from serve_app.api.event_stream import chunk_event, state_event
+from serve_app.api.exports import audit_entries
 from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, lines_of
 from serve_app.api.openapi import samples
+from serve_app.api.schemas.audit import AuditEntryAnswer, AuditHeadAnswer, head_json
 from serve_app.api.schemas.drift import (
     DriftSummaryAnswer,
     LargestDeviation,
@@ -19,6 +21,13 @@ from serve_app.api.schemas.drift import (
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.health import Health
 from serve_app.api.schemas.keys import KeyAnswer, NewKeyAnswer, key_json, new_key_json
+from serve_app.api.schemas.model_versions import (
+    ModelVersionAnswer,
+    PositionChange,
+    WholeModelVersionAnswer,
+    version_json,
+    whole_version_json,
+)
 from serve_app.api.schemas.models import ModelAnswer, model_json
 from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
 from serve_app.api.schemas.outcome_lines import OutcomeLines
@@ -65,6 +74,7 @@ _DRIFT = _round_trip(portfolio_drift_json(samples.DRIFT, MODEL))
 _SUMMARY = _round_trip(drift_summary_json(samples.DRIFT.summary))
 _SENT = _round_trip(hand_over_json(samples.submission_of(samples.ORDER)))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
+_EDITED = _round_trip(version_json(samples.EDITED))
 _QUEUED = _round_trip(_state(samples.QUEUED))
 _RUNNING = _state(samples.RUNNING, samples.REBALANCE)
 
@@ -76,6 +86,11 @@ def _health(status: str) -> Json:
 
 OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     ModelAnswer: _round_trip(model_json(samples.GROWTH)),
+    ModelVersionAnswer: _EDITED,
+    WholeModelVersionAnswer: _round_trip(whole_version_json(samples.EDITED)),
+    PositionChange: _EDITED["changes"]["positions"][0],
+    AuditEntryAnswer: _round_trip(samples.AUDITED),
+    AuditHeadAnswer: _round_trip(head_json(samples.AUDIT_HEAD)),
     RebalanceAnswer: _REBALANCED,
     BindingAnswer: _NOT_SOLD["binding"][0],
     OutsideBandAnswer: _NOT_SOLD["outside_band"][0],
@@ -119,5 +134,7 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
 
 EVENTS: Final = (chunk_event(samples.SECOND_CHUNK) + state_event(_RUNNING, is_over=False)).decode()
 OUTCOMES: Final = outcome_line(samples.REBALANCE, _STORED).decode()
+AUDIT_TABLE: Final = audit_entries.csv_text([samples.AUDITED]).decode()
+AUDIT_LINES: Final = audit_entries.json_line(samples.AUDITED).decode()
 TABLE: Final = csv_text(_LINES).decode()
 TABLE_LINES: Final = f"{encode(line_json(_LINES[0])).decode()}\n"

@@ -29,6 +29,7 @@ from serve_app.api.exports.workbook import MAX_SHEET_ROWS
 from serve_app.api.openapi.samples import (
     BREAKERS,
     CHECKS,
+    CORRELATION,
     DAY,
     INFEASIBLE,
     OTHER_PORTFOLIO,
@@ -80,7 +81,6 @@ from storage.errors import (
     SupersededError,
 )
 
-CORRELATION = "7d0c1c0a3f6e4d7c8f6f0f1b2f3a4b5c"
 MODELS = "/api/v1/models"
 ONE_MODEL = f"/api/v1/model/{MODEL}"
 POSITION = f"{ONE_MODEL}/position"

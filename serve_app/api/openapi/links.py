@@ -3,7 +3,7 @@
 from serve_app.json_text import Json
 
 OF_ID = {
-    "model_id": ("read_model", "rebalance_model", "measure_portfolios"),
+    "model_id": ("read_model", "rebalance_model", "measure_portfolios", "list_model_versions"),
     "rebalance_id": (
         "read_rebalance",
         "list_portfolios",

@@ -40,12 +40,17 @@ from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
 from serve_app.auth.api_keys import KeyText
 from storage.api_key_store import ApiKey
+from storage.audit_chain import Entry, Link, hash_of
+from storage.audit_log import AuditHead
+from storage.author import Author
 from storage.chunk_store import Event, Report
+from storage.model_history import ModelChanges, ModelVersion
 from storage.order import Order, OrderState
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.run import HoldingsRef, Run, RunStatus, Selection, Totals
 from storage.submission_store import OrderSubmission
 
+CORRELATION: Final = "7d0c1c0a3f6e4d7c8f6f0f1b2f3a4b5c"
 DAY: Final = "2026-11-23"
 REBALANCE: Final = "6720f1a2b3c4d5e6f7a8b9c0"
 RUN: Final = "6725f1a2b3c4d5e6f7a8b9c0"
@@ -61,6 +66,37 @@ WITH_POSITION: Final = with_target(WITHOUT_POSITION, GROWTH.targets[0])
 OF_OTHER: Final = replace(GROWTH, portfolio_ids=(OTHER_PORTFOLIO,), version=2)
 WITH_PORTFOLIO: Final = with_portfolios(OF_OTHER, (PORTFOLIO,))
 WITHOUT_PORTFOLIO: Final = without_portfolios(WITH_PORTFOLIO, (PORTFOLIO,))
+
+EDITED: Final = ModelVersion(
+    MODEL,
+    2,
+    GROWTH.name,
+    BEGUN_AT,
+    Author(correlation_id=CORRELATION),
+    ModelChanges({}, {SECURITY: (None, GROWTH.targets[0])}, (), (), 0, 0),
+    WITH_POSITION,
+)
+
+_CHANGED: Final[Entry] = {
+    "seq": 4711,
+    "entry_id": "6720f1a2b3c4d5e6f7a8b9c1",
+    "at": "2026-11-23T09:30:00.000Z",
+    "sealed_at": "2026-11-23T09:30:00.640Z",
+    "principal": None,
+    "on_behalf_of": None,
+    "action": "model.create",
+    "object_type": "model",
+    "object_id": MODEL,
+    "version": 1,
+    "before_hash": None,
+    "after_hash": "4fc82b26aecb47d2868c4efbe3581732a3e7cbcc6c2efb32062c08170a05eeb8",
+    "diff": None,
+    "outcome": "DONE",
+    "correlation_id": CORRELATION,
+    "previous_hash": "6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbba918",
+}
+AUDITED: Final[Entry] = {**_CHANGED, "hash": hash_of(_CHANGED)}
+AUDIT_HEAD: Final = AuditHead(Link(4711, AUDITED["hash"]), BEGUN_AT)
 
 _GIVEN: Final = OptimizeBody.model_validate(ASKED)
 HELD: Final = Portfolio(

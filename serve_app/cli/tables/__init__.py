@@ -1,8 +1,9 @@
 """Tables of the commands, a module for each noun; formats.py has their amounts and times."""
 
+from serve_app.cli.tables.audit import tabulate_audit
 from serve_app.cli.tables.drifts import tabulate_drift, tabulate_drifts
 from serve_app.cli.tables.keys import tabulate_keys
-from serve_app.cli.tables.models import tabulate_model, tabulate_models
+from serve_app.cli.tables.models import tabulate_model, tabulate_models, tabulate_versions
 from serve_app.cli.tables.orders import tabulate_orders, tabulate_submission
 from serve_app.cli.tables.outcomes import (
     tabulate_outcomes,
@@ -18,6 +19,7 @@ from serve_app.cli.tables.rebalances import (
 from serve_app.cli.tables.runs import tabulate_runs
 
 __all__ = [
+    "tabulate_audit",
     "tabulate_drift",
     "tabulate_drifts",
     "tabulate_keys",
@@ -33,4 +35,5 @@ __all__ = [
     "tabulate_runs",
     "tabulate_submission",
     "tabulate_trades",
+    "tabulate_versions",
 ]

@@ -1,6 +1,6 @@
 """Tables of models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from rich.table import Table
@@ -11,7 +11,7 @@ from serve_app.cli.tables.formats import (
     format_moment,
     percent,
 )
-from serve_app.client.models import Model, Position, Weight
+from serve_app.client.models import Model, ModelChanges, ModelVersion, Position, Weight
 
 
 def tabulate_models(found: Iterable[Model]) -> Table:
@@ -60,3 +60,43 @@ def _widths(one: Position) -> tuple[Weight | None, Weight | None]:
     if one.absolute_drift is not None:
         width = min(width, Fraction(one.absolute_drift))
     return width, width
+
+
+def tabulate_versions(found: Iterable[ModelVersion]) -> Table:
+    """Tabulate the versions of a model, one line for each change."""
+    rows = [
+        (
+            each.version,
+            format_moment(each.at),
+            each.principal,
+            each.name,
+            "; ".join(_describe_changes(each.changes)),
+        )
+        for each in found
+    ]
+    return make_table("Versions", ("version", "time", "author", "name", "changes"), rows)
+
+
+def _describe_changes(changes: ModelChanges | None) -> Iterator[str]:
+    if changes is None:
+        yield "first stored version"
+        return
+    for field in changes.fields:
+        yield f"{field.field}: {field.before} -> {field.after}"
+    for position in changes.positions:
+        before, after = _describe(position.before), _describe(position.after)
+        yield f"{position.security_id}: {before} -> {after}"
+    for word, ids, number in (
+        ("added", changes.portfolios_added, changes.number_of_portfolios_added),
+        ("removed", changes.portfolios_removed, changes.number_of_portfolios_removed),
+    ):
+        if number:
+            shown = ", ".join(ids) + (", ..." if number > len(ids) else "")
+            yield f"portfolios {word}: {number:,} ({shown})"
+
+
+def _describe(position: Position | None) -> str:
+    if position is None:
+        return "none"
+    low, high = map(percent, _widths(position))
+    return f"{percent(position.target)} -{low} +{high}"

@@ -4,6 +4,12 @@ A ``version`` is sent as If-Match: a change of another version is refused. An ``
 made unless it is given: give one to repeat a request in another process.
 """
 
+from serve_app.client.endpoints.audit import (
+    export_audit,
+    list_audit_entries,
+    read_audit_head,
+    stream_audit,
+)
 from serve_app.client.endpoints.drift import measure_portfolio, measure_portfolios
 from serve_app.client.endpoints.health import live, ready
 from serve_app.client.endpoints.keys import add_key, list_keys, revoke_key, rotate_key
@@ -13,8 +19,10 @@ from serve_app.client.endpoints.models import (
     add_portfolios,
     add_position,
     delete_model,
+    list_model_versions,
     list_models,
     read_model,
+    read_model_version,
     remove_portfolios,
     remove_position,
     replace_model,
@@ -59,11 +67,14 @@ __all__ = [
     "cancel_run",
     "delete_model",
     "delete_rebalance",
+    "export_audit",
     "export_outcomes",
     "export_transactions",
     "follow_run",
     "hand_over",
+    "list_audit_entries",
     "list_keys",
+    "list_model_versions",
     "list_models",
     "list_orders",
     "list_portfolios",
@@ -78,7 +89,9 @@ __all__ = [
     "name_portfolios",
     "name_securities",
     "optimize",
+    "read_audit_head",
     "read_model",
+    "read_model_version",
     "read_rebalance",
     "read_run",
     "ready",
@@ -90,5 +103,6 @@ __all__ = [
     "replace_position",
     "revoke_key",
     "rotate_key",
+    "stream_audit",
     "stream_outcomes",
 ]

@@ -14,7 +14,9 @@ from serve_app.client.call import (
 )
 from serve_app.client.models import (
     Model,
+    ModelVersion,
     Position,
+    WholeModelVersion,
 )
 
 
@@ -42,6 +44,16 @@ def add_model(
 def read_model(model_id: str) -> Call[Model]:
     """A model."""
     return get(Model, "model", model_id)
+
+
+def list_model_versions(model_id: str, *, limit: int = 100) -> Call[tuple[ModelVersion, ...]]:
+    """All versions of a model, the newest first, ``limit`` in a request."""
+    return get(tuple[ModelVersion, ...], "model", model_id, "versions", limit=limit)
+
+
+def read_model_version(model_id: str, version: int) -> Call[WholeModelVersion]:
+    """A version of a model, with the model as it was."""
+    return get(WholeModelVersion, "model", model_id, "versions", str(version))
 
 
 def replace_model(model: Model) -> Call[Model]:

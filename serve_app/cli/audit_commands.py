@@ -1,0 +1,141 @@
+"""Commands that list, verify and export the audit log."""
+
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Url, Wide, client_of
+from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
+from serve_app.cli.exit_codes import Ending, one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.client.audit_models import ChainLink
+
+commands = typer.Typer(
+    name="audit", help="Who changed what: list, verify, export.", no_args_is_help=True
+)
+
+ObjectType = Annotated[
+    str | None, typer.Option("--type", help="model, rebalance, run, orders or audit")
+]
+ObjectId = Annotated[str | None, typer.Option("--object", metavar="ID", help="id of the object")]
+Principal = Annotated[str | None, typer.Option("--principal", help="who made the change")]
+Action = Annotated[str | None, typer.Option("--action", help="what was done: model.edit")]
+Since = Annotated[
+    datetime | None, typer.Option("--since", help="only changes at this time (UTC) or later")
+]
+
+
+class AuditFormat(StrEnum):
+    """File format of the audit log."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    ARROWS = "arrows"  # an Arrow IPC stream
+
+
+@commands.command("list")
+def list_entries(
+    object_type: ObjectType = None,
+    object_id: ObjectId = None,
+    principal: Principal = None,
+    action: Action = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List changes, the newest first."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show, show_json
+
+        pages = client.list_audit_entries(
+            object_type=object_type,
+            object_id=object_id,
+            principal=principal,
+            action=action,
+            since=since,
+            limit=min(limit, 1000),
+        )
+        found = [*islice(pages, limit)]
+        show_json(found) if as_json else show(tables.tabulate_audit(found), wide=wide)
+
+
+@commands.command()
+def verify(
+    expected: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect",
+            metavar="SEQ:HASH",
+            help="an entry and its hash, as an earlier verification printed it; may be repeated",
+        ),
+    ] = None,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    as_json: AsJson = False,
+) -> None:
+    """Check the chain of all changes: read every entry and compute every hash here.
+
+    Ends with 1 and names the entries if any was edited, deleted or inserted. Keep the last line
+    elsewhere: with --expect it shows whether the whole log was written anew.
+    """
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        from serve_app.cli.output import show_json, show_spinner
+        from serve_app.client.audit_models import verify_entries
+
+        noted = [_link_of(text) for text in expected or ()]
+        with show_spinner("verifying"):
+            head = client.read_audit_head()
+            found = verify_entries(head, client.stream_audit(), client.read_audit_head, noted)
+        if as_json:
+            show_json(found)
+        else:
+            for fault in found.faults:
+                typer.echo(str(fault))
+            verdict = "the chain is whole" if not found.faults else "the chain is broken"
+            typer.echo(f"{found.entries:,} entries: {verdict}")
+            typer.echo(f"{found.last.seq}:{found.last.hash}")
+        if found.faults:
+            raise typer.Exit(Ending.REFUSED)
+
+
+@commands.command()
+def export(
+    output: Output = STDOUT,
+    kind: Annotated[AuditFormat | None, typer.Option("--format", help="csv by default")] = None,
+    object_type: ObjectType = None,
+    object_id: ObjectId = None,
+    principal: Principal = None,
+    action: Action = None,
+    since: Since = None,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+) -> None:
+    """Write the changes to a file, the oldest first; its ending may say how."""
+    with one_line_errors(), client_of(url, timeout) as client:
+        pieces = client.export_audit(
+            (kind or format_of(output, AuditFormat.CSV)).value,
+            object_type=object_type,
+            object_id=object_id,
+            principal=principal,
+            action=action,
+            since=since,
+        )
+        write_pieces(output, pieces)
+
+
+def _link_of(text: str) -> "ChainLink":
+    from serve_app.client.audit_models import ChainLink
+
+    seq, _, noted = text.partition(":")
+    if not (seq.isdecimal() and seq.isascii() and noted):
+        raise typer.BadParameter(f"--expect is SEQ:HASH, not {text!r}")
+    return ChainLink(int(seq), noted)

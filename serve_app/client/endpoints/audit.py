@@ -1,0 +1,68 @@
+"""The audit log."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from serve_app.client.audit_models import AuditEntry, AuditHead
+from serve_app.client.call import Call, get
+from serve_app.client.endpoints.media_types import MEDIA_TYPES
+from serve_app.client.streaming import Lines, Pieces
+
+AuditFormat = Literal["csv", "jsonl", "parquet", "arrows"]
+
+
+def list_audit_entries(
+    *,
+    object_type: str | None = None,
+    object_id: str | None = None,
+    principal: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    sort_by: str = "",
+    limit: int = 1000,
+) -> Call[tuple[AuditEntry, ...]]:
+    """All changes, the newest first, ``limit`` in a request."""
+    wanted = _filter(object_type, object_id, principal, action, since)
+    return get(tuple[AuditEntry, ...], "audit", **wanted, sort_by=sort_by, limit=limit)
+
+
+def export_audit(
+    kind: AuditFormat = "csv",
+    *,
+    object_type: str | None = None,
+    object_id: str | None = None,
+    principal: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+) -> Pieces:
+    """All changes as a file, the oldest first, piece by piece."""
+    wanted = _filter(object_type, object_id, principal, action, since)
+    call = get(None, "audit", **wanted, sort_by="seq")
+    return Pieces(call.with_headers({"Accept": MEDIA_TYPES[kind]}))
+
+
+def stream_audit() -> Lines[dict[str, Any]]:
+    """All changes as the service sends and hashes them, the oldest first."""
+    call = get(None, "audit", sort_by="seq")
+    return Lines(call.with_headers({"Accept": MEDIA_TYPES["jsonl"]}), dict[str, Any])
+
+
+def read_audit_head() -> Call[AuditHead]:
+    """The end of the chain of all changes."""
+    return get(AuditHead, "audit", "head")
+
+
+def _filter(
+    object_type: str | None,
+    object_id: str | None,
+    principal: str | None,
+    action: str | None,
+    since: datetime | None,
+) -> dict[str, str | None]:
+    return {
+        "object_type": object_type,
+        "object_id": object_id,
+        "principal": principal,
+        "action": action,
+        "since": None if since is None else since.isoformat(),
+    }

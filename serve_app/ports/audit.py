@@ -1,0 +1,34 @@
+"""Port of the audit log."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from serve_app.ports.port import repeatable
+from storage.audit_chain import Entry
+from storage.audit_log import AuditFilter, AuditHead
+
+
+class AuditEntries(Protocol):
+    """Entries of the audit log as JSON; a call seals the records that wait first."""
+
+    @repeatable
+    @abstractmethod
+    async def list_audit_entries(
+        self, wanted: AuditFilter, offset: int, limit: int, direction: int
+    ) -> tuple[tuple[Entry, ...], int]:
+        """Return one page of the entries in this direction of the chain, and their number."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_audit_entries_beyond(
+        self, wanted: AuditFilter, seq: int | None, limit: int, direction: int
+    ) -> tuple[Entry, ...]:
+        """Return the next entries beyond a place of the chain; from its end if None."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_audit_head(self) -> AuditHead:
+        """Return the last entry, and the last that was removed."""
+        ...

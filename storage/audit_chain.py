@@ -1,0 +1,134 @@
+"""The hash chain of the audit log: canonical bytes of an entry, and the verification of a chain.
+
+Each entry holds the hash of the entry before it. The hash of an entry is the SHA-256 of its JSON
+without the member ``hash``: names sorted, no blanks, UTF-8. The module knows no database, so that a
+client can verify a chain that it was sent.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+FIRST_PREVIOUS_HASH: Final = "0" * 64
+CUT: Final = "audit.cut"
+"""Action of the entry that keeps the hash of the last removed entry."""
+
+Entry = Mapping[str, Any]
+"""An entry as JSON: strings, whole numbers, true, false, null, lists and objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The place of an entry in the chain, and its hash."""
+
+    seq: int
+    hash: str
+
+
+START: Final = Link(0, FIRST_PREVIOUS_HASH)
+"""The place before the first entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An entry that is not as it was sealed; ``entry_id`` is None if it is missing."""
+
+    seq: int
+    entry_id: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        named = "" if self.entry_id is None else f" ({self.entry_id})"
+        return f"entry {self.seq}{named}: {self.reason}"
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """Write JSON in the one form that is hashed.
+
+    >>> canonical_bytes({"b": [1, None], "a": "é"}).decode()
+    '{"a":"é","b":[1,null]}'
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical bytes, in hexadecimal digits."""
+    return hashlib.sha256(canonical_bytes(value)).hexdigest()
+
+
+def hash_of(entry: Entry) -> str:
+    """Hash of an entry: that of its other members."""
+    return digest({name: value for name, value in entry.items() if name != "hash"})
+
+
+def cut_of(entry: Entry) -> Link:
+    """Return the last entry that was removed, as an entry of the action ``CUT`` keeps it.
+
+    >>> cut_of({"diff": {"through": 7, "hash": "ab"}})
+    Link(seq=7, hash='ab')
+    """
+    return Link(entry["diff"]["through"], entry["diff"]["hash"])
+
+
+class ChainVerifier:
+    """Verifier of a chain whose entries arrive in ascending order.
+
+    ``start`` is the last removed entry. The chain itself has to say so, in its newest entry of the
+    action ``CUT``; entries up to it may still be there.
+    """
+
+    def __init__(self, start: Link = START) -> None:
+        self.entries = 0
+        self._start = start
+        self._last = start
+        self._last_id: str | None = None
+        self._cut = START
+
+    @property
+    def last(self) -> Link:
+        """The last entry."""
+        return self._last
+
+    def add(self, entry: Entry, expected: Iterable[Link] = ()) -> Iterator[Fault]:
+        """Check the next entry, also against what it is expected to be; yield its faults."""
+        seq, entry_id = entry["seq"], entry["entry_id"]
+        if type(seq) is not int or seq < 1 or self._start.seq < seq <= self._last.seq:
+            yield Fault(seq, entry_id, "inserted: the chain has no such place")
+            return
+        if seq <= self._start.seq:
+            return  # what is left of a removal
+        yield from self._missing(seq)
+        if hash_of(entry) != entry["hash"]:
+            yield Fault(seq, entry_id, "edited: its contents do not have its hash")
+        elif seq == self._last.seq + 1 and entry["previous_hash"] != self._last.hash:
+            reason = f"edited: entry {seq} was sealed after an entry of another hash"
+            yield Fault(self._last.seq, self._last_id, reason)
+        if any(link.seq == seq and link.hash != entry["hash"] for link in expected):
+            yield Fault(seq, entry_id, "edited: it had another hash when that was noted")
+        if entry["action"] == CUT:
+            self._cut = cut_of(entry)
+        self.entries += 1
+        self._last, self._last_id = Link(seq, entry["hash"]), entry_id
+
+    def end(self, head: Link) -> Iterator[Fault]:
+        """Check the end of the chain against its head; yield what is missing or too much."""
+        yield from self._missing(head.seq + 1)
+        if self._last.seq > head.seq:
+            reason = f"inserted: the chain ends at {head.seq}"
+            yield Fault(self._last.seq, self._last_id, reason)
+        elif self._last.seq == head.seq and self._last.hash != head.hash:
+            yield Fault(self._last.seq, self._last_id, "edited: the head has another hash")
+        if self._start != self._cut:
+            reason = f"missing: the newest cut in the chain is at {self._cut.seq}"
+            yield Fault(self._start.seq, None, reason)
+
+    def _missing(self, seq: int) -> Iterator[Fault]:
+        """Yield a fault for all entries that are missing before this one."""
+        first, last = self._last.seq + 1, seq - 1
+        if first == last:
+            yield Fault(first, None, "missing")
+        elif first < last:
+            yield Fault(first, None, f"missing, with all up to {last}")

@@ -1,0 +1,279 @@
+"""Audit log in MongoDB: sealed entries, which are only ever added, and the sealing of records.
+
+Records wait where their changes put them (``audit_trail``). Sealing gives them the next places in
+one chain. A crash in between loses nothing and seals nothing twice, because the id of a record
+makes its entry unique. Entries, the head of the chain and the removal of records from
+``audit_pending`` are one transaction, which also keeps two sealers apart.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import UpdateOne, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from storage import audit_trail, rebalance, run_store, submission_store
+from storage.audit_chain import (
+    CUT,
+    FIRST_PREVIOUS_HASH,
+    START,
+    ChainVerifier,
+    Entry,
+    Fault,
+    Link,
+    cut_of,
+    hash_of,
+)
+from storage.audit_trail import (
+    IS_PENDING,
+    OWN_TIMES,
+    PENDING,
+    STORED_AT,
+    Action,
+    AuditTrail,
+    instant,
+    pending_of,
+)
+from storage.mongo.connection import (
+    WRITER_TIMEOUT_S,
+    Document,
+    read_clock,
+    run_transaction,
+    translate_failures,
+)
+from storage.mongo.sorting import ASCENDING, DESCENDING
+
+COLLECTION: Final = "audit"
+HEADS: Final = "audit_heads"
+HEAD: Final = "head"
+BATCH_SIZE: Final = 500  # records in a transaction
+OUTBOXES: Final = (
+    rebalance.COLLECTION,
+    run_store.COLLECTION,
+    submission_store.COLLECTION,
+)
+"""Collections whose documents have records of their own changes."""
+TIMES: Final = ("at", "sealed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Entries to list; None for any. ``since`` is the earliest time of the change."""
+
+    object_type: str | None = None
+    object_id: str | None = None
+    principal: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+
+    def document(self) -> Document:
+        """Return the filter of the database."""
+        named = {
+            "object_type": self.object_type,
+            "object_id": self.object_id,
+            "principal": self.principal,
+            "action": self.action,
+        }
+        wanted: Document = {name: value for name, value in named.items() if value is not None}
+        return wanted if self.since is None else {**wanted, "at": {"$gte": self.since}}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """End of the chain, and its beginning: the last entry that was removed."""
+
+    last: Link
+    sealed_at: datetime | None
+    cut: Link = START
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Records that wait in one document of a collection."""
+
+    collection: str
+    key: object
+    records: Sequence[Document]
+
+
+class AuditLog:
+    """The audit log of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._database = database
+        self._entries = database[COLLECTION]
+        self._heads = database[HEADS]
+        self._pending = database[audit_trail.COLLECTION]
+        self._trail = AuditTrail(database)
+
+    @translate_failures
+    async def seal(self, batch_size: int = BATCH_SIZE) -> int:
+        """Seal the records that wait; return the number of new entries."""
+        sealed = 0
+        with timeout(WRITER_TIMEOUT_S):
+            while waiting := await self._find_waiting(batch_size):
+                sealed += await self._seal(waiting)
+                await self._clear(waiting)
+        return sealed
+
+    @translate_failures
+    async def read_head(self) -> AuditHead:
+        """Return the end and the beginning of the chain."""
+        head = await self._heads.find_one({"_id": HEAD}) or _new_head()
+        newest_cut = await self._entries.find_one({"action": CUT}, sort=[("_id", DESCENDING)])
+        cut = START if newest_cut is None else cut_of(newest_cut)
+        return AuditHead(Link(head["seq"], head["hash"]), head.get("sealed_at"), cut)
+
+    @translate_failures
+    async def read_page(
+        self, wanted: AuditFilter, offset: int, limit: int, direction: int = DESCENDING
+    ) -> tuple[tuple[Entry, ...], int]:
+        """Return a page of entries as JSON, by default the newest first, and their number."""
+        matching = wanted.document()
+        total = await self._entries.count_documents(matching)
+        order = [("_id", direction)]
+        cursor = self._entries.find(matching, sort=order, skip=offset, limit=limit)
+        return tuple([entry_json(document) async for document in cursor]), total
+
+    @translate_failures
+    async def list_beyond(
+        self, wanted: AuditFilter, seq: int | None, limit: int, direction: int = ASCENDING
+    ) -> tuple[Entry, ...]:
+        """Return the next entries beyond a place of the chain, in either direction."""
+        matching = wanted.document()
+        if seq is not None:
+            matching["_id"] = {"$gt" if direction == ASCENDING else "$lt": seq}
+        cursor = self._entries.find(matching, sort=[("_id", direction)], limit=limit)
+        return tuple([entry_json(document) async for document in cursor])
+
+    @translate_failures
+    async def verify(self, expected: Sequence[Link] = ()) -> tuple[Fault, ...]:
+        """Verify the whole chain, also against links that were noted before."""
+        head = await self.read_head()
+        verifier = ChainVerifier(head.cut)
+        faults: list[Fault] = []
+        async for entry in self._all():
+            faults += verifier.add(entry, (*expected, head.last))
+        faults += verifier.end((await self.read_head()).last)
+        return tuple(faults)
+
+    @translate_failures
+    async def cut(self, before: datetime) -> int:
+        """Remove the entries that were sealed before a moment; return their number.
+
+        An entry that keeps the hash of the last of them is sealed first, because the rest of the
+        chain could not be verified otherwise. A repeated call finishes what a crash left.
+        """
+        old = {"sealed_at": {"$lt": before}}
+        last = await self._entries.find_one(old, sort=[("sealed_at", -1), ("_id", -1)])
+        if last is None:
+            return 0
+        link = Link(last["_id"], last["hash"])
+        if (await self.read_head()).cut.seq < link.seq:
+            await self._record_cut(link)
+            await self.seal()
+        through = min(link.seq, (await self.read_head()).cut.seq)
+        with timeout(WRITER_TIMEOUT_S):
+            removed = await self._entries.delete_many({"_id": {"$lte": through}})
+        return removed.deleted_count
+
+    async def _record_cut(self, link: Link) -> None:
+        diff = {"through": link.seq, "hash": link.hash}
+        record = self._trail.record(Action.AUDIT_CUT, "audit", diff=diff)
+        at = await read_clock(self._database)
+        await self._pending.insert_one({**record, "_id": record["entry_id"], "at": at})
+
+    async def _all(self) -> AsyncIterator[Entry]:
+        async for document in self._entries.find(sort=[("_id", ASCENDING)]):
+            yield entry_json(document)
+
+    async def _find_waiting(self, limit: int) -> list[_Waiting]:
+        """Find records, the oldest of each collection first."""
+        name = audit_trail.COLLECTION
+        found = self._pending.find(sort=[("_id", ASCENDING)], limit=limit)
+        waiting = [_Waiting(name, each.pop("_id"), [each]) async for each in found]
+        fields = dict.fromkeys((PENDING, STORED_AT, *OWN_TIMES), 1)
+        oldest = [(f"{PENDING}.entry_id", ASCENDING)]
+        for name in OUTBOXES:
+            if len(waiting) < limit:
+                left = limit - len(waiting)
+                cursor = self._database[name].find(IS_PENDING, fields, sort=oldest, limit=left)
+                waiting += [_Waiting(name, each["_id"], pending_of(each)) async for each in cursor]
+        return waiting
+
+    async def _seal(self, waiting: Iterable[_Waiting]) -> int:
+        """Add the entries of these records to the chain, unless they are there already."""
+        records = [record for each in waiting for record in each.records]
+        records.sort(key=lambda record: (record["at"], record["entry_id"]))
+        ids = [record["entry_id"] for record in records]
+        delete = {"_id": {"$in": ids}}
+        await self._ensure_head()
+        now = await read_clock(self._database)
+        sealed: list[Document] = []
+
+        async def seal(session: AsyncClientSession) -> None:
+            # First, because two sealers must not both build on one head.
+            head = await self._heads.find_one_and_update(
+                {"_id": HEAD}, {"$inc": {"seals": 1}}, session=session
+            )
+            assert head is not None
+            known = {"entry_id": {"$in": ids}}
+            present = await self._entries.distinct("entry_id", known, session=session)
+            new = [each for each in records if each["entry_id"] not in present]
+            sealed[:] = list(_chain(head, new, now))
+            if sealed:
+                await self._entries.insert_many(sealed, session=session)
+                last = {name: sealed[-1][name] for name in ("hash", "sealed_at")}
+                change = {"$set": {**last, "seq": sealed[-1]["_id"]}}
+                await self._heads.update_one({"_id": HEAD}, change, session=session)
+            await self._pending.delete_many(delete, session=session)
+
+        await run_transaction(self._database, seal)
+        return len(sealed)
+
+    async def _clear(self, waiting: Iterable[_Waiting]) -> None:
+        """Remove sealed records from their documents, unless more were added meanwhile."""
+        for name in OUTBOXES:
+            changes = [_clearing(each) for each in waiting if each.collection == name]
+            if changes:
+                await self._database[name].bulk_write(changes, ordered=False)
+
+    async def _ensure_head(self) -> None:
+        if await self._heads.find_one({"_id": HEAD}, {"_id": 1}) is None:
+            try:
+                await self._heads.insert_one(_new_head())
+            except DuplicateKeyError:
+                return  # by another sealer
+
+
+def entry_json(document: Mapping[str, Any]) -> Entry:
+    """Convert an entry to JSON, as it is hashed."""
+    fields = {name: value for name, value in document.items() if name != "_id"}
+    times = {name: instant(document[name]) for name in TIMES}
+    return {"seq": document["_id"], **fields, **times}
+
+
+def _chain(head: Document, records: Iterable[Document], now: datetime) -> Iterable[Document]:
+    """Yield the entries of records after the head, each with the hash of the one before."""
+    previous = head["hash"]
+    # Never earlier than the entry before, because clocks differ and the log is cut by this time.
+    sealed_at = max(now, head.get("sealed_at") or now)
+    for seq, record in enumerate(records, head["seq"] + 1):
+        entry = {"_id": seq, **record, "sealed_at": sealed_at, "previous_hash": previous}
+        previous = hash_of(entry_json(entry))
+        yield {**entry, "hash": previous}
+
+
+def _clearing(waiting: _Waiting) -> UpdateOne:
+    # Records are only added at the end, so the first and the number say that none was added.
+    first, number = waiting.records[0]["entry_id"], len(waiting.records)
+    same = {"_id": waiting.key, f"{PENDING}.0.entry_id": first, PENDING: {"$size": number}}
+    return UpdateOne(same, {"$unset": {PENDING: ""}})
+
+
+def _new_head() -> Document:
+    return {"_id": HEAD, "seq": 0, "hash": FIRST_PREVIOUS_HASH}

@@ -1,0 +1,163 @@
+"""Sealing of records into the chain, reading the chain, and cutting off its beginning."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.audit_chain import Link
+from storage.audit_log import AuditFilter, AuditLog
+from storage.author import Author
+from storage.model_store import ModelStore
+from storage.mongo.connection import Document, read_clock
+from storage.rebalance import RebalanceStatus
+from storage.rebalance_store import RebalanceStore
+from storage.run_store import RunStore
+from tests.support.audit import EVERYTHING, RUN_ID, add_ten_entries, anna, new_run, seal_and_list
+from tests.support.samples import NOON, a_model, a_run, outcomes
+
+pytestmark = pytest.mark.mongo
+Database = AsyncDatabase[Document]
+
+
+@pytest.fixture
+def log(database: Database) -> AuditLog:
+    return AuditLog(database)
+
+
+@pytest.fixture
+def models(database: Database) -> ModelStore:
+    return ModelStore(database, find_author=anna)
+
+
+@pytest.fixture
+def rebalances(database: Database) -> RebalanceStore:
+    return RebalanceStore(database, anna)
+
+
+@pytest.fixture
+def runs(database: Database) -> RunStore:
+    return RunStore(database, anna)
+
+
+@pytest.mark.parametrize("step", ["_seal", "_clear"])
+async def test_a_sealer_that_dies_before_or_after_the_chain_loses_and_repeats_nothing(
+    models: ModelStore,
+    rebalances: RebalanceStore,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    whole = replace(a_run(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
+    await rebalances.store(whole, outcomes(whole))
+    await models.add(a_model())
+    dying = AuditLog(database)
+
+    async def die(*_: Any) -> int:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(dying, step, die)
+    with pytest.raises(asyncio.CancelledError):
+        await dying.seal()
+
+    entries = await seal_and_list(AuditLog(database))
+
+    assert sorted(each["action"] for each in entries) == ["model.create", "rebalance.store"]
+    assert await database["audit_pending"].count_documents({}) == 0
+    assert await database["rebalances"].count_documents({"pending_entries": {"$ne": None}}) == 0
+
+
+async def test_a_record_that_is_added_while_another_is_sealed_is_not_lost(
+    runs: RunStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runs.add(new_run(), "token", 60)
+    log = AuditLog(database)
+    clear = log._clear  # noqa: SLF001 - the moment between sealing and clearing
+
+    async def meanwhile(waiting: Any) -> None:
+        monkeypatch.undo()
+        await runs.cancel(RUN_ID)
+        await clear(waiting)
+
+    monkeypatch.setattr(log, "_clear", meanwhile)
+
+    assert [each["action"] for each in await seal_and_list(log)] == ["run.begin", "run.cancel"]
+
+
+async def test_many_sealers_at_once_make_one_chain(models: ModelStore, database: Database) -> None:
+    sealers = [AuditLog(database) for _ in range(4)]
+
+    async def change(number: int) -> None:
+        await models.add(a_model(f"Model {number}"))
+        await asyncio.gather(*(sealer.seal(batch_size=3) for sealer in sealers))
+
+    await asyncio.gather(*map(change, range(12)))
+
+    entries = await seal_and_list(sealers[0])
+    assert [each["seq"] for each in entries] == list(range(1, 13))
+
+
+async def test_the_log_is_cut_behind_an_entry_that_keeps_the_hash(
+    models: ModelStore, log: AuditLog, database: Database
+) -> None:
+    await add_ten_entries(models, log)
+    seventh = await database["audit"].find_one({"_id": 7})
+    assert seventh is not None
+    old = {"$set": {"sealed_at": NOON}}
+    await database["audit"].update_many({"_id": {"$lte": 7}}, old)
+    assert await log.cut(NOON) == 0
+
+    assert await log.cut(NOON + timedelta(days=1)) == 7
+
+    assert (await log.read_head()).cut == Link(7, seventh["hash"])
+    entries = await seal_and_list(log)
+    assert [each["seq"] for each in entries] == [8, 9, 10, 11]
+    assert entries[-1]["diff"] == {"through": 7, "hash": seventh["hash"]}
+    assert await log.cut(NOON + timedelta(days=1)) == 0
+    await database["audit"].delete_one({"_id": 8})
+    assert [each.seq for each in await log.verify()] == [8]
+    await database["audit"].delete_one({"_id": 11})
+    assert await log.verify() != ()
+
+
+async def test_a_cut_that_broke_off_is_verified_and_finished(
+    models: ModelStore, log: AuditLog, database: Database
+) -> None:
+    await add_ten_entries(models, log)
+    await database["audit"].update_many({"_id": {"$lte": 7}}, {"$set": {"sealed_at": NOON}})
+    kept = await database["audit"].find({"_id": {"$lte": 7}}).to_list()
+    await log.cut(NOON + timedelta(days=1))
+    await database["audit"].insert_many(kept[2:5])
+
+    assert await log.verify() == ()
+    assert await log.cut(NOON + timedelta(days=1)) == 3
+    assert (await log.read_head()).last.seq == 11
+
+
+async def test_entries_are_filtered_and_listed_page_by_page(
+    models: ModelStore, log: AuditLog, database: Database
+) -> None:
+    first = await models.add(a_model())
+    other = ModelStore(database, find_author=lambda: Author("bob"))
+    await other.replace(first)
+    await other.add(a_model("Income"))
+    await log.seal()
+    model_id = str(first.model_id)
+
+    async def found(**wanted: Any) -> list[str]:
+        entries, total = await log.read_page(AuditFilter(**wanted), 0, 10)
+        assert total == len(entries)
+        return [each["action"] for each in entries]
+
+    assert await found(object_id=model_id) == ["model.edit", "model.create"]
+    assert await found(principal="anna") == ["model.create"]
+    assert await found(action="model.create", principal="bob") == ["model.create"]
+    assert await found(object_type="run") == []
+    assert await found(since=await read_clock(database) + timedelta(minutes=1)) == []
+    page, total = await log.read_page(EVERYTHING, 1, 1)
+    assert ([each["seq"] for each in page], total) == ([2], 3)
+    beyond = await log.list_beyond(EVERYTHING, 1, 10)
+    assert [each["seq"] for each in beyond] == [2, 3]
