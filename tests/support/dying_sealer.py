@@ -1,0 +1,79 @@
+"""Process that makes changes, begins to seal their records, and kills itself at a step of it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from storage.audit_log import AuditLog
+from storage.audit_trail import Action
+from storage.model_store import ModelStore
+from storage.mongo.connection import connect
+from storage.rebalance import RebalanceStatus
+from storage.rebalance_store import RebalanceStore
+from storage.run_store import RunStore
+from storage.submission_store import OrderSubmissionStore
+from tests.support.audit import RUN_ID, anna, new_run
+from tests.support.samples import NOON, a_model, a_run, outcomes
+
+CHANGES: Final = (
+    "model.create",
+    "model.edit",
+    "orders.send",
+    "rebalance.store",
+    "run.begin",
+    "run.cancel",
+)
+"""Actions of the changes, in the order of their names."""
+STEPS: Final = ("before the chain", "in the transaction", "after the chain")
+
+
+async def change_and_die(uri: str, database_name: str, step: str) -> None:
+    """Make every kind of change, and die at a step of their sealing."""
+    database = connect(uri, database_name)
+    models, runs = ModelStore(database, find_author=anna), RunStore(database, anna)
+    model = await models.add(a_model())
+    await models.replace(replace(model, name="Income"))
+    whole = replace(a_run(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
+    await RebalanceStore(database, anna).store(whole, outcomes(whole))
+    await runs.add(new_run(), "token", 60)
+    await runs.cancel(RUN_ID)
+    submissions = OrderSubmissionStore(database, find_author=anna)
+    await submissions.begin(whole.rebalance_id, "me")
+    await submissions.announce(whole.rebalance_id, "me", Action.ORDERS_SENT, {"orders": 1})
+    await DyingLog(database, step).seal()
+
+
+class DyingLog(AuditLog):
+    """Audit log whose process dies at a step of the sealing."""
+
+    def __init__(self, database: Any, step: str) -> None:
+        super().__init__(database)
+        if step == "before the chain":
+            self._seal = die
+        elif step == "in the transaction":
+            self._pending = _DyingCollection(self._pending)
+        else:
+            self._clear = die
+
+
+class _DyingCollection:
+    """Collection of waiting records whose removal, the last step of the transaction, kills."""
+
+    delete_many: Callable[..., Awaitable[int]]
+
+    def __init__(self, pending: Any) -> None:
+        self.find = pending.find
+        self.delete_many = die
+
+
+async def die(*_: Any, **__: Any) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+if __name__ == "__main__":
+    asyncio.run(change_and_die(*sys.argv[1:]))
