@@ -28,6 +28,7 @@ async def paths(client: httpx.AsyncClient) -> dict[str, str]:
         "portfolio_id": P,
         "rebalance_id": rebalance.headers["location"].rpartition("/")[2],
         "run_id": "0" * 24,
+        "version": "1",
     }
     return {
         operation["operationId"]: template.format(**ids)
