@@ -12,6 +12,7 @@ from serve_app.api.middleware.origins import OPEN_PATHS, SAFE_METHODS
 from serve_app.api.openapi.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.openapi.links import add_links
 from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, answer_with
+from serve_app.api.schemas.positions import GeneralPositionAnswer, PositionAnswer
 from serve_app.api.schemas.rules_in_force import use_rules
 from serve_app.json_text import Json
 from serve_app.problems import catalogue
@@ -43,6 +44,8 @@ def build_document(app: FastAPI, rules: ModelRules) -> Json:
         parts = own.pop("$defs")
         schemas = document["components"]["schemas"]
         schemas |= {"Problem": own, **parts}
+        # Because the framework keeps a shape that fields share even where none is documented by it.
+        schemas.pop((PositionAnswer if rules is GENERAL else GeneralPositionAnswer).__name__, None)
         _restore_examples(schemas)
         _leave_doctests_out(schemas)
         for shape, example in OF_SHAPES.items():

@@ -27,9 +27,7 @@ class FieldChange(TypedDict):
     after: Any
 
 
-Position = Annotated[
-    GeneralPositionAnswer | None, ByRules(PositionAnswer | None, GeneralPositionAnswer | None)
-]
+Position = Annotated[GeneralPositionAnswer, ByRules(PositionAnswer, GeneralPositionAnswer)] | None
 
 
 class PositionChange(TypedDict):
