@@ -67,7 +67,7 @@ TAKES_AN_ID = {
     "runs cancel": ("{}",),
     "runs export": ("{}",),
 }
-WITHOUT_JSON = frozenset({"export", "runs export"})
+WITHOUT_JSON = frozenset({"export", "runs export", "audit export"})
 RULE = {"pointer": "/options/lots", "detail": "lots are at least 1"}
 PROBLEM: dict[str, Any] = {
     "type": "/problems/infeasible",
