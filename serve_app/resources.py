@@ -7,7 +7,7 @@ from functools import partial
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import GENERAL, MODEL_RULES
-from serve_app.call_context import correlation_id
+from serve_app.call_context import correlation_id, principal
 from serve_app.observability.observers import Observers
 from serve_app.settings import Settings
 from serve_app.upstream import order_service as orders
@@ -121,7 +121,7 @@ def open_resources(
 
 def find_author() -> Author:
     """Return the author of the call that runs here: its principal and its correlation id."""
-    return Author(principal=None, correlation_id=correlation_id.get() or None)
+    return Author(principal=principal.get() or None, correlation_id=correlation_id.get() or None)
 
 
 def _order_service(settings: Settings, watch: Observers) -> OrderService:

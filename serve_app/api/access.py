@@ -58,6 +58,7 @@ DeletesRebalances = Annotated[Principal, Security(authorize, scopes=[Scope.REBAL
 CancelsRuns = Annotated[Principal, Security(authorize, scopes=[Scope.RUNS_CANCEL])]
 ReadsOrders = Annotated[Principal, Security(authorize, scopes=[Scope.ORDERS_READ])]
 ManagesKeys = Annotated[Principal, Security(authorize, scopes=[Scope.KEYS_MANAGE])]
+ReadsAudit = Annotated[Principal, Security(authorize, scopes=[Scope.AUDIT_READ])]
 SendsOrders = Annotated[Principal, Security(authorize, scopes=[Scope.ORDERS_SEND])]
 
 # The routes of these check the limits of their callers, because their bodies, queries or answers

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from serve_app.api.access import ReadsAudit
 from serve_app.api.content_negotiation import Accept, choose_media_type
 from serve_app.api.dependencies import Store
 from serve_app.api.exact_json import ExactRoute
@@ -90,6 +91,7 @@ Wanted = Annotated[AuditFilter, Depends(_filter)]
     },
 )
 async def list_audit_entries(
+    _: ReadsAudit,
     request: Request,
     accept: Accept,
     store: Store,
@@ -119,7 +121,7 @@ async def list_audit_entries(
 
 
 @router.get("/audit/head", response_model=AuditHeadAnswer, responses=refuses(catalogue.INVALID))
-async def read_audit_head(store: Store) -> Response:
+async def read_audit_head(_: ReadsAudit, store: Store) -> Response:
     """Read the end of the chain: keep it elsewhere, to find out later if the log was rewritten."""
     return json_response(head_json(await store.read_audit_head()))
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from serve_app.api.access import ReadsSomeModels
 from serve_app.api.dependencies import ModelId, Store
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.openapi.problem_answers import refuses
@@ -30,9 +31,15 @@ OneVersion = Annotated[Version, Path(description="the number of the version")]
     responses=refuses(*WRONG_MODEL),
 )
 async def list_model_versions(
-    request: Request, model_id: ModelId, store: Store, offset: Offset = 0, limit: Runs = 10
+    caller: ReadsSomeModels,
+    request: Request,
+    model_id: ModelId,
+    store: Store,
+    offset: Offset = 0,
+    limit: Runs = 10,
 ) -> Response:
     """List the versions of a model, the newest first; those of a deleted model stay."""
+    caller.require_models([model_id])
     versions, total = await store.list_model_versions(model_id, offset, limit)
     listed = [version_json(version) for version in versions]
     return json_response(listed, headers=page_headers(request, offset, limit, total))
@@ -43,6 +50,9 @@ async def list_model_versions(
     response_model=WholeModelVersionAnswer,
     responses=refuses(*WRONG_MODEL),
 )
-async def read_model_version(model_id: ModelId, version: OneVersion, store: Store) -> Response:
+async def read_model_version(
+    caller: ReadsSomeModels, model_id: ModelId, version: OneVersion, store: Store
+) -> Response:
     """Read a version of a model: the model as it was, and what the version changed."""
+    caller.require_models([model_id])
     return json_response(whole_version_json(await store.read_model_version(model_id, version)))
