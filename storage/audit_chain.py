@@ -100,7 +100,7 @@ class ChainVerifier:
             return
         if seq <= self._start.seq:
             return  # what is left of a removal
-        yield from self._missing(seq)
+        yield from self._find_missing(seq)
         if hash_of(entry) != entry["hash"]:
             yield Fault(seq, entry_id, "edited: its contents do not have its hash")
         elif seq == self._last.seq + 1 and entry["previous_hash"] != self._last.hash:
@@ -115,7 +115,7 @@ class ChainVerifier:
 
     def end(self, head: Link) -> Iterator[Fault]:
         """Check the end of the chain against its head; yield what is missing or too much."""
-        yield from self._missing(head.seq + 1)
+        yield from self._find_missing(head.seq + 1)
         if self._last.seq > head.seq:
             reason = f"inserted: the chain ends at {head.seq}"
             yield Fault(self._last.seq, self._last_id, reason)
@@ -125,7 +125,7 @@ class ChainVerifier:
             reason = f"missing: the newest cut in the chain is at {self._cut.seq}"
             yield Fault(self._start.seq, None, reason)
 
-    def _missing(self, seq: int) -> Iterator[Fault]:
+    def _find_missing(self, seq: int) -> Iterator[Fault]:
         """Yield a fault for all entries that are missing before this one."""
         first, last = self._last.seq + 1, seq - 1
         if first == last:

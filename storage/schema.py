@@ -322,13 +322,9 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "created_by": STRING,
         },
         {
-            "models": SHARES,
-            "portfolios": SHARES,
-            "expires_at": DATE,
-            "former_hash": BINARY,
-            "former_expires_at": DATE,
-            "last_used_at": DATE,
-            "revoked_at": DATE,
+            **dict.fromkeys(("models", "portfolios"), SHARES),
+            **dict.fromkeys(("expires_at", "last_used_at", "revoked_at"), DATE),
+            **{"former_hash": BINARY, "former_expires_at": DATE},
         },
     ),
 }
