@@ -238,7 +238,7 @@ class AuditLog:
     async def _clear(self, waiting: Iterable[_Waiting]) -> None:
         """Remove sealed records from their documents, unless more were added meanwhile."""
         for name in OUTBOXES:
-            changes = [_clear_of(each) for each in waiting if each.collection == name]
+            changes = [_make_clear_update(each) for each in waiting if each.collection == name]
             if changes:
                 await self._database[name].bulk_write(changes, ordered=False)
 
@@ -268,7 +268,7 @@ def _chain(head: Document, records: Iterable[Document], now: datetime) -> Iterab
         yield {**entry, "hash": previous}
 
 
-def _clear_of(waiting: _Waiting) -> UpdateOne:
+def _make_clear_update(waiting: _Waiting) -> UpdateOne:
     # Records are only added at the end, so the first and the number say that none was added.
     first, number = waiting.records[0]["entry_id"], len(waiting.records)
     same = {"_id": waiting.key, f"{PENDING}.0.entry_id": first, PENDING: {"$size": number}}

@@ -324,7 +324,8 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {
             **dict.fromkeys(("models", "portfolios"), SHARES),
             **dict.fromkeys(("expires_at", "last_used_at", "revoked_at"), DATE),
-            **{"former_hash": BINARY, "former_expires_at": DATE},
+            "former_hash": BINARY,
+            "former_expires_at": DATE,
         },
     ),
 }
