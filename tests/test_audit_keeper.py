@@ -11,8 +11,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from serve_app.audit_keeper import AuditKeeper
 from serve_app.settings import settings_from
 from storage.mongo.connection import Document, read_clock
-from tests.support.fakes import resources_with
-from tests.support.samples import a_model, a_run
+from tests.support.fakes import build_resources
+from tests.support.samples import make_model, make_rebalance
 
 NOBODY: Any = None
 
@@ -20,16 +20,16 @@ pytestmark = pytest.mark.mongo
 
 
 def keeper(database: AsyncDatabase[Document], **settings: object) -> AuditKeeper:
-    return AuditKeeper(settings_from(settings), resources_with(database, NOBODY))
+    return AuditKeeper(settings_from(settings), build_resources(database, NOBODY))
 
 
 async def entries_after_tidying(
     database: AsyncDatabase[Document], days: int, caplog: pytest.LogCaptureFixture
 ) -> list[int]:
     """Store three models, of which two are ten days old in the log; tidy and list what is left."""
-    models = resources_with(database, NOBODY).models
+    models = build_resources(database, NOBODY).models
     for number in range(3):
-        await models.add(a_model(f"Model {number}"))
+        await models.add(make_model(f"Model {number}"))
     caretaker = keeper(database, audit_retention_days=days)
     await caretaker.seal()
     old = {"$set": {"sealed_at": await read_clock(database) - timedelta(days=10)}}
@@ -57,8 +57,8 @@ async def test_entries_are_removed_after_their_days_alone(
 async def test_a_removal_of_a_rebalance_that_broke_off_is_finished(
     database: AsyncDatabase[Document],
 ) -> None:
-    rebalances = resources_with(database, NOBODY).rebalances
-    broken, under_way, kept = [await rebalances.open(a_run(1)) for _ in range(3)]
+    rebalances = build_resources(database, NOBODY).rebalances
+    broken, under_way, kept = [await rebalances.open(make_rebalance(1)) for _ in range(3)]
     now = await read_clock(database)
     for part, minutes in ((broken, 10), (under_way, 1)):
         since = {"$set": {"deleting_since": now - timedelta(minutes=minutes)}}

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.every_route import DOCUMENT, Operation, operations
+from tests.support.every_route import DOCUMENT, Operation, list_operations
 from tests.support.fakes import P, make_model_body
 
-READING = [each for each in operations() if each.method == "GET"]
+READING = [each for each in list_operations() if each.method == "GET"]
 IDENTITY = {"accept-encoding": "identity"}
 GZIP = {"accept-encoding": "gzip"}
 OWN = {"x-request-id", "x-correlation-id"}

@@ -13,7 +13,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.response_headers import EXPOSED, MAX_LIST_BYTES, header_list
 from serve_app.settings import settings_from
-from tests.support.every_route import JSON, WITH_BODY, Operation, operations
+from tests.support.every_route import JSON, WITH_BODY, Operation, list_operations
 from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 from tests.support.in_process import Upstreams, make_two_owners
 
@@ -45,7 +45,7 @@ OF_BROWSERS = {
     "X-Content-Type-Options",
     "X-Frame-Options",
 }
-SORTED = [each for each in operations() if "sort_by" in each.queries()]
+SORTED = [each for each in list_operations() if "sort_by" in each.queries()]
 SMILE = "\U0001f600"  # 12 bytes as a header writes it
 
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
 from serve_app.settings import Settings, settings_from
-from tests.support.fakes import P, Q, R, Stored, posted
+from tests.support.fakes import P, Q, R, Stored, make_model_body
 from tests.support.keys import add_key, client_with
 
 pytestmark = pytest.mark.mongo
@@ -26,7 +26,9 @@ async def admin(app: FastAPI, stored: Stored) -> Any:
 
 
 async def added(admin: httpx.AsyncClient, name: str, *portfolios: str) -> str:
-    answer = await admin.post("/api/v1/models", json=posted(name, portfolios=[*portfolios]))
+    answer = await admin.post(
+        "/api/v1/models", json=make_model_body(name, portfolios=[*portfolios])
+    )
     return answer.json()["model_id"]
 
 

@@ -17,7 +17,7 @@ from serve_app.settings import Settings, settings_from
 from tests.support.every_route import (
     JSON,
     Operation,
-    operations,
+    list_operations,
 )
 from tests.support.fakes import A
 from tests.support.in_process import Upstreams
@@ -103,7 +103,7 @@ def test_every_body_has_fields_of_numbers_that_are_looked_at() -> None:
     assert len(names) > 20
 
 
-@pytest.mark.parametrize("operation", operations(), ids=str)
+@pytest.mark.parametrize("operation", list_operations(), ids=str)
 async def test_a_number_of_a_query_has_ascii_digits_alone(
     client: httpx.AsyncClient, operation: Operation
 ) -> None:

@@ -15,10 +15,10 @@ from tests.support.every_route import (
     JSON,
     WITH_BODY,
     Operation,
-    changed_at,
-    objects,
-    operations,
-    with_repeated,
+    list_object_paths,
+    list_operations,
+    repeat_member,
+    update_at,
 )
 from tests.support.fakes import P, Q, R, make_model_body, make_position
 from tests.support.in_process import Upstreams
@@ -60,11 +60,11 @@ def kind(answer: httpx.Response) -> str:
 async def test_a_repeated_name_is_refused_with_its_pointer_in_every_object_of_every_body(
     client: httpx.AsyncClient, operation: Operation
 ) -> None:
-    paths = [*objects(operation.body)]
+    paths = [*list_object_paths(operation.body)]
 
     assert paths
     for path in paths:
-        text, pointer = with_repeated(operation.body, path)
+        text, pointer = repeat_member(operation.body, path)
         padding = (b"", b" " * MIN_LONG_BODY_BYTES) if operation.name == "optimize" else (b"",)
         for pad in padding:
             answer = await send_body(client, operation, text + pad)
@@ -90,7 +90,7 @@ async def test_a_repeated_name_is_one_however_it_is_escaped_and_however_deep_it_
 async def test_half_of_a_surrogate_pair_is_refused_with_its_pointer_in_every_object_of_every_body(
     client: httpx.AsyncClient, operation: Operation, half: str
 ) -> None:
-    for path in objects(operation.body):
+    for path in list_object_paths(operation.body):
         pointer = "".join(f"/{step}" for step in path)
         for member, place in (
             ({half: 1}, pointer),
@@ -98,7 +98,7 @@ async def test_half_of_a_surrogate_pair_is_refused_with_its_pointer_in_every_obj
             ({"note": half}, f"{pointer}/note"),
             ({"note": ["x", half]}, f"{pointer}/note/1"),
         ):
-            text = json.dumps(changed_at(operation.body, path, member)).encode()
+            text = json.dumps(update_at(operation.body, path, member)).encode()
             padding = (b"", b" " * MIN_LONG_BODY_BYTES) if operation.name == "optimize" else (b"",)
             for pad in padding:
                 answer = await send_body(client, operation, text + pad)
@@ -138,7 +138,7 @@ async def test_a_repeated_name_beside_something_worse_is_refused_too(
         assert answer.status_code in {400, 422}, answer.text
 
 
-@pytest.mark.parametrize("operation", operations(), ids=str)
+@pytest.mark.parametrize("operation", list_operations(), ids=str)
 async def test_a_query_parameter_that_nobody_knows_is_refused_by_its_name_on_every_route(
     client: httpx.AsyncClient, operation: Operation
 ) -> None:
@@ -165,7 +165,7 @@ async def test_pages_refuse_what_they_do_not_know_as_well(
     assert (await client.get(path, params={"lang": "en"})).status_code == 422
 
 
-@pytest.mark.parametrize("operation", operations(), ids=str)
+@pytest.mark.parametrize("operation", list_operations(), ids=str)
 async def test_a_parameter_that_is_no_list_may_be_given_once(
     client: httpx.AsyncClient, operation: Operation
 ) -> None:
@@ -184,7 +184,7 @@ async def test_a_parameter_that_is_no_list_may_be_given_once(
 
 
 def test_every_parameter_that_the_portal_sends_is_known_to_its_route() -> None:
-    known = {(each.method, each.path): each.queries().keys() for each in operations()}
+    known = {(each.method, each.path): each.queries().keys() for each in list_operations()}
 
     for route, names in OF_THE_PORTAL.items():
         assert names <= known[route], route

@@ -11,7 +11,7 @@ from pyarrow import parquet
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.mongo.connection import Document
-from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.command_server import Ordergen, connect_ordergen, serve
 from tests.support.fakes import P, R
 
 Model = dict[str, Any]
@@ -20,8 +20,8 @@ Model = dict[str, Any]
 @pytest.fixture
 async def ordergen(app: FastAPI, model: Model) -> AsyncIterator[Ordergen]:
     """Return the command; a model is stored and was edited."""
-    async with served(app) as url:
-        ordergen = ordergen_at(url)
+    async with serve(app) as url:
+        ordergen = connect_ordergen(url)
         edited = await ordergen("models", "edit", model["model_id"], "--add-portfolio", R)
         assert edited.exit_code == 0, edited.output
         yield ordergen

@@ -219,11 +219,3 @@ def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
     while pid and pid != ancestor:
         pid = parents.get(pid, 0)
     return pid == ancestor
-
-
-# Names of before, until every branch uses the new ones.
-Followed = EventLog
-Going = DisturbedRun
-logged = find_log_lines
-killed = kill_processes
-processes = list_processes

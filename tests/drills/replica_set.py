@@ -84,7 +84,3 @@ def _initiate(whole: ReplicaSet) -> None:
 
 def _connect_directly(port: int) -> MongoClient[dict[str, Any]]:
     return MongoClient(f"mongodb://127.0.0.1:{port}/?directConnection=true", timeoutMS=2_000)
-
-
-# Names of before, until every branch uses the new ones.
-replica_set = run_replica_set

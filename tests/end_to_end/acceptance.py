@@ -218,9 +218,3 @@ def _signed_quantities(trades: Mapping[str, Json]) -> dict[str, Fraction]:
         security: Fraction(trade["quantity"]) * (1 if trade["transaction_type"] == "BUY" else -1)
         for security, trade in trades.items()
     }
-
-
-# Names of before, until every branch uses the new ones.
-model_body = make_model_body
-exact_json = parse_exact_json
-all_answered_rightly = check_all_answers

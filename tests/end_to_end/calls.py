@@ -87,10 +87,3 @@ def read_market_portfolio(book: Book, number: int) -> Portfolio:
     owned = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
     cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal(0))
     return Portfolio(book.market.portfolio_id(number), cash, owned, book.prices)
-
-
-# Names of before, until every branch uses the new ones.
-new_id = make_portfolio_id
-model_for = make_model
-replicas_of = list_replicas
-of_market = read_market_portfolio

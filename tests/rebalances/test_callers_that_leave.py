@@ -16,8 +16,8 @@ from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from storage.model_store import ModelStore
 from storage.rebalance import new_rebalance_id
-from tests.support.fakes import P, Stored, resources_with
-from tests.support.in_process import RunnerHere, optimizer_of, two_owners
+from tests.support.fakes import P, Stored, build_resources
+from tests.support.in_process import LocalRunner, connect_optimizer, make_two_owners
 
 Ask = Callable[[Optimizer, str], Awaitable[Any]]
 ASKED: dict[str, Ask] = {
@@ -59,13 +59,13 @@ class DeafModels:
 async def test_a_caller_that_leaves_during_the_look_up_of_the_model_stores_nothing(
     settings: Settings, database: Any, stored: Stored, model: dict[str, Any], asked: str
 ) -> None:
-    resources = resources_with(database, two_owners(), MODEL_RULES[settings.model_rules])
+    resources = build_resources(database, make_two_owners(), MODEL_RULES[settings.model_rules])
     models: Any = DeafModels(resources.models)
     resources = replace(resources, models=models)
-    coordinator = Coordinator(settings, resources, RunnerHere)
-    parts = OptimizerParts(resources, coordinator, answer_text, RunnerHere)
+    coordinator = Coordinator(settings, resources, LocalRunner)
+    parts = OptimizerParts(resources, coordinator, answer_text, LocalRunner)
     before = asyncio.all_tasks()
-    calling = ASKED[asked](optimizer_of(settings, parts), model["model_id"])
+    calling = ASKED[asked](connect_optimizer(settings, parts), model["model_id"])
 
     caller = asyncio.ensure_future(calling)
     await models.reached.wait()

@@ -17,7 +17,7 @@ from storage.run import RunStatus, Totals
 from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
 from tests.support.audit import RUN_ID, anna, new_run, seal_and_list, steps
-from tests.support.samples import NOON, a_model, a_run, outcomes
+from tests.support.samples import NOON, make_model, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo
 Database = AsyncDatabase[Document]
@@ -47,7 +47,7 @@ async def test_changes_of_a_model_are_recorded_with_author_and_differences(
     models: ModelStore, log: AuditLog, database: Database
 ) -> None:
     begun = await read_clock(database)
-    first = await models.add(a_model())
+    first = await models.add(make_model())
     second = await models.replace(replace(first, name="Income"))
     model_id = str(first.model_id)
     await models.delete(model_id, 2)
@@ -74,8 +74,8 @@ async def test_changes_of_a_model_are_recorded_with_author_and_differences(
 async def test_a_stored_rebalance_and_its_deletion_are_recorded(
     rebalances: RebalanceStore, log: AuditLog, database: Database
 ) -> None:
-    whole = replace(a_run(3), status=RebalanceStatus.COMPLETED, finished_at=NOON)
-    await rebalances.store(whole, outcomes(whole))
+    whole = replace(make_rebalance(3), status=RebalanceStatus.COMPLETED, finished_at=NOON)
+    await rebalances.store(whole, make_outcomes(whole))
     await log.seal()
     await rebalances.delete(whole.rebalance_id, 1)
 
@@ -90,8 +90,8 @@ async def test_a_stored_rebalance_and_its_deletion_are_recorded(
 async def test_a_rebalance_that_is_stored_and_deleted_before_the_sealing_leaves_both_entries(
     rebalances: RebalanceStore, log: AuditLog
 ) -> None:
-    whole = replace(a_run(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
-    await rebalances.store(whole, outcomes(whole))
+    whole = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
+    await rebalances.store(whole, make_outcomes(whole))
     await rebalances.delete(whole.rebalance_id, 1)
 
     assert [each["action"] for each in await seal_and_list(log)] == [
@@ -104,7 +104,7 @@ async def test_a_run_is_recorded_from_its_begin_to_its_removal(
     runs: RunStore, rebalances: RebalanceStore, log: AuditLog
 ) -> None:
     await runs.add(new_run(), "token", 60)
-    part = replace(a_run(1), run_id=RUN_ID)
+    part = replace(make_rebalance(1), run_id=RUN_ID)
     await rebalances.open(part)
     await runs.cancel(RUN_ID)
     await runs.cancel(RUN_ID)
@@ -133,7 +133,7 @@ async def test_a_discarded_run_leaves_entries_of_the_parts_that_had_ended(
     runs: RunStore, rebalances: RebalanceStore, log: AuditLog, database: Database
 ) -> None:
     await runs.add(new_run(), "token", 60)
-    ended, begun = (replace(a_run(1), run_id=RUN_ID) for _ in range(2))
+    ended, begun = (replace(make_rebalance(1), run_id=RUN_ID) for _ in range(2))
     for part in (ended, begun):
         await rebalances.open(part)
     await rebalances.finish(ended.rebalance_id, RebalanceStatus.COMPLETED, NOON)
@@ -168,8 +168,8 @@ async def test_orders_are_recorded_before_they_are_sent_and_outlive_their_hand_o
 
 
 async def test_a_refused_change_leaves_no_entry(models: ModelStore, log: AuditLog) -> None:
-    added = await models.add(a_model())
-    for wrong in (a_model(), replace(added, version=3)):
+    added = await models.add(make_model())
+    for wrong in (make_model(), replace(added, version=3)):
         with pytest.raises(Exception, match=r"Growth|version"):
             await (models.add(wrong) if wrong.model_id is None else models.replace(wrong))
 
@@ -182,7 +182,7 @@ async def test_a_change_whose_record_cannot_be_stored_does_not_happen(
     await database.command("collMod", "audit_pending", validator={"never": True})
 
     with pytest.raises(Exception, match="validation"):
-        await models.add(a_model())
+        await models.add(make_model())
 
     assert await models.read_page() == ((), 0)
 
@@ -193,8 +193,8 @@ async def test_a_removal_that_broke_off_has_its_entry_and_is_finished_later(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = replace(a_run(2), status=RebalanceStatus.COMPLETED, finished_at=NOON)
-    await rebalances.store(whole, outcomes(whole))
+    whole = replace(make_rebalance(2), status=RebalanceStatus.COMPLETED, finished_at=NOON)
+    await rebalances.store(whole, make_outcomes(whole))
     removal = rebalances._removal  # noqa: SLF001 - the step that the process dies in
 
     async def die(_: str) -> None:

@@ -17,7 +17,7 @@ from storage.rebalance import RebalanceStatus
 from storage.rebalance_store import RebalanceStore
 from storage.run_store import RunStore
 from tests.support.audit import EVERYTHING, RUN_ID, add_ten_entries, anna, new_run, seal_and_list
-from tests.support.samples import NOON, a_model, a_run, outcomes
+from tests.support.samples import NOON, make_model, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo
 Database = AsyncDatabase[Document]
@@ -51,9 +51,9 @@ async def test_a_sealer_that_dies_before_or_after_the_chain_loses_and_repeats_no
     monkeypatch: pytest.MonkeyPatch,
     step: str,
 ) -> None:
-    whole = replace(a_run(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
-    await rebalances.store(whole, outcomes(whole))
-    await models.add(a_model())
+    whole = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
+    await rebalances.store(whole, make_outcomes(whole))
+    await models.add(make_model())
     dying = AuditLog(database)
 
     async def die(*_: Any) -> int:
@@ -91,7 +91,7 @@ async def test_many_sealers_at_once_make_one_chain(models: ModelStore, database:
     sealers = [AuditLog(database) for _ in range(4)]
 
     async def change(number: int) -> None:
-        await models.add(a_model(f"Model {number}"))
+        await models.add(make_model(f"Model {number}"))
         await asyncio.gather(*(sealer.seal(batch_size=3) for sealer in sealers))
 
     await asyncio.gather(*map(change, range(12)))
@@ -140,10 +140,10 @@ async def test_a_cut_that_broke_off_is_verified_and_finished(
 async def test_entries_are_filtered_and_listed_page_by_page(
     models: ModelStore, log: AuditLog, database: Database
 ) -> None:
-    first = await models.add(a_model())
+    first = await models.add(make_model())
     other = ModelStore(database, find_author=lambda: Author("bob"))
     await other.replace(first)
-    await other.add(a_model("Income"))
+    await other.add(make_model("Income"))
     await log.seal()
     model_id = str(first.model_id)
 

@@ -16,7 +16,7 @@ from storage.errors import NotFoundError, StaleVersionError
 from storage.model_history import ModelHistory
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, read_clock
-from tests.support.samples import NOON, a_model, numbered
+from tests.support.samples import NOON, make_id, make_model
 
 ABSENT = "0" * 24
 ANNA = Author("anna", None, "request-1")
@@ -38,7 +38,7 @@ async def test_every_version_is_kept_with_author_time_and_changes(
     models: ModelStore, history: ModelHistory, database: AsyncDatabase[Document]
 ) -> None:
     begun = await read_clock(database)
-    first = await models.add(a_model("Growth", numbered("P", 1), numbered("P", 2)))
+    first = await models.add(make_model("Growth", make_id("P", 1), make_id("P", 2)))
     old, *others = first.targets
     new = replace(old, weight=Decimal("0.05"))
     options = RebalanceOptions(cash_floor=Decimal(100))
@@ -46,7 +46,7 @@ async def test_every_version_is_kept_with_author_time_and_changes(
         first,
         name="Income",
         targets=(new, *others[1:]),
-        portfolio_ids=(numbered("P", 2), numbered("P", 3)),
+        portfolio_ids=(make_id("P", 2), make_id("P", 3)),
         options=options,
         last_rebalance_date=NOON,
     )
@@ -70,8 +70,8 @@ async def test_every_version_is_kept_with_author_time_and_changes(
         others[0].security_id: (others[0], None),
     }
     assert (changes.portfolios_added, changes.portfolios_removed) == (
-        (numbered("P", 3),),
-        (numbered("P", 1),),
+        (make_id("P", 3),),
+        (make_id("P", 1),),
     )
     assert (changes.number_of_portfolios_added, changes.number_of_portfolios_removed) == (1, 1)
     assert (await history.read(str(first.model_id), 1)).model == first
@@ -79,7 +79,7 @@ async def test_every_version_is_kept_with_author_time_and_changes(
 
 
 async def test_a_refused_change_makes_no_version(models: ModelStore, history: ModelHistory) -> None:
-    first = await models.add(a_model())
+    first = await models.add(make_model())
     with pytest.raises(StaleVersionError):
         await models.replace(replace(first, version=7))
     assert (await history.read_page(str(first.model_id), 0, 10))[1] == 1
@@ -88,7 +88,7 @@ async def test_a_refused_change_makes_no_version(models: ModelStore, history: Mo
 async def test_a_version_that_cannot_be_stored_keeps_the_model_as_it_was(
     models: ModelStore, history: ModelHistory, database: AsyncDatabase[Document]
 ) -> None:
-    first = await models.add(a_model())
+    first = await models.add(make_model())
     taken = {"_id": model_versions.version_id(ObjectId(first.model_id), 2)}
     await database["model_versions"].insert_one(taken, bypass_document_validation=True)
 
@@ -102,11 +102,11 @@ async def test_portfolios_of_every_version_are_exact_over_many_edits(
     models: ModelStore, history: ModelHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model_versions, "FULL_EVERY", 5)
-    model = await models.add(a_model("Growth", *(numbered("P", at) for at in range(12))))
+    model = await models.add(make_model("Growth", *(make_id("P", at) for at in range(12))))
     versions = [model]
     for step in range(14):
         ids = versions[-1].portfolio_ids
-        edited = (*ids[1:], numbered("Q", step)) if step % 3 else ids[::-1]
+        edited = (*ids[1:], make_id("Q", step)) if step % 3 else ids[::-1]
         versions.append(await models.replace(replace(versions[-1], portfolio_ids=edited)))
 
     for version in versions:
@@ -117,22 +117,22 @@ async def test_portfolios_of_every_version_are_exact_over_many_edits(
 async def test_a_small_change_of_many_followers_is_stored_small(
     models: ModelStore, database: AsyncDatabase[Document]
 ) -> None:
-    ids = tuple(numbered("P", at) for at in range(500))
-    model = await models.add(a_model("Growth", *ids))
-    await models.replace(replace(model, portfolio_ids=(*ids, numbered("Q", 1))))
+    ids = tuple(make_id("P", at) for at in range(500))
+    model = await models.add(make_model("Growth", *ids))
+    await models.replace(replace(model, portfolio_ids=(*ids, make_id("Q", 1))))
 
     newest = await database["model_versions"].find_one({"version": 2})
 
     assert newest is not None
-    assert newest["portfolio_changes"] == {"added": [numbered("Q", 1)], "removed": []}
+    assert newest["portfolio_changes"] == {"added": [make_id("Q", 1)], "removed": []}
     assert "portfolios" not in newest
 
 
 async def test_changes_list_the_first_portfolios_and_count_all(
     models: ModelStore, history: ModelHistory
 ) -> None:
-    model = await models.add(a_model("Growth", *(numbered("P", at) for at in range(150))))
-    await models.replace(replace(model, portfolio_ids=(numbered("Q", 1),)))
+    model = await models.add(make_model("Growth", *(make_id("P", at) for at in range(150))))
+    await models.replace(replace(model, portfolio_ids=(make_id("Q", 1),)))
 
     (newest, _), _ = await history.read_page(str(model.model_id), 0, 10)
 
@@ -144,7 +144,7 @@ async def test_changes_list_the_first_portfolios_and_count_all(
 async def stored_before_there_were_versions(
     models: ModelStore, database: AsyncDatabase[Document]
 ) -> Model:
-    model = await models.replace(await models.add(a_model()))
+    model = await models.replace(await models.add(make_model()))
     await database["model_versions"].delete_many({})
     return model
 
@@ -176,7 +176,7 @@ async def test_a_model_of_an_earlier_release_is_the_first_version_that_is_known(
 async def test_the_versions_of_a_deleted_model_stay(
     models: ModelStore, history: ModelHistory, database: AsyncDatabase[Document], is_old: bool
 ) -> None:
-    model = await models.replace(await models.add(a_model()))
+    model = await models.replace(await models.add(make_model()))
     if is_old:
         await database["model_versions"].delete_many({})
 

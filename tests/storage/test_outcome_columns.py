@@ -27,7 +27,14 @@ from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import TYPE_REGISTRY
 from storage.outcome_columns import block_from, rows_document, rows_per_document, status_from
 from storage.rebalance import new_rebalance_id
-from tests.support.samples import BAND, a_run, block, numbered, outcome, securities
+from tests.support.samples import (
+    BAND,
+    make_answers,
+    make_id,
+    make_outcome,
+    make_rebalance,
+    make_securities,
+)
 
 OPTIONS: CodecOptions[Document] = CodecOptions(type_registry=TYPE_REGISTRY)
 MAX_DOCUMENT_BYTES = 16 * 2**20
@@ -78,9 +85,9 @@ def columns(draw: st.DrawFn, shape: tuple[int, ...], decimals: int | None = None
 
 @st.composite
 def blocks(draw: st.DrawFn) -> BlockOutcome:
-    count, model = draw(st.integers(1, 6)), securities(draw(st.integers(1, 3)))
+    count, model = draw(st.integers(1, 6)), make_securities(draw(st.integers(1, 3)))
     shape, scale = (count, len(model)), draw(st.integers(0, 9))
-    ids = tuple(numbered("X", at) for at in range(3))
+    ids = tuple(make_id("X", at) for at in range(3))
     digits = draw(st.integers(0, 18))
     price = st.decimals("0.01" if digits > 1 else 1, 10**9, places=digits)
     prices = draw(st.lists(price, min_size=3, max_size=3).map(tuple))
@@ -93,13 +100,13 @@ def blocks(draw: st.DrawFn) -> BlockOutcome:
     at, which = (np.array([each[part] for each in bound], dtype=np.int32) for part in (0, 1))
     return BlockOutcome(
         model,
-        tuple(numbered("P", at) for at in range(count)),
+        tuple(make_id("P", at) for at in range(count)),
         np.array(status, dtype=np.int8),
         *(draw(columns((count,))) for _ in range(4)),
         draw(columns(shape, scale)),
         draw(columns(shape, scale)),
         OtherHoldings(rows, places, quantities, ids, prices),
-        {row: outcome(a_run(), row) for row in range(count) if status[row] == BESIDE},
+        {row: make_outcome(make_rebalance(), row) for row in range(count) if status[row] == BESIDE},
         binding=BindingRows(at, which, draw(columns((len(bound),))), NAMES),
         method=draw(methods(count)),
     )
@@ -143,7 +150,9 @@ def test_every_row_reads_back_with_the_same_digits_or_is_beside(made: BlockOutco
 
 
 def test_a_document_without_methods_has_separable_optima_alone() -> None:
-    made = with_columns(block(a_run(), range(3)), method=np.array([0, 1, 0], dtype=np.int8))
+    made = with_columns(
+        make_answers(make_rebalance(), range(3)), method=np.array([0, 1, 0], dtype=np.int8)
+    )
     (document,) = documents_of(made)
     old = {name: value for name, value in document.items() if name != "method"}
 
@@ -171,7 +180,7 @@ def test_a_document_without_methods_has_separable_optima_alone() -> None:
 def test_a_column_has_the_smallest_type_that_its_numbers_fit(
     largest: int, dtype: str, width: int
 ) -> None:
-    made = block(a_run(3), range(3))
+    made = make_answers(make_rebalance(3), range(3))
     units = np.array([0, -largest, largest], dtype=np.object_ if width == 16 else np.int64)
     made = with_columns(made, cash_after=ScaledColumn(units, 2))
 
@@ -198,7 +207,7 @@ def test_a_column_has_the_smallest_type_that_its_numbers_fit(
 def test_a_few_large_numbers_are_exceptions_of_a_narrow_column(
     large: dict[int, int], dtype: str, places: list[int] | None
 ) -> None:
-    made = block(a_run(50), range(50))
+    made = make_answers(make_rebalance(50), range(50))
     units = np.array([large.get(at, at) for at in range(50)], dtype=np.object_)
     made = with_columns(made, cash_after=ScaledColumn(units, 2))
 
@@ -214,7 +223,9 @@ def test_a_few_large_numbers_are_exceptions_of_a_narrow_column(
 
 def test_a_decimal128_is_one_of_the_database_and_has_its_scale_in_itself() -> None:
     values = [Decimal("-12345678901234567890.25"), Decimal("0.00"), Decimal(10**30)]
-    made = with_columns(block(a_run(3), range(3)), market_value=ScaledColumn.of(values))
+    made = with_columns(
+        make_answers(make_rebalance(3), range(3)), market_value=ScaledColumn.of(values)
+    )
 
     (document,) = documents_of(made)
 
@@ -224,7 +235,7 @@ def test_a_decimal128_is_one_of_the_database_and_has_its_scale_in_itself() -> No
 
 
 def test_a_row_beyond_34_digits_is_beside_and_its_neighbours_are_not() -> None:
-    made = block(a_run(4), range(4))
+    made = make_answers(make_rebalance(4), range(4))
     units = made.before.units.astype(np.object_)
     units[1, 2] = 10**34
     made = with_columns(made, before=ScaledColumn(units, 0))
@@ -239,7 +250,7 @@ def test_rows_with_very_many_other_holdings_are_beside_so_that_a_document_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(outcome_columns, "MAX_OTHERS", 1)
-    made = block(a_run(12), range(12))
+    made = make_answers(make_rebalance(12), range(12))
     holders = made.others.rows.tolist()
     assert len(holders) > 1
 
@@ -258,15 +269,17 @@ def test_rows_with_very_many_binding_constraints_are_beside_so_that_a_document_f
     slacks = ScaledColumn(np.arange(6), 2)
     binding = BindingRows(rows, np.arange(6, dtype=np.int32), slacks, tuple("ABCDEF"))
 
-    (document,) = documents_of(with_columns(block(a_run(4), range(4)), binding=binding))
+    (document,) = documents_of(
+        with_columns(make_answers(make_rebalance(4), range(4)), binding=binding)
+    )
 
     assert [each == BESIDE for each in status_from(document)] == [False, False, False, True]
     assert document["binding"]["names"] == ["A", "B", "C"]
 
 
 def test_a_document_has_the_other_securities_that_its_rows_hold_and_no_more() -> None:
-    made = block(a_run(2_000), range(2_000))
-    ids = tuple(numbered("X", at) for at in range(2_000))
+    made = make_answers(make_rebalance(2_000), range(2_000))
+    ids = tuple(make_id("X", at) for at in range(2_000))
     rows = np.arange(2_000, dtype=np.int32)
     held = ScaledColumn(np.ones(2_000, dtype=np.int64), 0)
     others = OtherHoldings(rows, rows, held, ids, (Decimal(1),) * 2_000)
@@ -280,10 +293,10 @@ def test_a_document_has_the_other_securities_that_its_rows_hold_and_no_more() ->
 
 def test_the_widest_chunk_of_250_portfolios_and_5_000_securities_is_split_below_the_limit() -> None:
     price = Decimal("12.3456")
-    model = tuple(PricedTarget(numbered("S", at), price, Decimal(0), BAND) for at in range(5_000))
+    model = tuple(PricedTarget(make_id("S", at), price, Decimal(0), BAND) for at in range(5_000))
     wide = np.full((250, 5_000), 10**33, dtype=np.object_)
     amounts = ScaledColumn(np.full(250, 10**33, dtype=np.object_), 9)
-    ids = tuple(numbered("P", at) for at in range(250))
+    ids = tuple(make_id("P", at) for at in range(250))
     status = np.full(250, STATUSES.index(Status.IN_BAND), dtype=np.int8)
     shares = ScaledColumn(wide, 9)
     made = BlockOutcome(
@@ -300,7 +313,7 @@ def test_the_widest_chunk_of_250_portfolios_and_5_000_securities_is_split_below_
 
 def test_the_split_depends_on_the_number_of_securities_alone() -> None:
     assert [rows_per_document(count) for count in (1, 50, 500, 5_000)] == [512, 512, 512, 52]
-    made = block(a_run(1_100), range(1_100))
+    made = make_answers(make_rebalance(1_100), range(1_100))
     assert [each["_id"][25:] for each in documents_of(made, first=3)] == [
         "0000003",
         "0000515",

@@ -16,7 +16,3 @@ def read_table(media_type: str, body: bytes) -> Any:
     if media_type == PARQUET:
         return parquet.read_table(source)
     return ipc.open_stream(source).read_all()
-
-
-# Names of before, until every branch uses the new ones.
-table_of = read_table

@@ -7,7 +7,7 @@ from storage.audit_log import AuditFilter, AuditLog
 from storage.author import Author
 from storage.model_store import ModelStore
 from storage.run import HoldingsRef, Run, Selection
-from tests.support.samples import NOON, a_model
+from tests.support.samples import NOON, make_model
 
 EVERYTHING: Final = AuditFilter()
 RUN_ID: Final = "6" * 24
@@ -35,5 +35,5 @@ def steps(entries: list[Any]) -> list[tuple[str, str, int | None]]:
 
 async def add_ten_entries(models: ModelStore, log: AuditLog) -> None:
     for number in range(10):
-        await models.add(a_model(f"Model {number}"))
+        await models.add(make_model(f"Model {number}"))
     assert len(await seal_and_list(log)) == 10

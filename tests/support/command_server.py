@@ -50,8 +50,3 @@ def connect_ordergen(url: str) -> Ordergen:
         return await asyncio.to_thread(runner.invoke, cli, arguments, stdin)
 
     return run
-
-
-# Names of before, until every branch uses the new ones.
-served = serve
-ordergen_at = connect_ordergen

@@ -17,7 +17,7 @@ from storage.rebalance_store import RebalanceStore
 from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
 from tests.support.audit import RUN_ID, anna, new_run
-from tests.support.samples import NOON, a_model, a_run, outcomes
+from tests.support.samples import NOON, make_model, make_outcomes, make_rebalance
 
 CHANGES: Final = (
     "model.create",
@@ -35,10 +35,10 @@ async def change_and_die(uri: str, database_name: str, step: str) -> None:
     """Make every kind of change, and die at a step of their sealing."""
     database = connect(uri, database_name)
     models, runs = ModelStore(database, find_author=anna), RunStore(database, anna)
-    model = await models.add(a_model())
+    model = await models.add(make_model())
     await models.replace(replace(model, name="Income"))
-    whole = replace(a_run(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
-    await RebalanceStore(database, anna).store(whole, outcomes(whole))
+    whole = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
+    await RebalanceStore(database, anna).store(whole, make_outcomes(whole))
     await runs.add(new_run(), "token", 60)
     await runs.cancel(RUN_ID)
     submissions = OrderSubmissionStore(database, find_author=anna)

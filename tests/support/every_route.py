@@ -9,10 +9,12 @@ from typing import Any
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
-from tests.support.fakes import A, P, no_metrics, position, posted
+from tests.support.fakes import A, P, make_model_body, make_position, render_no_metrics
 
 NOBODY: Any = None
-DOCUMENT: dict[str, Any] = api_app(settings_from(), Ports(NOBODY, NOBODY, {}, no_metrics)).openapi()
+DOCUMENT: dict[str, Any] = api_app(
+    settings_from(), Ports(NOBODY, NOBODY, {}, render_no_metrics)
+).openapi()
 JSON = {"content-type": "application/json"}
 IDS = {"portfolio_id": P, "key_id": "0" * 16}
 OPTIONS: dict[str, Any] = {
@@ -22,13 +24,13 @@ OPTIONS: dict[str, Any] = {
 }
 # Bodies with an object in every place that may hold an object.
 RICH: dict[str, Any] = {
-    "add_model": posted(rebalance_options=OPTIONS),
-    "replace_model": posted(rebalance_options=OPTIONS, version=1),
+    "add_model": make_model_body(rebalance_options=OPTIONS),
+    "replace_model": make_model_body(rebalance_options=OPTIONS, version=1),
     "rebalance_model": OPTIONS,
     "rebalance_portfolio": OPTIONS,
     "begin_run": {"models": ["0" * 24], "options": OPTIONS, "holdings": {"source": "summaries"}},
     "optimize": {
-        "model": {"name": "Given", "positions": [position()]},
+        "model": {"name": "Given", "positions": [make_position()]},
         "prices": {A: "31.50"},
         "portfolios": [{"portfolio_id": P, "cash": "1000", "holdings": {A: 1}}],
         "options": OPTIONS,
@@ -58,7 +60,7 @@ class Operation:
         return {each["name"]: each["schema"] for each in self.parameters if each["in"] == "query"}
 
 
-def operations() -> list[Operation]:
+def list_operations() -> list[Operation]:
     return operations_of(DOCUMENT)
 
 
@@ -85,22 +87,24 @@ def _example(operation: dict[str, Any]) -> Any:
     return copy.deepcopy(content.get("example"))
 
 
-WITH_BODY = [each for each in operations() if each.body is not None]
+WITH_BODY = [each for each in list_operations() if each.body is not None]
 
 
-def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def list_object_paths(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
     """Yield the paths of all objects that have a member."""
     if isinstance(value, dict):
         if value:
             yield path
         for name, inner in value.items():
-            yield from objects(inner, (*path, name))
+            yield from list_object_paths(inner, (*path, name))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from objects(inner, (*path, index))
+            yield from list_object_paths(inner, (*path, index))
 
 
-def changed_at(value: Any, path: tuple[str | int, ...], member: dict[str, Any]) -> Any:
+def update_at(value: Any, path: tuple[str | int, ...], member: dict[str, Any]) -> Any:
     """Return a copy with another member in the object at this path."""
     changed = copy.deepcopy(value)
     inner = changed
@@ -110,7 +114,7 @@ def changed_at(value: Any, path: tuple[str | int, ...], member: dict[str, Any]) 
     return changed
 
 
-def with_repeated(value: Any, path: tuple[str | int, ...]) -> tuple[bytes, str]:
+def repeat_member(value: Any, path: tuple[str | int, ...]) -> tuple[bytes, str]:
     """Return JSON text that repeats the first member of the object at this path, and a pointer."""
     changed = copy.deepcopy(value)
     inner = changed

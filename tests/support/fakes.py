@@ -245,12 +245,3 @@ def make_position(security_id: str = A, target: object = "0.25") -> dict[str, ob
 
 def make_model_body(name: str = "Growth", **changes: object) -> dict[str, object]:
     return {"name": name, "positions": [make_position()], "portfolios": [P, Q], **changes}
-
-
-# Names of before, until every branch uses the new ones.
-bought_one = make_purchase
-refused = make_refusal
-resources_with = build_resources
-position = make_position
-posted = make_model_body
-no_metrics = render_no_metrics

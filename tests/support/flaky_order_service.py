@@ -175,16 +175,3 @@ async def _fetch_answer(send: Send, request: httpx.Request) -> dict[str, Any]:
     response = await send(request)
     await response.aread()
     return response.json() if "orders" in response.json() else {"orders": []}
-
-
-# Names of before, until every branch uses the new ones.
-unread = unread_response
-not_connected = refuse_connection
-lost_on_the_way_there = lose_request
-lost_on_the_way_back = lose_answer
-overloaded = report_overload
-answered_in_reverse = reverse_answers
-saved_but_called_a_failure = save_but_report_failure
-without_an_index = save_without_index
-only_the_first = save_first_only
-refusing = refuse_first

@@ -28,8 +28,3 @@ def make_two_households() -> Upstreams:
     world.set_balance(ACCOUNT, 100_000, **{STOCK: 10})
     world.set_balance(HOUSEHOLD, "5000.25", **{SHARE: "12.5"})
     return world
-
-
-# Names of before, until every branch uses the new ones.
-general_model = make_general_model
-two_households = make_two_households

@@ -58,8 +58,6 @@ class Upstreams:
         held = {security: Decimal(str(count)) for security, count in shares.items()}
         self.balances[portfolio_id] = Balance(portfolio_id, Decimal(str(cash)), held)
 
-    owns = set_balance
-
     def _require(self, upstream: str) -> None:
         if self.down == upstream:
             raise UpstreamUnavailableError(upstream, "no answer", 1.0)
@@ -183,11 +181,3 @@ def connect_optimizer(settings: Settings, parts: OptimizerParts) -> Optimizer:
     deployment = OptimizerDeployment(settings, lambda _: parts)
     handle: Any = Handle(lambda: deployment)
     return connect(Optimizer, handle)
-
-
-# Names of before, until every branch uses the new ones.
-two_owners = make_two_owners
-TextHere = LocalText
-RunnerHere = LocalRunner
-optimizer_with = build_optimizer
-optimizer_of = connect_optimizer

@@ -17,7 +17,3 @@ class OneName:
 def name_everything(name: str | None) -> Any:
     """Build a portfolio service that knows every portfolio by this name, or none by any."""
     return OneName(name)
-
-
-# Names of before, until every branch uses the new ones.
-named = name_everything

@@ -69,13 +69,3 @@ async def read_refusal(client: httpx.AsyncClient, body: Json) -> Json:
     answer = await client.post(PATH, json=body)
     assert answer.status_code == 422, answer.text
     return answer.json()
-
-
-# Names of before, until every branch uses the new ones.
-optimize_app = build_optimize_app
-client_of = open_client
-line = make_line
-asked = make_body
-answer_to = post_body
-trades = read_trades
-refusal_of = read_refusal

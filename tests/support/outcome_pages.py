@@ -45,8 +45,3 @@ def list_outcomes(page: OutcomePage) -> list[PortfolioOutcome]:
 
 def _beside(block: BlockOutcome) -> list[int]:
     return [row for row, status in enumerate(block.status.tolist()) if status == BESIDE]
-
-
-# Names of before, until every branch uses the new ones.
-page_of = store_and_read_page
-outcomes_in = list_outcomes

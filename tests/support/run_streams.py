@@ -30,8 +30,3 @@ def parse_events(text: str) -> list[tuple[str, str | None, Any]]:
         if fields:
             found.append((fields["event"], fields.get("id"), json.loads(fields["data"])))
     return found
-
-
-# Names of before, until every branch uses the new ones.
-run_over = wait_until_over
-events_of = parse_events

@@ -19,8 +19,3 @@ def make_run(*model_ids: str | None, **fields: object) -> Run:
     selection = Selection(tuple(str(model_id) for model_id in model_ids))
     run = Run(new_rebalance_id(), selection, NO_OVERRIDES, HoldingsRef(SUMMARIES), now())
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]
-
-
-# Names of before, until every branch uses the new ones.
-numbered = make_portfolio_ids
-a_run = make_run

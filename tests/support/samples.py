@@ -115,13 +115,3 @@ def make_answers(
         ),
         apart,
     )
-
-
-# Names of before, until every branch uses the new ones.
-numbered = make_id
-a_model = make_model
-securities = make_securities
-a_run = make_rebalance
-outcomes = make_outcomes
-outcome = make_outcome
-block = make_answers

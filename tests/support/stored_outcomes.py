@@ -31,8 +31,3 @@ def read_rebalance_ids(database: Database[Json]) -> set[str]:
     """Read the ids of all rebalances that have outcomes."""
     names = "outcomes", "outcome_chunks"
     return {row["_id"][:24] for name in names for row in database[name].find({}, {"_id": 1})}
-
-
-# Names of before, until every branch uses the new ones.
-stored_statuses = read_stored_statuses
-owners = read_rebalance_ids

@@ -82,13 +82,3 @@ def parse_rebalance_id(path: str) -> str:
 def read_code(answer: httpx.Response) -> str:
     """The kind of a problem."""
     return answer.json()["type"].removeprefix("/problems/")
-
-
-# Names of before, until every branch uses the new ones.
-reachable = connect_desk
-rebalanced = add_rebalance
-each_is_there_once = assert_each_is_there_once
-handed_over = submit_orders
-counts = read_counts
-rebalance_of = parse_rebalance_id
-slug = read_code

@@ -57,7 +57,3 @@ def _run(
             written += part
     os.close(person)
     return Screen(process.wait(WITHIN_S), written.decode().replace("\r\n", "\n"))
-
-
-# Names of before, until every branch uses the new ones.
-on_terminal = run_on_terminal

@@ -95,7 +95,3 @@ async def _serve(
     await serving
     await database.client.drop_database(database_name)
     await disconnect(database)
-
-
-# Names of before, until every branch uses the new ones.
-served = serve_in_thread

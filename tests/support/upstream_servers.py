@@ -105,9 +105,3 @@ async def _request(reader: asyncio.StreamReader) -> httpx.Request:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-# Names of before, until every branch uses the new ones.
-client_of = start_client
-url_of = start_server
-raw = respond

@@ -28,7 +28,3 @@ def _value(cell: ET.Element) -> str | Decimal:
     if (cell.get("r") or "").startswith(DAYS):
         return (DAY_0 + timedelta(days=int(number))).isoformat()
     return number
-
-
-# Names of before, until every branch uses the new ones.
-rows_of = read_rows

@@ -15,7 +15,7 @@ from serve_app.auth.permissions import Role
 from serve_app.call_context import CallContext, principal
 from serve_app.settings import Settings, settings_from
 from storage.errors import StorageUnavailableError
-from tests.support.fakes import FakeOptimizer, Stored, no_metrics
+from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 from tests.support.keys import add_key, client_with
 
 pytestmark = pytest.mark.mongo
@@ -33,7 +33,7 @@ def settings() -> Settings:
 def app_of(stored: Stored, optimizer: FakeOptimizer) -> Callable[..., FastAPI]:
     def build(**changes: Any) -> FastAPI:
         settings = settings_from({"auth": "keys", **changes})
-        return api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
+        return api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
 
     return build
 

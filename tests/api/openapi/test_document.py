@@ -11,11 +11,11 @@ from serve_app.api.dependencies import Ports
 from serve_app.api.openapi.examples import example_of
 from serve_app.problems.catalogue import INTERNAL, KINDS, UNVERIFIED
 from serve_app.settings import settings_from
-from tests.support.fakes import no_metrics
+from tests.support.fakes import render_no_metrics
 
 NOBODY: Any = None
 SETTINGS = settings_from({"auth": "keys"})
-DOCUMENT: dict[str, Any] = api_app(SETTINGS, Ports(NOBODY, NOBODY, {}, no_metrics)).openapi()
+DOCUMENT: dict[str, Any] = api_app(SETTINGS, Ports(NOBODY, NOBODY, {}, render_no_metrics)).openapi()
 PROBLEM = "application/problem+json"
 ANNOTATIONS = ("title", "description", "default", "examples", "format")
 

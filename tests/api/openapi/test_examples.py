@@ -30,10 +30,10 @@ from serve_app.upstream.circuit_breaker import BreakerState
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.mongo.connection import ping
 from tests.support.every_route import DOCUMENT
-from tests.support.fakes import Stored, no_metrics
-from tests.support.flaky_order_service import OrderDesk, refusing
+from tests.support.fakes import Stored, render_no_metrics
+from tests.support.flaky_order_service import OrderDesk, refuse_first
 from tests.support.in_process import Upstreams
-from tests.support.run_streams import events_of, run_over
+from tests.support.run_streams import parse_events, wait_until_over
 
 Json = dict[str, Any]
 Key = tuple[str, str]
@@ -83,7 +83,7 @@ def settings() -> Settings:
 def upstreams() -> Upstreams:
     prices = {**samples.HELD.prices, samples.TICKER: samples.HELD.prices[SECURITY]}
     world = Named(prices)
-    world.owns(PORTFOLIO, samples.HELD.cash, **samples.HELD.holdings)
+    world.set_balance(PORTFOLIO, samples.HELD.cash, **samples.HELD.holdings)
     return world
 
 
@@ -98,7 +98,7 @@ def app(
     stored.resources = replace(stored.resources, portfolios=upstreams)
     checks = {"database": lambda: ping(database)}
     states = dict.fromkeys(samples.UPSTREAMS, well)
-    return api_app(settings, Ports(stored.port, optimizer, checks, no_metrics, states))
+    return api_app(settings, Ports(stored.port, optimizer, checks, render_no_metrics, states))
 
 
 class Asker:
@@ -169,7 +169,7 @@ async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: Order
         await asker.ask(name, of)
     for media_type in ("application/json", "application/x-ndjson", "application/jsonl", "text/csv"):
         await asker.ask("list_transactions", of, {"Accept": media_type})
-    desk.faults.append(refusing(1))
+    desk.faults.append(refuse_first(1))
     await asker.ask("hand_over", of)
     await asker.ask("hand_over", of)
     await asker.ask("list_orders", of)
@@ -185,10 +185,10 @@ async def begin_and_read_runs(
     """Begin a run by each route that begins runs, and read it."""
     for name in ("rebalance_model", "rebalance_portfolio"):
         begun = await asker.ask(name, ids, ASYNC)
-        await run_over(client, begun["run_id"])
+        await wait_until_over(client, begun["run_id"])
     begun = await asker.ask("begin_run", ids)
     of = {"run_id": begun["run_id"]}
-    await run_over(client, begun["run_id"])
+    await wait_until_over(client, begun["run_id"])
     for name in ("read_run", "follow_run", "stream_outcomes", "cancel_run"):
         await asker.ask(name, of)
     await asker.ask("list_runs", query={"limit": 1})
@@ -228,7 +228,7 @@ def comparable(key: Key, answer: Any) -> Any:
     if key[0] == "metrics":
         return None  # the text of Ray, which the ingress passes on
     if key[0] == "follow_run":
-        return [members(data) for _, _, data in events_of(answer)]
+        return [members(data) for _, _, data in parse_events(answer)]
     if key[0] == "list_audit_entries" and isinstance(answer, str):
         line = answer.splitlines()[0]  # the header, or the first entry
         return list(json.loads(line)) if line.startswith("{") else line

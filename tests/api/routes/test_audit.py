@@ -12,7 +12,7 @@ from pyarrow import ipc, parquet
 
 from serve_app.api.routes import audit
 from storage.audit_chain import ChainVerifier, Link, hash_of
-from tests.support.fakes import A, posted
+from tests.support.fakes import A, make_model_body
 
 AUDIT = "/api/v1/audit"
 Model = dict[str, Any]
@@ -23,7 +23,7 @@ async def story(client: httpx.AsyncClient, model: Model) -> Model:
     """Edit the model, rebalance it, and delete the rebalance; return the model."""
     path = f"/api/v1/model/{model['model_id']}"
     headers = {"X-Correlation-ID": "edit-1"}
-    body = {**posted("=Income"), "version": 1}
+    body = {**make_model_body("=Income"), "version": 1}
     assert (await client.put(path, json=body, headers=headers)).status_code == 200
     (element, _) = (await client.post(f"{path}/rebalance")).json()
     rebalance = f"/api/v1/rebalance/{element['rebalance_id']}"

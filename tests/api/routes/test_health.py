@@ -19,7 +19,7 @@ from serve_app.upstream.retry_policy import Policy
 from storage.errors import StorageUnavailableError
 from storage.mongo.connection import ping
 from tests.support import upstream_servers
-from tests.support.fakes import FakeOptimizer, Stored, no_metrics
+from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 
 NEEDED = ("accounting", "pricing", "security", "order")
 UPSTREAMS = (*NEEDED, "portfolio")
@@ -77,7 +77,9 @@ async def ask(
         **upstreams: Callable[[], Awaitable[UpstreamHealth]] | upstream_servers.Handler | Client,
     ) -> Mapping[str, httpx.Response]:
         checks = {name: check_of(upstreams.get(name, well)) for name in UPSTREAMS}
-        parts = Ports(stored.port, optimizer, {"database": database_check}, no_metrics, checks)
+        parts = Ports(
+            stored.port, optimizer, {"database": database_check}, render_no_metrics, checks
+        )
         transport = httpx.ASGITransport(api_app(settings, parts))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             paths = ("/health/live", "/health/ready", *ALWAYS_200)
@@ -91,7 +93,9 @@ def check_of(upstream: Any) -> Callable[[], Awaitable[UpstreamHealth]]:
     if upstream in {deaf, gone}:
         return upstream
     client = (
-        upstream if isinstance(upstream, Client) else upstream_servers.client_of(upstream, POLICY)
+        upstream
+        if isinstance(upstream, Client)
+        else upstream_servers.start_client(upstream, POLICY)
     )
     return partial(client.check_health, "/health", HUNG_FOR_S if upstream is hung else PATIENT_S)
 
@@ -147,7 +151,7 @@ async def test_an_upstream_whose_circuit_is_open_keeps_the_service_from_being_re
 ) -> None:
     # A clock that stands still, because the circuit is half-open after a second.
     breaker = Breaker("pricing", 1, 60.0, clock=lambda: 0.0)
-    client = upstream_servers.client_of(well_but_for_calls, POLICY, breaker=breaker)
+    client = upstream_servers.start_client(well_but_for_calls, POLICY, breaker=breaker)
     with pytest.raises(UpstreamUnavailableError):
         await client.get("/api/v1/prices")
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fakes import A, B, P, R, position
+from tests.support.fakes import A, B, P, R, make_position
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ async def versions(client: httpx.AsyncClient, model: dict[str, Any]) -> str:
     """Make two more versions of the model; return the path of its versions."""
     path = f"/api/v1/model/{model['model_id']}"
     headers = {"X-Correlation-ID": "edit-2"}
-    added = await client.post(f"{path}/position", json=position(B, "0.3"), headers=headers)
+    added = await client.post(f"{path}/position", json=make_position(B, "0.3"), headers=headers)
     assert added.status_code == 200, added.text
     await client.post(f"{path}/portfolio", json={"portfolios": [R]})
     return f"{path}/versions"
@@ -30,7 +30,7 @@ async def test_versions_are_listed_newest_first_with_what_each_changed(
     assert first["changes"] is None
     assert (second["principal"], second["correlation_id"]) == (None, "edit-2")
     (changed,) = second["changes"]["positions"]
-    assert changed == {"security_id": B, "before": None, "after": position(B, "0.3")}
+    assert changed == {"security_id": B, "before": None, "after": make_position(B, "0.3")}
     assert newest["changes"]["portfolios_added"] == [R]
     assert newest["changes"]["positions"] == newest["changes"]["fields"] == []
 
