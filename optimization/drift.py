@@ -80,9 +80,9 @@ class Standing:
 class DriftSummary:
     """Drift of a portfolio in a few numbers; a FAILED one has nothing but ``refusal``.
 
-    ``drift`` is the sum of absolute deviations from target, ``out_of_band`` the number of
-    securities outside their bands, ``largest`` the standing with the largest deviation, the first
-    of equals.
+    ``drift`` is the sum of absolute deviations from target, in currency as are market value and
+    cash, ``out_of_band`` the number of securities outside their bands, ``largest`` the standing
+    with the largest deviation, the first of equals.
 
     >>> out = BandStatus.OUT_OF_BAND
     >>> DriftSummary("P" * 24, out, Decimal(1000), drift=Decimal(200)).drift_weight

@@ -58,9 +58,9 @@ def rebalance(
 ) -> PortfolioOutcome:
     """Find the whole-share plan of least drift for one portfolio, or the reason why none exists.
 
-    Drift is the sum of the distances of all securities from target, in currency. A portfolio
-    without a plan has the status INFEASIBLE, and its ``refusal`` names what would admit one. The
-    prices are those of the portfolio.
+    Drift is the sum of the distances of all securities from target, in currency; quantities are in
+    shares, weights fractions of market value. A portfolio without a plan has the status INFEASIBLE,
+    and its ``refusal`` names what would admit one. The prices are those of the portfolio.
 
     Raises PricesMissingError for a target without a price, NoSolutionInTimeError and
     CertificationError.

@@ -67,6 +67,8 @@ class _KnownWeight:
 class Drift(_KnownWeight):
     """One security of a rebalance: shares before and after, and its weight after.
 
+    Weights are fractions of market value.
+
     >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> security = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
@@ -161,6 +163,8 @@ def unsigned(shares: int | Decimal) -> int | Decimal:
 
 def weight_of(shares: int | Decimal, price: Decimal, base: Decimal) -> Decimal:
     """Weight of a position, 4 decimals, half up; 0 if the base is 0.
+
+    The price is in currency a share, the base in currency; the weight is a fraction of the base.
 
     >>> weight_of(28, Decimal("31.50"), Decimal(1000))
     Decimal('0.8820')

@@ -134,7 +134,9 @@ class PricedTarget:
 
 
 def price_targets(model: Model, prices: Mapping[str, Number]) -> tuple[PricedTarget, ...]:
-    """Price the targets of a model at one snapshot; PricesMissingError names those without a price.
+    """Price the targets of a model at one snapshot, in currency a share.
+
+    Raises PricesMissingError, which names those without a price above 0.
 
     >>> price_targets(Model({"VTI": 0.9}, band=0.05), {"VTI": "31.50"})[0].price
     Decimal('31.50')

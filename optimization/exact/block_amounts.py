@@ -14,7 +14,9 @@ from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 
 def compute_turnovers(outcome: BlockOutcome) -> list[Decimal]:
-    """Value of all trades of each row, with the digits that ``PortfolioOutcome.turnover`` has.
+    """Value of all trades of each row, in currency; shape (B,).
+
+    The digits are those of ``PortfolioOutcome.turnover``.
 
     >>> from optimization.domain.model import DriftBand
     >>> from optimization.domain.portfolio import PricedTarget
