@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     insecure_off_loopback: bool = Field(False, description="yes or no")
     open_metrics: bool = Field(False, description="true or false")
     open_docs: bool = Field(True, description="true or false")
+    rate_limit_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="requests, from 0 (no limit) to 1000000"
+    )
 
     mongodb_uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] | None = Field(
         None,

@@ -46,6 +46,7 @@ from serve_app.api.routes import (
 )
 from serve_app.auth.authentication import ApiKeyAuthenticator
 from serve_app.auth.principals import UNKNOWN_CALLER, UNRESTRICTED
+from serve_app.auth.rate_limits import RateLimiter
 from serve_app.settings import Settings
 
 
@@ -86,9 +87,12 @@ def api_app(
     app.add_exception_handler(HTTPException, answer_http)
     if settings.authenticates:
         # Innermost, because its refusals need the headers and bounds of all other layers.
-        authenticator = ApiKeyAuthenticator(ports.store)
+        per_minute = settings.rate_limit_per_minute
         app.add_middleware(
-            Authentication, authenticator=authenticator, open_paths=open_paths(settings)
+            Authentication,
+            authenticator=ApiKeyAuthenticator(ports.store),
+            open_paths=open_paths(settings),
+            rate_limiter=RateLimiter(per_minute) if per_minute else None,
         )
     _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
     return app

@@ -56,3 +56,15 @@ class RightsExceededError(Exception):
 
     def __str__(self) -> str:
         return f"{self.caller} lacks {', '.join(self.scopes)}, and cannot give what it lacks"
+
+
+class RateExceededError(Exception):
+    """A caller who sends more requests than the rate limit allows."""
+
+    def __init__(self, caller: str, retry_after_s: float) -> None:
+        super().__init__(caller, retry_after_s)
+        self.caller = caller
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.caller} sends more requests than RATE_LIMIT_PER_MINUTE allows"

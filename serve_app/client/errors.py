@@ -90,7 +90,7 @@ def build_retry_hook(*, repeatable: bool) -> Callable[[Exception], bool | float]
             return False
         if not isinstance(error, ProblemError):
             return isinstance(error, LOST)
-        passing = error.status == 503 or error.type == IN_PROGRESS
+        passing = error.status in (429, 503) or error.type == IN_PROGRESS
         wait_s = error.retry_after_s
         if not passing or wait_s is None or wait_s > MAX_RETRY_AFTER_S:
             return False

@@ -168,6 +168,13 @@ PRECONDITION_REQUIRED = ProblemKind(
     "Precondition required",
     "Send the ETag of the last read in If-Match, because REQUIRE_IF_MATCH is set here.",
 )
+RATE_EXCEEDED = ProblemKind(
+    429,
+    "rate-exceeded",
+    "Too many requests",
+    "Send the same request again after the seconds in Retry-After, and fewer in a minute.",
+    is_transient=True,
+)
 INVALID = ProblemKind(
     422,
     "invalid-request",
@@ -300,7 +307,8 @@ KINDS: Mapping[str, ProblemKind] = {
         NOT_FOUND, NO_ROUTE, NO_METHOD,
         NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT,
-        PRECONDITION, TOO_LARGE, UNSUPPORTED, HOST_NOT_ALLOWED, PRECONDITION_REQUIRED, INVALID,
+        PRECONDITION, TOO_LARGE, UNSUPPORTED, HOST_NOT_ALLOWED, PRECONDITION_REQUIRED,
+        RATE_EXCEEDED, INVALID,
         KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL,
         NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY,

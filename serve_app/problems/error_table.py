@@ -26,6 +26,7 @@ from optimization.errors import (
 from serve_app.auth.errors import (
     AuthenticationError,
     OutsideLimitsError,
+    RateExceededError,
     RightsExceededError,
     ScopeMissingError,
 )
@@ -197,6 +198,11 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             headers=lambda e: _challenge_for(e.scopes),
         ),
         row(OutsideLimitsError, catalogue.OUTSIDE_LIMITS, lambda e: {"limit": e.limit}),
+        row(
+            RateExceededError,
+            catalogue.RATE_EXCEEDED,
+            retry_after_s=lambda e: ceil(e.retry_after_s),
+        ),
         row(HostNotAllowedError, catalogue.HOST_NOT_ALLOWED),
         row(ForeignSiteError, catalogue.FOREIGN_SITE),
         row(TooManyRowsError, catalogue.TOO_MANY_ROWS),

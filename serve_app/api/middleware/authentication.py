@@ -11,6 +11,7 @@ from serve_app.api.access import PRINCIPAL
 from serve_app.auth.authentication import INVALID, Authenticator
 from serve_app.auth.errors import AuthenticationError
 from serve_app.auth.principals import METRICS_READER, UNKNOWN_CALLER, Principal
+from serve_app.auth.rate_limits import RateLimiter
 from serve_app.call_context import principal
 from serve_app.settings import Settings
 
@@ -29,10 +30,15 @@ class Authentication:
     """
 
     def __init__(
-        self, app: ASGIApp, authenticator: Authenticator, open_paths: Mapping[str, Principal]
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        open_paths: Mapping[str, Principal],
+        rate_limiter: RateLimiter | None = None,
     ) -> None:
         self.app = app
         self.authenticator = authenticator
+        self.rate_limiter = rate_limiter
         self.open_paths = [(re.compile(path), caller) for path, caller in open_paths.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,6 +46,8 @@ class Authentication:
             caller = await self._authenticate(Headers(scope=scope), scope["path"])
             scope[PRINCIPAL] = caller
             principal.set(caller.name)
+            if self.rate_limiter is not None and caller.name:
+                self.rate_limiter.take(caller.name)
         await self.app(scope, receive, send)
 
     async def _authenticate(self, headers: Headers, path: str) -> Principal:

@@ -26,7 +26,12 @@ Every request may limit its own duration with `X-Request-Timeout`, in seconds, a
 the logs with `X-Correlation-ID`."""
 OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
 
-OF_CALLERS = (catalogue.UNAUTHENTICATED, catalogue.SCOPE_MISSING, catalogue.OUTSIDE_LIMITS)
+OF_CALLERS = (
+    catalogue.UNAUTHENTICATED,
+    catalogue.SCOPE_MISSING,
+    catalogue.OUTSIDE_LIMITS,
+    catalogue.RATE_EXCEEDED,
+)
 
 
 def build_document(app: FastAPI, rules: ModelRules) -> Json:

@@ -39,7 +39,12 @@ from serve_app.api.problem_responses import error_answer, http_answer, invalid_a
 from serve_app.api.responses import Heading, refuse_all, refuse_one
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
 from serve_app.auth.authentication import INVALID
-from serve_app.auth.errors import AuthenticationError, OutsideLimitsError, ScopeMissingError
+from serve_app.auth.errors import (
+    AuthenticationError,
+    OutsideLimitsError,
+    RateExceededError,
+    ScopeMissingError,
+)
 from serve_app.json_text import Json, decode, json_errors
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS, ProblemKind
@@ -121,6 +126,7 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (MODELS, AuthenticationError(INVALID)),
     (MODELS, ScopeMissingError("nightly-export", ("models:write",))),
     (ONE_MODEL, OutsideLimitsError("desk-7", "models", f"{MODEL} is none of them")),
+    (MODELS, RateExceededError("nightly-export", 3.2)),
     (MODELS, HostNotAllowedError("evil.example")),
     (OF_MODEL, ForeignSiteError("https://evil.example", "cross-site")),
     (ONE_MODEL, PreconditionFailedError('"2"', 3)),
