@@ -167,6 +167,7 @@ class PortfolioOutcome:
     violation: Decimal | None = None
     violation_lower_bound: Decimal | None = None
     outside_band: tuple[OutsideBand, ...] = ()
+    notes: tuple[str, ...] = ()  # what was assumed about a portfolio that files gave
 
 
 @dataclass(frozen=True, slots=True)
