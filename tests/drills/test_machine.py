@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from storage.embedded.free_port import free_port
-from tests.packaging.test_first_minutes import (
+from tests.support.demonstration import (
     ROOT,
-    arguments_of,
-    descendants,
-    environment_in,
-    listening,
-    text_with,
+    list_descendants,
+    list_listeners,
+    make_environment,
+    read_arguments,
+    wait_for_text,
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
@@ -34,7 +34,7 @@ class Running:
     """Running command, and its output so far."""
 
     def __init__(self, directory: Path, *command: str, **environment: str) -> None:
-        self.environment = {**environment_in(directory), **environment}
+        self.environment = {**make_environment(directory), **environment}
         self._log = directory / "log"
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -55,7 +55,7 @@ class Running:
         return self._log.read_text()
 
     def until(self, text: str) -> str:
-        return text_with(self._log, text, self.process)
+        return wait_for_text(self._log, text, self.process)
 
 
 @pytest.fixture
@@ -100,11 +100,11 @@ def test_a_start_on_a_busy_machine_succeeds_and_a_kill_of_the_first_process_leav
     service.until("Ctrl-C stops everything")
     assert httpx.get(f"{service.url}/health/live", timeout=60).status_code == 200
 
-    below = descendants(service.process.pid)
+    below = list_descendants(service.process.pid)
     assert len(below) > 10
     service.process.kill()
     service.process.wait()
-    assert eventually(lambda: [pid for pid in below if arguments_of(pid) != [""]] == [])
+    assert eventually(lambda: [pid for pid in below if read_arguments(pid) != [""]] == [])
 
 
 def test_a_full_disk_ends_the_service_with_one_line_and_keeps_what_was_acknowledged(
@@ -164,8 +164,8 @@ def test_serve_run_listens_on_loopback_and_its_database_comes_back(
     config.write_text((ROOT / "serve_config.yaml").read_text().replace(" 8088", f" {port}"))
     service = run("serve", "run", str(config))
     assert eventually(lambda: is_ready(url)), service.printed
-    below = descendants(service.process.pid)
-    ports = {address for _, address, number in listening(below) if number == port}
+    below = list_descendants(service.process.pid)
+    ports = {address for _, address, number in list_listeners(below) if number == port}
     assert ports == {"127.0.0.1"}
 
     data = Path(service.environment["DATA_DIRECTORY"])
@@ -192,5 +192,5 @@ def servers(data: Path) -> list[int]:
     return [
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdecimal() and f"--dbpath={data}/data" in arguments_of(int(entry.name))
+        if entry.name.isdecimal() and f"--dbpath={data}/data" in read_arguments(int(entry.name))
     ]

@@ -7,9 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -17,56 +15,30 @@ import httpx
 import pytest
 import stamina
 
-from storage.embedded.free_port import free_ports
+from tests.support.demonstration import (
+    ROOT,
+    STOPS_WITHIN_S,
+    Demonstration,
+    list_listeners,
+    read_arguments,
+    run_demonstration,
+)
 
 pytestmark = pytest.mark.cluster
-
-ROOT = Path(__file__).parents[2]
-STARTS_WITHIN_S = 300.0
-STOPS_WITHIN_S = 60.0
 
 
 class JobAgentMissingError(Exception):
     """No node of the cluster has a job agent yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demonstration:
-    process: subprocess.Popen[bytes]
-    url: str
-    environment: dict[str, str]
-    printed: str
-
-    @property
-    def children(self) -> list[int]:
-        """Every descendant of the first process."""
-        return descendants(self.process.pid)
-
-
 @pytest.fixture(scope="module")
 def demonstration() -> Iterator[Demonstration]:
-    """A running `ordergen demo` with ports and directories of its own."""
-    with tempfile.TemporaryDirectory(prefix="og-") as directory:
-        environment = environment_in(Path(directory))
-        log = Path(directory) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [Path(sys.executable).with_name("ordergen"), "demo"],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            printed = text_with(log, "Ctrl-C stops everything", process)
-            url = f"http://127.0.0.1:{environment['PORT']}"
-            yield Demonstration(process, url, environment, printed)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(STOPS_WITHIN_S)
-        assert log.read_text().endswith("\nstopping\nstopped\n")
-    assert process.returncode == 0
+    """A running `ordergen demo`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="og-") as directory,
+        run_demonstration(Path(directory)) as running,
+    ):
+        yield running
 
 
 def test_the_demonstration_prints_a_trade_list_and_stays_up(demonstration: Demonstration) -> None:
@@ -146,7 +118,7 @@ def test_python_in_the_cluster_rebalances_by_handle(demonstration: Demonstration
 def test_nothing_listens_beyond_loopback_but_the_calls_between_replicas(
     demonstration: Demonstration,
 ) -> None:
-    ports = listening(demonstration.children)
+    ports = list_listeners(demonstration.children)
     assert len(ports) > 10
     beyond = {name for name, address, _ in ports if not ip_address(address).is_loopback}
     # Replicas have a port for which Ray 2.60 has no setting.
@@ -158,7 +130,7 @@ def test_sockets_files_and_directories_are_for_their_owner_alone(
 ) -> None:
     (proxy,) = (
         arguments[arguments.index("-f") + 1]
-        for arguments in map(arguments_of, demonstration.children)
+        for arguments in map(read_arguments, demonstration.children)
         if arguments[0].endswith("/haproxy")
     )
     sessions = Path(demonstration.environment["RAY_TMPDIR"]) / f"ordergen-{os.getuid()}"
@@ -174,7 +146,7 @@ def test_a_database_that_is_killed_is_started_again_with_its_data(
     demonstration: Demonstration,
 ) -> None:
     models = httpx.get(f"{demonstration.url}/api/v1/models", timeout=30).json()
-    (server,) = (pid for pid in demonstration.children if "--auth" in arguments_of(pid))
+    (server,) = (pid for pid in demonstration.children if "--auth" in read_arguments(pid))
     os.kill(server, signal.SIGKILL)
     until = time.monotonic() + STOPS_WITHIN_S
     while time.monotonic() < until:
@@ -183,79 +155,3 @@ def test_a_database_that_is_killed_is_started_again_with_its_data(
             break
         time.sleep(0.1)
     assert (answer.status_code, answer.json()) == (200, models)
-
-
-def descendants(pid: int) -> list[int]:
-    """List the descendants of a process, by the parent ids in /proc."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(entry.parent.name)] = int(
-                entry.read_bytes().rpartition(b") ")[2].split()[1]
-            )
-    found = [pid]
-    for above in found:
-        found += [child for child, parent in parents.items() if parent == above]
-    return found[1:]
-
-
-def arguments_of(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return [""]
-
-
-def listening(pids: Iterable[int]) -> list[tuple[str, str, int]]:
-    """Process, address and port of every TCP socket that these processes listen on."""
-    owners: dict[str, str] = {}
-    for pid in pids:
-        with suppress(OSError):
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                with suppress(OSError):
-                    owners[str(link.readlink())] = name
-    found: list[tuple[str, str, int]] = []
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            _, local, _, state, *_, inode = line.split()[:10]
-            if state == "0A" and (owner := owners.get(f"socket:[{inode}]")):
-                host, _, port = local.partition(":")
-                words = bytes.fromhex(host)
-                packed = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
-                address = ip_address(packed)
-                mapped = getattr(address, "ipv4_mapped", None) or address
-                found.append((owner, str(mapped), int(port, 16)))
-    return found
-
-
-def environment_in(directory: Path) -> dict[str, str]:
-    """Environment with ports and directories of its own, without the machine's settings."""
-    ports = dict(
-        zip(
-            ("PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"),
-            map(str, free_ports(3)),
-            strict=True,
-        )
-    )
-    own = {
-        "HOST": "127.0.0.1",
-        "DATA_DIRECTORY": str(directory / "data"),
-        "RAY_TMPDIR": str(directory),
-    }
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in {"PATH", "HOME", "LANG", "MONGOD", "TMPDIR"}
-    }
-    return {**kept, **own, **ports, "COLUMNS": "120", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-
-
-def text_with(log: Path, last: str, process: subprocess.Popen[bytes]) -> str:
-    """Wait until the log contains the last words, and return its text."""
-    until = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < until and process.poll() is None:
-        if last in (text := log.read_text()):
-            return text
-        time.sleep(0.2)
-    pytest.fail(f"the demonstration does not come up:\n{log.read_text()}")

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from tests.packaging.test_first_minutes import environment_in, text_with
+from tests.support.demonstration import make_environment, wait_for_text
 
 ROOT = Path(__file__).parents[2]
 UV = ROOT / ".tools/bin/uv"
@@ -153,7 +153,7 @@ def demonstration(full: Installed) -> Iterator[str]:
 
 
 def demonstrate(full: Installed, directory: Path) -> Iterator[str]:
-    environment = environment_in(directory)
+    environment = make_environment(directory)
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -165,7 +165,7 @@ def demonstrate(full: Installed, directory: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        text_with(log, "Ctrl-C stops everything", process)
+        wait_for_text(log, "Ctrl-C stops everything", process)
         yield f"http://127.0.0.1:{environment['PORT']}"
     finally:
         process.terminate()
