@@ -34,13 +34,12 @@ from serve_app.api.routes import (
     keys,
     model_versions,
     models,
+    names,
     optimize,
     orders,
-    portfolios,
     problem_pages,
     rebalances,
     runs,
-    securities,
     stored_rebalances,
     transactions,
 )
@@ -75,7 +74,7 @@ def api_app(
     about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, transactions, orders)
     about_models = (models, model_versions)
-    others = (portfolios, securities, audit, health, problem_pages)
+    others = (names, audit, health, problem_pages)
     parts = (*about_models, *about_books, *about_rebalances, *others)
     for part in parts:
         app.include_router(part.router)

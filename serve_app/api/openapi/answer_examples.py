@@ -29,9 +29,9 @@ from serve_app.api.schemas.model_versions import (
     whole_version_json,
 )
 from serve_app.api.schemas.models import ModelAnswer, model_json
+from serve_app.api.schemas.names import PortfolioName, SecurityTicker
 from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
 from serve_app.api.schemas.outcome_lines import OutcomeLines
-from serve_app.api.schemas.portfolios import PortfolioName
 from serve_app.api.schemas.rebalances import (
     BindingAnswer,
     OutsideBandAnswer,
@@ -39,7 +39,6 @@ from serve_app.api.schemas.rebalances import (
     outcome_json,
 )
 from serve_app.api.schemas.runs import RunAnswer, outcome_line, run_json
-from serve_app.api.schemas.securities import SecurityTicker
 from serve_app.api.schemas.stored_rebalances import (
     Deleted,
     OutsideBandResult,

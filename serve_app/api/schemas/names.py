@@ -1,4 +1,4 @@
-"""Names of portfolios."""
+"""Names of portfolios, and tickers of securities."""
 
 from typing_extensions import TypedDict
 
@@ -10,3 +10,10 @@ class PortfolioName(TypedDict):
 
     portfolio_id: Identifier
     name: str | None
+
+
+class SecurityTicker(TypedDict):
+    """A security and its ticker; null if unknown or the security service is down."""
+
+    security_id: Identifier
+    ticker: str | None

@@ -1,4 +1,4 @@
-"""GET /portfolios: display names of portfolios in one answer."""
+"""GET /portfolios and GET /securities: names and tickers in one answer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fakes import P, Q, R, Stored
+from tests.support.fakes import A, B, P, Q, R, Stored
 
 
 class Named:
@@ -42,5 +42,26 @@ async def test_none_too_many_and_malformed_ids_are_refused(
     client: httpx.AsyncClient, ids: list[str]
 ) -> None:
     answer = await client.get("/api/v1/portfolios", params={"ids": ids})
+
+    assert answer.status_code == 422
+
+
+async def test_tickers_stand_in_the_order_of_the_ids_and_each_once(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/api/v1/securities", params={"ids": [B, A, B]})
+
+    assert answer.status_code == 200
+    assert answer.json() == [
+        {"security_id": B, "ticker": None},
+        {"security_id": A, "ticker": "ALFA"},
+    ]
+
+
+@pytest.mark.parametrize("ids", [[], [A] * 101, ["\n"]])
+async def test_none_too_many_and_malformed_ids_of_securities_are_refused(
+    client: httpx.AsyncClient, ids: list[str]
+) -> None:
+    answer = await client.get("/api/v1/securities", params={"ids": ids})
 
     assert answer.status_code == 422
