@@ -115,7 +115,7 @@ def open_resources(
             client("portfolio", settings.portfolio_service_url, portfolios.POLICY),
             accept_any_id=is_general,
         ),
-        ApiKeyStore(database),
+        ApiKeyStore(database, find_author),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Final
 from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
 
+from storage.audit_trail import Action, AuditTrail, added_by_update, inserted_with
+from storage.author import FindAuthor, find_no_author
 from storage.errors import NotFoundError
 from storage.mongo.connection import Document, translate_failures
 from storage.mongo.sorting import DESCENDING
@@ -42,15 +44,22 @@ class ApiKey:
 
 
 class ApiKeyStore:
-    """The API keys of one database; a revoked key stays, so that its id still names its owner."""
+    """The API keys of one database; a revoked key stays, so that its id still names its owner.
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    Every change is recorded for the audit log in the same write, without secrets and their hashes.
+    """
+
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
         self._keys = database[COLLECTION]
+        self._trail = AuditTrail(database, find_author)
 
     @translate_failures
     async def add(self, key: ApiKey) -> None:
         """Store a new key."""
-        await self._keys.insert_one(api_key_document(key))
+        record = self._trail.record(Action.KEY_CREATED, key.key_id, diff=_rights_of(key))
+        await self._keys.insert_one({**api_key_document(key), **inserted_with(record)})
 
     @translate_failures
     async def find(self, key_id: str) -> ApiKey | None:
@@ -77,12 +86,16 @@ class ApiKeyStore:
             "former_expires_at": former_expires_at,
             "secret_hash": secret_hash,
         }
-        return await self._change(key_id, [{"$set": change}])
+        diff = {"former_expires_at": former_expires_at}
+        record = self._trail.record(Action.KEY_ROTATED, key_id, diff=diff)
+        return await self._change(key_id, [{"$set": {**change, **added_by_update(record)}}])
 
     @translate_failures
     async def revoke(self, key_id: str) -> ApiKey:
         """End a key for good; NotFoundError if it is unknown or revoked already."""
-        return await self._change(key_id, [{"$set": {"revoked_at": "$$NOW"}}])
+        record = self._trail.record(Action.KEY_REVOKED, key_id)
+        change = {"revoked_at": "$$NOW", **added_by_update(record)}
+        return await self._change(key_id, [{"$set": change}])
 
     @translate_failures
     async def note_use(self, key_id: str, at: datetime) -> None:
@@ -119,6 +132,18 @@ def api_key_document(key: ApiKey) -> Document:
         "revoked_at": key.revoked_at,
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _rights_of(key: ApiKey) -> Document:
+    """Return what a new key may do, and the numbers of ids that it is limited to."""
+    limits = {"models": key.models, "portfolios": key.portfolios}
+    return {
+        "owner": key.owner,
+        "roles": list(key.roles),
+        "scopes": list(key.scopes),
+        **{name: None if ids is None else len(ids) for name, ids in limits.items()},
+        "expires_at": key.expires_at,
+    }
 
 
 def _api_key_from(document: Document) -> ApiKey:

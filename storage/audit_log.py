@@ -16,7 +16,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from storage import audit_trail, rebalance, run_store, submission_store
+from storage import api_key_store, audit_trail, rebalance, run_store, submission_store
 from storage.audit_chain import (
     CUT,
     FIRST_PREVIOUS_HASH,
@@ -55,6 +55,7 @@ OUTBOXES: Final = (
     rebalance.COLLECTION,
     run_store.COLLECTION,
     submission_store.COLLECTION,
+    api_key_store.COLLECTION,
 )
 """Collections whose documents have records of their own changes."""
 TIMES: Final = ("at", "sealed_at")

@@ -42,6 +42,9 @@ class Action(StrEnum):
     RUN_DELETED = "run.delete"
     ORDERS_SENT = "orders.send"
     ORDERS_CANCELLED = "orders.cancel"
+    KEY_CREATED = "key.create"
+    KEY_ROTATED = "key.rotate"
+    KEY_REVOKED = "key.revoke"
     AUDIT_CUT = "audit.cut"
 
 

@@ -131,6 +131,7 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     api_key_store.COLLECTION: (
         # the page of keys, newest first
         IndexModel([("created_at", -1), ("_id", -1)], name="newest"),
+        audit_schema.WITH_RECORDS,
     ),
     **audit_schema.INDEXES,
 }

@@ -12,6 +12,7 @@ from serve_app.client.key_models import ApiKey as ShownKey
 from serve_app.client.key_models import NewApiKey
 from serve_app.settings import Settings
 from storage.api_key_store import ApiKey, ApiKeyStore
+from storage.author import Author
 from storage.embedded import server
 from storage.mongo.connection import connect, disconnect
 from storage.schema import ensure_indexes
@@ -56,7 +57,7 @@ class DatabaseKeys:
         database = connect(uri, settings.database_name, settings.database_timeout_ms)
         try:
             await ensure_indexes(database)
-            return await work(ApiKeyStore(database))
+            return await work(ApiKeyStore(database, lambda: Author(principal=CREATED_BY)))
         finally:
             await disconnect(database)
 

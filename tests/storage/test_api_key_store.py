@@ -7,7 +7,10 @@ import pytest
 from serve_app.auth.key_requests import KeyRequest
 from serve_app.auth.permissions import Role
 from storage.api_key_store import COLLECTION, ApiKey, ApiKeyStore
+from storage.audit_log import AuditLog
+from storage.author import Author
 from storage.errors import NotFoundError
+from tests.support.audit import seal_and_list
 
 pytestmark = pytest.mark.mongo
 NOW = datetime(2026, 11, 26, 9, 30, tzinfo=UTC)
@@ -100,3 +103,28 @@ async def test_no_document_has_a_secret(database: Any) -> None:
 
     assert text.secret not in str(document)
     assert document["secret_hash"] == text.secret_hash
+
+
+async def test_every_change_of_a_key_is_in_the_audit_log_without_its_secrets(database: Any) -> None:
+    store = ApiKeyStore(database, lambda: Author(principal="ada"))
+    key = a_key(models=("6" * 24,))
+    await store.add(key)
+    await store.rotate(key.key_id, b"2" * 32, NOW + timedelta(days=1))
+    await store.revoke(key.key_id)
+    with pytest.raises(NotFoundError):
+        await store.revoke(key.key_id)
+
+    entries = await seal_and_list(AuditLog(database))
+
+    told = [(each["action"], each["object_id"], each["principal"]) for each in entries]
+    actions = ("key.create", "key.rotate", "key.revoke")
+    assert told == [(action, key.key_id, "ada") for action in actions]
+    assert entries[0]["diff"] == {
+        "owner": "desk-7",
+        "roles": ["trader"],
+        "scopes": [],
+        "models": 1,
+        "portfolios": None,
+        "expires_at": "2026-12-05T09:30:00.000Z",
+    }
+    assert "hash" not in str([each["diff"] for each in entries])

@@ -88,7 +88,7 @@ def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) 
         order_service=upstreams,
         portfolios=upstreams,
         open_orders=OpenOrderStore(database),
-        api_keys=ApiKeyStore(database),
+        api_keys=ApiKeyStore(database, find_author),
         portfolio_claims=PortfolioClaimStore(database, OrderSubmissionStore(database)),
     )
 

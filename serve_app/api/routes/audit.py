@@ -68,7 +68,7 @@ Order = Annotated[Sort, Depends(order_by("seq"))]
 
 
 async def _filter(
-    object_type: Annotated[str | None, _one("model, rebalance, run, orders or audit")] = None,
+    object_type: Annotated[str | None, _one("model, rebalance, run, orders, key or audit")] = None,
     object_id: Annotated[str | None, _one("id of the object")] = None,
     principal: Annotated[str | None, _one("who made the change")] = None,
     action: Annotated[str | None, _one("what was done, such as model.edit")] = None,
