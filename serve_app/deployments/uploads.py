@@ -18,7 +18,7 @@ from serve_app.api.responses import (
     raw_response_of,
     refuse_all,
 )
-from serve_app.call_context import correlation_id, sendable_s, set_deadline
+from serve_app.call_context import correlation_id, reserve_time, sendable_s, set_deadline
 from serve_app.files.faults import FilesRefusedError
 from serve_app.files.request import GivenRequest
 from serve_app.files.solve import solve_request
@@ -52,7 +52,9 @@ async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
         given = await read_upload(asked.data, asked.content_type)
     except FilesRefusedError as error:
         return raw_response_of(_refuse(asked.path, error))
-    outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
+    # Reserved, because otherwise a search would go on until the answer is due.
+    with reserve_time(len(given.body.portfolios)):
+        outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
     return raw_response_of(await _answer(asked, given, outcomes))
 
 

@@ -1,6 +1,7 @@
 """Cancelled runs and callers that leave: work ends in every replica, the database stays whole."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -141,12 +142,13 @@ async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
     assert nothing_is_left_over(stored)
 
 
+@pytest.mark.parametrize("as_files", [False, True], ids=["JSON", "files"])
 async def test_the_best_plan_so_far_is_the_answer_within_the_deadline(
-    http: httpx.AsyncClient,
+    http: httpx.AsyncClient, as_files: bool
 ) -> None:
-    answer = await http.post(
-        "/api/v1/optimize", json=endless(1), headers={"X-Request-Timeout": "6"}
-    )
+    body = endless(1)
+    sent: Json = form_of(body) if as_files else {"json": body}
+    answer = await http.post("/api/v1/optimize", **sent, headers={"X-Request-Timeout": "6"})
     assert answer.status_code == 200, answer.text
     (outcome,) = answer.json()
     assert outcome["status"] == "REBALANCED"
@@ -202,3 +204,21 @@ def endless(seed: int, *, hard: bool = True) -> Json:
         "portfolios": [{"portfolio_id": "P" * 24, "cash": "3000", "holdings": held}],
         **({"options": options} if hard else {"options": {"soft_band_price": "3"}}),
     }
+
+
+def form_of(body: Json) -> Json:
+    """Make the form with the same model, prices and portfolio as tables."""
+    (portfolio,) = body["portfolios"]
+    owner = portfolio["portfolio_id"]
+    held = [(owner, *each) for each in portfolio["holdings"].items()]
+    tables: dict[str, list[tuple[Any, ...]]] = {
+        "holdings": [("portfolio", "security", "quantity"), *held, (owner, "CASH", "3000")],
+        "prices": [("security", "price"), *body["prices"].items()],
+        "model": [
+            ("security", "target", "low", "high"),
+            *(tuple(position.values()) for position in body["model"]["positions"]),
+        ],
+    }
+    lines = {name: [",".join(map(str, row)) for row in rows] for name, rows in tables.items()}
+    files = {name: (f"{name}.csv", "\n".join(each).encode()) for name, each in lines.items()}
+    return {"files": files, "data": {"options": json.dumps(body["options"])}}
