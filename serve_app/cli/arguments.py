@@ -57,7 +57,7 @@ PortfolioId = Annotated[
 ]
 
 
-def client_of(url: str, timeout_s: float, token: str | None = None) -> "Client":
+def client_of(url: str, timeout_s: float, token: str | None) -> "Client":
     """Make a client with short retries; its token is given, or that of the environment."""
     from serve_app.client import Client
     from serve_app.client.tokens import token_from_environment

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Url, Wide, client_of
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
 from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
@@ -19,7 +19,7 @@ commands = typer.Typer(
 )
 
 ObjectType = Annotated[
-    str | None, typer.Option("--type", help="model, rebalance, run, orders or audit")
+    str | None, typer.Option("--type", help="model, rebalance, run, orders, key or audit")
 ]
 ObjectId = Annotated[str | None, typer.Option("--object", metavar="ID", help="id of the object")]
 Principal = Annotated[str | None, typer.Option("--principal", help="who made the change")]
@@ -47,12 +47,13 @@ def list_entries(
     since: Since = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List changes, the newest first."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 
@@ -79,6 +80,7 @@ def verify(
         ),
     ] = None,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +89,7 @@ def verify(
     Ends with 1 and names the entries if any was edited, deleted or inserted. Keep the last line
     elsewhere: with --expect it shows whether the whole log was written anew.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli.output import show_json, show_spinner
         from serve_app.client.audit_models import verify_entries
 
@@ -117,10 +119,11 @@ def export(
     action: Action = None,
     since: Since = None,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the changes to a file, the oldest first; its ending may say how."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(), client_of(url, timeout, token) as client:
         pieces = client.export_audit(
             (kind or format_of(output, AuditFormat.CSV)).value,
             object_type=object_type,

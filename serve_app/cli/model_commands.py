@@ -78,12 +78,13 @@ def versions(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
     url: Url = URL,
+    token: Token = None,
     timeout: Timeout = TIMEOUT_S,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List the versions of a model with author and changes, or show one of them."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 

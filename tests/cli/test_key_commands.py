@@ -1,13 +1,17 @@
 """Commands for API keys: over HTTP, and in the database for the first key."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
+from typer.main import get_command
 
 from serve_app.auth.api_keys import parse_key
 from serve_app.auth.permissions import Role
+from serve_app.cli import cli
 from serve_app.settings import Settings, settings_from
 from storage.mongo.connection import Document
 from tests.support.command_server import Ordergen
@@ -116,3 +120,21 @@ async def test_a_missing_token_file_is_named(
 
     assert result.exit_code == 2
     assert "gone" in result.stderr
+
+
+def list_commands(group: Any, path: str = "ordergen") -> Iterator[tuple[str, set[str]]]:
+    """Yield every command with the names of its options."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from list_commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", {each for one in command.params for each in one.opts}
+
+
+def test_every_command_that_calls_a_service_takes_a_token() -> None:
+    every = list_commands(get_command(cli))
+    calling = {name: options for name, options in every if "--url" in options}
+
+    assert len(calling) > 20
+    without = [name for name, options in calling.items() if "--token" not in options]
+    assert without == ["ordergen doctor"]  # which asks for the health alone, open to everybody
