@@ -28,7 +28,7 @@ from optimization import (
     Refusal,
     Status,
 )
-from storage.mongo.connection import DUPLICATE_KEY, Document
+from storage.mongo.connection import Document, has_only_duplicates
 from storage.mongo.decimal_codec import (
     MAX_INT64,
     TYPE_REGISTRY,
@@ -61,10 +61,7 @@ class allow_repetition:  # noqa: N801 - used as a statement
 
 def is_repetition(error: BulkWriteError) -> bool:
     """True if an insert failed only because its documents existed already."""
-    details: Mapping[str, Any] = error.details
-    if details["writeConcernErrors"]:
-        return False
-    return all(failure["code"] == DUPLICATE_KEY for failure in details["writeErrors"])
+    return not error.details["writeConcernErrors"] and has_only_duplicates(error)
 
 
 def outcome_batches(

@@ -128,13 +128,16 @@ def _is_passing(error: PyMongoError) -> bool:
         case BulkWriteError():
             # A concern about writes that were applied: a primary stepped down before the majority
             # had them. The error has no labels, because the driver drops them.
-            refused = error.details["writeErrors"]
-            is_refused = any(each["code"] != DUPLICATE_KEY for each in refused)
-            return bool(error.details["writeConcernErrors"]) and not is_refused
+            return bool(error.details["writeConcernErrors"]) and has_only_duplicates(error)
         case CursorNotFound():
             return True  # because a cursor ends with its server
         case _:
             return _is_cache_full(error) or any(map(error.has_error_label, PASSING_LABELS))
+
+
+def has_only_duplicates(error: BulkWriteError) -> bool:
+    """Return whether each refused write was one of a document that existed already."""
+    return all(each["code"] == DUPLICATE_KEY for each in error.details["writeErrors"])
 
 
 def _is_cache_full(error: PyMongoError) -> bool:
