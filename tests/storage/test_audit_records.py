@@ -23,26 +23,6 @@ pytestmark = pytest.mark.mongo
 Database = AsyncDatabase[Document]
 
 
-@pytest.fixture
-def log(database: Database) -> AuditLog:
-    return AuditLog(database)
-
-
-@pytest.fixture
-def models(database: Database) -> ModelStore:
-    return ModelStore(database, find_author=anna)
-
-
-@pytest.fixture
-def rebalances(database: Database) -> RebalanceStore:
-    return RebalanceStore(database, anna)
-
-
-@pytest.fixture
-def runs(database: Database) -> RunStore:
-    return RunStore(database, anna)
-
-
 async def test_changes_of_a_model_are_recorded_with_author_and_differences(
     models: ModelStore, log: AuditLog, database: Database
 ) -> None:

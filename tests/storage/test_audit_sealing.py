@@ -16,31 +16,11 @@ from storage.mongo.connection import Document, read_clock
 from storage.rebalance import RebalanceStatus
 from storage.rebalance_store import RebalanceStore
 from storage.run_store import RunStore
-from tests.support.audit import EVERYTHING, RUN_ID, add_ten_entries, anna, new_run, seal_and_list
+from tests.support.audit import EVERYTHING, RUN_ID, add_ten_entries, new_run, seal_and_list
 from tests.support.samples import NOON, make_model, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo
 Database = AsyncDatabase[Document]
-
-
-@pytest.fixture
-def log(database: Database) -> AuditLog:
-    return AuditLog(database)
-
-
-@pytest.fixture
-def models(database: Database) -> ModelStore:
-    return ModelStore(database, find_author=anna)
-
-
-@pytest.fixture
-def rebalances(database: Database) -> RebalanceStore:
-    return RebalanceStore(database, anna)
-
-
-@pytest.fixture
-def runs(database: Database) -> RunStore:
-    return RunStore(database, anna)
 
 
 @pytest.mark.parametrize("step", ["_seal", "_clear"])

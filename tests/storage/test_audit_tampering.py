@@ -11,21 +11,11 @@ from storage.audit_chain import START, Fault, hash_of
 from storage.audit_log import AuditLog, entry_json
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document
-from tests.support.audit import add_ten_entries, anna
+from tests.support.audit import add_ten_entries
 from tests.support.samples import NOON
 
 pytestmark = pytest.mark.mongo
 Database = AsyncDatabase[Document]
-
-
-@pytest.fixture
-def log(database: Database) -> AuditLog:
-    return AuditLog(database)
-
-
-@pytest.fixture
-def models(database: Database) -> ModelStore:
-    return ModelStore(database, find_author=anna)
 
 
 def update(seq: int, change: Document) -> Callable[[Database], Awaitable[Any]]:
