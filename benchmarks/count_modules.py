@@ -87,7 +87,7 @@ async def rebalance(uri: str) -> Entries:
     """Rebalance a model with ten followers over HTTP, for the first time in this process."""
     upstreams = Upstreams({A: PRICE})
     for portfolio_id in PORTFOLIOS:
-        upstreams.owns(portfolio_id, 1000, **{A: 2})
+        upstreams.set_balance(portfolio_id, 1000, **{A: 2})
     database = connect(uri, "modules", 20_000)
     await ensure_indexes(database)
     settings = settings_from({})
