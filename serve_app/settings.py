@@ -22,22 +22,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-
-class SettingsError(ValueError):
-    """Invalid setting; its one line names the setting and says what it may be.
-
-    ``value`` is None if it could reveal a secret.
-    """
-
-    def __init__(self, variable: str, value: str | None, rule: str) -> None:
-        super().__init__(variable, value, rule)
-        self.variable = variable
-        self.value = value
-        self.rule = rule
-
-    def __str__(self) -> str:
-        shown = "" if self.value is None else f" is {self.value}"
-        return f"{self.variable}{shown}: {self.rule}"
+from serve_app.secret_files import read_secret_files
+from serve_app.settings_error import SettingsError
 
 
 def _comma_list(value: object) -> object:
@@ -77,6 +63,11 @@ UPSTREAM_URLS: Mapping[str, str] = {
     "order": "order_service_url",
 }
 
+
+# Each secret with its names; NAME_FILE names a file that has it.
+SECRETS: Mapping[str, tuple[str, ...]] = {
+    "mongodb_uri": ("mongodb_uri", "database_url", "mongodb_url"),
+}
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -141,6 +132,7 @@ class Settings(BaseSettings):
         description="a URI that starts with mongodb:// or mongodb+srv:// "
         "(also DATABASE_URL, MONGODB_URL), or unset",
     )
+    mongodb_uri_file: Path | None = Field(None, description="a file with one line, or unset")
     database_name: str = Field(
         "order-generation",
         pattern=r"^[^/\\. \"$*<>:|?\x00]{1,63}$",
@@ -268,6 +260,11 @@ class Settings(BaseSettings):
         if self.upstreams is None:
             simulated = not any(getattr(self, name) for name in UPSTREAM_URLS.values())
         return tuple(UPSTREAM_URLS) if simulated else ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, given: dict[str, object]) -> dict[str, object]:
+        return read_secret_files(given, SECRETS)
 
     @model_validator(mode="after")
     def _require_all_upstreams_or_none(self) -> Self:
