@@ -1,6 +1,6 @@
 """Resources of one process: the database with its stores, and the clients of the upstreams."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,6 +15,12 @@ from serve_app.upstream import portfolio_names as portfolios
 from serve_app.upstream import prices as pricing
 from serve_app.upstream import securities
 from serve_app.upstream.circuit_breaker import Breaker
+from serve_app.upstream.credentials import (
+    ClientCredentials,
+    Credentials,
+    FixedCredentials,
+    TokenEndpoint,
+)
 from serve_app.upstream.holdings import summaries
 from serve_app.upstream.holdings.pages import PagedAccounting
 from serve_app.upstream.holdings.source import HoldingsService
@@ -45,6 +51,7 @@ from storage.submission_store import OrderSubmissionStore
 SUMMARIES = "summaries"
 PAGES = "pages"
 FILE = "file"
+TOKEN_CONNECT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ def open_resources(
         settings.database_max_connections,
         watch.database,
     )
-    client = partial(_client, settings, watch)
+    client = partial(_client, settings, watch, _credentials(settings))
     security = client("security", settings.security_service_url, securities.POLICY)
     price = client("pricing", settings.pricing_service_url, pricing.POLICY)
     url = settings.portfolio_accounting_service_url
@@ -108,7 +115,7 @@ def open_resources(
         ChunkStore(database),
         OrderStore(database),
         submissions,
-        _order_service(settings, watch),
+        _order_service(settings, client),
         OpenOrderStore(database),
         PortfolioClaimStore(database, submissions),
         Portfolios(
@@ -124,15 +131,40 @@ def find_author() -> Author:
     return Author(principal=principal.get() or None, correlation_id=correlation_id.get() or None)
 
 
-def _order_service(settings: Settings, watch: Observers) -> OrderService:
+def _order_service(settings: Settings, client: Callable[..., Client]) -> OrderService:
     url, transport = settings.order_service_url, single_use_transport(orders.POLICY.connect_s)
-    client = _client(settings, watch, "order", url, orders.POLICY, transport)
-    return OrderService(client, settings.order_blotter)
+    return OrderService(client("order", url, orders.POLICY, transport), settings.order_blotter)
+
+
+def _credentials(settings: Settings) -> Credentials | None:
+    if settings.simulated_upstreams:
+        return None  # because they are secrets of real services
+    if (header := settings.upstream_authorization) is not None:
+        return FixedCredentials(header.get_secret_value())
+    endpoint = token_endpoint(settings)
+    return None if endpoint is None else ClientCredentials(endpoint)
+
+
+def token_endpoint(settings: Settings) -> TokenEndpoint | None:
+    """Make the token endpoint of the settings; None if they have none."""
+    if (url := settings.upstream_token_url) is None:
+        return None
+    assert settings.upstream_client_id is not None
+    assert settings.upstream_client_secret is not None
+    return TokenEndpoint(
+        url,
+        settings.upstream_client_id,
+        settings.upstream_client_secret.get_secret_value(),
+        settings.upstream_scope,
+        single_use_transport(TOKEN_CONNECT_S),
+        settings.external_service_timeout,
+    )
 
 
 def _client(
     settings: Settings,
     watch: Observers,
+    credentials: Credentials | None,
     upstream: str,
     url: str | None,
     policy: Policy,
@@ -153,4 +185,4 @@ def _client(
     )
     threshold, pause_s = policy.breaker_threshold, policy.breaker_pause_s
     breaker = Breaker(upstream, threshold, pause_s, on_open=watch.circuit)
-    return Client(upstream, url, policy, transport, watch.upstream, breaker)
+    return Client(upstream, url, policy, transport, watch.upstream, breaker, credentials)

@@ -5,6 +5,7 @@ The only module that reads the environment. It imports no Ray, so that every pro
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -42,9 +43,18 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+HEADER = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
+
+
 def _mongodb_uri(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("scheme")  # without the value, because it may hold a password
+    return value
+
+
+def _header(value: SecretStr) -> SecretStr:
+    if not HEADER.fullmatch(value.get_secret_value()):
+        raise ValueError("header")  # without the value, because it is secret
     return value
 
 
@@ -67,6 +77,8 @@ UPSTREAM_URLS: Mapping[str, str] = {
 # Each secret with its names; NAME_FILE names a file that has it.
 SECRETS: Mapping[str, tuple[str, ...]] = {
     "mongodb_uri": ("mongodb_uri", "database_url", "mongodb_url"),
+    "upstream_authorization": ("upstream_authorization",),
+    "upstream_client_secret": ("upstream_client_secret",),
 }
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -166,6 +178,19 @@ class Settings(BaseSettings):
         max_length=60,
         description="the name of a blotter of the order service",
     )
+    upstream_authorization: Annotated[SecretStr, AfterValidator(_header)] | None = Field(
+        None, description="the value of a header, such as Bearer ... or Basic ..., or unset"
+    )
+    upstream_authorization_file: Path | None = Field(
+        None, description="a file with one line, or unset"
+    )
+    upstream_token_url: Url | None = Field(None, description="an http(s) URL")
+    upstream_client_id: str | None = Field(None, min_length=1, description="a client id, or unset")
+    upstream_client_secret: SecretStr | None = Field(None, description="a secret, or unset")
+    upstream_client_secret_file: Path | None = Field(
+        None, description="a file with one line, or unset"
+    )
+    upstream_scope: str | None = Field(None, description="scopes separated by blanks, or unset")
     external_service_timeout: Seconds = Field(10, description="seconds, above 0, at most 3600")
     external_service_retries: int = Field(3, ge=0, le=20, description="a whole number from 0 to 20")
     max_upstream_answer_mb: int = Field(
@@ -283,6 +308,20 @@ class Settings(BaseSettings):
             raise SettingsError(missing[0].upper(), "unset", rule)
         return self
 
+    @model_validator(mode="after")
+    def _require_whole_credentials(self) -> Self:
+        """Refuse half a client, and a client beside a fixed header."""
+        client = ("upstream_token_url", "upstream_client_id", "upstream_client_secret")
+        given = [name for name in (*client, "upstream_scope") if getattr(self, name) is not None]
+        if given and self.upstream_authorization is not None:
+            rule = "has to be unset where UPSTREAM_AUTHORIZATION is set"
+            raise SettingsError(given[0].upper(), "set", rule)
+        missing = [name for name in client if given and name not in given]
+        if missing:
+            rule = f"has to be set where {given[0].upper()} is set"
+            raise SettingsError(missing[0].upper(), "unset", rule)
+        return self
+
     def __hash__(self) -> int:
         return hash(tuple(getattr(self, name) for name in type(self).model_fields))
 
@@ -316,6 +355,6 @@ def _settings_error(problem: ErrorDetails) -> SettingsError:
     field = "mongodb_uri" if name in {"database_url", "mongodb_url"} else name
     rule = Settings.model_fields[field].description or problem["msg"]
     # Not shown, because a URL may carry a password in front of its @.
-    secret = field == "mongodb_uri" or "@" in str(problem["input"])
+    secret = field in SECRETS or "@" in str(problem["input"])
     value = None if secret else repr(problem["input"])
     return SettingsError(name.upper(), value, rule)

@@ -41,13 +41,13 @@ def test_arguments_go_over_variables_and_variables_over_defaults(
 def test_the_database_is_found_under_each_of_its_names(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv(name, "mongodb://u:secret@host/")
+    monkeypatch.setenv(name, "mongodb://u:mellon@host/")
 
     settings = settings_from()
 
     assert settings.mongodb_uri is not None
-    assert settings.mongodb_uri.get_secret_value() == "mongodb://u:secret@host/"
-    assert "secret" not in f"{settings!r} {settings.model_dump_json()}"
+    assert settings.mongodb_uri.get_secret_value() == "mongodb://u:mellon@host/"
+    assert "mellon" not in f"{settings!r} {settings.model_dump_json()}"
 
 
 def test_an_argument_goes_over_a_variable_of_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_an_upstream_url_beside_simulated_upstreams_is_refused_by_name_and_not_s
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPSTREAMS", "simulated")
-    monkeypatch.setenv(name.upper(), "http://user:secret@host")
+    monkeypatch.setenv(name.upper(), "http://user:mellon@host")
 
     with pytest.raises(SettingsError, match=rf"^{name.upper()} is set: .* UPSTREAMS is simulated$"):
         settings_from()
@@ -140,7 +140,7 @@ def test_a_wrong_value_is_one_line_that_names_the_variable_and_what_it_may_be(
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("MONGODB_URI", "http://u:secret@host"), ("PRICING_SERVICE_URL", "ftp://u:secret@host")],
+    [("MONGODB_URI", "http://u:mellon@host"), ("PRICING_SERVICE_URL", "ftp://u:mellon@host")],
 )
 def test_a_wrong_value_that_may_hold_a_password_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
@@ -150,7 +150,42 @@ def test_a_wrong_value_that_may_hold_a_password_is_not_shown(
     with pytest.raises(SettingsError) as caught:
         settings_from()
 
-    assert "secret" not in f"{caught.value!r} {caught.value}"
+    assert "mellon" not in f"{caught.value!r} {caught.value}"
+
+
+CLIENT = {
+    "upstream_token_url": "https://issuer/token",
+    "upstream_client_id": "rebalancer",
+    "upstream_client_secret": "mellon",
+}
+
+
+def test_a_client_of_a_token_endpoint_is_whole_or_absent() -> None:
+    assert settings_from(CLIENT).upstream_client_id == "rebalancer"
+
+    for missing in CLIENT:
+        given = {name: value for name, value in CLIENT.items() if name != missing}
+        rule = rf"^{missing.upper()} is unset: has to be set where UPSTREAM_\w+ is set$"
+        with pytest.raises(SettingsError, match=rule):
+            settings_from(given)
+    with pytest.raises(SettingsError, match=r"^UPSTREAM_TOKEN_URL is unset"):
+        settings_from({"upstream_scope": "orders"})
+
+
+def test_a_fixed_header_beside_a_client_is_refused() -> None:
+    rule = r"^UPSTREAM_TOKEN_URL is set: has to be unset where UPSTREAM_AUTHORIZATION is set$"
+    with pytest.raises(SettingsError, match=rule):
+        settings_from({**CLIENT, "upstream_authorization": "Bearer abc"})
+
+
+@pytest.mark.parametrize(
+    "value", ["Bearer mellon\r\nX: y", "Bearer  mellon", "mellon ä", " mellon"]
+)
+def test_a_header_of_other_characters_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^UPSTREAM_AUTHORIZATION: the value of") as caught:
+        settings_from({"upstream_authorization": value})
+
+    assert "mellon" not in f"{caught.value!r}"
 
 
 def test_a_misspelt_argument_is_refused_with_the_nearest_right_one() -> None:

@@ -5,7 +5,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -41,7 +41,7 @@ def run_checks(url: str | None) -> list[Check]:
         return [*found, Check("settings", "fail", str(error), remedy)]
     clocks: list[str] = []
     found += [Check("settings", "ok", "valid"), _database(settings)]
-    found += _upstreams(settings, clocks)
+    found += [*_upstreams(settings, clocks), *_credentials(settings)]
     found += [_service(settings, url, clocks), _clock(clocks)]
     return found
 
@@ -143,6 +143,23 @@ def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
                 yield Check("upstream", "fail", detail, f"start it, or correct {name.upper()}")
             else:
                 yield Check("upstream", "ok", f"{name.upper()} answers")
+
+
+def _credentials(settings: Settings) -> Iterator[Check]:
+    """Ask for a token, if upstreams want one."""
+    from serve_app.resources import token_endpoint
+    from serve_app.upstream.retry_policy import NotSentError
+
+    endpoint = token_endpoint(settings)
+    if endpoint is None or settings.simulated_upstreams:
+        return
+    remedy = "correct UPSTREAM_TOKEN_URL, UPSTREAM_CLIENT_ID or UPSTREAM_CLIENT_SECRET"
+    try:
+        asyncio.run(replace(endpoint, within_s=WITHIN_S).fetch())
+    except NotSentError as error:
+        yield Check("credentials", "fail", error.detail, remedy)
+    else:
+        yield Check("credentials", "ok", "UPSTREAM_TOKEN_URL gives a token")
 
 
 def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:

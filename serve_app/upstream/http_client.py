@@ -15,6 +15,7 @@ import stamina
 
 from serve_app.call_context import correlation_id
 from serve_app.upstream.circuit_breaker import Breaker, BreakerState
+from serve_app.upstream.credentials import AuthorizedTransport, Credentials
 from serve_app.upstream.errors import (
     AnswerCutShortError,
     OutcomeUnknownError,
@@ -75,12 +76,17 @@ class Client:
         transport: Transport | None = None,
         observer: CallObserver | None = None,
         breaker: Breaker | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.upstream = upstream
         self.policy = policy
         transport = transport or KeptConnections(policy.concurrency + 1, policy.connect_s)
-        self._transport = WatchedTransport(upstream, transport, observer) if observer else transport
+        if observer is not None:
+            transport = WatchedTransport(upstream, transport, observer)
         url = httpx.URL(base_url)
+        if credentials is not None and not url.userinfo:
+            transport = AuthorizedTransport(transport, credentials)
+        self._transport = transport
         self._base_url = str(url.copy_with(userinfo=b"")).rstrip("/")
         self._headers = {**HEADERS, **_authorization(url)}
         self._slots = asyncio.Semaphore(policy.concurrency)
@@ -166,7 +172,7 @@ class Client:
                 response = await self._transport.send(self._request("GET", path))
                 await response.close()
             is_healthy = response.status == 200
-        except TRANSPORT_ERRORS:  # TimeoutError is an OSError
+        except (*TRANSPORT_ERRORS, TransientError):  # TimeoutError is an OSError
             is_healthy = False
         return UpstreamHealth(is_healthy, self._breaker.state)
 

@@ -76,6 +76,31 @@ def test_a_database_and_an_upstream_that_do_not_answer_fail_with_a_remedy_and_no
     assert "secret" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("answer", "verdict", "detail"),
+    [
+        (b'{"access_token": "mellon"}', "ok", "UPSTREAM_TOKEN_URL gives a token"),
+        (b'{"error": "mellon!"}', "fail", "the token endpoint answered without an access_token"),
+    ],
+)
+async def test_a_token_is_asked_for_and_never_shown(
+    answer: bytes, verdict: str, detail: str
+) -> None:
+    url = upstream_servers.start_server(lambda _: upstream_servers.respond(answer))
+    settings = {name.upper(): url for name in UPSTREAM_URLS.values()}
+    client = {"UPSTREAM_CLIENT_ID": "ada", "UPSTREAM_CLIENT_SECRET": "mellon"}
+    try:
+        result = await asyncio.to_thread(
+            doctor, "--json", **settings, **client, UPSTREAM_TOKEN_URL=f"{url}/token"
+        )
+    finally:
+        await upstream_servers.opened.aclose()
+
+    found = read_findings(result)["credentials"]
+    assert (found["verdict"], found["detail"]) == (verdict, detail)
+    assert "mellon" not in result.output
+
+
 @pytest.fixture
 def taken() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:

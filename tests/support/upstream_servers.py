@@ -9,6 +9,7 @@ from inspect import isawaitable
 import httpx
 
 from serve_app.upstream.circuit_breaker import Breaker
+from serve_app.upstream.credentials import Credentials
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import Transport
 from serve_app.upstream.request_observer import CallObserver
@@ -29,9 +30,11 @@ def start_client(
     observer: CallObserver | None = None,
     breaker: Breaker | None = None,
     transport: Transport | None = None,
+    credentials: Credentials | None = None,
 ) -> Client:
     """Start a server and a client of it, both for the duration of the test."""
-    client = Client(upstream, start_server(handler), policy, transport, observer, breaker)
+    url = start_server(handler)
+    client = Client(upstream, url, policy, transport, observer, breaker, credentials)
     opened.push_async_callback(client.close)
     return client
 

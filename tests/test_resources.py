@@ -1,0 +1,89 @@
+"""Resources of a process: which upstreams get which credentials."""
+
+import gc
+import warnings
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from serve_app.observability.observers import Observers
+from serve_app.resources import open_resources
+from serve_app.settings import UPSTREAM_URLS, settings_from
+from storage.mongo.connection import disconnect
+from tests.support import upstream_servers
+
+
+def ignore(*_: object) -> None:
+    pass
+
+
+UNWATCHED = Observers(ignore, ignore, ignore)
+
+
+@pytest.fixture(autouse=True)
+async def closed() -> AsyncIterator[None]:
+    yield
+    await upstream_servers.opened.aclose()
+    # Collected here, because resources live as long as their process and have no way to be closed.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+async def collect_credentials(**given: str) -> list[str]:
+    """Call the health route of every upstream; return the credentials that the five got."""
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("Authorization", "none"))
+        return httpx.Response(200, json={"access_token": "abc"})
+
+    url = upstream_servers.start_server(answer)
+    urls = dict.fromkeys(UPSTREAM_URLS.values(), url)
+    settings = settings_from({"mongodb_uri": "mongodb://127.0.0.1:9", **given})
+    if "upstream_token_url" in given:
+        settings = settings.model_copy(update={"upstream_token_url": f"{url}/token"})
+    resources = open_resources(settings.model_copy(update=urls), UNWATCHED)
+    try:
+        for part in (
+            resources.prices,
+            resources.securities,
+            resources.holdings,
+            resources.order_service,
+            resources.portfolios,
+        ):
+            assert (await part.check_health()).is_healthy
+    finally:
+        await disconnect(resources.database)
+    return seen
+
+
+REAL = dict.fromkeys(UPSTREAM_URLS.values(), "http://replaced")
+CLIENT = {
+    "upstream_token_url": "http://replaced",
+    "upstream_client_id": "ada",
+    "upstream_client_secret": "mellon",
+}
+
+
+async def test_nothing_is_sent_unless_the_settings_say_so() -> None:
+    assert await collect_credentials(**REAL) == ["none"] * 5
+
+
+async def test_a_fixed_header_goes_to_all_five_upstreams() -> None:
+    seen = await collect_credentials(**REAL, upstream_authorization="Bearer abc")
+
+    assert seen == ["Bearer abc"] * 5
+
+
+async def test_one_token_goes_to_all_five_upstreams() -> None:
+    seen = await collect_credentials(**REAL, **CLIENT)
+
+    assert seen == ["Basic YWRhOm1lbGxvbg==", *["Bearer abc"] * 5]
+
+
+async def test_the_simulated_market_gets_no_credentials() -> None:
+    given = {"upstreams": "simulated", **CLIENT}
+
+    assert await collect_credentials(**given) == ["none"] * 5
