@@ -1,7 +1,5 @@
 """Resources of a process: which upstreams get which credentials."""
 
-import gc
-import warnings
 from collections.abc import AsyncIterator
 
 import httpx
@@ -25,10 +23,6 @@ UNWATCHED = Observers(ignore, ignore, ignore)
 async def closed() -> AsyncIterator[None]:
     yield
     await upstream_servers.opened.aclose()
-    # Collected here, because resources live as long as their process and have no way to be closed.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 async def collect_credentials(**given: str) -> list[str]:
@@ -54,6 +48,7 @@ async def collect_credentials(**given: str) -> list[str]:
             resources.portfolios,
         ):
             assert (await part.check_health()).is_healthy
+            await part._client.close()  # noqa: SLF001 - resources live as long as their process
     finally:
         await disconnect(resources.database)
     return seen
