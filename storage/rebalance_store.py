@@ -25,6 +25,7 @@ from storage.mongo.connection import (
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import DESCENDING, Sort, sort_order
 from storage.options import OWN_OPTIONS
+from storage.outcome_causes import Causes, list_causes
 from storage.outcome_counts import count_by_status, count_transactions
 from storage.outcome_reader import OutcomePage, OutcomeReader
 from storage.outcome_recorder import OutcomeRecorder, StoredCounts
@@ -301,6 +302,11 @@ class RebalanceStore:
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return a page of the outcomes that match, and the number of all that do."""
         return await self._search.read_page(rebalance, wanted, sort, offset, limit)
+
+    @translate_failures
+    async def list_causes(self, rebalance_ids: Sequence[str]) -> Causes:
+        """Return why portfolios of these rebalances have no plan."""
+        return await list_causes(self._rebalances.database, rebalance_ids)
 
     @translate_failures
     async def count_transactions(self, rebalance_id: str) -> int:

@@ -46,6 +46,7 @@ from storage.author import Author
 from storage.chunk_store import Event, Report
 from storage.model_history import ModelChanges, ModelVersion
 from storage.order import Order, OrderState
+from storage.outcome_causes import AdmittingBand, Cause, Causes
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.run import HoldingsRef, Run, RunStatus, Selection, Totals
 from storage.submission_store import OrderSubmission
@@ -195,6 +196,24 @@ INFEASIBLE: Final = PortfolioOutcome(
             },
         },
     ),
+)
+
+CAUSES: Final = Causes(
+    (
+        Cause(
+            "infeasible",
+            "security",
+            SECURITY,
+            52,
+            (PORTFOLIO,),
+            tuple(
+                AdmittingBand(Decimal(share), Decimal(band), Decimal(band))
+                for share, band in (("0.5", "0.0084"), ("0.9", "0.0121"), ("1", "0.01438"))
+            ),
+        ),
+    ),
+    examined=52,
+    is_whole=True,
 )
 
 STORED: Final = Rebalance(

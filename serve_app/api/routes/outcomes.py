@@ -4,16 +4,18 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from optimization import PortfolioOutcome, Status
 from serve_app.api.access import ReadsRebalances
-from serve_app.api.dependencies import Configured, PortfolioId, RebalanceId, Store
+from serve_app.api.dependencies import Configured, PortfolioId, RebalanceId, RunId, Store
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import stream_json
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, Runs, order_by, page_headers
 from serve_app.api.responses import json_response, trade_date_of
+from serve_app.api.schemas.causes import CausesAnswer, causes_json
 from serve_app.api.schemas.outcome_summaries import (
     OutcomeDetail,
     OutcomeSummary,
@@ -32,6 +34,7 @@ router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute
 
 MAX_SOUGHT: Final = 100  # portfolios, because more ids exceed the longest request line
 MAX_CODES: Final = 20
+MAX_REBALANCES: Final = 1_000  # of a run whose reasons are summed up
 BATCH_SIZE: Final = 50  # outcomes that are written at once, because the event loop waits meanwhile
 WRONG_REBALANCE: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 STORED_NAMES: Final = {
@@ -44,18 +47,19 @@ Newest = Annotated[
     Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
 ]
 ByAmount = Annotated[Sort, Depends(order_by("market_value", *STORED_NAMES, "objective"))]
-Statuses = Annotated[list[Status] | None, Query(description="outcomes; repeatable")]
+Statuses = Annotated[list[Status], Query(default_factory=list, description="outcomes; repeatable")]
 Codes = Annotated[
-    list[Annotated[str, Query(pattern=r"^[a-z-]{1,40}$")]] | None,
+    list[Annotated[str, Field(pattern=r"^[a-z-]{1,40}$")]],
     Query(
+        default_factory=list,
         max_length=MAX_CODES,
         description="reasons why there is no plan, the last part of their `type`; repeatable",
     ),
 ]
 PortfolioIds = Annotated[
-    list[str] | None,
+    list[str],
     several_ids(max_length=MAX_SOUGHT),
-    Query(description="portfolio ids; repeatable"),
+    Query(default_factory=list, description="portfolio ids; repeatable"),
 ]
 
 
@@ -99,9 +103,9 @@ async def list_outcomes(
     rebalance_id: RebalanceId,
     store: Store,
     order: ByAmount,
-    status: Statuses = None,
-    code: Codes = None,
-    portfolio_id: PortfolioIds = None,
+    status: Statuses,
+    code: Codes,
+    portfolio_id: PortfolioIds,
     offset: Offset = 0,
     limit: Portfolios = 100,
 ) -> Response:
@@ -110,9 +114,7 @@ async def list_outcomes(
     In the order of the model, unless sorted by one amount; portfolios without it come last.
     """
     rebalance = await store.read_rebalance(rebalance_id)
-    wanted = OutcomeFilter(
-        frozenset(status or ()), frozenset(code or ()), tuple(dict.fromkeys(portfolio_id or ()))
-    )
+    wanted = OutcomeFilter(frozenset(status), frozenset(code), tuple(dict.fromkeys(portfolio_id)))
     sort = tuple((STORED_NAMES.get(name, name), direction) for name, direction in order)
     outcomes, total = await store.search_outcomes(rebalance, wanted, sort, offset, limit)
     headers = page_headers(request, offset, limit, total)
@@ -135,6 +137,25 @@ async def read_outcome(
     rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
     day = trade_date_of(rebalance, settings.time_zone)
     return json_response(outcome_detail_json(rebalance, outcome, day))
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/causes", response_model=CausesAnswer, responses=WRONG_REBALANCE
+)
+async def list_causes(_: ReadsRebalances, rebalance_id: RebalanceId, store: Store) -> Response:
+    """List why portfolios of a rebalance have no plan, each reason with its subject once."""
+    await store.read_rebalance(rebalance_id)
+    return json_response(causes_json(await store.list_causes((rebalance_id,))))
+
+
+@router.get(
+    "/runs/{run_id}/causes", tags=["runs"], response_model=CausesAnswer, responses=WRONG_REBALANCE
+)
+async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: Store) -> Response:
+    """List why portfolios of a run have no plan, each reason with its subject once."""
+    run = await store.read_run(run_id)
+    parts = await store.list_run_rebalance_ids(run.run_id, MAX_REBALANCES)
+    return json_response(causes_json(await store.list_causes(parts)))
 
 
 async def _summaries(outcomes: Sequence[PortfolioOutcome]) -> AsyncIterator[bytes]:
