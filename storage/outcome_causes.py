@@ -111,7 +111,7 @@ class _Tally:
                 *key,
                 count,
                 tuple(self.examples[key]),
-                _admitting(self.bands.get(key[2] or "", ())) if key[1] == SECURITY else (),
+                _find_bands(self.bands.get(key[2] or "", ())) if key[1] == SECURITY else (),
             )
             for key, count in sorted(
                 self.portfolios.items(), key=lambda each: (-each[1], str(each[0]))
@@ -151,11 +151,11 @@ def _subjects_of(members: Mapping[str, Any]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(securities + limits))
 
 
-def _admitting(needed: Sequence[tuple[Decimal, Decimal]]) -> tuple[AdmittingBand, ...]:
+def _find_bands(needed: Sequence[tuple[Decimal, Decimal]]) -> tuple[AdmittingBand, ...]:
     """Find the band for each part, from the smallest band of each portfolio.
 
     >>> bands = [(Decimal(n) / 100, Decimal(n) / 200) for n in (1, 2, 3, 4)]
-    >>> [(str(each.share), str(each.low_drift)) for each in _admitting(bands)]
+    >>> [(str(each.share), str(each.low_drift)) for each in _find_bands(bands)]
     [('0.5', '0.02'), ('0.9', '0.04'), ('1', '0.04')]
     """
     if not needed:

@@ -59,7 +59,7 @@ class OutcomeFilter:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where outcomes are stored, with the numbers that they are sorted by, NaN where there is none.
+    """Places of stored outcomes, with the numbers that they are sorted by, NaN where there is none.
 
     ``firsts`` are the first ordinals of the documents of columns that have them, or ``APART``.
     """
@@ -69,7 +69,7 @@ class _Places:
     keys: NDArray[np.float64]
 
     @classmethod
-    def joined(cls, parts: Sequence["_Places"]) -> "_Places":
+    def concatenate(cls, parts: Sequence["_Places"]) -> "_Places":
         names = ("ordinals", "firsts", "keys")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
@@ -114,7 +114,7 @@ class OutcomeSearch:
         documents = await self._find_documents(run, wanted, field)
         # No columns for a reason, because a portfolio with one is beside them.
         rows = [] if wanted.codes else await self._find_rows(run, wanted, field)
-        return _Places.joined([documents, *rows])
+        return _Places.concatenate([documents, *rows])
 
     async def _find_documents(
         self, run: Rebalance, wanted: OutcomeFilter, field: str | None

@@ -1,6 +1,8 @@
 """Example of every answer: the JSON that the service builds from the objects of samples.py."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -88,8 +90,9 @@ _STORED = portfolio_json(samples.SOLD, samples.DAY)
 _OUTCOME = _round_trip(_STORED)
 _DRIFT = _round_trip(portfolio_drift_json(samples.DRIFT, MODEL))
 _SUMMARY = _round_trip(drift_summary_json(samples.DRIFT.summary))
-_DETAIL = _round_trip(outcome_detail_json(samples.STORED, samples.SOLD, samples.DAY))
-_LINE = _round_trip(outcome_summary_json(samples.SOLD))
+_READ = replace(samples.SOLD, cost=Decimal(0))  # because a cost of nothing is not stored
+_DETAIL = _round_trip(outcome_detail_json(samples.STORED, _READ, samples.DAY))
+_LINE = _round_trip(outcome_summary_json(_READ))
 _REASON = _round_trip(outcome_summary_json(samples.INFEASIBLE))["error"]
 _CAUSES = _round_trip(causes_json(samples.CAUSES))
 _SENT = _round_trip(hand_over_json(samples.submission_of(samples.ORDER)))

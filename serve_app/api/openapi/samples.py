@@ -38,6 +38,8 @@ from optimization import (
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
+from serve_app.api.schemas.options import OPTIONS as GIVEN_OPTIONS
+from serve_app.api.schemas.options import RebalanceOptionsBody, options_of
 from serve_app.auth.api_keys import KeyText
 from storage.api_key_store import ApiKey
 from storage.audit_chain import Entry, Link, hash_of
@@ -222,7 +224,7 @@ STORED: Final = Rebalance(
     GROWTH.version,
     GROWTH.name,
     SECURITIES,
-    options=NO_OVERRIDES,
+    options=options_of(RebalanceOptionsBody.model_validate(GIVEN_OPTIONS)),
     number_of_portfolios=1,
     started_at=BEGUN_AT,
     status=RebalanceStatus.COMPLETED,

@@ -10,6 +10,7 @@ from optimization import (
     EXACT,
     Drift,
     DriftSummary,
+    OptionOverrides,
     PortfolioOutcome,
     Standing,
     Status,
@@ -39,7 +40,7 @@ from serve_app.api.schemas.rebalances import (
     outside_json,
 )
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
-from serve_app.json_text import instant, plain, string, whole
+from serve_app.json_text import Json, instant, plain, string, whole
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from storage.rebalance import Rebalance, RebalanceStatus
@@ -169,7 +170,7 @@ def rebalance_summary_json(rebalance: Rebalance) -> RebalanceSummary:
         "status": rebalance.status,
         "number_of_portfolios": rebalance.number_of_portfolios,
         "counts": {str(status): count for status, count in rebalance.counts.items()},
-        "options": overrides_json(rebalance.options),
+        "options": _options_json(rebalance.options),
         "version": rebalance.version,
         "error": rebalance.refusal and problem_of(rebalance.refusal),
     }
@@ -209,7 +210,7 @@ def outcome_detail_json(
     """Build one outcome in full."""
     certificate = outcome.certificate
     own = rebalance.overrides_by_portfolio.get(outcome.portfolio_id)
-    options = overrides_json(rebalance.options) | (overrides_json(own) if own else {})
+    options = _options_json(rebalance.options) | (_options_json(own) if own else {})
     return {
         **outcome_summary_json(outcome),
         "rebalance_id": rebalance.rebalance_id,
@@ -228,6 +229,10 @@ def outcome_detail_json(
         "problem": outcome.refusal and problem_of(outcome.refusal),
         "positions": _positions_json(outcome),
     }
+
+
+def _options_json(options: OptionOverrides) -> Json:
+    return dict(sorted(overrides_json(options).items()))
 
 
 def _totals_json(drift: DriftSummary) -> DriftTotals:

@@ -1,15 +1,19 @@
 """Rebalances in brief, their outcomes by status and reason, and one outcome in full."""
 
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import httpx
 import pytest
 
-from storage.rebalance import Rebalance, RebalanceStatus
+from optimization import NO_OVERRIDES, PortfolioOutcome, Refusal, Status
+from storage import outcome_causes
+from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.run import HoldingsRef, Run, Selection
 from tests.support.fakes import Stored
-from tests.support.samples import make_id, make_outcomes, make_rebalance
+from tests.support.samples import NOON, make_id, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo
 
@@ -152,3 +156,90 @@ async def test_a_portfolio_that_the_rebalance_lacks_is_not_found(
     )
 
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+
+
+BANDS = {f"P{at}": ("0.0144", "0.0144") if at < 9 else ("0.03", "0.01") for at in range(10)}
+
+
+def make_refused(portfolio_id: str, number: int) -> PortfolioOutcome:
+    low, high = BANDS[f"P{number}"]
+    band = {"low_drift": low, "high_drift": high, "lots": "1"}
+    security = {"security_id": make_id("S", 0), "smallest_band": band}
+    limits = [{"option": "cash_floor", "short_by": "10.00"}] if number == 0 else []
+    return PortfolioOutcome(
+        portfolio_id,
+        Status.INFEASIBLE,
+        Decimal(1000),
+        Decimal(0),
+        Decimal(0),
+        refusal=Refusal("infeasible", "none", {"securities": [security], "limits": limits}),
+    )
+
+
+async def test_causes_have_each_reason_once_with_the_bands_that_would_admit_its_portfolios(
+    client: httpx.AsyncClient, stored: Stored
+) -> None:
+    run = replace(make_rebalance(12), status=RebalanceStatus.COMPLETED)
+    priceless = Refusal("prices-missing", "no price", {"securities": [make_id("S", 9)]})
+    failed = PortfolioOutcome("P11", Status.FAILED, None, None, None, refusal=priceless)
+    fine = replace(make_outcomes(run, range(1))[0], portfolio_id="P10")
+    refused = [make_refused(f"P{at}", at) for at in range(10)]
+    await stored.rebalances.store(run, [*refused, fine, failed])
+
+    found = (await get(client, f"/rebalance/{run.rebalance_id}/causes")).json()
+
+    assert (found["examined"], found["is_whole"]) == (11, True)
+    widest, *others = found["causes"]
+    assert (widest["kind"], widest["subject"]) == ("security", make_id("S", 0))
+    assert (widest["portfolios"], widest["examples"]) == (10, [f"P{at}" for at in range(10)])
+    assert [(each["share"], each["low_drift"], each["high_drift"]) for each in widest["bands"]] == [
+        ("0.5", "0.0144", "0.0144"),
+        ("0.9", "0.0144", "0.0144"),
+        ("1", "0.03", "0.0144"),
+    ]
+    assert {
+        (each["type"], each["kind"], each["subject"], each["portfolios"]) for each in others
+    } == {
+        ("/problems/infeasible", "option", "cash_floor", 1),
+        ("/problems/prices-missing", "security", make_id("S", 9), 1),
+    }
+
+
+async def test_causes_of_more_portfolios_than_are_read_say_so(
+    client: httpx.AsyncClient, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcome_causes, "MAX_EXAMINED", 4)
+    run = replace(make_rebalance(10), status=RebalanceStatus.COMPLETED)
+    await stored.rebalances.store(run, [make_refused(f"P{at}", at) for at in range(10)])
+
+    found = (await get(client, f"/rebalance/{run.rebalance_id}/causes")).json()
+
+    assert (found["examined"], found["is_whole"]) == (4, False)
+
+
+async def test_causes_of_a_rebalance_of_one_portfolio_are_found_with_it(
+    client: httpx.AsyncClient, stored: Stored
+) -> None:
+    run = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED)
+    await stored.rebalances.store(run, [make_refused("P3", 3)])
+
+    found = (await get(client, f"/rebalance/{run.rebalance_id}/causes")).json()
+
+    assert [each["examples"] for each in found["causes"]] == [["P3"]]
+
+
+async def test_causes_of_a_run_are_those_of_its_rebalances_together(
+    client: httpx.AsyncClient, stored: Stored
+) -> None:
+    run = Run(new_rebalance_id(), Selection(), NO_OVERRIDES, HoldingsRef("pages"), NOON)
+    assert await stored.resources.runs.add(run, "nobody", 1)
+    for first in (0, 5):
+        part = await stored.rebalances.open(replace(make_rebalance(5), run_id=run.run_id))
+        refused = [make_refused(f"P{at}", at) for at in range(first, first + 5)]
+        await stored.rebalances.record(part.rebalance_id, range(5), refused)
+
+    found = (await get(client, f"/runs/{run.run_id}/causes")).json()
+
+    assert found["examined"] == 10
+    assert found["causes"][0]["portfolios"] == 10
+    assert (await client.get(f"/api/v1/runs/{'0' * 24}/causes")).status_code == 404
