@@ -37,7 +37,6 @@ from serve_app.api.routes import (
     names,
     optimize,
     orders,
-    outcomes,
     problem_pages,
     rebalances,
     runs,
@@ -48,6 +47,7 @@ from serve_app.auth.authentication import ApiKeyAuthenticator
 from serve_app.auth.principals import UNKNOWN_CALLER, UNRESTRICTED
 from serve_app.auth.rate_limits import RateLimiter
 from serve_app.settings import Settings
+from serve_app.web import add_console
 
 
 def api_app(
@@ -73,7 +73,7 @@ def api_app(
     app.state.default_caller = UNKNOWN_CALLER if settings.authenticates else UNRESTRICTED
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
-    about_rebalances = (stored_rebalances, outcomes, transactions, orders)
+    about_rebalances = (stored_rebalances, transactions, orders)
     about_models = (models, model_versions)
     others = (names, audit, health, problem_pages)
     parts = (*about_models, *about_books, *about_rebalances, *others)
@@ -82,6 +82,7 @@ def api_app(
     if settings.authenticates:  # otherwise everybody could make a key for later
         app.include_router(keys.router)
     add_explorer(app)
+    add_console(app)
     app.openapi = partial(build_document, app, MODEL_RULES[settings.model_rules])
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)

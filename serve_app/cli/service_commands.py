@@ -152,6 +152,10 @@ def _console() -> "Console":
 
 def _show_addresses(say: "Say", settings: "Settings") -> None:
     from serve_app.launch.launcher import url_of
+    from serve_app.web import CONSOLE, is_built
 
     url = url_of(settings)
-    say(f"\nAPI docs   {url}/docs\nhealth     {url}/health/ready\nCtrl-C stops everything")
+    say("")
+    if is_built():
+        say(f"console    {url}{CONSOLE}")
+    say(f"API docs   {url}/docs\nhealth     {url}/health/ready\nCtrl-C stops everything")

@@ -14,6 +14,7 @@ from serve_app.auth.principals import METRICS_READER, UNKNOWN_CALLER, Principal
 from serve_app.auth.rate_limits import RateLimiter
 from serve_app.call_context import principal
 from serve_app.settings import Settings
+from serve_app.web import OPEN_PATHS as PAGE_FILES
 
 LIVENESS: Final = "/health/live"  # never authenticated, because it answers without the database
 HEALTH: Final = r"/health(/.*)?"
@@ -72,4 +73,4 @@ def open_paths(settings: Settings) -> Mapping[str, Principal]:
     """Return the paths that need no credentials, with the principal of their callers."""
     docs = {DOCS: UNKNOWN_CALLER} if settings.open_docs else {}
     metrics = {METRICS: METRICS_READER} if settings.open_metrics else {}
-    return {HEALTH: UNKNOWN_CALLER, **docs, **metrics}
+    return {HEALTH: UNKNOWN_CALLER, PAGE_FILES: UNKNOWN_CALLER, **docs, **metrics}
