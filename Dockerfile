@@ -18,6 +18,9 @@ COPY README.md LICENSE serve_config.yaml ./
 COPY optimization ./optimization
 COPY storage ./storage
 COPY serve_app ./serve_app
+# The build makes the console's page from these.
+COPY console ./console
+COPY docs/openapi.json ./docs/openapi.json
 RUN uv sync --frozen --no-dev --extra serve --no-editable ${EXTRAS}
 
 FROM ${PYTHON_IMAGE} AS run

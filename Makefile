@@ -14,7 +14,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install demo serve stop test check format openapi docs bench drills fuzz mutants clean
+.PHONY: help install page demo serve stop test check format openapi docs bench drills fuzz mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,27 +25,36 @@ help: ## list the commands
 	@$(PYTHON) install.py $(UV_VERSION)
 	@touch $@
 
-install: .venv/.installed ## set up the virtual environment
+install: page ## set up the virtual environment, and build the console
 
-demo: .venv/.installed ## start everything on port 8088, rebalance a simulated book, stay up; ARGS="--prices FILE"
+page: .venv/.installed ## build the console if its source is newer
+	@$(BIN)/python console/build.py
+
+demo: page ## start everything on port 8088, rebalance a simulated book, stay up; ARGS="--prices FILE"
 	@exec $(BIN)/ordergen demo $(ARGS)
 
-serve: .venv/.installed ## start the service alone (settings: environment or serve_config.yaml)
+serve: page ## start the service alone (settings: environment or serve_config.yaml)
 	@exec $(BIN)/ordergen serve $(ARGS)
 
 stop: .venv/.installed ## stop the embedded database that `serve run` left running; its data stays
 	@$(BIN)/ordergen stop
 
-test: .venv/.installed ## every test, on a real database and a real Ray cluster
+test: page ## every test, on a real database, a real Ray cluster and a real browser
+	@$(BIN)/python -m tests.page.browser.install --unless-found
+	@$(BIN)/python console/build.py units
 	@$(BIN)/pytest $(ARGS)
 
-check: .venv/.installed ## the static gates
+$(TOOLS)/chromium: .venv/.installed
+	@$(BIN)/python -m tests.page.browser.install
+
+check: page ## the static gates
 	$(UV) lock --check --quiet
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m serve_app.api.reference --check
+	$(BIN)/python console/build.py check
 	$(BIN)/deptry .
 	$(BIN)/typos
 	$(BIN)/hadolint Dockerfile
@@ -59,6 +68,7 @@ check: .venv/.installed ## the static gates
 format: .venv/.installed ## format and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(BIN)/python console/build.py format
 
 openapi: .venv/.installed ## write docs/openapi.json and docs/problems from the code
 	$(BIN)/python -m serve_app.api.reference
@@ -81,4 +91,4 @@ mutants: .venv/.installed ## small changes of the engine that no test notices, t
 	@$(BIN)/python tests/engine_checks/mutants.py $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
-	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache site build dist
+	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache site build dist console/node_modules console/src/schema.d.ts serve_app/web/page

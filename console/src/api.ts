@@ -1,0 +1,118 @@
+/** Requests to the service, with the types of its OpenAPI document. */
+
+import { signal } from "@preact/signals";
+import type { components, paths } from "./schema.d.ts";
+
+export type Schema<Name extends keyof components["schemas"]> = components["schemas"][Name];
+type Success = { responses: { 200: { content: { "application/json": unknown } } } };
+type Readable = { [P in keyof paths]: paths[P] extends { get: Success } ? P : never }[keyof paths];
+type Answer<P extends Readable> = paths[P] extends {
+  get: { responses: { 200: { content: { "application/json": infer Body } } } };
+}
+  ? Body
+  : never;
+
+export type Query = Record<string, string | number | boolean | undefined>;
+export interface Arguments {
+  path?: Record<string, string>;
+  query?: Query;
+  signal?: AbortSignal;
+}
+export interface Page<Row> {
+  rows: Row[];
+  total: number;
+}
+
+const TIMEOUT_MS = 30_000;
+/** A key that its owner typed; it lives as long as the tab's document. */
+export const apiKey = signal("");
+export const isOffline = signal(false);
+
+/** A refusal of the service; `status` is 0 where no answer came. */
+export class ServiceError extends Error {
+  readonly status: number;
+  readonly problem: Partial<Schema<"Problem">>;
+  readonly retryAfterS: number | null;
+
+  constructor(status: number, problem: Partial<Schema<"Problem">>, retryAfterS: number | null) {
+    super(problem.detail ?? problem.title ?? `the service answered ${status}`);
+    this.status = status;
+    this.problem = problem;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+export function address(template: string, given: Arguments = {}): string {
+  const path = template.replace(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(given.path?.[name] ?? ""),
+  );
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(given.query ?? {})) {
+    if (value !== undefined && value !== "") query.set(name, String(value));
+  }
+  return query.size ? `${path}?${query}` : path;
+}
+
+async function send(url: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(init.headers);
+  headers.set("Accept", "application/json");
+  if (apiKey.value) headers.set("Authorization", `Bearer ${apiKey.value}`);
+  const late = AbortSignal.timeout(TIMEOUT_MS);
+  const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
+  let response: Response;
+  try {
+    response = await fetch(url, { ...init, headers, signal });
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    isOffline.value = true;
+    const detail = late.aborted
+      ? `no answer within ${TIMEOUT_MS / 1000} seconds`
+      : "the service cannot be reached";
+    throw new ServiceError(0, { title: "No answer", detail }, null);
+  }
+  isOffline.value = false;
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+async function refusal(response: Response): Promise<ServiceError> {
+  const wait = Number(response.headers.get("Retry-After"));
+  let problem: Partial<Schema<"Problem">>;
+  try {
+    problem = (await response.json()) as Schema<"Problem">;
+  } catch {
+    problem = { title: response.statusText || "The answer is no problem document" };
+  }
+  return new ServiceError(response.status, problem, wait > 0 ? wait : null);
+}
+
+export async function read<P extends Readable>(path: P, given: Arguments = {}): Promise<Answer<P>> {
+  const response = await send(address(path, given), given.signal ? { signal: given.signal } : {});
+  return (await response.json()) as Answer<P>;
+}
+
+/** A page of a list with the number of all its rows. */
+export async function list<P extends Readable>(
+  path: P,
+  given: Arguments = {},
+): Promise<Page<Answer<P> extends (infer Row)[] ? Row : never>> {
+  const response = await send(address(path, given), given.signal ? { signal: given.signal } : {});
+  const rows = await response.json();
+  const total = Number(response.headers.get("X-Total-Count") ?? rows.length);
+  return { rows, total };
+}
+
+/** A change; the answer's body, undefined where it has none. */
+export async function write<Body>(
+  method: "POST" | "PUT" | "DELETE",
+  path: string,
+  given: Arguments & { body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Body> {
+  const headers = {
+    ...given.headers,
+    ...(given.body === undefined ? {} : { "Content-Type": "application/json" }),
+  };
+  const body = given.body === undefined ? null : JSON.stringify(given.body);
+  const response = await send(address(path, given), { method, headers, body });
+  return (response.status === 204 ? undefined : await response.json()) as Body;
+}

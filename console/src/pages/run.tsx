@@ -1,0 +1,217 @@
+/** One run: how far it is, what came of it, and what it could not do. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { address, apiKey, read, write } from "../api.ts";
+import { SPARK_POINTS, Spark } from "../charts/spark.tsx";
+import { Stacked } from "../charts/stacked.tsx";
+import { Confirm, type Question } from "../confirm.tsx";
+import { count, duration, NONE, rate } from "../format.ts";
+import { follow, type Mode, type Stream } from "../live.ts";
+import { type Fact, Facts, Id, Loaded, Page, Problem, Section, Status, Time } from "../parts.tsx";
+import { useResource } from "../resource.ts";
+import { elapsed, isOver, type Run } from "./runs.tsx";
+
+const MODES: Record<Mode, string> = {
+  live: "live",
+  polling: "polling every 2 s",
+  paused: "paused while the tab is hidden",
+  over: "over",
+};
+const CANCELLABLE = new Set(["QUEUED", "RUNNING"]);
+
+const readRun = (id: string) => read("/api/v1/runs/{run_id}", { path: { run_id: id } });
+
+function openStream(id: string): Stream {
+  const path = address("/api/v1/runs/{run_id}/events", { path: { run_id: id } });
+  const source = new EventSource(path);
+  return {
+    get readyState() {
+      return source.readyState;
+    },
+    addEventListener: (kind, listener) => source.addEventListener(kind, listener),
+    set onerror(listener: (() => void) | null) {
+      source.onerror = listener;
+    },
+    close: () => source.close(),
+  };
+}
+
+// A stream cannot carry a key in a header: it is refused at once, and the page polls.
+const REFUSED: Stream = {
+  readyState: 2,
+  addEventListener: () => {},
+  onerror: null,
+  close: () => {},
+};
+
+function openOrRefuse(id: string): Stream {
+  if (!apiKey.value) return openStream(id);
+  const refused = { ...REFUSED };
+  setTimeout(() => refused.onerror?.());
+  return refused;
+}
+
+function onVisibility(listener: () => void): () => void {
+  document.addEventListener("visibilitychange", listener);
+  return () => document.removeEventListener("visibilitychange", listener);
+}
+
+/** The state of a run, followed until it is over. */
+function useRun(id: string) {
+  const run = useResource(`run ${id}`, () => readRun(id));
+  const [mode, setMode] = useState<Mode>("over");
+  const goesOn = run.value !== undefined && !isOver(run.value);
+  useEffect(() => {
+    if (!goesOn) return;
+    const means = {
+      open: () => openOrRefuse(id),
+      read: () => readRun(id),
+      isOver,
+      isHidden: () => document.hidden,
+      onVisibility,
+    };
+    return follow<Run>(means, run.set, setMode);
+  }, [goesOn, id, run.set]);
+  return { run, mode: goesOn ? mode : "over" } as const;
+}
+
+/** Portfolios per second between the states that arrived. */
+function useRates(run: Run | undefined): number[] {
+  const rates = useRef<number[]>([]);
+  const last = useRef<{ done: number; at: number }>();
+  const done = run?.portfolios.done;
+  useEffect(() => {
+    if (done === undefined) return;
+    const at = performance.now();
+    const former = last.current;
+    if (former && done > former.done) {
+      rates.current.push(((done - former.done) / (at - former.at)) * 1000);
+      rates.current = rates.current.slice(-SPARK_POINTS);
+    }
+    if (!former || done > former.done) last.current = { done, at };
+  }, [done]);
+  return rates.current;
+}
+
+export function RunPage({ id }: { id: string }) {
+  const { run, mode } = useRun(id);
+  const rates = useRates(run.value);
+  const [question, setQuestion] = useState<Question>();
+  const cancel = (given: Run) =>
+    setQuestion({
+      title: "Cancel this run?",
+      text: `${count((given.portfolios.total ?? 0) - given.portfolios.done)} portfolios would get no outcome. Outcomes that are stored stay.`,
+      verb: "Cancel the run",
+      act: async () => run.set(await write<Run>("DELETE", `/api/v1/runs/${id}`)),
+    });
+  const value = run.value;
+  return (
+    <Page
+      title={`Run ${id}`}
+      name="Run"
+      meta={
+        <>
+          <Id value={id} />
+          {value && <Status value={value.status} />}
+          {value && !isOver(value) && <span class={`mode ${mode}`}>{MODES[mode]}</span>}
+        </>
+      }
+      actions={
+        value &&
+        CANCELLABLE.has(value.status) && (
+          <button type="button" class="danger" onClick={() => cancel(value)}>
+            Cancel run
+          </button>
+        )
+      }
+    >
+      <Loaded of={run} lines={8}>
+        {(given) => <RunState run={given} rates={rates} />}
+      </Loaded>
+      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+    </Page>
+  );
+}
+
+function RunState({ run, rates }: { run: Run; rates: readonly number[] }) {
+  return (
+    <>
+      <Stacked counts={run.counts} total={run.portfolios.total} />
+      <Progress run={run} />
+      <Facts facts={facts(run, rates)} />
+      {run.error && (
+        <Problem
+          error={Object.assign(new Error(), { status: 0, problem: run.error, retryAfterS: null })}
+        />
+      )}
+      {run.errors.length > 0 && (
+        <Section title="Chunks that failed" note={count(run.errors.length)}>
+          <ul class="lines">
+            {run.errors.map((error) => (
+              <li key={`${error.rebalance_id} ${error.first}`}>
+                {count(error.portfolios)} portfolios from place {count(error.first)} of{" "}
+                <Id value={error.rebalance_id} />: {error.detail}
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
+      {run.unmatched.length > 0 && (
+        <Section title="Named in options, found nowhere" note={count(run.unmatched.length)}>
+          <p class="lines">{run.unmatched.join(", ")}</p>
+        </Section>
+      )}
+    </>
+  );
+}
+
+/** What is going on, in words; told to screen readers at most every five seconds. */
+function Progress({ run }: { run: Run }) {
+  const [, tick] = useState(0);
+  const goesOn = !isOver(run);
+  useEffect(() => {
+    if (!goesOn) return;
+    const timer = setInterval(() => tick((former) => former + 1), 1000);
+    return () => clearInterval(timer);
+  }, [goesOn]);
+  const spoken = useRef({ text: "", at: 0 });
+  const text = describe(run);
+  if (Date.now() - spoken.current.at > 5000 || !goesOn) spoken.current = { text, at: Date.now() };
+  return (
+    <>
+      <p class="progress">
+        {text}, begun <Time value={run.created_at} />
+      </p>
+      <p class="unseen" role="status" aria-live="polite">
+        {spoken.current.text}
+      </p>
+    </>
+  );
+}
+
+function describe(run: Run): string {
+  const time = duration(Math.round(elapsed(run)));
+  if (run.status === "QUEUED") return `waiting for its turn, ${time}`;
+  if (isOver(run)) return `over after ${duration(elapsed(run))}`;
+  if (run.portfolios.done === 0) return `starting workers, ${time}`;
+  const left = run.remaining_seconds;
+  return left === null ? `${time} so far` : `${time} so far, about ${duration(left)} left`;
+}
+
+function facts(run: Run, rates: readonly number[]): Fact[] {
+  const { portfolios, chunks, methods } = run;
+  const stages = Object.entries(run.seconds).map(([stage, time]) => `${stage} ${time.toFixed(1)}`);
+  const solved = Object.entries(methods).map(([method, number]) => `${method} ${count(number)}`);
+  return [
+    { term: "portfolios", value: count(portfolios.done), note: `of ${count(portfolios.total)}` },
+    { term: "chunks", value: count(chunks.done), note: `of ${count(chunks.total)}` },
+    {
+      term: "per second",
+      value: rate(run.portfolios_per_second),
+      note: <Spark values={rates} label="portfolios per second, the last changes" />,
+    },
+    { term: "solved by", value: solved.join(" · ") || NONE },
+    { term: "worker seconds", value: stages.join(" · ") || NONE },
+    { term: "holdings", value: run.holdings.file ?? run.holdings.source },
+  ];
+}

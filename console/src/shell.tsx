@@ -1,0 +1,127 @@
+/** The frame of every page: where one can go, clock zone, theme, connection, help. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { Link, useLocation } from "wouter-preact";
+import { isOffline } from "./api.ts";
+import { type Zone, zone } from "./format.ts";
+import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
+import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
+
+const PLACES = [{ href: "/runs", word: "Runs", key: "r" }] as const;
+
+export function Shell({ children }: { children: ComponentChildren }) {
+  const [path] = useLocation();
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the page
+      </a>
+      <nav aria-label="Pages">
+        <span class="brand">Order Generation</span>
+        {PLACES.map(({ href, word, key }) => {
+          const isHere = path.startsWith(href);
+          return (
+            <Link
+              key={href}
+              href={href}
+              aria-current={isHere ? "page" : undefined}
+              title={`g ${key}`}
+            >
+              {word}
+            </Link>
+          );
+        })}
+        <div class="settings">
+          <Choices />
+        </div>
+      </nav>
+      <div class="page">
+        {isOffline.value && (
+          <p class="offline" role="status">
+            No connection to the service. What is shown may be old.
+          </p>
+        )}
+        {children}
+      </div>
+      <Help />
+    </>
+  );
+}
+
+function Choices() {
+  const chooseZone = (chosen: string) => {
+    zone.value = chosen as Zone;
+    localStorage.setItem("zone", chosen);
+  };
+  return (
+    <>
+      <label>
+        Times
+        <select value={zone.value} onChange={(event) => chooseZone(event.currentTarget.value)}>
+          <option value="local">local</option>
+          <option value="UTC">UTC</option>
+        </select>
+      </label>
+      <label>
+        Theme
+        <select
+          value={theme.value}
+          onChange={(event) => chooseTheme(event.currentTarget.value as Theme)}
+        >
+          {THEMES.map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
+      </label>
+      <button
+        type="button"
+        onClick={() => {
+          isHelpOpen.value = true;
+        }}
+      >
+        Keys
+      </button>
+    </>
+  );
+}
+
+const KEYS = [
+  ...PLACES.map(({ word, key }) => [`g ${key}`, `go to ${word}`] as const),
+  ["j k", "next and previous row"],
+  ["Enter", "open the row"],
+  ["s", "another order of the picture"],
+  ["?", "this list"],
+] as const;
+
+function Help() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (isHelpOpen.value) dialog.current?.showModal();
+  }, [isHelpOpen.value]);
+  const close = () => {
+    isHelpOpen.value = false;
+  };
+  return (
+    <dialog ref={dialog} onClose={close} aria-labelledby="keys">
+      <h2 id="keys">Keys</h2>
+      <dl class="keys">
+        {KEYS.map(([keys, what]) => (
+          <div key={keys}>
+            <dt>
+              <kbd>{keys}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <form method="dialog" class="fields">
+        <label>
+          <input type="checkbox" checked={areLettersOn.value} onChange={toggleLetters} /> keys of
+          single letters
+        </label>
+        <button type="submit">Close</button>
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { follow, type Means, type Mode, type Stream } from "../src/live.ts";
+
+interface State {
+  done: number;
+  over: boolean;
+}
+
+class FakeStream implements Stream {
+  readyState = 1;
+  onerror: (() => void) | null = null;
+  isClosed = false;
+  listeners = new Map<string, (event: MessageEvent<string>) => void>();
+  addEventListener(kind: string, listener: (event: MessageEvent<string>) => void) {
+    this.listeners.set(kind, listener);
+  }
+  close() {
+    this.isClosed = true;
+  }
+  send(kind: string, state: State) {
+    this.listeners.get(kind)?.({ data: JSON.stringify(state) } as MessageEvent<string>);
+  }
+}
+
+function setUp(states: State[] = []) {
+  const streams: FakeStream[] = [];
+  const modes: Mode[] = [];
+  const seen: State[] = [];
+  let isHidden = false;
+  let turn = () => {};
+  const means: Means<State> = {
+    open: () => {
+      const stream = new FakeStream();
+      streams.push(stream);
+      return stream;
+    },
+    read: async () => states.shift() ?? { done: 0, over: true },
+    isOver: (state) => state.over,
+    isHidden: () => isHidden,
+    onVisibility: (listener) => {
+      turn = listener;
+      return () => {};
+    },
+  };
+  const stop = follow(
+    means,
+    (state) => seen.push(state),
+    (mode) => modes.push(mode),
+  );
+  const show = (shown: boolean) => {
+    isHidden = !shown;
+    turn();
+  };
+  return { streams, modes, seen, show, stop };
+}
+
+test("states of the stream are handed on until the run is over", () => {
+  const { streams, modes, seen } = setUp();
+
+  streams[0]?.send("progress", { done: 1, over: false });
+  streams[0]?.send("end", { done: 2, over: true });
+
+  assert.deepEqual(
+    seen.map(({ done }) => done),
+    [1, 2],
+  );
+  assert.equal(modes.at(-1), "over");
+  assert.equal(streams[0]?.isClosed, true);
+});
+
+test("a hidden tab holds no stream, and a shown one opens another", () => {
+  const { streams, modes, show, stop } = setUp();
+
+  show(false);
+  assert.equal(streams[0]?.isClosed, true);
+  assert.equal(modes.at(-1), "paused");
+  show(true);
+  assert.equal(streams.length, 2);
+  stop();
+});
+
+test("a refused stream is polled instead", async () => {
+  const { streams, modes, seen } = setUp([{ done: 5, over: true }]);
+  const stream = streams[0];
+  assert.ok(stream);
+
+  stream.readyState = 2;
+  stream.onerror?.();
+  await new Promise((resolve) => setTimeout(resolve));
+
+  assert.ok(modes.includes("polling"));
+  assert.deepEqual(seen, [{ done: 5, over: true }]);
+});
+
+test("a stream that broke off is left to the browser, which opens it again", () => {
+  const { streams, modes, stop } = setUp();
+  const stream = streams[0];
+  assert.ok(stream);
+
+  stream.readyState = 0;
+  stream.onerror?.();
+
+  assert.equal(stream.isClosed, false);
+  assert.ok(!modes.includes("polling"));
+  stop();
+});
