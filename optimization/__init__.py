@@ -78,14 +78,7 @@ from optimization.domain.rules import (
     is_identifier,
     replace_invisible,
 )
-from optimization.drift import (
-    BandStatus,
-    DriftSummary,
-    PortfolioDrift,
-    Standing,
-    measure_drift,
-    measure_outcome,
-)
+from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing, measure_drift
 from optimization.errors import (
     CertificationError,
     ColumnsError,
@@ -188,7 +181,6 @@ __all__ = [
     "is_identifier",
     "load_solver",
     "measure_drift",
-    "measure_outcome",
     "price_targets",
     "rebalance",
     "rebalance_all",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import uvicorn
 
@@ -53,14 +54,22 @@ class Generous(Upstreams):
 
 @contextmanager
 def serve_in_thread(
-    mongodb_uri: str, database_name: str, settings: Settings = QUICK
+    mongodb_uri: str,
+    database_name: str,
+    settings: Settings = QUICK,
+    upstreams: Any = None,
+    market: Market | None = None,
 ) -> Generator[str]:
-    """Serve from a thread with its own event loop, and yield the URL."""
+    """Serve from a thread with its own event loop, and yield the URL.
+
+    Holdings, prices and names come from ``upstreams``; orders go to ``market``.
+    """
+    given = upstreams or Generous(Priced()), market or Market(seed=7, portfolios=1)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         stop = threading.Event()
         thread = threading.Thread(
             target=lambda: asyncio.run(
-                _serve(mongodb_uri, database_name, settings, listener, stop)
+                _serve(connect(mongodb_uri, database_name), settings, *given, listener, stop)
             ),
             name="application",
         )
@@ -73,19 +82,19 @@ def serve_in_thread(
 
 
 async def _serve(
-    mongodb_uri: str,
-    database_name: str,
+    database: Any,
     settings: Settings,
+    upstreams: Any,
+    market: Market,
     listener: socket.socket,
     stop: threading.Event,
 ) -> None:
-    database = connect(mongodb_uri, database_name)
     await ensure_indexes(database)
-    optimizer = build_optimizer(settings, database, Generous(Priced()))
+    optimizer = build_optimizer(settings, database, upstreams)
     checks = {"database": lambda: ping(database)}
     stored = Stored(database, MODEL_RULES[settings.model_rules])
-    stored.resources = replace(stored.resources, portfolios=Generous(Priced()))
-    connect_desk(stored, OrderDesk(Market(seed=7, portfolios=1)))
+    stored.resources = replace(stored.resources, portfolios=upstreams)
+    connect_desk(stored, OrderDesk(market))
     app = api_app(settings, Ports(stored.port, optimizer, checks, render_no_metrics))
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
@@ -93,5 +102,5 @@ async def _serve(
     await asyncio.to_thread(stop.wait)
     server.should_exit = True
     await serving
-    await database.client.drop_database(database_name)
+    await database.client.drop_database(database.name)
     await disconnect(database)

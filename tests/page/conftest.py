@@ -1,0 +1,119 @@
+"""The console in a real browser, over the served application and a simulated market."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from serve_app.settings import settings_from
+from serve_app.simulator import Market
+from serve_app.web import is_built
+from tests.page.browser.found import MISSING, find_browser
+from tests.page.world import MarketUpstreams, make_models
+from tests.support.threaded_server import serve_in_thread
+
+TIMEOUT_MS: Final = 20_000
+SETTINGS: Final = settings_from({"run_chunk_size": 16, "run_window": 2, "event_streams": 3})
+SHAPES: Final = {
+    "wide": {"width": 1440, "height": 900},
+    "narrow": {"width": 390, "height": 844},
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A running service over a market, with models and a run that is over."""
+
+    url: str
+    market: Market
+    upstreams: MarketUpstreams
+    http: httpx.Client
+    models: list[dict[str, Any]]
+    run: dict[str, Any]
+
+    def begin_run(self, *models: dict[str, Any]) -> str:
+        body = {"models": [model["model_id"] for model in models]}
+        answer = self.http.post("/api/v1/runs", json=body)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["run_id"]
+
+    def read(self, path: str) -> Any:
+        answer = self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def wait_for_run(self, run_id: str) -> dict[str, Any]:
+        events = self.http.get(f"/api/v1/runs/{run_id}/events")
+        assert events.status_code == 200, events.text
+        return self.read(f"/api/v1/runs/{run_id}")
+
+
+@pytest.fixture(scope="session")
+def world(mongodb_uri: str) -> Iterator[World]:
+    assert is_built(), "the console is not built: run make page"
+    market = Market(seed=11, portfolios=300)
+    upstreams = MarketUpstreams(market)
+    with (
+        serve_in_thread(mongodb_uri, "page", SETTINGS, upstreams, market) as url,
+        httpx.Client(base_url=url, timeout=60) as http,
+    ):
+        bodies = make_models(market, 4)
+        models = [http.post("/api/v1/models", json=body).json() for body in bodies]
+        world = World(url, market, upstreams, http, models, {})
+        run = world.wait_for_run(world.begin_run(*models))
+        yield World(url, market, upstreams, http, models, run)
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    found = find_browser()
+    assert found is not None, MISSING
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(
+            executable_path=found.program,
+            env=dict(found.environment),
+            # Containers run the tests as root, where Chromium has no sandbox.
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def open_context(
+    browser: Browser, url: str, shape: str = "wide", **options: Any
+) -> AsyncIterator[BrowserContext]:
+    """Open a context that fails if a page asks another host or writes to its console."""
+    context = await browser.new_context(base_url=url, viewport=SHAPES[shape], **options)  # pyright: ignore[reportArgumentType]
+    context.set_default_timeout(TIMEOUT_MS)
+    noise: list[str] = []
+    context.on("console", lambda line: noise.append(f"console: {line.text}"))
+    context.on("weberror", lambda error: noise.append(f"error: {error.error}"))
+    context.on(
+        "request",
+        lambda request: None if request.url.startswith(url) else noise.append(request.url),
+    )
+    try:
+        yield context
+    finally:
+        await context.close()
+    # A refusal that a test provokes is written by the browser itself.
+    assert [line for line in noise if "Failed to load resource" not in line] == []
+
+
+@pytest.fixture
+async def page(browser: Browser, world: World) -> AsyncIterator[Page]:
+    """A page on a wide screen."""
+    async with open_context(browser, world.url) as context:
+        yield await context.new_page()
+
+
+@pytest.fixture
+async def narrow_page(browser: Browser, world: World) -> AsyncIterator[Page]:
+    """A page on the screen of a telephone."""
+    async with open_context(browser, world.url, "narrow") as context:
+        yield await context.new_page()

@@ -1,0 +1,76 @@
+"""Rules of every page: WCAG 2.2 AA, the policy, no other host, no sideways scrolling."""
+
+from typing import Any, Final
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from tests.page.conftest import World, open_context
+
+WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+PAGES: Final = {
+    "runs": "/console/runs",
+    "run": "/console/runs/{run}",
+}
+
+
+def address(name: str, world: World) -> str:
+    return PAGES[name].format(run=world.run["run_id"])
+
+
+async def find_violations(page: Page) -> list[dict[str, Any]]:
+    found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
+    return [
+        {"id": each["id"], "nodes": [node["html"][:200] for node in each["nodes"]]}
+        for each in found.response["violations"]
+    ]
+
+
+async def load(page: Page, path: str) -> None:
+    await page.goto(path)
+    await expect(page.locator("h1")).to_be_visible()
+    await expect(page.locator(".skeleton")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_page_breaks_no_rule_of_accessibility(
+    browser: Browser, world: World, name: str, scheme: str
+) -> None:
+    async with open_context(browser, world.url, color_scheme=scheme) as context:
+        page = await context.new_page()
+        await load(page, address(name, world))
+
+        assert await find_violations(page) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_fits_a_telephone(narrow_page: Page, world: World, name: str) -> None:
+    await load(narrow_page, address(name, world))
+
+    assert await narrow_page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert await find_violations(narrow_page) == []
+
+
+async def test_the_page_comes_with_the_strict_policy_and_is_asked_for_each_time(
+    world: World,
+) -> None:
+    index = world.http.get("/console/runs/any/path")
+
+    policy = index.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'"} <= set(policy)
+    assert not [rule for rule in policy if "unsafe" in rule]
+    assert index.headers["cache-control"] == "no-cache"
+
+
+async def test_every_file_that_the_index_names_is_there_and_never_changes(world: World) -> None:
+    index = world.http.get("/console").text
+    names = [part.partition('"')[0] for part in index.split('"/console/assets/')[1:]]
+
+    assert len(names) == 3  # script, style, icon
+    for name in names:
+        answer = world.http.get(f"/console/assets/{name}")
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert world.http.get("/console/assets/absent.js").status_code == 404

@@ -1,0 +1,89 @@
+"""The pages of runs: a list, and one run followed to its end."""
+
+import asyncio
+
+from playwright.async_api import Browser, Page, expect
+
+from tests.page.conftest import World, open_context
+
+
+async def test_the_console_leads_to_its_first_page(page: Page) -> None:
+    await page.goto("/")
+
+    await expect(page).to_have_url("/console/runs")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+
+
+async def test_a_run_shows_the_counts_that_the_service_has(page: Page, world: World) -> None:
+    await page.goto(f"/console/runs/{world.run['run_id']}")
+
+    legend = page.locator(".legend li")
+    counts = {status: count for status, count in world.run["counts"].items() if count}
+    await expect(legend).to_have_count(len(counts))
+    shown = [line.split() for line in await legend.all_inner_texts()]
+    assert {status: int(count.replace(",", "")) for status, count in shown} == counts
+
+
+async def test_a_run_is_followed_by_its_stream_to_its_end(page: Page, world: World) -> None:
+    world.upstreams.pause_s = 0.6
+    run_id = world.begin_run(world.models[0])
+    try:
+        await page.goto(f"/console/runs/{run_id}")
+        await expect(page.locator(".mode")).to_have_text("live")
+        await expect(page.locator(".head .status")).to_have_text("COMPLETED")
+    finally:
+        world.upstreams.pause_s = 0.0
+
+    await expect(page.locator(".mode")).to_have_count(0)
+    done = world.read(f"/api/v1/runs/{run_id}")["portfolios"]["done"]
+    await expect(page.locator(".facts dd").first).to_have_text(f"{done} of {done}")
+
+
+async def test_a_page_that_gets_no_stream_polls(browser: Browser, world: World) -> None:
+    world.upstreams.pause_s = 0.8
+    run_id = world.begin_run(world.models[1])
+    try:
+        async with open_context(browser, world.url) as context:
+            modes = []
+            for _ in range(4):  # one more than the service opens
+                page = await context.new_page()
+                await page.goto(f"/console/runs/{run_id}")
+                mode = page.locator(".mode")
+                await expect(mode).to_have_text("live" if len(modes) < 3 else "polling every 2 s")
+                modes.append(await mode.inner_text())
+            await expect(page.locator(".head .status")).to_have_text("COMPLETED")
+    finally:
+        world.upstreams.pause_s = 0.0
+
+
+async def test_a_run_is_cancelled_by_a_second_click_and_never_by_enter(
+    page: Page, world: World
+) -> None:
+    world.upstreams.pause_s = 1.0
+    run_id = world.begin_run(*world.models)
+    try:
+        await page.goto(f"/console/runs/{run_id}")
+        await page.get_by_role("button", name="Cancel run").click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        assert world.read(f"/api/v1/runs/{run_id}")["status"] == "RUNNING"
+
+        await page.get_by_role("button", name="Cancel run").click()
+        await page.get_by_role("button", name="Cancel the run").click()
+        await expect(page.locator(".head .status")).to_have_text("CANCELLED")
+    finally:
+        world.upstreams.pause_s = 0.0
+    await asyncio.to_thread(world.wait_for_run, run_id)
+
+
+async def test_the_list_of_runs_is_walked_by_keys(page: Page, world: World) -> None:
+    await page.goto("/console/runs")
+    await expect(page.get_by_role("row").nth(1)).to_be_visible()
+
+    await page.keyboard.press("j")
+    await expect(page.locator(".row.current")).to_have_count(1)
+    await page.keyboard.press("Enter")
+
+    newest = world.read("/api/v1/runs?limit=1")[0]["run_id"]
+    await expect(page).to_have_url(f"/console/runs/{newest}")

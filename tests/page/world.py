@@ -1,0 +1,89 @@
+"""The served application over a simulated market in its own process, without a Ray cluster."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from serve_app.simulator import Market
+from serve_app.upstream.errors import HoldingsMissingError
+from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.order_service import Placed
+from serve_app.upstream.prices import PriceSnapshot
+
+# Bands of one percentage point, and bands that are narrower than one share of a small portfolio.
+WIDE, TIGHT = "0.01", "0.0001"
+CENT: Final = Decimal("0.01")
+
+
+@dataclass
+class MarketUpstreams:
+    """Every upstream, answered from a market; ``pause_s`` slows each look at holdings."""
+
+    market: Market
+    pause_s: float = 0.0
+    tickers: dict[str, str] = field(default_factory=dict[str, str])
+    prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+
+    def __post_init__(self) -> None:
+        self.prices = {listing.ticker: cents * CENT for listing, cents in self.market.prices(0)}
+        self.tickers = {
+            listing.security_id: listing.ticker
+            for listing in self.market.listings()
+            if listing.security_id
+        }
+
+    async def read_snapshot(self) -> PriceSnapshot:
+        return PriceSnapshot("now", datetime.now(UTC), self.prices)
+
+    async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
+        return {each: self.tickers[each] for each in security_ids if each in self.tickers}
+
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+        await asyncio.sleep(self.pause_s)
+        return {each: self._holdings(each) for each in portfolio_ids}
+
+    async def read_placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:
+        return {}
+
+    async def read_names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
+        numbers = {each: self.market.number(each) for each in portfolio_ids}
+        return {
+            each: None if number is None else f"Account {number + 1}"
+            for each, number in numbers.items()
+        }
+
+    def _holdings(self, portfolio_id: str) -> Found:
+        number = self.market.number(portfolio_id)
+        rows = () if number is None else self.market.rows(number)
+        if not rows:
+            return HoldingsMissingError(portfolio_id)
+        cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal())
+        held = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
+        return Balance(portfolio_id, cash, held)
+
+
+def make_models(market: Market, count: int) -> list[dict[str, object]]:
+    """Build the bodies of models of the market's strategies; the last one has tight bands."""
+    strategies = market.strategies[:count]
+    return [
+        {
+            "name": strategy.name,
+            "positions": [
+                {
+                    "security_id": security_id,
+                    "target": str(weight),
+                    "low_drift": TIGHT if place == count - 1 else WIDE,
+                    "high_drift": TIGHT if place == count - 1 else WIDE,
+                }
+                for security_id, weight in strategy.weights.items()
+            ],
+            "portfolios": [
+                market.portfolio_id(number)
+                for number in range(place, market.portfolios, len(market.strategies))
+            ],
+        }
+        for place, strategy in enumerate(strategies)
+    ]
