@@ -78,7 +78,14 @@ from optimization.domain.rules import (
     is_identifier,
     replace_invisible,
 )
-from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing, measure_drift
+from optimization.drift import (
+    BandStatus,
+    DriftSummary,
+    PortfolioDrift,
+    Standing,
+    measure_drift,
+    measure_outcome,
+)
 from optimization.errors import (
     CertificationError,
     ColumnsError,
@@ -181,6 +188,7 @@ __all__ = [
     "is_identifier",
     "load_solver",
     "measure_drift",
+    "measure_outcome",
     "price_targets",
     "rebalance",
     "rebalance_all",

@@ -1,11 +1,13 @@
 """Drift of a portfolio from the bands of its model, without a plan. Exact; loads no solver."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
 from optimization.domain.argument_types import (
+    OUTCOME_RULE,
     PORTFOLIO_RULE,
     SECURITIES_RULE,
     read_items,
@@ -19,7 +21,7 @@ from optimization.domain.numbers import (
     multiply_weight,
     subtract_weight,
 )
-from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, Refusal
+from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, PortfolioOutcome, Refusal
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_others
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal, to_units
 
@@ -140,22 +142,60 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
     """
     read_items(("model",), model, PricedTarget, SECURITIES_RULE)
     require_type(("portfolio",), portfolio, Portfolio, PORTFOLIO_RULE)
-    market_value = portfolio.market_value
     columns = (*model, *price_others(model, portfolio))
-    standings = tuple(
-        _standing_of(each, portfolio.holdings.get(each.security_id, ZERO), market_value)
-        for each in columns
+    shares = [portfolio.holdings.get(each.security_id, ZERO) for each in columns]
+    return _drift_of(
+        portfolio.portfolio_id,
+        zip(columns, shares, strict=True),
+        portfolio.market_value,
+        portfolio.cash,
     )
+
+
+def measure_outcome(outcome: PortfolioOutcome) -> tuple[PortfolioDrift, PortfolioDrift] | None:
+    """Measure the drift of a portfolio before and after its rebalance; None without holdings.
+
+    Before it amounts are measured against market value, afterwards against what costs leave of it
+    (``PortfolioOutcome.base``), as the plan is. A portfolio without a plan is the same twice.
+
+    >>> from optimization.domain.model import Model
+    >>> from optimization.engine import rebalance
+    >>> held = Portfolio("ira", 300, {"VTI": 70}, {"VTI": 10})
+    >>> before, after = measure_outcome(rebalance(Model({"VTI": 0.5}, band=0.1), held))
+    >>> before.summary.drift, after.summary.drift, after.standings[0].actual
+    (Decimal('200.00'), Decimal('0.00'), Decimal('0.5000'))
+    """
+    require_type(("outcome",), outcome, PortfolioOutcome, OUTCOME_RULE)
+    amounts = outcome.market_value, outcome.base, outcome.cash_before, outcome.cash_after
+    value, base, cash_before, cash_after = amounts
+    if value is None or base is None or cash_before is None or cash_after is None:
+        return None
+    columns = outcome.securities + outcome.others
+    before = zip(columns, map(Decimal, outcome.before), strict=True)
+    after = zip(columns, map(Decimal, outcome.after), strict=True)
+    return (
+        _drift_of(outcome.portfolio_id, before, value, cash_before),
+        _drift_of(outcome.portfolio_id, after, base, cash_after),
+    )
+
+
+def _drift_of(
+    portfolio_id: str,
+    positions: Iterable[tuple[PricedTarget, Decimal]],
+    market_value: Decimal,
+    cash: Decimal,
+) -> PortfolioDrift:
+    standings = tuple([_standing_of(each, held, market_value) for each, held in positions])
     deviations = [standing.deviation.copy_abs() for standing in standings]
     count = sum(standing.edge is not None for standing in standings)
     drift = ZERO
     for amount in deviations:
         drift = EXACT.add(drift, amount)
     summary = DriftSummary(
-        portfolio_id=portfolio.portfolio_id,
+        portfolio_id=portfolio_id,
         status=BandStatus.OUT_OF_BAND if count else BandStatus.WITHIN_BANDS,
         market_value=market_value,
-        cash=portfolio.cash,
+        cash=cash,
         drift=_as_decimal(drift),
         out_of_band=count,
         largest=standings[deviations.index(max(deviations))] if deviations else None,

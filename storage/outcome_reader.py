@@ -32,6 +32,7 @@ K = TypeVar("K", int, str)
 PORTFOLIO_WITHIN: Final = f"{OUTCOME}.portfolio_id"
 PAGE_POSITIONS: Final = 100_000  # because an exporter has 8 MB for so many in memory
 MAX_PAGE_ROWS: Final = 4_096
+APART: Final = -1  # in the place of a document of columns, for an outcome with one of its own
 MAX_PAGE_OBJECTS: Final = 250  # because more block an event loop for tenths of a second
 
 
@@ -88,6 +89,23 @@ class OutcomeReader:
                 found += await look_up(run, missing) if missing else []
                 missing.difference_update(ordinal for ordinal, _ in found)
         return _in_order(found)
+
+    async def at_places(
+        self, run: Rebalance, places: Sequence[tuple[int, int]]
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return outcomes in the order of their places.
+
+        A place is the ordinal, and the first ordinal of the document of columns that has it or
+        ``APART``: so outcomes far apart are found without the columns between them.
+        """
+        found = dict(await self._documents_at(run, [at for at, first in places if first == APART]))
+        firsts = {first for _, first in places} - {APART}
+        wanted = {at for at, first in places if first != APART}
+        keys = {"_id": {"$in": [outcome_id(run.rebalance_id, first) for first in sorted(firsts)]}}
+        async for document in self._chunks.find(keys):
+            rows = range(ordinal_of(document["_id"]), document["end"])
+            found |= _outcomes(document, run, [at - rows.start for at in rows if at in wanted])
+        return tuple([found[at] for at, _ in places if at in found])
 
     async def page_from(self, run: Rebalance, first: int) -> OutcomePage:
         """Return the stored outcomes from an ordinal on, as many as are held in memory at once.

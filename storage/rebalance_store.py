@@ -25,9 +25,11 @@ from storage.mongo.connection import (
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import DESCENDING, Sort, sort_order
 from storage.options import OWN_OPTIONS
+from storage.outcome_causes import Causes, list_causes
 from storage.outcome_counts import count_by_status, count_transactions
 from storage.outcome_reader import OutcomePage, OutcomeReader
 from storage.outcome_recorder import OutcomeRecorder, StoredCounts
+from storage.outcome_search import OutcomeFilter, OutcomeSearch
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import SecurityEncoder, is_repetition, outcome_batches, outcome_fields
 from storage.rebalance import (
@@ -67,6 +69,7 @@ class RebalanceStore:
         self._outcomes = database[OUTCOMES]
         self._recorder = OutcomeRecorder(database)
         self._reader = OutcomeReader(database)
+        self._search = OutcomeSearch(database)
         self._claims = ClaimTransactions(database)
         # Kept, because the rebalances of a model share its securities for as long as its prices.
         self._encode_security = SecurityEncoder()
@@ -292,6 +295,18 @@ class RebalanceStore:
         if missing:
             raise NotFoundError("portfolio in this rebalance", min(missing))
         return found
+
+    @translate_failures
+    async def search_outcomes(
+        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[tuple[PortfolioOutcome, ...], int]:
+        """Return a page of the outcomes that match, and the number of all that do."""
+        return await self._search.read_page(rebalance, wanted, sort, offset, limit)
+
+    @translate_failures
+    async def list_causes(self, rebalance_ids: Sequence[str]) -> Causes:
+        """Return why portfolios of these rebalances have no plan."""
+        return await list_causes(self._rebalances.database, rebalance_ids)
 
     @translate_failures
     async def count_transactions(self, rebalance_id: str) -> int:

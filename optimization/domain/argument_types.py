@@ -14,6 +14,7 @@ PORTFOLIO_RULE: Final = (
 )
 OPTIONS_RULE: Final = "options are RebalanceOptions, such as RebalanceOptions(cash_floor='2%')"
 SECURITIES_RULE: Final = "securities are PricedTargets, as price_targets(model, prices) makes them"
+OUTCOME_RULE: Final = "an outcome is a PortfolioOutcome, as rebalance(model, portfolio) makes it"
 BAND_RULE: Final = "a band is a DriftBand, such as DriftBand(0.05, 0.05)"
 BY_SECURITY_RULE: Final = "a mapping from security ids to numbers, such as {'VTI': 12.5}"
 

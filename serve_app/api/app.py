@@ -37,6 +37,7 @@ from serve_app.api.routes import (
     names,
     optimize,
     orders,
+    outcomes,
     problem_pages,
     rebalances,
     runs,
@@ -73,7 +74,7 @@ def api_app(
     app.state.default_caller = UNKNOWN_CALLER if settings.authenticates else UNRESTRICTED
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
-    about_rebalances = (stored_rebalances, transactions, orders)
+    about_rebalances = (stored_rebalances, outcomes, transactions, orders)
     about_models = (models, model_versions)
     others = (names, audit, health, problem_pages)
     parts = (*about_models, *about_books, *about_rebalances, *others)

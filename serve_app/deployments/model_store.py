@@ -43,7 +43,9 @@ from storage.model_store import Versions, require_version
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
 from storage.order import OpenOrdersRule, OrderState
+from storage.outcome_causes import Causes
 from storage.outcome_reader import OutcomePage
+from storage.outcome_search import OutcomeFilter
 from storage.rebalance import Rebalance
 from storage.run import Run
 from storage.submission_store import OrderSubmission
@@ -190,6 +192,16 @@ class StoreDeployment(Store):
     ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes of a rebalance, in their order."""
         return await self._with.rebalances.list_outcomes(rebalance, offset, limit)
+
+    async def search_outcomes(
+        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[tuple[PortfolioOutcome, ...], int]:
+        """Return one page of the outcomes that match, and the number of all that do."""
+        return await self._with.rebalances.search_outcomes(rebalance, wanted, sort, offset, limit)
+
+    async def list_causes(self, rebalance_ids: tuple[str, ...]) -> Causes:
+        """Return why portfolios of these rebalances have no plan."""
+        return await self._with.rebalances.list_causes(rebalance_ids)
 
     async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
         """Return the outcomes of a rebalance from an ordinal on, in columns where stored so."""

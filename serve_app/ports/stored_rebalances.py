@@ -6,7 +6,9 @@ from typing import Protocol
 from optimization import PortfolioOutcome
 from serve_app.ports.port import repeatable
 from storage.mongo.sorting import Sort
+from storage.outcome_causes import Causes
 from storage.outcome_reader import OutcomePage
+from storage.outcome_search import OutcomeFilter
 from storage.rebalance import Rebalance
 
 
@@ -58,6 +60,20 @@ class StoredRebalances(Protocol):
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios; raise NotFoundError if one is missing."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def search_outcomes(
+        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[tuple[PortfolioOutcome, ...], int]:
+        """Return one page of the outcomes that match, and the number of all that do."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_causes(self, rebalance_ids: tuple[str, ...]) -> Causes:
+        """Return why portfolios of these rebalances have no plan."""
         ...
 
     @repeatable

@@ -108,6 +108,17 @@ async def test_a_rebalance_is_answered_stored_listed_and_deleted(
     positions = await service.list_positions(rebalance_id, P)
     assert positions == listed.portfolios[0].positions
     assert positions[0].price == PRICE
+    (brief,) = [each async for each in service.list_rebalance_summaries()]
+    assert brief == await service.read_rebalance_summary(rebalance_id)
+    assert (brief.model_version, brief.options) == (1, {})
+    lines = [
+        each async for each in service.list_outcomes(rebalance_id, status=["REBALANCED"], limit=1)
+    ]
+    assert [each.portfolio_id for each in lines] == [P, Q]
+    detail = await service.read_outcome(rebalance_id, P)
+    assert detail.objective == lines[0].objective == Decimal("0.0000002")
+    assert detail.positions[0].trade_quantity == 1
+    assert (await service.list_causes(rebalance_id)).causes == ()
     (of_q,) = [each async for each in service.list_rebalances_of_portfolios([Q])]
     assert [each.portfolio_id for each in of_q.portfolios] == [Q]
     assert "deleted" in (await service.delete_rebalance(rebalance_id, listed.version)).message

@@ -1,6 +1,8 @@
 """Example of every answer: the JSON that the service builds from the objects of samples.py."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -10,6 +12,12 @@ from serve_app.api.exports import audit_entries
 from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, lines_of
 from serve_app.api.openapi import samples
 from serve_app.api.schemas.audit import AuditEntryAnswer, AuditHeadAnswer, head_json
+from serve_app.api.schemas.causes import (
+    AdmittingBandAnswer,
+    CauseAnswer,
+    CausesAnswer,
+    causes_json,
+)
 from serve_app.api.schemas.drift import (
     DriftSummaryAnswer,
     LargestDeviation,
@@ -32,6 +40,17 @@ from serve_app.api.schemas.models import ModelAnswer, model_json
 from serve_app.api.schemas.names import PortfolioName, SecurityTicker
 from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
 from serve_app.api.schemas.outcome_lines import OutcomeLines
+from serve_app.api.schemas.outcome_summaries import (
+    DriftTotals,
+    OutcomeDetail,
+    OutcomeSummary,
+    PositionDetail,
+    Reason,
+    RebalanceSummary,
+    outcome_detail_json,
+    outcome_summary_json,
+    rebalance_summary_json,
+)
 from serve_app.api.schemas.rebalances import (
     BindingAnswer,
     OutsideBandAnswer,
@@ -71,6 +90,11 @@ _STORED = portfolio_json(samples.SOLD, samples.DAY)
 _OUTCOME = _round_trip(_STORED)
 _DRIFT = _round_trip(portfolio_drift_json(samples.DRIFT, MODEL))
 _SUMMARY = _round_trip(drift_summary_json(samples.DRIFT.summary))
+_READ = replace(samples.SOLD, cost=Decimal(0))  # because a cost of nothing is not stored
+_DETAIL = _round_trip(outcome_detail_json(samples.STORED, _READ, samples.DAY))
+_LINE = _round_trip(outcome_summary_json(_READ))
+_REASON = _round_trip(outcome_summary_json(samples.INFEASIBLE))["error"]
+_CAUSES = _round_trip(causes_json(samples.CAUSES))
 _SENT = _round_trip(hand_over_json(samples.submission_of(samples.ORDER)))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
 _EDITED = _round_trip(version_json(samples.EDITED))
@@ -96,6 +120,15 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     OutsideBandResult: _NOT_SOLD_STORED["outside_band"][0],
     PositionResult: _OUTCOME["positions"][0],
     PortfolioResult: _OUTCOME,
+    RebalanceSummary: _round_trip(rebalance_summary_json(samples.STORED)),
+    OutcomeSummary: _LINE,
+    OutcomeDetail: _DETAIL,
+    PositionDetail: _DETAIL["positions"][0],
+    DriftTotals: _LINE["after"],
+    Reason: _REASON,
+    CausesAnswer: _CAUSES,
+    CauseAnswer: _CAUSES["causes"][0],
+    AdmittingBandAnswer: _CAUSES["causes"][0]["bands"][0],
     RebalanceResult: _round_trip(rebalance_json(samples.STORED, [_STORED])),
     Deleted: _round_trip(deleted_json(samples.REBALANCE)),
     TransactionLine: _round_trip(line_json(_LINES[0])),

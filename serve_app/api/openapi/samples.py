@@ -38,6 +38,8 @@ from optimization import (
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
+from serve_app.api.schemas.options import OPTIONS as GIVEN_OPTIONS
+from serve_app.api.schemas.options import RebalanceOptionsBody, options_of
 from serve_app.auth.api_keys import KeyText
 from storage.api_key_store import ApiKey
 from storage.audit_chain import Entry, Link, hash_of
@@ -46,6 +48,7 @@ from storage.author import Author
 from storage.chunk_store import Event, Report
 from storage.model_history import ModelChanges, ModelVersion
 from storage.order import Order, OrderState
+from storage.outcome_causes import AdmittingBand, Cause, Causes
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.run import HoldingsRef, Run, RunStatus, Selection, Totals
 from storage.submission_store import OrderSubmission
@@ -197,13 +200,31 @@ INFEASIBLE: Final = PortfolioOutcome(
     ),
 )
 
+CAUSES: Final = Causes(
+    (
+        Cause(
+            "infeasible",
+            "security",
+            SECURITY,
+            52,
+            (PORTFOLIO,),
+            tuple(
+                AdmittingBand(Decimal(share), Decimal(band), Decimal(band))
+                for share, band in (("0.5", "0.0084"), ("0.9", "0.0121"), ("1", "0.01438"))
+            ),
+        ),
+    ),
+    examined=52,
+    is_whole=True,
+)
+
 STORED: Final = Rebalance(
     REBALANCE,
     MODEL,
     GROWTH.version,
     GROWTH.name,
     SECURITIES,
-    options=NO_OVERRIDES,
+    options=options_of(RebalanceOptionsBody.model_validate(GIVEN_OPTIONS)),
     number_of_portfolios=1,
     started_at=BEGUN_AT,
     status=RebalanceStatus.COMPLETED,

@@ -221,8 +221,13 @@ def options_of(body: RebalanceOptionsBody | None) -> OptionOverrides:
 
 def options_json(options: RebalanceOptions) -> Json:
     """Build the options of a model that differ from the defaults."""
+    return overrides_json(OptionOverrides.from_options(options))
+
+
+def overrides_json(overrides: OptionOverrides) -> Json:
+    """Build the options that were given."""
     shown: Json = {}
-    for name, value in OptionOverrides.from_options(options).values.items():
+    for name, value in overrides.values.items():
         # As an object, because the bare number would be refused when it is sent back.
         is_small_amount = name in AMOUNTS and isinstance(value, Decimal) and 0 < value < 1
         shown[name] = {"amount": plain(value)} if is_small_amount else _json_value(value)

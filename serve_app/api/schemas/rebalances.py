@@ -138,7 +138,7 @@ def outcome_json(
         "open_orders_counted": outcome.counted_orders,
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
-        "outside_band": [_outside_json(each) for each in outcome.outside_band],
+        "outside_band": [outside_json(each) for each in outcome.outside_band],
         "error": outcome.refusal and problem_of(outcome.refusal),
     }
     if outcome.portfolio_id in notes:
@@ -151,7 +151,8 @@ def binding_json(binding: Binding) -> BindingAnswer:
     return {"constraint": binding.constraint, "slack": plain(binding.slack)}
 
 
-def _outside_json(each: OutsideBand) -> OutsideBandAnswer:
+def outside_json(each: OutsideBand) -> OutsideBandAnswer:
+    """Build a security that the plan leaves outside its band."""
     return {
         "security_id": each.security_id,
         "side": each.side,

@@ -19,6 +19,13 @@ from serve_app.client.models import (
     PortfolioResult,
     PositionResult,
     RebalanceResult,
+    Status,
+)
+from serve_app.client.outcome_models import (
+    Causes,
+    OutcomeDetail,
+    OutcomeSummary,
+    RebalanceSummary,
 )
 
 
@@ -86,6 +93,60 @@ def list_positions(rebalance_id: str, portfolio_id: str) -> Call[tuple[PositionR
     """The positions of one portfolio in a rebalance."""
     steps = ("rebalance", rebalance_id, "portfolio", portfolio_id, "positions")
     return get(tuple[PositionResult, ...], *steps)
+
+
+def list_rebalance_summaries(
+    *, sort_by: str = "", limit: int = 10
+) -> Call[tuple[RebalanceSummary, ...]]:
+    """All rebalances without their portfolios, the newest first, ``limit`` in a request."""
+    kind = tuple[RebalanceSummary, ...]
+    return get(kind, "rebalances", "summary", sort_by=sort_by, limit=limit)
+
+
+def read_rebalance_summary(rebalance_id: str) -> Call[RebalanceSummary]:
+    """A rebalance without its portfolios."""
+    return get(RebalanceSummary, "rebalance", rebalance_id, "summary")
+
+
+def list_outcomes(
+    rebalance_id: str,
+    *,
+    status: Sequence[Status] = (),
+    code: Sequence[str] = (),
+    portfolio_id: Sequence[str] = (),
+    sort_by: str = "",
+    limit: int = 100,
+) -> Call[tuple[OutcomeSummary, ...]]:
+    """Outcomes of a rebalance without positions: with these statuses, reasons and portfolios.
+
+    ``code`` is the last part of a problem's type, such as ``prices-missing``.
+    """
+    return get(
+        tuple[OutcomeSummary, ...],
+        "rebalance",
+        rebalance_id,
+        "outcomes",
+        status=list(status) or None,
+        code=list(code) or None,
+        portfolio_id=list(portfolio_id) or None,
+        sort_by=sort_by,
+        limit=limit,
+    )
+
+
+def read_outcome(rebalance_id: str, portfolio_id: str) -> Call[OutcomeDetail]:
+    """The outcome of one portfolio: positions before and after, proof, reason."""
+    return get(OutcomeDetail, "rebalance", rebalance_id, "portfolio", portfolio_id)
+
+
+def list_causes(rebalance_id: str) -> Call[Causes]:
+    """Why portfolios of a rebalance have no plan, each reason with its subject once."""
+    return get(Causes, "rebalance", rebalance_id, "causes")
+
+
+def list_run_causes(run_id: str) -> Call[Causes]:
+    """Why portfolios of a run have no plan, each reason with its subject once."""
+    return get(Causes, "runs", run_id, "causes")
 
 
 def delete_rebalance(rebalance_id: str, version: int) -> Call[Deleted]:

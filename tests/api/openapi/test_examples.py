@@ -164,8 +164,11 @@ async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: Order
     (element,) = await asker.ask("rebalance_model", ids)
     of = {**ids, "rebalance_id": element["rebalance_id"]}
     await asker.ask("list_rebalances")
+    await asker.ask("list_rebalance_summaries")
     await asker.ask("list_rebalances_of_portfolios")
-    for name in ("read_rebalance", "list_portfolios", "list_positions"):
+    for name in ("read_rebalance", "list_portfolios", "list_positions", "read_rebalance_summary"):
+        await asker.ask(name, of)
+    for name in ("list_outcomes", "read_outcome", "list_causes"):
         await asker.ask(name, of)
     for media_type in ("application/json", "application/x-ndjson", "application/jsonl", "text/csv"):
         await asker.ask("list_transactions", of, {"Accept": media_type})
@@ -189,7 +192,7 @@ async def begin_and_read_runs(
     begun = await asker.ask("begin_run", ids)
     of = {"run_id": begun["run_id"]}
     await wait_until_over(client, begun["run_id"])
-    for name in ("read_run", "follow_run", "stream_outcomes", "cancel_run"):
+    for name in ("read_run", "follow_run", "stream_outcomes", "list_run_causes", "cancel_run"):
         await asker.ask(name, of)
     await asker.ask("list_runs", query={"limit": 1})
 
@@ -227,6 +230,8 @@ def comparable(key: Key, answer: Any) -> Any:
     """Render an answer as JSON text, to compare the order of members, without generated values."""
     if key[0] == "metrics":
         return None  # the text of Ray, which the ingress passes on
+    if key[0] in {"list_causes", "list_run_causes"}:
+        return list(answer)  # because every portfolio of these has a plan
     if key[0] == "follow_run":
         return [members(data) for _, _, data in parse_events(answer)]
     if key[0] == "list_audit_entries" and isinstance(answer, str):

@@ -1,0 +1,166 @@
+"""Routes of outcomes: rebalances in brief, outcomes by status and reason, one in full."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from optimization import PortfolioOutcome, Status
+from serve_app.api.access import ReadsRebalances
+from serve_app.api.dependencies import Configured, PortfolioId, RebalanceId, RunId, Store
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.exports.stored_rebalances import stream_json
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import Offset, Portfolios, Runs, order_by, page_headers
+from serve_app.api.responses import json_response, trade_date_of
+from serve_app.api.schemas.causes import CausesAnswer, causes_json
+from serve_app.api.schemas.outcome_summaries import (
+    OutcomeDetail,
+    OutcomeSummary,
+    RebalanceSummary,
+    outcome_detail_json,
+    outcome_summary_json,
+    rebalance_summary_json,
+)
+from serve_app.api.schemas.stored_fields import several_ids
+from serve_app.json_text import encode
+from serve_app.problems import catalogue
+from storage.mongo.sorting import Sort
+from storage.outcome_search import OutcomeFilter
+
+router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
+
+MAX_SOUGHT: Final = 100  # portfolios, because more ids exceed the longest request line
+MAX_CODES: Final = 20
+MAX_REBALANCES: Final = 1_000  # of a run whose reasons are summed up
+BATCH_SIZE: Final = 50  # outcomes that are written at once, because the event loop waits meanwhile
+WRONG_REBALANCE: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+STORED_NAMES: Final = {
+    "cash_before_rebalance": "cash_before",
+    "cash_after_rebalance": "cash_after",
+}
+
+Newest = Annotated[
+    Sort,
+    Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
+]
+ByAmount = Annotated[Sort, Depends(order_by("market_value", *STORED_NAMES, "objective"))]
+Statuses = Annotated[list[Status], Query(default_factory=list, description="outcomes; repeatable")]
+Codes = Annotated[
+    list[Annotated[str, Field(pattern=r"^[a-z-]{1,40}$")]],
+    Query(
+        default_factory=list,
+        max_length=MAX_CODES,
+        description="reasons why there is no plan, the last part of their `type`; repeatable",
+    ),
+]
+PortfolioIds = Annotated[
+    list[str],
+    several_ids(max_length=MAX_SOUGHT),
+    Query(default_factory=list, description="portfolio ids; repeatable"),
+]
+
+
+@router.get(
+    "/rebalances/summary",
+    response_model=list[RebalanceSummary],
+    responses=refuses(catalogue.INVALID),
+)
+async def list_rebalance_summaries(
+    _: ReadsRebalances,
+    request: Request,
+    store: Store,
+    order: Newest,
+    offset: Offset = 0,
+    limit: Runs = 10,
+) -> Response:
+    """List rebalances without their portfolios, the newest first."""
+    rebalances, total = await store.list_rebalances(offset, limit, order)
+    listed = [rebalance_summary_json(each) for each in rebalances]
+    return json_response(listed, 200, page_headers(request, offset, limit, total))
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/summary", response_model=RebalanceSummary, responses=WRONG_REBALANCE
+)
+async def read_rebalance_summary(
+    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store
+) -> Response:
+    """Read a rebalance without its portfolios."""
+    return json_response(rebalance_summary_json(await store.read_rebalance(rebalance_id)))
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/outcomes",
+    response_model=list[OutcomeSummary],
+    responses=WRONG_REBALANCE,
+)
+async def list_outcomes(
+    _: ReadsRebalances,
+    request: Request,
+    rebalance_id: RebalanceId,
+    store: Store,
+    order: ByAmount,
+    status: Statuses,
+    code: Codes,
+    portfolio_id: PortfolioIds,
+    offset: Offset = 0,
+    limit: Portfolios = 100,
+) -> Response:
+    """List outcomes of a rebalance without positions, by outcome, reason and portfolio.
+
+    In the order of the model, unless sorted by one amount; portfolios without it come last.
+    """
+    rebalance = await store.read_rebalance(rebalance_id)
+    wanted = OutcomeFilter(frozenset(status), frozenset(code), tuple(dict.fromkeys(portfolio_id)))
+    sort = tuple((STORED_NAMES.get(name, name), direction) for name, direction in order)
+    outcomes, total = await store.search_outcomes(rebalance, wanted, sort, offset, limit)
+    headers = page_headers(request, offset, limit, total)
+    return await stream_json(_summaries(outcomes), headers)
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/portfolio/{portfolio_id:path}",
+    response_model=OutcomeDetail,
+    responses=WRONG_REBALANCE,
+)
+async def read_outcome(
+    _: ReadsRebalances,
+    rebalance_id: RebalanceId,
+    portfolio_id: PortfolioId,
+    store: Store,
+    settings: Configured,
+) -> Response:
+    """Read the outcome of one portfolio: its positions before and after, the proof, the reason."""
+    rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
+    day = trade_date_of(rebalance, settings.time_zone)
+    return json_response(outcome_detail_json(rebalance, outcome, day))
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/causes", response_model=CausesAnswer, responses=WRONG_REBALANCE
+)
+async def list_causes(_: ReadsRebalances, rebalance_id: RebalanceId, store: Store) -> Response:
+    """List why portfolios of a rebalance have no plan, each reason with its subject once."""
+    await store.read_rebalance(rebalance_id)
+    return json_response(causes_json(await store.list_causes((rebalance_id,))))
+
+
+@router.get(
+    "/runs/{run_id}/causes", tags=["runs"], response_model=CausesAnswer, responses=WRONG_REBALANCE
+)
+async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: Store) -> Response:
+    """List why portfolios of a run have no plan, each reason with its subject once."""
+    run = await store.read_run(run_id)
+    parts = await store.list_run_rebalance_ids(run.run_id, MAX_REBALANCES)
+    return json_response(causes_json(await store.list_causes(parts)))
+
+
+async def _summaries(outcomes: Sequence[PortfolioOutcome]) -> AsyncIterator[bytes]:
+    yield b"["
+    for start in range(0, len(outcomes), BATCH_SIZE):
+        lines = [outcome_summary_json(each) for each in outcomes[start : start + BATCH_SIZE]]
+        yield (b"," if start else b"") + encode(lines)[1:-1]
+    yield b"]"

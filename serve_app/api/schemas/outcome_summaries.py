@@ -1,0 +1,282 @@
+"""Outcomes of a stored rebalance in a line each, and one of them in full; decimals are strings."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from optimization import (
+    EXACT,
+    Drift,
+    DriftSummary,
+    OptionOverrides,
+    PortfolioOutcome,
+    Standing,
+    Status,
+    measure_outcome,
+    weight_text,
+)
+from serve_app.api.schemas.drift import Weight
+from serve_app.api.schemas.fields import (
+    DateText,
+    DecimalText,
+    DocumentedAs,
+    InstantText,
+    ObjectIdentifier,
+    counts_by,
+    inline_enum,
+)
+from serve_app.api.schemas.options import overrides_json
+from serve_app.api.schemas.outcome_lines import TransactionType, side_of
+from serve_app.api.schemas.rebalances import (
+    BandSide,
+    BindingAnswer,
+    MethodText,
+    Outcome,
+    OutsideBandAnswer,
+    ProofText,
+    binding_json,
+    outside_json,
+)
+from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
+from serve_app.json_text import Json, instant, plain, string, whole
+from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.error_table import kind_of_refusal, problem_of
+from storage.rebalance import Rebalance, RebalanceStatus
+
+
+class RebalanceSummary(TypedDict):
+    """A stored rebalance without its portfolios."""
+
+    rebalance_id: ObjectIdentifier
+    run_id: Annotated[ObjectIdentifier | None, Field(description="null if it is no part of a run")]
+    model_id: ObjectIdentifier
+    model_name: str
+    model_version: int
+    rebalance_date: InstantText
+    finished_at: Annotated[InstantText | None, Field(description="null while it is RUNNING")]
+    status: Annotated[RebalanceStatus, DocumentedAs(inline_enum(RebalanceStatus))]
+    number_of_portfolios: int
+    counts: Annotated[dict[str, int], counts_by(Status)]
+    options: Annotated[dict[str, Any], Field(description="the options that were given")]
+    version: int
+    error: Annotated[
+        ProblemInAnswer | None, Field(description="why none of the portfolios has a plan")
+    ]
+
+
+class Reason(TypedDict):
+    """Why a portfolio has no plan, without the facts."""
+
+    type: str
+    title: str
+    detail: str
+
+
+class DriftTotals(TypedDict):
+    """Drift of all securities of a portfolio together."""
+
+    total_drift: Annotated[
+        DecimalText, Field(description="sum of all deviations from target, without signs")
+    ]
+    total_drift_weight: Weight
+    out_of_band: Annotated[int, Field(description="number of securities")]
+
+
+class OutcomeSummary(TypedDict):
+    """Outcome of one portfolio without its positions; a FAILED one has no amounts."""
+
+    portfolio_id: Identifier
+    status: Outcome
+    market_value: DecimalText | None
+    cash_before_rebalance: DecimalText | None
+    cash_after_rebalance: DecimalText | None
+    transactions: Annotated[int, Field(description="number of transactions")]
+    turnover: DecimalText
+    cost: DecimalText
+    before: DriftTotals | None
+    after: DriftTotals | None
+    objective: DecimalText | None
+    lower_bound: DecimalText | None
+    proof: ProofText | None
+    method: MethodText | None
+    error: Reason | None
+
+
+class PositionDetail(TypedDict):
+    """One security before and after; amounts are in currency."""
+
+    security_id: Identifier
+    price: DecimalText
+    target: ModelWeightText
+    low_drift: ModelWeightText
+    high_drift: ModelWeightText
+    original_quantity: DecimalText
+    adjusted_quantity: DecimalText
+    original_position_market_value: DecimalText
+    adjusted_position_market_value: DecimalText
+    original_weight: Weight
+    actual: Weight
+    target_value: Annotated[DecimalText, Field(description="of the market value after costs")]
+    lower_edge: Annotated[DecimalText, Field(description="least value inside the band, at least 0")]
+    upper_edge: Annotated[DecimalText, Field(description="greatest value inside the band")]
+    original_deviation: Annotated[
+        DecimalText, Field(description="distance from the target before; negative if below")
+    ]
+    deviation: Annotated[
+        DecimalText, Field(description="distance from the target after; negative if below")
+    ]
+    original_side: Annotated[BandSide | None, Field(description="null inside the band")]
+    side: Annotated[BandSide | None, Field(description="null inside the band")]
+    transaction_type: TransactionType | None
+    trade_quantity: DecimalText | None
+    trade_amount: Annotated[DecimalText | None, Field(description="quantity times price")]
+
+
+class OutcomeDetail(OutcomeSummary):
+    """Outcome of one portfolio with its positions, the proof and what explains it."""
+
+    rebalance_id: ObjectIdentifier
+    model_id: ObjectIdentifier
+    model_name: str
+    model_version: int
+    rebalance_date: InstantText
+    trade_date: DateText
+    options: Annotated[dict[str, Any], Field(description="the options that were given")]
+    base: Annotated[DecimalText | None, Field(description="market value after costs")]
+    open_orders_counted: int
+    binding: list[BindingAnswer]
+    violation: DecimalText | None
+    violation_lower_bound: DecimalText | None
+    outside_band: list[OutsideBandAnswer]
+    problem: Annotated[ProblemInAnswer | None, Field(description="`error` with all its facts")]
+    positions: Annotated[
+        list[PositionDetail],
+        Field(description="securities of the model, then the other holdings"),
+    ]
+
+
+def rebalance_summary_json(rebalance: Rebalance) -> RebalanceSummary:
+    """Build a rebalance without its portfolios."""
+    return {
+        "rebalance_id": rebalance.rebalance_id,
+        "run_id": rebalance.run_id,
+        "model_id": rebalance.model_id,
+        "model_name": rebalance.model_name,
+        "model_version": rebalance.model_version,
+        "rebalance_date": instant(rebalance.started_at),
+        "finished_at": instant(rebalance.finished_at),
+        "status": rebalance.status,
+        "number_of_portfolios": rebalance.number_of_portfolios,
+        "counts": {str(status): count for status, count in rebalance.counts.items()},
+        "options": _options_json(rebalance.options),
+        "version": rebalance.version,
+        "error": rebalance.refusal and problem_of(rebalance.refusal),
+    }
+
+
+def outcome_summary_json(outcome: PortfolioOutcome) -> OutcomeSummary:
+    """Build an outcome in a line."""
+    certificate, refusal = outcome.certificate, outcome.refusal
+    measured = measure_outcome(outcome)
+    before, after = measured or (None, None)
+    reason: Reason | None = None
+    if refusal is not None:
+        kind = kind_of_refusal(refusal)
+        reason = {"type": kind.uri, "title": kind.title, "detail": refusal.detail}
+    return {
+        "portfolio_id": outcome.portfolio_id,
+        "status": outcome.status,
+        "market_value": string(outcome.market_value),
+        "cash_before_rebalance": string(outcome.cash_before),
+        "cash_after_rebalance": string(outcome.cash_after),
+        "transactions": len(outcome.transactions),
+        "turnover": string(outcome.turnover),
+        "cost": string(outcome.cost),
+        "before": before and _totals_json(before.summary),
+        "after": after and _totals_json(after.summary),
+        "objective": string(certificate.objective) if certificate else None,
+        "lower_bound": string(certificate.lower_bound) if certificate else None,
+        "proof": certificate.proof if certificate else None,
+        "method": certificate.method if certificate else None,
+        "error": reason,
+    }
+
+
+def outcome_detail_json(
+    rebalance: Rebalance, outcome: PortfolioOutcome, trade_date: str
+) -> OutcomeDetail:
+    """Build one outcome in full."""
+    certificate = outcome.certificate
+    own = rebalance.overrides_by_portfolio.get(outcome.portfolio_id)
+    options = _options_json(rebalance.options) | (_options_json(own) if own else {})
+    return {
+        **outcome_summary_json(outcome),
+        "rebalance_id": rebalance.rebalance_id,
+        "model_id": rebalance.model_id,
+        "model_name": rebalance.model_name,
+        "model_version": rebalance.model_version,
+        "rebalance_date": instant(rebalance.started_at),
+        "trade_date": trade_date,
+        "options": options,
+        "base": string(outcome.base),
+        "open_orders_counted": outcome.counted_orders,
+        "binding": [*map(binding_json, certificate.binding)] if certificate else [],
+        "violation": string(certificate.violation) if certificate else None,
+        "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
+        "outside_band": [outside_json(each) for each in outcome.outside_band],
+        "problem": outcome.refusal and problem_of(outcome.refusal),
+        "positions": _positions_json(outcome),
+    }
+
+
+def _options_json(options: OptionOverrides) -> Json:
+    return dict(sorted(overrides_json(options).items()))
+
+
+def _totals_json(drift: DriftSummary) -> DriftTotals:
+    assert drift.drift is not None  # because only a FAILED portfolio lacks amounts
+    assert drift.drift_weight is not None
+    return {
+        "total_drift": plain(drift.drift),
+        "total_drift_weight": plain(drift.drift_weight),
+        "out_of_band": drift.out_of_band,
+    }
+
+
+def _positions_json(outcome: PortfolioOutcome) -> list[PositionDetail]:
+    measured = measure_outcome(outcome)
+    if measured is None:
+        return []
+    before, after = measured
+    standings = zip(before.standings, after.standings, outcome.drifts, strict=True)
+    return [_position_json(*each) for each in standings]
+
+
+def _position_json(before: Standing, after: Standing, drift: Drift) -> PositionDetail:
+    security, side = after.security, side_of(drift)
+    amount = EXACT.multiply(Decimal(drift.trade_quantity), security.price)
+    return {
+        "security_id": security.security_id,
+        "price": plain(security.price),
+        "target": weight_text(security.weight),
+        "low_drift": weight_text(security.band.low),
+        "high_drift": weight_text(security.band.high),
+        "original_quantity": string(whole(drift.original_quantity)),
+        "adjusted_quantity": string(whole(drift.adjusted_quantity)),
+        "original_position_market_value": plain(before.value),
+        "adjusted_position_market_value": plain(after.value),
+        "original_weight": plain(before.actual),
+        "actual": plain(after.actual),
+        "target_value": plain(after.target),
+        "lower_edge": plain(after.lower),
+        "upper_edge": plain(after.upper),
+        "original_deviation": plain(before.deviation),
+        "deviation": plain(after.deviation),
+        "original_side": before.edge,
+        "side": after.edge,
+        "transaction_type": side,
+        "trade_quantity": string(whole(drift.trade_quantity)) if side else None,
+        "trade_amount": plain(amount) if side else None,
+    }

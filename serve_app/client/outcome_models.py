@@ -1,0 +1,155 @@
+"""Outcomes of stored rebalances in brief and in full, and why portfolios have no plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from serve_app.client.models import (
+    Binding,
+    OutsideBand,
+    Problem,
+    Side,
+    Status,
+    Weight,
+)
+
+BandSide = Literal["BELOW", "ABOVE"]
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceSummary:
+    """A stored rebalance without its portfolios; ``options`` are those that were given."""
+
+    rebalance_id: str
+    run_id: str | None
+    model_id: str
+    model_name: str
+    model_version: int
+    rebalance_date: datetime
+    finished_at: datetime | None
+    status: str
+    number_of_portfolios: int
+    counts: Mapping[str, int]
+    options: Mapping[str, Any]
+    version: int
+    error: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a portfolio has no plan, without the facts."""
+
+    type: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftTotals:
+    """Drift of all securities of a portfolio: in currency, and of its market value."""
+
+    total_drift: Decimal
+    total_drift_weight: Decimal
+    out_of_band: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSummary:
+    """Outcome of one portfolio without its positions; a FAILED one has no amounts."""
+
+    portfolio_id: str
+    status: Status
+    market_value: Decimal | None
+    cash_before_rebalance: Decimal | None
+    cash_after_rebalance: Decimal | None
+    transactions: int
+    turnover: Decimal
+    cost: Decimal
+    before: DriftTotals | None
+    after: DriftTotals | None
+    objective: Decimal | None
+    lower_bound: Decimal | None
+    proof: str | None
+    method: str | None
+    error: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionDetail:
+    """One security before and after; amounts are in currency, weights of market value."""
+
+    security_id: str
+    price: Decimal
+    target: Weight
+    low_drift: Weight
+    high_drift: Weight
+    original_quantity: Decimal
+    adjusted_quantity: Decimal
+    original_position_market_value: Decimal
+    adjusted_position_market_value: Decimal
+    original_weight: Decimal
+    actual: Decimal
+    target_value: Decimal
+    lower_edge: Decimal
+    upper_edge: Decimal
+    original_deviation: Decimal
+    deviation: Decimal
+    original_side: BandSide | None
+    side: BandSide | None
+    transaction_type: Side | None
+    trade_quantity: Decimal | None
+    trade_amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeDetail(OutcomeSummary):
+    """Outcome of one portfolio with its positions, the proof and what explains it."""
+
+    rebalance_id: str
+    model_id: str
+    model_name: str
+    model_version: int
+    rebalance_date: datetime
+    trade_date: date
+    options: Mapping[str, Any]
+    base: Decimal | None
+    open_orders_counted: int
+    binding: tuple[Binding, ...]
+    violation: Decimal | None
+    violation_lower_bound: Decimal | None
+    outside_band: tuple[OutsideBand, ...]
+    problem: Problem | None
+    positions: tuple[PositionDetail, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittingBand:
+    """The band that leaves room for a whole lot in this part of the portfolios, at least."""
+
+    share: Decimal
+    low_drift: Decimal
+    high_drift: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A reason with its subject, a security or an option, and the portfolios it concerns."""
+
+    type: str
+    title: str
+    kind: Literal["security", "option"] | None
+    subject: str | None
+    portfolios: int
+    examples: tuple[str, ...]
+    bands: tuple[AdmittingBand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """Reasons by the number of their portfolios; a portfolio may count for several."""
+
+    examined: int
+    is_whole: bool
+    causes: tuple[Cause, ...]
