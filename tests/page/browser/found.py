@@ -32,5 +32,6 @@ def find_browser() -> Browser | None:
     own = {
         "LD_LIBRARY_PATH": str(program.parent / "al2023/lib"),
         "FONTCONFIG_PATH": str(program.parent / "fonts"),
+        "XDG_CACHE_HOME": str(program.parent / "cache"),
     }
     return Browser(str(program), present | own)
