@@ -4,7 +4,6 @@ The only module that reads the environment. It imports no Ray, so that every pro
 """
 
 import difflib
-import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,16 +20,12 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from serve_app.identity_settings import IdentitySettings, comma_list
+from serve_app.loopback import LOOPBACK_NAMES, is_loopback
 from serve_app.secret_files import read_secret_files
 from serve_app.settings_error import SettingsError
-
-
-def _comma_list(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 def _known_zone(zone: object) -> object:
@@ -81,24 +76,8 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "upstream_client_secret": ("upstream_client_secret",),
 }
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can call a service that listens on this address.
-
-    >>> is_loopback("127.0.0.2"), is_loopback("0.0.0.0")
-    (True, False)
-    """
-    if host in LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-class Settings(BaseSettings):
+class Settings(IdentitySettings):
     """Everything that can be set; a field's description is the rule an error quotes."""
 
     model_config = SettingsConfigDict(
@@ -124,13 +103,12 @@ class Settings(BaseSettings):
         "127.0.0.1", min_length=1, description="the address at which the proxy shows its metrics"
     )
     require_if_match: bool = Field(False, description="true or false")
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_list)] = Field(
         (), description="* or origins separated by commas"
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_list)] = Field(
         (), description="* or host names separated by commas, *.example.com for those of a domain"
     )
-    auth: Literal["none", "keys"] = Field("none", description="none or keys")
     insecure_off_loopback: bool = Field(False, description="yes or no")
     open_metrics: bool = Field(False, description="true or false")
     open_docs: bool = Field(True, description="true or false")
@@ -257,11 +235,6 @@ class Settings(BaseSettings):
         """Whether the service listens on every interface."""
         return self.host in {"0.0.0.0", "::"}  # noqa: S104
 
-    @property
-    def authenticates(self) -> bool:
-        """Whether callers need a key."""
-        return self.auth != "none"
-
     def require_protection(self, host: str) -> None:
         """Raise SettingsError if nobody is authenticated where other machines can call."""
         if self.authenticates or self.insecure_off_loopback or is_loopback(host):
@@ -328,7 +301,8 @@ class Settings(BaseSettings):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """List all settings by name in serve_config.yaml; the variable is the name in capitals."""
-        return tuple(cls.model_fields)
+        of_identity = IdentitySettings.model_fields
+        return (*(name for name in cls.model_fields if name not in of_identity), *of_identity)
 
 
 def settings_from(args: Mapping[str, object] | None = None) -> Settings:

@@ -200,3 +200,37 @@ def test_settings_and_their_errors_survive_pickling() -> None:
     assert pickle.loads(pickle.dumps(settings)) == settings
     assert settings.data_directory == Path("/tmp/x")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "http://id.example.com",
+        "ftp://id.example.com",
+        "id.example.com",
+        "https://",
+        "https://ada:secret@id.example.com",
+        "https://id.example.com/?realm=desk",
+        "https://id.example.com/#desk",
+        "https://id.example.com:port",
+        "https://[",
+    ],
+)
+def test_the_issuer_is_a_url_that_nobody_can_answer_in_its_place(issuer: str) -> None:
+    with pytest.raises(SettingsError, match="OIDC_ISSUER"):
+        settings_from({"auth": "oidc", "oidc_audience": "orders", "oidc_issuer": issuer})
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://id.example.com/realms/desk", "http://127.0.0.1:8080", "http://localhost"]
+)
+def test_the_issuer_is_kept_to_the_letter(issuer: str) -> None:
+    for url in (issuer, f"{issuer}/"):
+        settings = settings_from({"auth": "oidc", "oidc_audience": "orders", "oidc_issuer": url})
+        assert settings.oidc_issuer == url
+
+
+@pytest.mark.parametrize("algorithms", ["none", "HS256", "RS256,HS256", "rs256", ","])
+def test_only_signatures_that_the_provider_alone_can_make_may_be_pinned(algorithms: str) -> None:
+    with pytest.raises(SettingsError, match="OIDC_ALGORITHMS is"):
+        settings_from({"oidc_algorithms": algorithms})

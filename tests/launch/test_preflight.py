@@ -60,6 +60,24 @@ def test_a_service_for_other_machines_has_to_authenticate_its_callers(
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, "OIDC_ISSUER is unset: has to be an https URL, or an http URL on loopback, without a"),
+        (
+            {"OIDC_ISSUER": "https://id.example.com"},
+            "OIDC_AUDIENCE is unset: has to be the audience",
+        ),
+        ({"OIDC_ISSUER": "http://id.example.com"}, "OIDC_ISSUER is 'http://id.example.com': an"),
+    ],
+)
+@pytest.mark.parametrize("auth", ["oidc", "keys+oidc"])
+def test_a_service_for_tokens_has_to_know_their_issuer_and_its_own_name(
+    tmp_path: Path, auth: str, given: dict[str, str], line: str
+) -> None:
+    assert complaint(tmp_path, AUTH=auth, **given).startswith(f"ordergen: {line}")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_a_service_for_every_interface_has_to_say_its_names(tmp_path: Path, host: str) -> None:
     line = complaint(tmp_path, HOST=host)
