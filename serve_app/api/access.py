@@ -25,7 +25,10 @@ class Authorization(SecurityBase):
     """Dependency that requires the scopes of a route, and names them in the OpenAPI document."""
 
     def __init__(self, *, checks_path: bool) -> None:
-        self.model = HTTPBearer(description="an API key, as `Authorization: Bearer ordergen_...`")
+        self.model = HTTPBearer(
+            description="an API key or a token of the identity provider, as `Authorization: "
+            "Bearer ...`"
+        )
         self.scheme_name = SCHEME
         self._checks_path = checks_path
 

@@ -44,7 +44,13 @@ from serve_app.api.routes import (
     stored_rebalances,
     transactions,
 )
-from serve_app.auth.authentication import ApiKeyAuthenticator
+from serve_app.auth.authentication import (
+    ApiKeyAuthenticator,
+    Authenticator,
+    KeyOrTokenAuthenticator,
+)
+from serve_app.auth.oidc.authentication import open_provider, token_authenticator_of
+from serve_app.auth.oidc.identity_provider import IdentityProvider
 from serve_app.auth.principals import UNKNOWN_CALLER, UNRESTRICTED
 from serve_app.auth.rate_limits import RateLimiter
 from serve_app.settings import Settings
@@ -72,6 +78,7 @@ def api_app(
     app.state.settings = settings
     app.state.ports = ports
     app.state.default_caller = UNKNOWN_CALLER if settings.authenticates else UNRESTRICTED
+    app.state.provider = open_provider(settings) if settings.accepts_tokens else None
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, outcomes, transactions, orders)
@@ -80,7 +87,7 @@ def api_app(
     parts = (*about_models, *about_books, *about_rebalances, *others)
     for part in parts:
         app.include_router(part.router)
-    if settings.authenticates:  # otherwise everybody could make a key for later
+    if settings.accepts_keys:  # otherwise everybody could make a key for later
         app.include_router(keys.router)
     add_explorer(app)
     add_console(app)
@@ -92,12 +99,23 @@ def api_app(
         per_minute = settings.rate_limit_per_minute
         app.add_middleware(
             Authentication,
-            authenticator=ApiKeyAuthenticator(ports.store),
+            authenticator=_authenticator_of(settings, ports, app.state.provider),
             open_paths=open_paths(settings),
             rate_limiter=RateLimiter(per_minute) if per_minute else None,
         )
     _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
     return app
+
+
+def _authenticator_of(
+    settings: Settings, ports: Ports, provider: IdentityProvider | None
+) -> Authenticator:
+    if provider is None:
+        return ApiKeyAuthenticator(ports.store)
+    tokens = token_authenticator_of(settings, provider)
+    if not settings.accepts_keys:
+        return tokens
+    return KeyOrTokenAuthenticator(ApiKeyAuthenticator(ports.store), tokens)
 
 
 def _add_middleware(

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from async_lru import alru_cache
 
-from serve_app.auth.api_keys import parse_key
-from serve_app.auth.errors import AuthenticationError
+from serve_app.auth.api_keys import PREFIX, parse_key
+from serve_app.auth.errors import INVALID, AuthenticationError
 from serve_app.auth.permissions import scopes_of
 from serve_app.auth.principals import Principal
 from serve_app.call_context import lift_deadline
@@ -22,7 +22,6 @@ from storage.api_key_store import ApiKey
 KEY_TTL_S: Final = 5.0  # the longest that a replica accepts a revoked key
 MAX_CACHED_KEYS: Final = 10_000
 USE_NOTED_EVERY_S: Final = 60.0
-INVALID: Final = "the credentials are not valid"
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +32,19 @@ class Authenticator(Protocol):
     async def authenticate(self, token: str) -> Principal:
         """Return the principal of a token; AuthenticationError if the token is not valid."""
         ...
+
+
+class KeyOrTokenAuthenticator:
+    """Authenticates API keys, which their prefix tells from tokens of an identity provider."""
+
+    def __init__(self, keys: Authenticator, tokens: Authenticator) -> None:
+        self._keys = keys
+        self._tokens = tokens
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return the principal of an API key or token."""
+        authenticator = self._keys if token.startswith(PREFIX) else self._tokens
+        return await authenticator.authenticate(token)
 
 
 class ApiKeyAuthenticator:

@@ -4,6 +4,10 @@ Every class passes all its arguments to ``super().__init__``, otherwise it could
 another process.
 """
 
+from typing import Final
+
+INVALID: Final = "the credentials are not valid"
+
 
 class AuthenticationError(Exception):
     """A request without credentials, or with credentials that are not valid.
@@ -68,3 +72,17 @@ class RateExceededError(Exception):
 
     def __str__(self) -> str:
         return f"{self.caller} sends more requests than RATE_LIMIT_PER_MINUTE allows"
+
+
+class ProviderUnavailableError(Exception):
+    """The identity provider does not answer, or not as OpenID Connect wants it.
+
+    Whether a caller's token is valid cannot be known then.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return "tokens cannot be checked now, because the identity provider does not answer"

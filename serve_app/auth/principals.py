@@ -13,12 +13,17 @@ PORTFOLIOS: Final = "portfolios"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller; ``models`` and ``portfolios`` are the ids it is limited to, None for no limit."""
+    """A caller; ``models`` and ``portfolios`` are the ids it is limited to, None for no limit.
+
+    ``name`` identifies the caller in the audit log and in rate limits; ``display_name`` is for
+    people, and anybody may have the same.
+    """
 
     name: str
     scopes: frozenset[Scope]
     models: frozenset[str] | None = None
     portfolios: frozenset[str] | None = None
+    display_name: str = ""
 
     @property
     def is_limited(self) -> bool:

@@ -287,6 +287,14 @@ IN_DOUBT = ProblemKind(
 STORAGE_DOWN = ProblemKind(
     503, "storage-unavailable", "Database unavailable", _LATER, is_transient=True
 )
+PROVIDER_DOWN = ProblemKind(
+    503,
+    "identity-provider-unavailable",
+    "Identity provider unavailable",
+    "Send the same request again after the seconds in Retry-After, or use an API key if the "
+    "service accepts keys.",
+    is_transient=True,
+)
 OVERLOADED = ProblemKind(503, "overloaded", "Overloaded", _LATER, is_transient=True)
 OUT_OF_PATIENCE = ProblemKind(
     504,
@@ -311,8 +319,8 @@ KINDS: Mapping[str, ProblemKind] = {
         RATE_EXCEEDED, INVALID,
         KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL,
         NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
-        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY,
-        OUT_OF_PATIENCE,
+        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, PROVIDER_DOWN, OVERLOADED,
+        NOT_READY, OUT_OF_PATIENCE,
     )
 }
 # fmt: on

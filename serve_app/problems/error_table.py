@@ -26,6 +26,7 @@ from optimization.errors import (
 from serve_app.auth.errors import (
     AuthenticationError,
     OutsideLimitsError,
+    ProviderUnavailableError,
     RateExceededError,
     RightsExceededError,
     ScopeMissingError,
@@ -77,6 +78,7 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 DEFAULT_RETRY_AFTER_S: Final = 2
 MAX_LEASE_WAIT_S: Final = 10  # because a hand-over usually ends long before its lease
+PROVIDER_RETRY_AFTER_S: Final = 10  # because the provider is asked no more often
 MAX_LISTED_IDS: Final = 20
 REALM: Final = "order-generation"
 # Request header -> response header that lists what the service accepts (RFC 9110, 15.5.16).
@@ -185,6 +187,11 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             headers=lambda e: {ACCEPT_HEADERS[e.header]: ", ".join(e.accepted)},
         ),
         row(AuthenticationError, catalogue.UNAUTHENTICATED, headers=_challenge),
+        row(
+            ProviderUnavailableError,
+            catalogue.PROVIDER_DOWN,
+            retry_after_s=lambda _: PROVIDER_RETRY_AFTER_S,
+        ),
         row(
             ScopeMissingError,
             catalogue.SCOPE_MISSING,

@@ -1,5 +1,7 @@
 """HTTP transports: kept connections for reads, a new connection for each write."""
 
+import ssl
+
 import aiohttp
 import httpx
 
@@ -15,11 +17,13 @@ class KeptConnections:
     Redirects and cookies are ignored, because no upstream needs them.
     """
 
-    def __init__(self, max_connections: int, connect_s: float) -> None:
+    def __init__(
+        self, max_connections: int, connect_s: float, context: ssl.SSLContext | None = None
+    ) -> None:
         self._max_connections = max_connections
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
         # Here, because it takes milliseconds, which the first request must not pay in its time.
-        self._ssl = httpx.create_ssl_context(trust_env=False)
+        self._ssl = context or httpx.create_ssl_context(trust_env=False)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request) -> ResponseStream:

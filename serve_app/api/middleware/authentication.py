@@ -8,8 +8,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.api.access import PRINCIPAL
-from serve_app.auth.authentication import INVALID, Authenticator
-from serve_app.auth.errors import AuthenticationError
+from serve_app.auth.authentication import Authenticator
+from serve_app.auth.errors import INVALID, AuthenticationError
 from serve_app.auth.principals import METRICS_READER, UNKNOWN_CALLER, Principal
 from serve_app.auth.rate_limits import RateLimiter
 from serve_app.call_context import principal

@@ -31,6 +31,7 @@ OF_CALLERS = (
     catalogue.SCOPE_MISSING,
     catalogue.OUTSIDE_LIMITS,
     catalogue.RATE_EXCEEDED,
+    catalogue.PROVIDER_DOWN,
 )
 
 

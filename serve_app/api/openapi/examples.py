@@ -38,10 +38,11 @@ from serve_app.api.openapi.samples import (
 from serve_app.api.problem_responses import error_answer, http_answer, invalid_answer
 from serve_app.api.responses import Heading, refuse_all, refuse_one
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
-from serve_app.auth.authentication import INVALID
 from serve_app.auth.errors import (
+    INVALID,
     AuthenticationError,
     OutsideLimitsError,
+    ProviderUnavailableError,
     RateExceededError,
     ScopeMissingError,
 )
@@ -126,6 +127,7 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (MODELS, AuthenticationError(INVALID)),
     (MODELS, ScopeMissingError("nightly-export", ("models:write",))),
     (ONE_MODEL, OutsideLimitsError("desk-7", "models", f"{MODEL} is none of them")),
+    (MODELS, ProviderUnavailableError("https://id.example.com/jwks did not answer in time")),
     (MODELS, RateExceededError("nightly-export", 3.2)),
     (MODELS, HostNotAllowedError("evil.example")),
     (OF_MODEL, ForeignSiteError("https://evil.example", "cross-site")),

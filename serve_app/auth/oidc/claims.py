@@ -1,0 +1,105 @@
+"""Claims: who a verified token names, and which rights it gives."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from serve_app.auth.errors import AuthenticationError
+from serve_app.auth.permissions import scopes_of
+from serve_app.auth.principals import Principal
+from serve_app.identity_settings import IdentitySettings
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/+|:=~-]{0,254}")
+DISPLAY_CLAIMS: Final = ("name", "preferred_username", "email")
+MAX_DISPLAY_LENGTH: Final = 100
+EVERYTHING: Final = "*"
+
+Claims = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimNames:
+    """Names of the claims that have a caller's name, rights and limits.
+
+    ``role_names`` maps names of the roles claim to roles; if it is empty, they are roles.
+    """
+
+    name: str = "sub"
+    roles: str = "roles"
+    role_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    scopes: str | None = None
+    models: str | None = None
+    portfolios: str | None = None
+
+    @staticmethod
+    def of(settings: IdentitySettings) -> "ClaimNames":
+        """Return the names that the settings choose."""
+        return ClaimNames(
+            settings.oidc_name_claim,
+            settings.oidc_roles_claim,
+            settings.names_of_roles,
+            settings.oidc_scopes_claim,
+            settings.oidc_models_claim,
+            settings.oidc_portfolios_claim,
+        )
+
+    def principal_of(self, claims: Claims) -> Principal:
+        """Return the principal that the claims describe.
+
+        Raises AuthenticationError if the claim of the name is missing or no name.
+        """
+        name = find_claim(claims, self.name)
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise AuthenticationError(f"the token has no usable claim {self.name}")
+        names = _texts(find_claim(claims, self.roles))
+        roles = names
+        if self.role_names:
+            roles = frozenset(self.role_names[each] for each in names if each in self.role_names)
+        scopes = _texts(find_claim(claims, self.scopes)) if self.scopes else frozenset[str]()
+        models = _limit(claims, self.models)
+        return Principal(
+            name,
+            scopes_of(roles, scopes),
+            None if models is None else frozenset(each.lower() for each in models),
+            _limit(claims, self.portfolios),
+            _display_name(claims),
+        )
+
+
+def find_claim(claims: Claims, path: str) -> Any:
+    """Find a claim by its name, or by its place in nested claims; None if there is none.
+
+    >>> find_claim({"realm_access": {"roles": ["trader"]}}, "realm_access.roles")
+    ['trader']
+    >>> find_claim({"https://example.com/roles": "viewer"}, "https://example.com/roles")
+    'viewer'
+    """
+    if path in claims:
+        return claims[path]
+    value: Any = claims
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _texts(value: Any) -> frozenset[str]:
+    """Read a list of texts, or one text with blanks between its words (RFC 8693, 4.2)."""
+    words = value.split() if isinstance(value, str) else value
+    if not isinstance(words, list):
+        return frozenset()
+    return frozenset(each for each in words if isinstance(each, str))
+
+
+def _limit(claims: Claims, path: str | None) -> frozenset[str] | None:
+    """Read the ids that a caller is limited to; without the claim it is limited to none at all."""
+    if path is None:
+        return None
+    ids = _texts(find_claim(claims, path))
+    return None if EVERYTHING in ids else ids
+
+
+def _display_name(claims: Claims) -> str:
+    given = (claims.get(name) for name in DISPLAY_CLAIMS)
+    text = next((each for each in given if isinstance(each, str) and each), "")
+    return "".join(each for each in text if each.isprintable())[:MAX_DISPLAY_LENGTH]
