@@ -25,6 +25,7 @@ from optimization import (
 )
 from serve_app.audit_keeper import AuditKeeper
 from serve_app.deployments.handles import serves
+from serve_app.observability.events import log_event
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.orders.submission import OrderSubmitter
@@ -35,6 +36,7 @@ from serve_app.upstream.http_client import UpstreamHealth
 from storage.api_key_store import ApiKey
 from storage.audit_chain import Entry
 from storage.audit_log import AuditFilter, AuditHead
+from storage.audit_trail import Action
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
@@ -83,7 +85,7 @@ class StoreDeployment(Store):
 
     async def add_model(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model, and complete the claim with it."""
-        return await self._with.models.add(model, claim)
+        return _log_model(Action.MODEL_CREATED, await self._with.models.add(model, claim))
 
     async def read_model(self, model_id: str) -> Model:
         """Read the model with this id."""
@@ -107,11 +109,12 @@ class StoreDeployment(Store):
 
     async def replace_model(self, model: Model) -> Model:
         """Replace the model of this version."""
-        return await self._with.models.replace(model)
+        return _log_model(Action.MODEL_EDITED, await self._with.models.replace(model))
 
     async def delete_model(self, model_id: str, version: int) -> None:
         """Delete the model of this version."""
         await self._with.models.delete(model_id, version)
+        log_event(Action.MODEL_DELETED, model_id, version=version)
 
     async def add_target(self, model_id: str, target: Target, versions: Versions = None) -> Model:
         """Add a target to the stored model."""
@@ -160,7 +163,7 @@ class StoreDeployment(Store):
             if after == before:
                 return before
             with attempt:
-                return await self._with.models.replace(after)
+                return await self.replace_model(after)
         raise AssertionError
 
     async def list_rebalances(
@@ -223,6 +226,7 @@ class StoreDeployment(Store):
     async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of this version with its outcomes, unless an order of it was sent."""
         await self._submitter.delete(rebalance_id, version)
+        log_event(Action.REBALANCE_DELETED, rebalance_id)
 
     async def submit_orders(
         self, rebalance_id: str, rule: OpenOrdersRule, limit: int
@@ -247,7 +251,9 @@ class StoreDeployment(Store):
 
     async def cancel_run(self, run_id: str) -> Run:
         """Record that a run starts no more work."""
-        return await self._with.runs.cancel(run_id)
+        run = await self._with.runs.cancel(run_id)
+        log_event(Action.RUN_CANCELLED, run_id, status=run.status.value)
+        return run
 
     async def list_run_rebalances(
         self, run_id: str, after: str | None, limit: int
@@ -302,6 +308,7 @@ class StoreDeployment(Store):
     async def add_api_key(self, key: ApiKey) -> None:
         """Store a new API key."""
         await self._with.api_keys.add(key)
+        log_event(Action.KEY_CREATED, key.key_id, owner=key.owner)
 
     async def find_api_key(self, key_id: str) -> ApiKey | None:
         """Return the API key with this id; None if there is none."""
@@ -315,11 +322,15 @@ class StoreDeployment(Store):
         self, key_id: str, secret_hash: bytes, former_expires_at: datetime
     ) -> ApiKey:
         """Give an API key another secret."""
-        return await self._with.api_keys.rotate(key_id, secret_hash, former_expires_at)
+        key = await self._with.api_keys.rotate(key_id, secret_hash, former_expires_at)
+        log_event(Action.KEY_ROTATED, key_id, owner=key.owner)
+        return key
 
     async def revoke_api_key(self, key_id: str) -> ApiKey:
         """End an API key for good."""
-        return await self._with.api_keys.revoke(key_id)
+        key = await self._with.api_keys.revoke(key_id)
+        log_event(Action.KEY_REVOKED, key_id, owner=key.owner)
+        return key
 
     async def note_api_key_use(self, key_id: str, at: datetime) -> None:
         """Store when an API key was used."""
@@ -337,3 +348,8 @@ class StoreDeployment(Store):
     async def ping(self) -> None:
         """Raise StorageUnavailableError unless the database responds."""
         await ping(self._with.database)
+
+
+def _log_model(action: Action, model: Model) -> Model:
+    log_event(action, model.model_id, version=model.version)
+    return model

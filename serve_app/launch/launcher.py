@@ -26,6 +26,7 @@ from serve_app.settings import Settings
 WATCH_S = 0.2
 DRAIN_WITHIN_S = 5.0
 MAX_REASON = 400
+LOGS = Path("session_latest", "logs")
 
 
 class ClusterDidNotStartError(RuntimeError):
@@ -115,6 +116,7 @@ def _start(
     begin = time.monotonic()
     with step("service    starting"):
         _start_serve(settings, content)
+    say(f"logs       {ray_directory() / LOGS / 'serve'}")
     say(f"service    {url_of(settings)} ({_since(begin)})")
     return settings
 
@@ -170,7 +172,7 @@ def _translate_failures(directory: Path) -> Generator[None]:
         # The cause, because the first line of an actor's own error names its process alone.
         cause = getattr(error, "cause", None) or error
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
-        logs = directory / "session_latest" / "logs"
+        logs = directory / LOGS
         raise ClusterDidNotStartError(" ".join(lines)[:MAX_REASON], logs) from error
 
 

@@ -1,4 +1,4 @@
-"""Log configuration: destination and correlation id of the service's log lines."""
+"""Log configuration: destination, correlation id and caller of the service's log lines."""
 
 import logging
 from functools import cache
@@ -6,7 +6,7 @@ from typing import Any
 
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from serve_app.call_context import correlation_id
+from serve_app.call_context import correlation_id, principal
 
 OURS = ("serve_app", "storage", "optimization")
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @cache
 def correlate_logs() -> None:
-    """Add the correlation id to every log record, and send the service's records to Serve's log.
+    """Add correlation id and caller to every log record, and send ours to Serve's log.
 
     Otherwise records would reach Serve's log through standard error: as INFO, and each line of a
     traceback as a record of its own.
@@ -25,6 +25,7 @@ def correlate_logs() -> None:
     def make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         record.correlation_id = correlation_id.get()
+        record.principal = principal.get()
         return record
 
     # Once a process (`cache`), because each call would wrap the factory of the last.

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from optimization import Method, PortfolioOutcome, Proof, Status
+from serve_app.observability.events import log_request
 from serve_app.observability.observers import Observers
 from storage.chunk_store import Report
 
@@ -59,12 +60,13 @@ class HttpMetrics:
         self._gauge.set(self._in_flight)
 
     def note_end(self, method: str, route: str, status: str, milliseconds: float) -> None:
-        """Record the end of a response."""
+        """Record the end of a response, and log it."""
         self._in_flight -= 1
         self._gauge.set(self._in_flight)
         labels = {"method": method, "route": route, "status": status}
         self._requests.inc(1, labels)
         self._milliseconds.observe(milliseconds, labels)
+        log_request(method, route, status, milliseconds)
 
 
 @cache

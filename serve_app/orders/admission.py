@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from serve_app.observability.events import log_event
 from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.orders.submission_turn import Turn
 from serve_app.resources import Resources
@@ -168,6 +169,7 @@ class _Decision:
             ids = [one.order_id for one in some if one.order_id]
             await self._turn.announce(Action.ORDERS_CANCELLED, {"order_ids": ids})
             await self._with.order_service.cancel(ids)
+            log_event(Action.ORDERS_CANCELLED, self._turn.rebalance_id, orders=len(ids))
             requested.update(one.key for one in some)
         if not requested:
             return found

@@ -16,6 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 from optimization import PortfolioOutcome, Side
+from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_orders
 from serve_app.orders.admission import Admission
 from serve_app.orders.open_orders import ARRIVE_WITHIN, ReadBack, look_up_batch, read_back
@@ -203,8 +204,10 @@ class OrderSubmitter:
                     await self._with.orders.give_back(batch)
                     return True
                 settlements = await self._place(batch)
-        self._count(Tally(each.state.value for each in settlements.values()))
+        states = Tally(each.state.value for each in settlements.values())
+        self._count(states)
         settled = await self._with.orders.settle(batch, settlements)
+        log_event(Action.ORDERS_SENT, rebalance_id, states=states)
         if settled < len(settlements):
             logger.error("%d orders were settled by others", len(settlements) - settled)
         sent = sum(each.state is OrderState.SENT for each in settlements.values())

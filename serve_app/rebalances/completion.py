@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from optimization import PortfolioOutcome
 from serve_app.chunks.unmatched_ids import list_other_holdings
+from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_outcomes
 from serve_app.resources import Resources
+from storage.audit_trail import Action
 from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
@@ -30,7 +32,14 @@ async def store_completed(
         counts=counts,
         finished_at=now(),
     )
-    return await resources.rebalances.store(rebalance, outcomes, claim)
+    stored = await resources.rebalances.store(rebalance, outcomes, claim)
+    log_event(
+        Action.REBALANCE_STORED,
+        stored.rebalance_id,
+        model_id=stored.model_id,
+        counts={status.value: count for status, count in counts.items()},
+    )
+    return stored
 
 
 async def date_model(resources: Resources, rebalance: Rebalance) -> None:

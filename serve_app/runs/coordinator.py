@@ -9,6 +9,8 @@ from functools import partial
 from uuid import uuid4
 
 from optimization import Refusal
+from serve_app.call_context import correlation_id
+from serve_app.observability.events import log_event
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
 from serve_app.retries import repeat_for_ever, retry_while_unavailable
@@ -17,6 +19,7 @@ from serve_app.runs.chunk_tasks import open_task_runner
 from serve_app.runs.run_driver import RunDriver
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
+from storage.audit_trail import Action
 from storage.errors import (
     LeaseLostError,
     NotFoundError,
@@ -79,6 +82,7 @@ class Coordinator:
             if completes is None:
                 self._cancel(run.run_id)
             raise
+        log_event(Action.RUN_BEGUN, run.run_id)
         self._drive(run, token, runner)
         return run  # not read again, because a failed read must not hide a run that goes on
 
@@ -182,6 +186,7 @@ class Coordinator:
         return RunDriver(self._settings, self._with, run, token, runner)
 
     async def _run_driver(self, run_id: str, drive: RunDriver) -> None:
+        correlation_id.set(drive.correlation_id)  # of the request, also after a takeover
         try:
             await drive.drive()
         except FAILURES:

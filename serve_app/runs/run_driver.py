@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from optimization import Refusal, Status
 from serve_app.chunks.unmatched_ids import UnmatchedIds
+from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_run
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
@@ -18,6 +19,7 @@ from serve_app.runs.planner import Planner
 from serve_app.runs.progress import RunProgress
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
+from storage.audit_trail import Action
 from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
 from storage.mongo.decimal_codec import now
@@ -47,6 +49,11 @@ class RunDriver:
         self._progress = RunProgress(resources, run.run_id, token)
         self._planning: asyncio.Task[Plan] | None = None
         self._wake_up = asyncio.Event()
+
+    @property
+    def correlation_id(self) -> str:
+        """Correlation id of the request that began the run."""
+        return self._run.correlation_id
 
     async def drive(self) -> None:
         """Work until the run is over.
@@ -196,7 +203,15 @@ class RunDriver:
         await retry_while_unavailable(
             lambda: end(self._run.run_id, self._token, status, totals, finished_at, problem, claim)
         )
-        count_run(status.value, (finished_at - self._run.created_at).total_seconds())
+        seconds = (finished_at - self._run.created_at).total_seconds()
+        count_run(status.value, seconds)
+        log_event(
+            Action.RUN_ENDED,
+            self._run.run_id,
+            status=status.value,
+            counts={each.value: count for each, count in counts.items()},
+            seconds=round(seconds),
+        )
 
     async def _is_discarded(self) -> bool:
         """Return whether the caller gave the run up; remove its rebalances and chunks if so."""
@@ -226,6 +241,8 @@ class RunDriver:
 
     async def _end_part(self, part: Rebalance, status: RebalanceStatus) -> None:
         await self._with.rebalances.finish(part.rebalance_id, status, now())
+        about = {"model_id": part.model_id, "run_id": self._run.run_id, "status": status.value}
+        log_event(Action.REBALANCE_STORED, part.rebalance_id, **about)
         if status is RebalanceStatus.COMPLETED:
             with suppress(NotFoundError):  # because the model may be deleted meanwhile
                 await self._with.models.record_rebalance_date(part.model_id, part.started_at)

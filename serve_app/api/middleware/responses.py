@@ -17,7 +17,12 @@ from serve_app.api.etags import compressed_etag
 from serve_app.api.media_types import PARQUET, XLSX
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.response_headers import CORRELATION_ID, REQUEST_ID
-from serve_app.call_context import choose_correlation_id, correlation_id, request_id
+from serve_app.call_context import (
+    choose_correlation_id,
+    correlation_id,
+    principal,
+    request_id,
+)
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -56,6 +61,7 @@ class RequestHeaders:
         offered = Headers(scope=scope)
         correlation_id.set(choose_correlation_id(offered.get(CORRELATION_ID)))
         request_id.set(choose_correlation_id(offered.get(REQUEST_ID)))
+        principal.set("")  # because the context may be that of an earlier request
         path = scope["path"].rstrip("/") or "/"
         secure = _is_secure(scope, offered)
 
