@@ -44,6 +44,7 @@ from storage.mongo.connection import Document, connect
 from storage.open_order_store import OpenOrderStore
 from storage.order_store import OrderStore
 from storage.portfolio_claim_store import PortfolioClaimStore
+from storage.proposal_store import ProposalStore
 from storage.rebalance_store import RebalanceStore
 from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
@@ -77,6 +78,7 @@ class Resources:
     portfolio_claims: PortfolioClaimStore
     portfolios: Portfolios
     api_keys: ApiKeyStore
+    proposals: ProposalStore
 
 
 def open_resources(
@@ -123,6 +125,7 @@ def open_resources(
             accept_any_id=is_general,
         ),
         ApiKeyStore(database, find_author),
+        ProposalStore(database, find_author),
     )
 
 

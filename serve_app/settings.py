@@ -6,6 +6,7 @@ The only module that reads the environment. It imports no Ray, so that every pro
 import difflib
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -215,6 +216,13 @@ class Settings(IdentitySettings):
     audit_retention_days: int = Field(
         0, ge=0, le=36_500, description="days, from 0 (everything is kept) to 36500"
     )
+    require_approvals: int = Field(0, ge=0, le=3, description="approvals, from 0 (none) to 3")
+    proposal_ttl: float = Field(
+        86_400, ge=1, le=2_592_000, description="seconds, from 1 to 2592000 (30 days)"
+    )
+    proposal_price_move: Decimal = Field(
+        Decimal("0.05"), ge=0, le=1, description="a part of the price, from 0 to 1"
+    )
     time_zone: Annotated[ZoneInfo, BeforeValidator(_known_zone)] = Field(
         ZoneInfo("UTC"), description="a time zone such as UTC or America/New_York"
     )
@@ -293,6 +301,14 @@ class Settings(IdentitySettings):
         if missing:
             rule = f"has to be set where {given[0].upper()} is set"
             raise SettingsError(missing[0].upper(), "unset", rule)
+        return self
+
+    @model_validator(mode="after")
+    def _require_names_of_approvers(self) -> Self:
+        """Refuse approvals by nobody, because no order could ever be sent."""
+        if self.require_approvals and not self.authenticates:
+            rule = "approvals are those of people with a name: set AUTH, or leave it at 0"
+            raise SettingsError("REQUIRE_APPROVALS", str(self.require_approvals), rule)
         return self
 
     def __hash__(self) -> int:

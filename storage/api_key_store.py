@@ -25,6 +25,7 @@ class ApiKey:
 
     ``models`` and ``portfolios`` limit the key to these ids; None is no limit. ``former_hash`` is
     the hash of the secret before a rotation, which is valid until ``former_expires_at``.
+    ``approver_level`` is 1 to 3, for those who approve.
     """
 
     key_id: str
@@ -41,6 +42,7 @@ class ApiKey:
     former_expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    approver_level: int = 1
 
 
 class ApiKeyStore:
@@ -130,6 +132,7 @@ def api_key_document(key: ApiKey) -> Document:
         "former_expires_at": key.former_expires_at,
         "last_used_at": key.last_used_at,
         "revoked_at": key.revoked_at,
+        "approver_level": key.approver_level,
     }
     return {name: value for name, value in members.items() if value is not None}
 
@@ -143,6 +146,7 @@ def _rights_of(key: ApiKey) -> Document:
         "scopes": list(key.scopes),
         **{name: None if ids is None else len(ids) for name, ids in limits.items()},
         "expires_at": key.expires_at,
+        "approver_level": key.approver_level,
     }
 
 
@@ -163,4 +167,5 @@ def _api_key_from(document: Document) -> ApiKey:
         former_expires_at=document.get("former_expires_at"),
         last_used_at=document.get("last_used_at"),
         revoked_at=document.get("revoked_at"),
+        approver_level=document.get("approver_level", 1),
     )

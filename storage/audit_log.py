@@ -16,7 +16,14 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from storage import api_key_store, audit_trail, rebalance, run_store, submission_store
+from storage import (
+    api_key_store,
+    audit_trail,
+    proposal_store,
+    rebalance,
+    run_store,
+    submission_store,
+)
 from storage.audit_chain import (
     CUT,
     FIRST_PREVIOUS_HASH,
@@ -56,6 +63,7 @@ OUTBOXES: Final = (
     run_store.COLLECTION,
     submission_store.COLLECTION,
     api_key_store.COLLECTION,
+    proposal_store.COLLECTION,
 )
 """Collections whose documents have records of their own changes."""
 TIMES: Final = ("at", "sealed_at")

@@ -22,7 +22,7 @@ from storage.mongo.connection import Document, read_clock, run_transaction
 COLLECTION: Final = "audit_pending"
 PENDING: Final = "pending_entries"
 STORED_AT: Final = "stored_at"
-OWN_TIMES: Final = ("finished_at", "created_at", "started_at")
+OWN_TIMES: Final = ("finished_at", "created_at", "started_at", "proposed_at")
 IS_PENDING: Final = {f"{PENDING}.entry_id": {"$exists": True}}
 """Filter of documents that have records which are not sealed."""
 
@@ -42,6 +42,14 @@ class Action(StrEnum):
     RUN_DELETED = "run.delete"
     ORDERS_SENT = "orders.send"
     ORDERS_CANCELLED = "orders.cancel"
+    PROPOSAL_CREATED = "proposal.create"
+    PROPOSAL_APPROVED = "proposal.approve"
+    PROPOSAL_REJECTED = "proposal.reject"
+    PROPOSAL_WITHDRAWN = "proposal.withdraw"
+    PROPOSAL_HELD = "proposal.hold"
+    PROPOSAL_RELEASED = "proposal.release"
+    PROPOSAL_STALE = "proposal.stale"
+    PROPOSAL_ORDERED = "proposal.order"
     KEY_CREATED = "key.create"
     KEY_ROTATED = "key.rotate"
     KEY_REVOKED = "key.revoke"

@@ -17,6 +17,7 @@ StorageError
 │   ├── OrdersOpenError            portfolios have open orders of other rebalances
 │   ├── SupersededError            orders of a later rebalance of the portfolios were sent
 │   └── OrdersSentError            some orders were sent
+├── ProposalError                  a proposal: proposal_errors.py
 └── EmbeddedServerError            the embedded database server
     ├── NoServerBinaryError        no database server was found on this machine
     ├── DataDirectoryLockedError   another server owns the data directory

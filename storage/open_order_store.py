@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from pymongo import UpdateOne, timeout
+from pymongo import UpdateMany, UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.order import IN_DOUBT, Order, OrderState, order_from
 from storage.order_store import COLLECTION
 from storage.outcomes import OUTCOME_BATCH_SIZE
+from storage.proposal import Hold
 
 WENT_OUT: Final = [state.value for state in (*IN_DOUBT, OrderState.SENT)]
 HELD: Final = "not sent: the portfolio has open orders of another rebalance that were not cancelled"
@@ -99,8 +100,31 @@ class OpenOrderStore:
             await self._orders.update_many({"rebalance_id": rebalance_id, **held}, change)
 
     @translate_failures
+    async def hold_back(self, rebalance_id: str, holds: Sequence[Hold]) -> None:
+        """Keep what a proposal holds back from being sent: portfolios, and single trades."""
+        pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
+        for start in range(0, len(holds), OUTCOME_BATCH_SIZE):
+            changes = [
+                UpdateMany(
+                    {**pending, "portfolio_id": each.portfolio_id, **_security_filter(each)},
+                    {"$set": {"held": True, "message": _message_of(each)}},
+                )
+                for each in holds[start : start + OUTCOME_BATCH_SIZE]
+            ]
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.bulk_write(changes, ordered=False)
+
+    @translate_failures
     async def release(self, rebalance_id: str) -> None:
         """Allow the held orders of a rebalance to be sent again."""
         held = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value, "held": True}
         with timeout(WRITER_TIMEOUT_S):
             await self._orders.update_many(held, {"$unset": {"held": "", "message": ""}})
+
+
+def _security_filter(hold: Hold) -> Document:
+    return {} if hold.security_id is None else {"security_id": hold.security_id}
+
+
+def _message_of(hold: Hold) -> str:
+    return f"not sent: held by {hold.principal}{f': {hold.note}' if hold.note else ''}"

@@ -51,6 +51,7 @@ class Rebalance:
     finished_at: datetime | None = None
     version: int = 1
     run_id: str | None = None  # the run that this rebalance is a part of
+    begun_by: str | None = None  # principal that began it and chose its options; None if unknown
     refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
     # Securities that options name and that no portfolio with known holdings has.
     unmatched: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ def new_rebalance(
     portfolios: int,
     options: OptionOverrides,
     started_at: datetime,
+    begun_by: str | None = None,
 ) -> Rebalance:
     """Make a running rebalance of one model, still without prices."""
     assert model.model_id is not None
@@ -87,6 +89,7 @@ def new_rebalance(
         options=options,
         number_of_portfolios=portfolios,
         started_at=started_at,
+        begun_by=begun_by,
     )
 
 
@@ -107,8 +110,10 @@ def rebalance_document(
     part_of = {} if rebalance.run_id is None else {"run_id": ObjectId(rebalance.run_id)}
     refused = {} if rebalance.refusal is None else {"problem": problem_document(rebalance.refusal)}
     unmatched = {"unmatched": list(rebalance.unmatched)} if rebalance.unmatched else {}
+    begun_by = {} if rebalance.begun_by is None else {"begun_by": rebalance.begun_by}
     return {
         **part_of,
+        **begun_by,
         **refused,
         **unmatched,
         **own_document(rebalance.overrides_by_portfolio),
@@ -146,4 +151,5 @@ def rebalance_from(document: Document) -> Rebalance:
         unmatched=tuple(document.get("unmatched", ())),
         overrides_by_portfolio=own_from(document),
         run_id=str(document["run_id"]) if "run_id" in document else None,
+        begun_by=document.get("begun_by"),
     )

@@ -17,6 +17,7 @@ from storage.mongo.connection import WRITER_TIMEOUT_S, Document
 from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import ids_of
+from storage.proposal_store import remove_proposals
 from storage.rebalance import RebalanceStatus
 
 MARK: Final = "deleting_since"
@@ -60,6 +61,7 @@ class RebalanceRemoval:
 
     async def _finish(self, rebalance_id: str) -> bool:
         await self._delete_outcomes(rebalance_id)
+        await remove_proposals(self._rebalances.database, self._trail, rebalance_id)
         return await self._trail.remove(self._rebalances, {"_id": ObjectId(rebalance_id)})
 
     async def _delete_outcomes(self, rebalance_id: str) -> None:

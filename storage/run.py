@@ -125,13 +125,16 @@ class Run:
     updated_at: datetime | None = None
     finished_at: datetime | None = None
     claim: IdempotencyClaim | None = None  # the idempotency key that the run settles when it ends
+    begun_by: str | None = None  # principal that began it and chose its options; None if unknown
 
 
 def run_document(run: Run) -> Document:
     """Convert an accepted run to a document."""
     claim = {} if run.claim is None else {"claim": asdict(run.claim)}
+    begun_by = {} if run.begun_by is None else {"begun_by": run.begun_by}
     return {
         **claim,
+        **begun_by,
         "_id": ObjectId(run.run_id),
         "selection": {
             "model_ids": [ObjectId(model_id) for model_id in run.selection.model_ids],
@@ -175,6 +178,7 @@ def run_from(document: Document) -> Run:
         updated_at=document.get("updated_at"),
         finished_at=document.get("finished_at"),
         claim=None if claim is None else IdempotencyClaim(**claim),
+        begun_by=document.get("begun_by"),
     )
 
 

@@ -19,6 +19,7 @@ from storage import (
     outcome_columns,
     outcomes,
     portfolio_claim_store,
+    proposal_schema,
     rebalance,
     rebalance_removal,
     run_store,
@@ -134,6 +135,7 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         audit_schema.WITH_RECORDS,
     ),
     **audit_schema.INDEXES,
+    **proposal_schema.INDEXES,
 }
 
 STRING: Final = {"bsonType": "string"}
@@ -311,6 +313,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {"lease": leases.SCHEMA, "last_batch_at": DATE},
     ),
     **{name: _record(fields) for name, fields in audit_schema.FIELDS.items()},
+    **{name: _record(*fields) for name, fields in proposal_schema.FIELDS.items()},
     portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
     api_key_store.COLLECTION: _record(
         {
@@ -324,9 +327,11 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         },
         {
             **dict.fromkeys(("models", "portfolios"), SHARES),
-            **dict.fromkeys(("expires_at", "last_used_at", "revoked_at"), DATE),
+            **dict.fromkeys(
+                ("expires_at", "former_expires_at", "last_used_at", "revoked_at"), DATE
+            ),
             "former_hash": BINARY,
-            "former_expires_at": DATE,
+            "approver_level": WHOLE,
         },
     ),
 }

@@ -62,6 +62,8 @@ CancelsRuns = Annotated[Principal, Security(authorize, scopes=[Scope.RUNS_CANCEL
 ReadsOrders = Annotated[Principal, Security(authorize, scopes=[Scope.ORDERS_READ])]
 ManagesKeys = Annotated[Principal, Security(authorize, scopes=[Scope.KEYS_MANAGE])]
 ReadsAudit = Annotated[Principal, Security(authorize, scopes=[Scope.AUDIT_READ])]
+ProposesOrders = StartsRebalances
+DecidesProposals = Annotated[Principal, Security(authorize, scopes=[Scope.APPROVALS_DECIDE])]
 SendsOrders = Annotated[Principal, Security(authorize, scopes=[Scope.ORDERS_SEND])]
 
 # The routes of these check the limits of their callers, because their bodies, queries or answers

@@ -39,6 +39,7 @@ from serve_app.api.routes import (
     orders,
     outcomes,
     problem_pages,
+    proposals,
     rebalances,
     runs,
     stored_rebalances,
@@ -81,7 +82,7 @@ def api_app(
     app.state.provider = open_provider(settings) if settings.accepts_tokens else None
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
-    about_rebalances = (stored_rebalances, outcomes, transactions, orders)
+    about_rebalances = (stored_rebalances, outcomes, transactions, proposals, orders)
     about_models = (models, model_versions)
     others = (names, audit, health, problem_pages)
     parts = (*about_models, *about_books, *about_rebalances, *others)

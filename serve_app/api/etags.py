@@ -17,6 +17,7 @@ from serve_app.api.dependencies import Configured
 from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
 from storage.errors import StaleVersionError
 from storage.model_store import Versions
+from storage.proposal import Proposal
 from storage.rebalance import Rebalance, RebalanceStatus
 
 VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
@@ -83,6 +84,11 @@ def rebalance_etag(rebalance: Rebalance) -> str:
     """Make the ETag of a stored rebalance; weak while portfolios are added."""
     weak = "W/" if rebalance.status is RebalanceStatus.RUNNING else ""
     return f'{weak}"{rebalance.version}.{rebalance.status.lower()}"'
+
+
+def proposal_etag(proposal: Proposal) -> str:
+    """Make the ETag of a proposal from its version."""
+    return f'"{proposal.version}"'
 
 
 def matching_etag(etag: str, if_none_match: str | None) -> str | None:

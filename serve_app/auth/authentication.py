@@ -118,6 +118,7 @@ def principal_of(key: ApiKey) -> Principal:
         scopes_of(key.roles, key.scopes),
         None if key.models is None else frozenset(each.lower() for each in key.models),
         None if key.portfolios is None else frozenset(key.portfolios),
+        approver_level=key.approver_level,
     )
 
 

@@ -11,6 +11,7 @@ from serve_app.auth.errors import RightsExceededError
 from serve_app.auth.permissions import Role, Scope, scopes_of
 from serve_app.auth.principals import Principal
 from storage.api_key_store import ApiKey
+from storage.proposal import MAX_APPROVER_LEVEL
 
 DEFAULT_DAYS: Final = 365
 MAX_DAYS: Final = 3650
@@ -32,6 +33,7 @@ class KeyRequest:
     models: tuple[str, ...] | None = None
     portfolios: tuple[str, ...] | None = None
     days: int | None = DEFAULT_DAYS
+    approver_level: int = 1
 
     def __post_init__(self) -> None:
         if not re.fullmatch(OWNER_PATTERN, self.owner):
@@ -40,6 +42,9 @@ class KeyRequest:
             raise RuleError(("roles",), [], "a key has at least one role or scope")
         if self.days is not None and not 1 <= self.days <= MAX_DAYS:
             raise RuleError(("days",), self.days, f"a whole number from 1 to {MAX_DAYS}, or null")
+        if not 1 <= self.approver_level <= MAX_APPROVER_LEVEL:
+            rule = f"a whole number from 1 to {MAX_APPROVER_LEVEL}"
+            raise RuleError(("approver_level",), self.approver_level, rule)
         for place, model_id in enumerate(self.models or ()):
             if not re.fullmatch(MODEL_PATTERN, model_id):
                 raise RuleError(("models", place), model_id, "an id has 24 hexadecimal digits")
@@ -58,6 +63,7 @@ class KeyRequest:
             models=self.models and tuple(each.lower() for each in self.models),
             portfolios=self.portfolios,
             expires_at=None if self.days is None else now + timedelta(days=self.days),
+            approver_level=self.approver_level,
         )
         return text, key
 

@@ -9,11 +9,12 @@ from typing import Final, Protocol
 
 from serve_app.auth.errors import OutsideLimitsError
 from serve_app.auth.principals import MODELS, PORTFOLIOS, Principal
+from serve_app.ports.proposals import Proposals
 from serve_app.ports.runs import StoredRuns
 from serve_app.ports.stored_rebalances import StoredRebalances
 
 
-class LimitedObjects(StoredRebalances, StoredRuns, Protocol):
+class LimitedObjects(StoredRebalances, StoredRuns, Proposals, Protocol):
     """Stored objects of which the models and portfolios have to be looked up."""
 
 
@@ -73,6 +74,17 @@ async def _check_rebalance_portfolios(
     caller.require_portfolios(outcome.portfolio_id for outcome in outcomes)
 
 
+async def _check_proposal_model(caller: Principal, proposal_id: str, store: LimitedObjects) -> None:
+    caller.require_models([(await store.read_proposal(proposal_id)).model_id])
+
+
+async def _check_proposal_portfolios(
+    caller: Principal, proposal_id: str, store: LimitedObjects
+) -> None:
+    proposal = await store.read_proposal(proposal_id)
+    await _check_rebalance_portfolios(caller, proposal.rebalance_id, store)
+
+
 async def _check_run_models(caller: Principal, run_id: str, store: LimitedObjects) -> None:
     caller.require_models((await store.read_run(run_id)).selection.model_ids)
 
@@ -86,9 +98,11 @@ _MODEL_CHECKS: Final[Mapping[str, Check]] = {
     "model_id": _check_model,
     "rebalance_id": _check_rebalance_model,
     "run_id": _check_run_models,
+    "proposal_id": _check_proposal_model,
 }
 _PORTFOLIO_CHECKS: Final[Mapping[str, Check]] = {
     "portfolio_id": _check_portfolio,
     "rebalance_id": _check_rebalance_portfolios,
     "run_id": _check_run_portfolios,
+    "proposal_id": _check_proposal_portfolios,
 }

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from serve_app.auth.errors import OutsideLimitsError, ScopeMissingError
+from serve_app.auth.errors import AuthenticationError, OutsideLimitsError, ScopeMissingError
 from serve_app.auth.permissions import Scope
 
 MODELS: Final = "models"
 PORTFOLIOS: Final = "portfolios"
+NAMELESS: Final = "a proposal is made and decided on by callers with a name: set AUTH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Principal:
     """A caller; ``models`` and ``portfolios`` are the ids it is limited to, None for no limit.
 
     ``name`` identifies the caller in the audit log and in rate limits; ``display_name`` is for
-    people, and anybody may have the same.
+    people, and anybody may have the same. ``approver_level`` is 1 to 3, and matters for those who
+    may approve proposals.
     """
 
     name: str
@@ -24,11 +26,18 @@ class Principal:
     models: frozenset[str] | None = None
     portfolios: frozenset[str] | None = None
     display_name: str = ""
+    approver_level: int = 1
 
     @property
     def is_limited(self) -> bool:
         """Whether the caller may use some models or portfolios only."""
         return self.models is not None or self.portfolios is not None
+
+    def require_name(self) -> str:
+        """Return the name of the caller; AuthenticationError if the service knows nobody's."""
+        if not self.name:
+            raise AuthenticationError(NAMELESS, is_missing=True)
+        return self.name
 
     def require_scopes(self, scopes: Iterable[str]) -> None:
         """Raise ScopeMissingError unless the caller has all these scopes."""

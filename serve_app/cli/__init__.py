@@ -8,6 +8,7 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     optimize_command.py  optimize: rebalance what files give whole, here or at a service
     template_command.py  template: example files for optimize
     order_commands.py    hand-over, orders
+    proposal_commands.py proposals list, show, propose, approve, reject, hold, release, withdraw
     key_commands.py      keys create, list, rotate, revoke
     run_commands.py      runs list, begin, show, follow, cancel
     audit_commands.py    audit list, verify, export
@@ -26,6 +27,7 @@ from serve_app.cli import (
     model_commands,
     optimize_command,
     order_commands,
+    proposal_commands,
     query_commands,
     replay_command,
     run_commands,
@@ -48,5 +50,5 @@ cli = typer.Typer(
 groups = (service_commands, query_commands, optimize_command, template_command, order_commands)
 for part in (*groups, doctor_command, replay_command):
     cli.add_typer(part.commands)
-for group in (model_commands, run_commands, key_commands, audit_commands):
+for group in (model_commands, run_commands, proposal_commands, key_commands, audit_commands):
     cli.add_typer(group.commands)

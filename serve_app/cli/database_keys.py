@@ -75,7 +75,7 @@ class DatabaseKeys:
 def _members(key: ApiKey) -> dict[str, Any]:
     names = (
         "key_id", "owner", "roles", "scopes", "models", "portfolios", "created_at", "created_by",
-        "expires_at", "last_used_at", "revoked_at",
+        "expires_at", "last_used_at", "revoked_at", "approver_level",
     )  # fmt: skip
     shown = {name: getattr(key, name) for name in names}
     return {**shown, "former_secret_expires_at": key.former_expires_at}

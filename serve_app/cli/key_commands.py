@@ -50,6 +50,9 @@ def create(
         typer.Option("--portfolio", help="limit to this portfolio; may be repeated"),
     ] = None,
     days: Annotated[int, typer.Option(min=0, help="lifetime; 0 for a key without end")] = 365,
+    approver_level: Annotated[
+        int, typer.Option(min=1, max=3, help="of who may approve; 3 is the highest")
+    ] = 1,
     database: InDatabase = False,
     url: Url = URL,
     token: Token = None,
@@ -60,11 +63,18 @@ def create(
     with one_line_errors(as_json=as_json):
         limits = {"models": models or None, "portfolios": portfolios or None}
         if database:
-            new = _add_to_database(owner, roles or [], scopes or [], limits, days or None)
+            new = _add_to_database(
+                owner, roles or [], scopes or [], limits, days or None, approver_level
+            )
         else:
             with client_of(url, timeout, token) as client:
                 new = client.add_key(
-                    owner, roles=roles or (), scopes=scopes or (), days=days or None, **limits
+                    owner,
+                    roles=roles or (),
+                    scopes=scopes or (),
+                    days=days or None,
+                    approver_level=approver_level,
+                    **limits,
                 )
         _show_new(new, as_json=as_json)
 
@@ -153,11 +163,14 @@ def _add_to_database(
     scopes: list[Scope],
     limits: dict[str, list[str] | None],
     days: int | None,
+    approver_level: int,
 ) -> "NewApiKey":
     from serve_app.auth.key_requests import KeyRequest
 
     ids = {name: None if given is None else tuple(given) for name, given in limits.items()}
-    request = KeyRequest(owner, tuple(roles), tuple(scopes), days=days, **ids)
+    request = KeyRequest(
+        owner, tuple(roles), tuple(scopes), days=days, approver_level=approver_level, **ids
+    )
     return _database_keys().add(request)
 
 

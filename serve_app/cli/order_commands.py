@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-SENDS_FOR_S: Final = 300.0  # because the service sends for four minutes, and then for one batch
+SENDS_FOR_S: Final = 500.0  # because the service checks for three minutes, and sends for four
 MAX_ORDERS_PER_PAGE: Final = 1000
 DEFAULT_ORDERS_SHOWN: Final = 20
 NOT_SENT: Final = ("FAILED", "UNKNOWN", "SENDING", "PENDING")

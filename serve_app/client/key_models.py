@@ -14,6 +14,7 @@ class ApiKey:
     scopes: tuple[str, ...]
     models: tuple[str, ...] | None
     portfolios: tuple[str, ...] | None
+    approver_level: int
     created_at: datetime
     created_by: str
     expires_at: datetime | None

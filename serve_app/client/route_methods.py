@@ -125,6 +125,12 @@ class Routes:
     export_transactions = StreamRoute(endpoints.export_transactions)
     hand_over = AnswerRoute(endpoints.hand_over)
     list_orders = AnswerRoute(endpoints.list_orders)
+    propose_orders = AnswerRoute(endpoints.propose_orders)
+    list_proposals = ListRoute(endpoints.list_proposals)
+    read_proposal = AnswerRoute(endpoints.read_proposal)
+    list_holds = ListRoute(endpoints.list_holds)
+    decide_proposal = AnswerRoute(endpoints.decide_proposal)
+    withdraw_proposal = AnswerRoute(endpoints.withdraw_proposal)
     name_portfolios = AnswerRoute(endpoints.name_portfolios)
     name_securities = AnswerRoute(endpoints.name_securities)
 

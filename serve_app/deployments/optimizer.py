@@ -17,7 +17,7 @@ from optimization import (
 )
 from serve_app.api.responses import write_outcomes
 from serve_app.api.schemas.optimize import GivenOptions
-from serve_app.call_context import correlation_id, lift_deadline
+from serve_app.call_context import correlation_id, lift_deadline, principal
 from serve_app.chunks.fetch import identify_holdings
 from serve_app.concurrency import require_caller
 from serve_app.deployments.handles import connect_optimizer, serves
@@ -184,6 +184,7 @@ class OptimizerDeployment(Optimizer):
             holdings=identify_holdings(self._settings, holdings),
             created_at=now(),
             correlation_id=correlation_id.get(),
+            begun_by=principal.get() or None,
         )
         with lift_deadline():
             return await self._coordinator.begin(run, command.claim)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter as Tally
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -73,16 +73,21 @@ class OrderSubmitter:
         self._under_way = set[asyncio.Task[None]]()
 
     async def hand_over(
-        self, rebalance_id: str, rule: OpenOrdersRule = OpenOrdersRule.REFUSE
+        self,
+        rebalance_id: str,
+        rule: OpenOrdersRule = OpenOrdersRule.REFUSE,
+        before_sending: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Send the orders that are not at the order service yet, for the time of one request.
+
+        ``before_sending`` may hold orders back, and is called once no other request may send.
 
         Raises UpstreamUnavailableError or OrdersInDoubtError if the order service does not respond;
         orders sent before stay sent, and the next call continues. Raises the errors of
         ``Admission`` if other rebalances block the portfolios.
         """
         turn = Turn(self._with.submissions, rebalance_id, self._send_for_s)
-        work = asyncio.create_task(self._submit(turn, rule))
+        work = asyncio.create_task(self._submit(turn, rule, before_sending))
         self._under_way.add(work)
         work.add_done_callback(self._log_end)
         try:
@@ -137,7 +142,12 @@ class OrderSubmitter:
         if not work.cancelled() and (error := work.exception()):
             logger.info("a submission of orders ended: %s", error)
 
-    async def _submit(self, turn: Turn, rule: OpenOrdersRule) -> None:
+    async def _submit(
+        self,
+        turn: Turn,
+        rule: OpenOrdersRule,
+        before_sending: Callable[[], Awaitable[None]] | None,
+    ) -> None:
         leases = self._with.submissions
         prepared = await leases.begin(turn.rebalance_id, turn.owner)
         try:
@@ -150,6 +160,8 @@ class OrderSubmitter:
                 await self._prepare(rebalance, turn)
             await self._look_up(turn)
             await self._admission.admit(rebalance, turn, rule)
+            if before_sending is not None:
+                await before_sending()  # after the admission, because that releases what was held
             while await self._send_batch(turn):
                 pass
         except TurnOverError:

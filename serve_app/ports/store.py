@@ -9,6 +9,7 @@ from serve_app.ports.keys import StoredKeys
 from serve_app.ports.models import StoredModels
 from serve_app.ports.orders import OrderSubmissions
 from serve_app.ports.portfolios import PortfolioNames
+from serve_app.ports.proposals import Proposals
 from serve_app.ports.runs import StoredRuns
 from serve_app.ports.stored_rebalances import StoredRebalances
 
@@ -18,6 +19,7 @@ class Store(
     StoredRebalances,
     StoredRuns,
     OrderSubmissions,
+    Proposals,
     AuditEntries,
     IdempotencyKeys,
     StoredKeys,

@@ -142,6 +142,32 @@ SUPERSEDED = ProblemKind(
     "Nothing was sent, because the rebalance does not take the later orders into account. "
     "Hand over the later rebalance, or make a new one.",
 )
+NOT_APPROVED = ProblemKind(
+    409,
+    "not-approved",
+    "Orders not approved",
+    "Nothing was sent. Propose the orders, and have the proposal approved. A proposal that is "
+    "STALE needs another rebalance, because its trades were made for what has changed since.",
+)
+PROPOSED_ALREADY = ProblemKind(
+    409,
+    "proposed-already",
+    "Already proposed",
+    "Decide on the proposal, or withdraw it: a rebalance has one at a time.",
+)
+APPROVED_ALREADY = ProblemKind(
+    409,
+    "approved-already",
+    "Already approved by this principal",
+    "The approval is stored, and counts once. Another principal has to approve the proposal.",
+)
+PROPOSAL_STATE = ProblemKind(
+    409,
+    "proposal-state",
+    "Not possible in this state of the proposal",
+    "Read the proposal. What ended without orders may be proposed again, and what is STALE needs "
+    "another rebalance.",
+)
 PRECONDITION = ProblemKind(412, "precondition-failed", "Precondition failed", _READ)
 TOO_LARGE = ProblemKind(
     413,
@@ -167,6 +193,19 @@ PRECONDITION_REQUIRED = ProblemKind(
     "precondition-required",
     "Precondition required",
     "Send the ETag of the last read in If-Match, because REQUIRE_IF_MATCH is set here.",
+)
+FOUR_EYES = ProblemKind(
+    403,
+    "four-eyes",
+    "Four eyes required",
+    "Whoever proposed the orders, or began their rebalance, cannot approve them. Ask another "
+    "approver.",
+)
+NOT_PROPOSER = ProblemKind(
+    403,
+    "not-proposer",
+    "Not the proposer",
+    "Only its proposer withdraws a proposal. An approver may reject it.",
 )
 RATE_EXCEEDED = ProblemKind(
     429,
@@ -315,6 +354,7 @@ KINDS: Mapping[str, ProblemKind] = {
         NOT_FOUND, NO_ROUTE, NO_METHOD,
         NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT,
+        FOUR_EYES, NOT_PROPOSER, NOT_APPROVED, PROPOSED_ALREADY, APPROVED_ALREADY, PROPOSAL_STATE,
         PRECONDITION, TOO_LARGE, UNSUPPORTED, HOST_NOT_ALLOWED, PRECONDITION_REQUIRED,
         RATE_EXCEEDED, INVALID,
         KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL,

@@ -72,6 +72,14 @@ from storage.errors import (
     StorageUnavailableError,
     SupersededError,
 )
+from storage.proposal_errors import (
+    ApprovedAlreadyError,
+    FourEyesError,
+    NotApprovedError,
+    NotProposerError,
+    ProposalStateError,
+    ProposedAlreadyError,
+)
 
 Members = Mapping[str, Any]
 ErrorT = TypeVar("ErrorT", bound=BaseException)
@@ -147,6 +155,12 @@ def _members_of_open_orders(error: OrdersOpenError) -> Members:
         "number_of_open_orders": error.number_of_orders,
         "number_cancelled": error.number_cancelled,
     }
+
+
+def _members_of_unapproved(error: NotApprovedError) -> Members:
+    if error.proposal_id is None:
+        return {}
+    return {"proposal_id": error.proposal_id, "proposal_status": error.status}
 
 
 def _challenge(error: AuthenticationError) -> Mapping[str, str]:
@@ -276,6 +290,17 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
                 "number_of_portfolios": e.number_of_portfolios,
             },
         ),
+        # proposals
+        row(NotApprovedError, catalogue.NOT_APPROVED, _members_of_unapproved),
+        row(
+            ProposedAlreadyError,
+            catalogue.PROPOSED_ALREADY,
+            lambda e: {"proposal_id": e.proposal_id},
+        ),
+        row(FourEyesError, catalogue.FOUR_EYES),
+        row(ApprovedAlreadyError, catalogue.APPROVED_ALREADY),
+        row(NotProposerError, catalogue.NOT_PROPOSER),
+        row(ProposalStateError, catalogue.PROPOSAL_STATE, lambda e: {"proposal_status": e.status}),
         # database and upstreams
         row(StorageUnavailableError, catalogue.STORAGE_DOWN),
         row(

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from optimization import Model, OptionOverrides, RebalanceOptions
-from serve_app.call_context import correlation_id, reserve_time
+from serve_app.call_context import correlation_id, principal, reserve_time
 from serve_app.chunks.work import Work, options_for, outcomes_of
 from serve_app.observability.metrics import count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes, Rebalanced, RemoteElements
@@ -173,6 +173,7 @@ class DirectRebalancer:
             holdings=HoldingsRef(self._settings.holdings_source),
             created_at=now(),
             correlation_id=correlation_id.get(),
+            begun_by=principal.get() or None,
             stops_on_outage=True,
             claim=claim,
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from optimization import Model, OptionOverrides, PricedTarget, RebalanceOptions
-from serve_app.call_context import correlation_id
+from serve_app.call_context import correlation_id, principal
 from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.work import Work, find_unmatched_ids
 from serve_app.problems.error_table import refusal_of
@@ -39,7 +39,8 @@ async def prepare_work(
     """
     snapshot = await resources.prices.read_snapshot()
     given = OptionOverrides.from_options(options)
-    rebalance = new_rebalance(rebalance_id, model, portfolios, given, now())
+    begun_by = principal.get() or None
+    rebalance = new_rebalance(rebalance_id, model, portfolios, given, now(), begun_by)
     unmatched = find_unmatched_ids(model, options)
     refusal = None
     try:

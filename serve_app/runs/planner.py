@@ -214,7 +214,7 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
     rebalance_id = run.run_id if alone else _part_id(run.run_id, model.model_id)
     own = run.overrides_by_portfolio
     part = replace(
-        new_rebalance(rebalance_id, model, len(portfolio_ids), NO_OVERRIDES, begun),
+        new_rebalance(rebalance_id, model, len(portfolio_ids), NO_OVERRIDES, begun, run.begun_by),
         run_id=run.run_id,
         overrides_by_portfolio={each: own[each] for each in portfolio_ids if each in own},
     )

@@ -36,7 +36,7 @@ def desk(market: Market) -> OrderDesk:
 
 @pytest.fixture
 def stored(database: Any, desk: OrderDesk, settings: Settings) -> Stored:
-    stored = Stored(database, MODEL_RULES[settings.model_rules])
+    stored = Stored(database, MODEL_RULES[settings.model_rules], settings)
     connect_desk(stored, desk)
     return stored
 

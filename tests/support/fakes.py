@@ -20,6 +20,7 @@ from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse, Uplo
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.store import Store
 from serve_app.resources import SUMMARIES, Resources, find_author
+from serve_app.settings import Settings, settings_from
 from serve_app.upstream.holdings.source import Balance
 from storage.api_key_store import ApiKeyStore
 from storage.audit_log import AuditLog
@@ -30,6 +31,7 @@ from storage.model_store import ModelStore
 from storage.open_order_store import OpenOrderStore
 from storage.order_store import OrderStore
 from storage.portfolio_claim_store import PortfolioClaimStore
+from storage.proposal_store import ProposalStore
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from storage.run_store import RunStore
@@ -45,8 +47,11 @@ TICKERS = {A: "ALFA"}
 class Stored:
     """The store of an application: its parts, to inspect and to replace, and a client."""
 
-    def __init__(self, database: Any, rules: ModelRules = GLOBECO) -> None:
+    def __init__(
+        self, database: Any, rules: ModelRules = GLOBECO, settings: Settings | None = None
+    ) -> None:
         nobody: Any = None
+        self.settings = settings or settings_from()
         self.resources = build_resources(database, nobody, rules)
         self.submitter = OrderSubmitter(self.resources)
         handle: Any = Handle(lambda: self.deployment)
@@ -56,8 +61,7 @@ class Stored:
     def deployment(self) -> StoreDeployment:
         """The deployment on the present parts."""
         parts = StoreParts(self.resources, self.submitter)
-        nothing: Any = None
-        return StoreDeployment(nothing, lambda _: parts)
+        return StoreDeployment(self.settings, lambda _: parts)
 
     @property
     def models(self) -> ModelStore:
@@ -89,6 +93,7 @@ def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) 
         portfolios=upstreams,
         open_orders=OpenOrderStore(database),
         api_keys=ApiKeyStore(database, find_author),
+        proposals=ProposalStore(database, find_author),
         portfolio_claims=PortfolioClaimStore(database, OrderSubmissionStore(database)),
     )
 

@@ -51,6 +51,14 @@ from serve_app.api.schemas.outcome_summaries import (
     outcome_summary_json,
     rebalance_summary_json,
 )
+from serve_app.api.schemas.proposals import (
+    ApprovalAnswer,
+    EndingAnswer,
+    HoldAnswer,
+    ProposalAnswer,
+    hold_json,
+    proposal_json,
+)
 from serve_app.api.schemas.rebalances import (
     BindingAnswer,
     OutsideBandAnswer,
@@ -96,6 +104,9 @@ _LINE = _round_trip(outcome_summary_json(_READ))
 _REASON = _round_trip(outcome_summary_json(samples.INFEASIBLE))["error"]
 _CAUSES = _round_trip(causes_json(samples.CAUSES))
 _SENT = _round_trip(hand_over_json(samples.submission_of(samples.ORDER)))
+_PROPOSED = _round_trip(proposal_json(samples.PROPOSED))
+_APPROVED = _round_trip(proposal_json(samples.APPROVED))
+_WITHDRAWN = _round_trip(proposal_json(samples.WITHDRAWN))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
 _EDITED = _round_trip(version_json(samples.EDITED))
 _QUEUED = _round_trip(_state(samples.QUEUED))
@@ -138,6 +149,10 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     DriftSummaryAnswer: _SUMMARY,
     RunAnswer: _round_trip(_RUNNING),
     HandOverAnswer: _SENT,
+    ProposalAnswer: _PROPOSED,
+    ApprovalAnswer: _APPROVED["approvals"][0],
+    EndingAnswer: _WITHDRAWN["ending"],
+    HoldAnswer: _round_trip(hold_json(samples.HELD_TRADE)),
     PortfolioName: {"portfolio_id": PORTFOLIO, "name": samples.NAME},
     SecurityTicker: {"security_id": SECURITY, "ticker": samples.TICKER},
     Health: _health("ready"),
@@ -159,6 +174,8 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
     ("begin_run", "202"): _QUEUED,
     ("cancel_run", "202"): _round_trip(_state(samples.CANCELLING, samples.REBALANCE)),
     ("hand_over", "207"): _round_trip(hand_over_json(samples.submission_of(samples.REFUSED_ORDER))),
+    ("decide_proposal", "200"): _APPROVED,
+    ("withdraw_proposal", "200"): _WITHDRAWN,
     ("health", "200"): _health("healthy"),
     ("live", "200"): Health(status="healthy").model_dump(mode="json"),
 }

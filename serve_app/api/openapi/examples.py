@@ -33,6 +33,7 @@ from serve_app.api.openapi.samples import (
     DAY,
     INFEASIBLE,
     OTHER_PORTFOLIO,
+    PROPOSAL,
     REBALANCE,
 )
 from serve_app.api.problem_responses import error_answer, http_answer, invalid_answer
@@ -86,6 +87,14 @@ from storage.errors import (
     StorageUnavailableError,
     SupersededError,
 )
+from storage.proposal_errors import (
+    ApprovedAlreadyError,
+    FourEyesError,
+    NotApprovedError,
+    NotProposerError,
+    ProposalStateError,
+    ProposedAlreadyError,
+)
 
 MODELS = "/api/v1/models"
 ONE_MODEL = f"/api/v1/model/{MODEL}"
@@ -95,6 +104,9 @@ ONE_REBALANCE = f"/api/v1/rebalance/{REBALANCE}"
 ORDERS = f"{ONE_REBALANCE}/orders"
 TRANSACTIONS = f"{ONE_REBALANCE}/transactions"
 OF_PORTFOLIO = f"/api/v1/portfolio/{PORTFOLIO}/rebalance"
+DECISIONS = f"/api/v1/proposal/{PROPOSAL}/decisions"
+WITHDRAWAL = f"/api/v1/proposal/{PROPOSAL}/withdraw"
+OLD = "it was proposed 90000 s ago, and PROPOSAL_TTL is 86400 s"
 KEY = f"{DAY}/growth"
 HEADING = Heading(REBALANCE, MODEL, DAY)
 
@@ -118,6 +130,12 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (ORDERS, OrdersOpenError(REBALANCE, (OPEN,), 1, 40)),
     (ORDERS, SupersededError(REBALANCE, (LATER,), 1)),
     (ONE_REBALANCE, OrdersSentError(REBALANCE, 100)),
+    (ORDERS, NotApprovedError(REBALANCE, PROPOSAL, "STALE", OLD)),
+    (f"{ONE_REBALANCE}/proposal", ProposedAlreadyError(REBALANCE, PROPOSAL)),
+    (DECISIONS, FourEyesError(PROPOSAL, "anna", "proposed the orders")),
+    (DECISIONS, ApprovedAlreadyError(PROPOSAL, "ben")),
+    (WITHDRAWAL, NotProposerError(PROPOSAL, "ben", "anna")),
+    (DECISIONS, ProposalStateError(PROPOSAL, "STALE", OLD)),
     (
         MODELS,
         UnsupportedMediaTypeError(

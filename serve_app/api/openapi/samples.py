@@ -49,6 +49,7 @@ from storage.chunk_store import Event, Report
 from storage.model_history import ModelChanges, ModelVersion
 from storage.order import Order, OrderState
 from storage.outcome_causes import AdmittingBand, Cause, Causes
+from storage.proposal import Approval, Ending, Hold, Proposal, ProposalStatus
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.run import HoldingsRef, Run, RunStatus, Selection, Totals
 from storage.submission_store import OrderSubmission
@@ -56,6 +57,7 @@ from storage.submission_store import OrderSubmission
 CORRELATION: Final = "7d0c1c0a3f6e4d7c8f6f0f1b2f3a4b5c"
 DAY: Final = "2026-11-23"
 REBALANCE: Final = "6720f1a2b3c4d5e6f7a8b9c0"
+PROPOSAL: Final = "6721f1a2b3c4d5e6f7a8b9c0"
 RUN: Final = "6725f1a2b3c4d5e6f7a8b9c0"
 OTHER_PORTFOLIO: Final = "683b6d889fa492fde114a4e3"
 NAME: Final = "Growth IRA"
@@ -282,6 +284,35 @@ def submission_of(order: Order) -> OrderSubmission:
     counts: Mapping[OrderState, int] = {state: int(state is order.state) for state in OrderState}
     return OrderSubmission(REBALANCE, counts, 1, (order,), 1)
 
+
+PROPOSED: Final = Proposal(
+    proposal_id=PROPOSAL,
+    rebalance_id=REBALANCE,
+    model_id=MODEL,
+    model_name=GROWTH.name,
+    model_version=GROWTH.version,
+    number_of_portfolios=1,
+    proposed_by="nightly-rebalance",
+    proposed_at=BEGUN_AT + timedelta(minutes=2),
+    begun_by="nightly-rebalance",
+    required_approvals=2,
+    note="quarter end",
+)
+APPROVED: Final = replace(
+    PROPOSED,
+    approvals=(Approval("anna", 1, BEGUN_AT + timedelta(minutes=9)),),
+    number_of_holds=1,
+    version=3,
+)
+WITHDRAWN: Final = replace(
+    PROPOSED,
+    status=ProposalStatus.WITHDRAWN,
+    ending=Ending("nightly-rebalance", BEGUN_AT + timedelta(minutes=4), "prices were delayed"),
+    version=2,
+)
+HELD_TRADE: Final = Hold(
+    PORTFOLIO, SECURITY, "anna", BEGUN_AT + timedelta(minutes=7), "the client asked for it"
+)
 
 API_KEY_TEXT: Final = KeyText("3f9a1c0b7e5d2468", "0" * 64)
 API_KEY: Final = ApiKey(

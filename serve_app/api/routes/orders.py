@@ -42,6 +42,9 @@ States = Annotated[
             catalogue.NOT_COMPLETED,
             catalogue.HANDING_OVER,
             catalogue.ORDERS_OPEN,
+            catalogue.NOT_APPROVED,
+            catalogue.NO_PRICES,
+            catalogue.HOLDINGS_FILE,
             catalogue.SUPERSEDED,
             catalogue.KEY_REUSED,
             catalogue.BROKEN_CONTRACT,
@@ -62,7 +65,8 @@ async def hand_over(
     """Send the orders of a completed rebalance that are not at the order service yet, none twice.
 
     Refused if portfolios have open orders of other rebalances, unless ``open_orders`` allows it.
-    Always refused if orders of a later rebalance were sent.
+    Always refused if orders of a later rebalance were sent, or if the orders need a proposal that
+    is not approved or is stale. What an approved proposal holds back is not sent.
     """
     rule = (body or HandOverBody()).open_orders
     done, replayed = await once(

@@ -19,6 +19,7 @@ from serve_app.auth.key_requests import (
 from serve_app.auth.permissions import Role, Scope
 from serve_app.json_text import instant
 from storage.api_key_store import ApiKey
+from storage.proposal import MAX_APPROVER_LEVEL
 
 ModelLimit = Annotated[
     list[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]] | None,
@@ -34,7 +35,7 @@ class KeyPost(BaseModel):
     """A new API key: its owner, and at least one role or scope.
 
     ``models`` and ``portfolios`` limit the key to these ids. ``days`` is its lifetime; null for a
-    key without end.
+    key without end. ``approver_level`` matters for those who may approve proposals.
     """
 
     model_config = ConfigDict(
@@ -50,6 +51,7 @@ class KeyPost(BaseModel):
     models: ModelLimit = None
     portfolios: PortfolioLimit = None
     days: Annotated[int, Field(ge=1, le=MAX_DAYS), WHOLE] | None = DEFAULT_DAYS
+    approver_level: Annotated[int, Field(ge=1, le=MAX_APPROVER_LEVEL), WHOLE] = 1
 
 
 class RotationBody(BaseModel):
@@ -71,6 +73,7 @@ class KeyAnswer(TypedDict):
     scopes: list[str]
     models: list[str] | None
     portfolios: list[str] | None
+    approver_level: Annotated[int, Field(description="1 to 3, for proposals")]
     created_at: InstantText
     created_by: str
     expires_at: InstantText | None
@@ -96,6 +99,7 @@ def key_request_of(body: KeyPost) -> KeyRequest:
         None if body.models is None else tuple(dict.fromkeys(body.models)),
         None if body.portfolios is None else tuple(dict.fromkeys(body.portfolios)),
         body.days,
+        body.approver_level,
     )
 
 
@@ -108,6 +112,7 @@ def key_json(key: ApiKey) -> KeyAnswer:
         "scopes": list(key.scopes),
         "models": None if key.models is None else list(key.models),
         "portfolios": None if key.portfolios is None else list(key.portfolios),
+        "approver_level": key.approver_level,
         "created_at": instant(key.created_at),
         "created_by": key.created_by,
         "expires_at": instant(key.expires_at),

@@ -11,6 +11,7 @@ from serve_app.cli.tables.outcomes import (
     tabulate_planned_trades,
     tabulate_trades,
 )
+from serve_app.cli.tables.proposals import tabulate_holds, tabulate_proposals
 from serve_app.cli.tables.rebalances import (
     tabulate_portfolios,
     tabulate_positions,
@@ -22,6 +23,7 @@ __all__ = [
     "tabulate_audit",
     "tabulate_drift",
     "tabulate_drifts",
+    "tabulate_holds",
     "tabulate_keys",
     "tabulate_model",
     "tabulate_models",
@@ -31,6 +33,7 @@ __all__ = [
     "tabulate_planned_trades",
     "tabulate_portfolios",
     "tabulate_positions",
+    "tabulate_proposals",
     "tabulate_rebalances",
     "tabulate_runs",
     "tabulate_submission",

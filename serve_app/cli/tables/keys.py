@@ -16,7 +16,7 @@ def tabulate_keys(found: Iterable[ApiKey]) -> Table:
         (
             each.key_id,
             each.owner,
-            ", ".join((*each.roles, *each.scopes)),
+            _format_rights(each),
             _format_limits(each),
             format_moment(each.created_at),
             format_moment(each.last_used_at),
@@ -25,6 +25,11 @@ def tabulate_keys(found: Iterable[ApiKey]) -> Table:
         for each in found
     ]
     return make_table("API keys", columns, rows)
+
+
+def _format_rights(key: ApiKey) -> str:
+    level = (f"level {key.approver_level}",) if key.approver_level > 1 else ()
+    return ", ".join((*key.roles, *key.scopes, *level))
 
 
 def _format_limits(key: ApiKey) -> str:

@@ -35,6 +35,14 @@ from serve_app.client.endpoints.orders import (
     list_orders,
     list_transactions,
 )
+from serve_app.client.endpoints.proposals import (
+    decide_proposal,
+    list_holds,
+    list_proposals,
+    propose_orders,
+    read_proposal,
+    withdraw_proposal,
+)
 from serve_app.client.endpoints.rebalances import (
     delete_rebalance,
     list_causes,
@@ -71,6 +79,7 @@ __all__ = [
     "add_position",
     "begin_run",
     "cancel_run",
+    "decide_proposal",
     "delete_model",
     "delete_rebalance",
     "export_audit",
@@ -80,6 +89,7 @@ __all__ = [
     "hand_over",
     "list_audit_entries",
     "list_causes",
+    "list_holds",
     "list_keys",
     "list_model_versions",
     "list_models",
@@ -87,6 +97,7 @@ __all__ = [
     "list_outcomes",
     "list_portfolios",
     "list_positions",
+    "list_proposals",
     "list_rebalance_summaries",
     "list_rebalances",
     "list_rebalances_of_portfolios",
@@ -99,10 +110,12 @@ __all__ = [
     "name_portfolios",
     "name_securities",
     "optimize",
+    "propose_orders",
     "read_audit_head",
     "read_model",
     "read_model_version",
     "read_outcome",
+    "read_proposal",
     "read_rebalance",
     "read_rebalance_summary",
     "read_run",
@@ -117,4 +130,5 @@ __all__ = [
     "rotate_key",
     "stream_audit",
     "stream_outcomes",
+    "withdraw_proposal",
 ]

@@ -20,9 +20,11 @@ def add_key(
     models: Sequence[str] | None = None,
     portfolios: Sequence[str] | None = None,
     days: int | None = 365,
+    approver_level: int = 1,
 ) -> Call[NewApiKey]:
-    """Make an API key; ``days`` is None for a key without end."""
+    """Make an API key; ``days`` is None for a key without end, ``approver_level`` is 1 to 3."""
     body: dict[str, Any] = {"owner": owner, "roles": roles, "scopes": scopes, "days": days}
+    body["approver_level"] = approver_level
     limits = {"models": models, "portfolios": portfolios}
     body |= {name: ids for name, ids in limits.items() if ids is not None}
     return change(NewApiKey, "POST", ("keys",), body, None)

@@ -23,16 +23,19 @@ from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
+from serve_app.auth.permissions import Role
 from serve_app.json_text import encode
 from serve_app.ports.optimizer import Optimizer
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.circuit_breaker import BreakerState
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.mongo.connection import ping
+from tests.support.approvals import connect_upstreams
 from tests.support.every_route import DOCUMENT
 from tests.support.fakes import Stored, render_no_metrics
 from tests.support.flaky_order_service import OrderDesk, refuse_first
 from tests.support.in_process import Upstreams
+from tests.support.keys import add_key, client_with
 from tests.support.run_streams import parse_events, wait_until_over
 
 Json = dict[str, Any]
@@ -104,9 +107,9 @@ def app(
 class Asker:
     """Client of the operations that sends the bodies of their examples and keeps the answers."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, answers: dict[Key, Any] | None = None) -> None:
         self._client = client
-        self.answers: dict[Key, Any] = {}
+        self.answers: dict[Key, Any] = {} if answers is None else answers
 
     async def ask(
         self,
@@ -182,6 +185,37 @@ async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: Order
     )
 
 
+async def propose_and_decide(app: FastAPI, asker: Asker, stored: Stored, model_id: str) -> None:
+    """Propose a rebalance under two keys of a service that authenticates; hold, approve, withdraw.
+
+    The answers go to ``asker``.
+    """
+    people = {"nightly-rebalance": Role.TRADER, "anna": Role.APPROVER}
+    keys = {name: await add_key(stored, role, owner=name) for name, role in people.items()}
+    async with (
+        client_with(app, keys["nightly-rebalance"]) as nightly_client,
+        client_with(app, keys["anna"]) as anna_client,
+    ):
+        nightly, anna = Asker(nightly_client, asker.answers), Asker(anna_client, asker.answers)
+        ids = {"model_id": model_id}
+        (first,) = await nightly.ask("rebalance_model", ids)
+        of = {"rebalance_id": first["rebalance_id"]}
+        of |= {"proposal_id": (await nightly.ask("propose_orders", of))["proposal_id"]}
+        await nightly.ask("list_proposals")
+        await nightly.ask("read_proposal", of)
+        trade = {"portfolio_id": PORTFOLIO, "security_id": SECURITY}
+        hold = {"decision": "HOLD", "transactions": [trade], "version": 1}
+        path = f"/api/v1/proposal/{of['proposal_id']}/decisions"
+        held = await anna_client.post(path, json={**hold, "note": samples.HELD_TRADE.note})
+        assert held.is_success, held.text
+        await anna.ask("list_holds", of)
+        await anna.ask("decide_proposal", of)
+        (second,) = await nightly.ask("rebalance_model", ids)
+        of = {"rebalance_id": second["rebalance_id"]}
+        proposal = await nightly.ask("propose_orders", of)
+        await nightly.ask("withdraw_proposal", {"proposal_id": proposal["proposal_id"]})
+
+
 async def begin_and_read_runs(
     asker: Asker, ids: Mapping[str, str], client: httpx.AsyncClient
 ) -> None:
@@ -198,7 +232,12 @@ async def begin_and_read_runs(
 
 
 async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request(
-    client: httpx.AsyncClient, desk: OrderDesk
+    client: httpx.AsyncClient,
+    desk: OrderDesk,
+    app: FastAPI,
+    stored: Stored,
+    settings: Settings,
+    upstreams: Upstreams,
 ) -> None:
     asker = Asker(client)
     await make_edits(asker, client)
@@ -208,6 +247,10 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
         await asker.ask(name, ids)
     await rebalance_and_submit(asker, ids, desk)
     await begin_and_read_runs(asker, ids, client)
+    connect_upstreams(stored, upstreams)
+    stored.settings = settings.model_copy(update={"auth": "keys", "require_approvals": 2})
+    with_keys = api_app(stored.settings, app.state.ports)
+    await propose_and_decide(with_keys, asker, stored, model["model_id"])
     await asker.ask("name_portfolios", query={"ids": PORTFOLIO})
     await asker.ask("name_securities", query={"ids": SECURITY})
     for name in ("optimize", "live", "ready", "health", "metrics"):

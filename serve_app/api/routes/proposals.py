@@ -1,0 +1,189 @@
+"""Routes of proposals: propose the orders of a rebalance, decide on them, withdraw them."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from serve_app.api.access import DecidesProposals, ProposesOrders, ReadsRebalances
+from serve_app.api.dependencies import RebalanceId, Store
+from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, proposal_etag
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.idempotency import Idempotent
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import Offset, Portfolios, page_headers
+from serve_app.api.responses import json_response
+from serve_app.api.schemas.proposals import (
+    DecisionBody,
+    HoldAnswer,
+    ProposalAnswer,
+    ProposalPost,
+    WithdrawalBody,
+    decision_of,
+    hold_json,
+    proposal_json,
+)
+from serve_app.problems import catalogue
+from storage.proposal import Proposal, ProposalStatus
+
+router = APIRouter(prefix="/api/v1", tags=["proposals"], route_class=ExactRoute)
+
+ProposalId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexadecimal digits")]
+Statuses = Annotated[
+    list[ProposalStatus],
+    Query(max_length=8, description="only proposals in these states; repeatable"),
+]
+OfRebalance = Annotated[
+    str | None,
+    Query(pattern=r"^[0-9a-fA-F]{24}$", description="only the proposals of this rebalance"),
+]
+WRONG_PROPOSAL: Final = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_STEP: Final = (
+    *WRONG_PROPOSAL,
+    catalogue.UNAUTHENTICATED,
+    catalogue.PROPOSAL_STATE,
+    catalogue.STALE,
+    catalogue.PRECONDITION,
+    catalogue.PRECONDITION_REQUIRED,
+    catalogue.TOO_LARGE,
+)
+
+
+@router.post(
+    "/rebalance/{rebalance_id}/proposal",
+    status_code=201,
+    response_model=ProposalAnswer,
+    responses=refuses(
+        *WRONG_PROPOSAL,
+        catalogue.UNAUTHENTICATED,
+        catalogue.NOT_COMPLETED,
+        catalogue.PROPOSED_ALREADY,
+        catalogue.KEY_REUSED,
+        catalogue.IN_PROGRESS,
+        catalogue.TOO_LARGE,
+    ),
+)
+async def propose_orders(
+    caller: ProposesOrders,
+    rebalance_id: RebalanceId,
+    store: Store,
+    once: Idempotent,
+    body: ProposalPost | None = None,
+) -> Response:
+    """Propose to send the orders of a completed rebalance."""
+    proposer, note = caller.require_name(), None if body is None else body.note
+    proposal, replayed = await once(
+        lambda: store.add_proposal(rebalance_id, proposer, note),
+        lambda added: added.proposal_id,
+        store.read_proposal,
+    )
+    location = {"Location": f"/api/v1/proposal/{proposal.proposal_id}"}
+    return _answer(proposal, 201, location | replayed)
+
+
+@router.get("/proposals", response_model=list[ProposalAnswer], responses=refuses(catalogue.INVALID))
+async def list_proposals(
+    _: ReadsRebalances,
+    request: Request,
+    store: Store,
+    status: Statuses = [],  # noqa: B006 - FastAPI copies it
+    rebalance_id: OfRebalance = None,
+    offset: Offset = 0,
+    limit: Portfolios = 100,
+) -> Response:
+    """List proposals, the newest first."""
+    statuses = tuple(dict.fromkeys(status))
+    found, total = await store.list_proposals(statuses, rebalance_id, offset, limit)
+    headers = page_headers(request, offset, limit, total)
+    return json_response([proposal_json(each) for each in found], headers=headers)
+
+
+@router.get(
+    "/proposal/{proposal_id}",
+    response_model=ProposalAnswer,
+    responses={304: {"description": "The caller's copy is current"}, **refuses(*WRONG_PROPOSAL)},
+)
+async def read_proposal(
+    _: ReadsRebalances, proposal_id: ProposalId, store: Store, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Read a proposal; whether it is stale shows when it is approved or ordered."""
+    proposal = await store.read_proposal(proposal_id)
+    held = matching_etag(proposal_etag(proposal), if_none_match)
+    if held is not None:
+        return Response(status_code=304, headers={"ETag": held})
+    return _answer(proposal)
+
+
+@router.get(
+    "/proposal/{proposal_id}/holds",
+    response_model=list[HoldAnswer],
+    responses=refuses(*WRONG_PROPOSAL),
+)
+async def list_holds(
+    _: ReadsRebalances,
+    request: Request,
+    proposal_id: ProposalId,
+    store: Store,
+    offset: Offset = 0,
+    limit: Portfolios = 100,
+) -> Response:
+    """List the portfolios and trades that are not sent, by portfolio and security."""
+    found, total = await store.list_holds(proposal_id, offset, limit)
+    headers = page_headers(request, offset, limit, total)
+    return json_response([hold_json(each) for each in found], headers=headers)
+
+
+@router.post(
+    "/proposal/{proposal_id}/decisions",
+    response_model=ProposalAnswer,
+    responses=refuses(
+        *WRONG_STEP,
+        catalogue.FOUR_EYES,
+        catalogue.APPROVED_ALREADY,
+        catalogue.NO_PRICES,
+        catalogue.HOLDINGS_FILE,
+        catalogue.BROKEN_CONTRACT,
+        catalogue.UPSTREAM_DOWN,
+        catalogue.OVERLOADED,
+    ),
+)
+async def decide_proposal(
+    caller: DecidesProposals,
+    proposal_id: ProposalId,
+    body: DecisionBody,
+    store: Store,
+    changed: Changed,
+) -> Response:
+    """Approve or reject a proposal, or hold and release parts of it.
+
+    An approval is refused to who proposed the orders or began the rebalance, and makes a proposal
+    STALE if holdings, model or prices have moved. Approvals of one version at once all count.
+    """
+    decision = decision_of(body, caller)
+    changed.require(body.version)
+    return _answer(await store.decide_proposal(proposal_id, decision))
+
+
+@router.post(
+    "/proposal/{proposal_id}/withdraw",
+    response_model=ProposalAnswer,
+    responses=refuses(*WRONG_STEP, catalogue.NOT_PROPOSER),
+)
+async def withdraw_proposal(
+    caller: ProposesOrders,
+    proposal_id: ProposalId,
+    body: WithdrawalBody,
+    store: Store,
+    changed: Changed,
+) -> Response:
+    """Withdraw an open proposal; its proposer alone may."""
+    proposer = caller.require_name()
+    changed.require(body.version)
+    return _answer(await store.withdraw_proposal(proposal_id, proposer, body.version, body.note))
+
+
+def _answer(
+    proposal: Proposal, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    known = {"ETag": proposal_etag(proposal), **(headers or {})}
+    return json_response(proposal_json(proposal), status, known)

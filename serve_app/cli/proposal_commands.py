@@ -1,0 +1,266 @@
+"""Commands of proposals: propose the orders of a rebalance, decide on them, withdraw them."""
+
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from serve_app.cli.arguments import (
+    TIMEOUT_S,
+    URL,
+    AsJson,
+    RebalanceId,
+    Timeout,
+    Token,
+    Url,
+    Wide,
+    client_of,
+)
+from serve_app.cli.exit_codes import one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.cli.names import Names
+    from serve_app.client import Client
+    from serve_app.client.proposal_models import Hold, Proposal
+
+commands = typer.Typer(
+    name="proposals",
+    help="Propose the orders of a rebalance, approve, reject, hold, withdraw.",
+    no_args_is_help=True,
+)
+
+MAX_HOLDS_SHOWN = 100
+CHECKS_FOR_S = 240.0  # because the service checks holdings and prices for three minutes
+Decision = Literal["APPROVE", "REJECT", "HOLD", "RELEASE"]
+ProposalId = Annotated[str, typer.Argument(metavar="PROPOSAL_ID")]
+Note = Annotated[str | None, typer.Option("--note", help="a reason, for those who read it later")]
+Version = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="the version that was read; unset: the stored one"),
+]
+PortfolioIds = Annotated[
+    list[str] | None,
+    typer.Option("--portfolio", metavar="PORTFOLIO_ID", help="all its trades; may be repeated"),
+]
+Trades = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trade", metavar="PORTFOLIO_ID/SECURITY_ID", help="a single trade; may be repeated"
+    ),
+]
+
+
+class Status(StrEnum):
+    """State of a proposal."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    ORDERED = "ordered"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    STALE = "stale"
+
+
+@commands.command("list")
+def list_proposals(
+    statuses: Annotated[
+        list[Status] | None, typer.Option("--status", help="may be repeated")
+    ] = None,
+    rebalance_id: Annotated[
+        str | None, typer.Option("--rebalance", metavar="REBALANCE_ID", help="of this rebalance")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List proposals, the newest first."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        states = [each.name for each in statuses or ()]
+        size = min(limit, 1000)
+        pages = client.list_proposals(status=states, rebalance_id=rebalance_id, limit=size)
+        _show([*islice(pages, limit)], wide=wide, as_json=as_json)
+
+
+@commands.command()
+def show(
+    proposal_id: ProposalId,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a proposal, and the first of its portfolios and trades that are not sent."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show, show_json
+
+        found = client.read_proposal(proposal_id)
+        if as_json:
+            show_json(found)
+            return
+        show(tables.tabulate_proposals([found]), wide=wide)
+        if found.number_of_holds:
+            pages = client.list_holds(proposal_id, limit=MAX_HOLDS_SHOWN)
+            holds = [*islice(pages, MAX_HOLDS_SHOWN)]
+            show(tables.tabulate_holds(holds, _names_of(client, holds)), wide=wide)
+
+
+@commands.command()
+def propose(
+    rebalance_id: RebalanceId,
+    note: Note = None,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose to send the orders of a rebalance."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        _show([client.propose_orders(rebalance_id, note=note)], wide=wide, as_json=as_json)
+
+
+@commands.command()
+def approve(
+    proposal_id: ProposalId,
+    version: Version = None,
+    note: Note = None,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = CHECKS_FOR_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve a proposal but for what it holds back; never one of your own."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        _show([_decide(client, proposal_id, "APPROVE", version, note)], wide=wide, as_json=as_json)
+
+
+@commands.command()
+def reject(
+    proposal_id: ProposalId,
+    note: Annotated[str, typer.Option("--note", help="the reason")],
+    version: Version = None,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reject a proposal, with the reason."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        _show([_decide(client, proposal_id, "REJECT", version, note)], wide=wide, as_json=as_json)
+
+
+@commands.command()
+def hold(
+    proposal_id: ProposalId,
+    portfolios: PortfolioIds = None,
+    trades: Trades = None,
+    version: Version = None,
+    note: Note = None,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold portfolios and trades back: they are not sent."""
+    if not (portfolios or trades):
+        raise typer.BadParameter("give --portfolio or --trade")
+    chosen = portfolios or [], _pairs(trades)
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        held = _decide(client, proposal_id, "HOLD", version, note, *chosen)
+        _show([held], wide=wide, as_json=as_json)
+
+
+@commands.command()
+def release(
+    proposal_id: ProposalId,
+    portfolios: PortfolioIds = None,
+    trades: Trades = None,
+    version: Version = None,
+    note: Note = None,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Release what is held back, all of it by default; the proposal has to be approved again."""
+    chosen = portfolios or [], _pairs(trades)
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        released = _decide(client, proposal_id, "RELEASE", version, note, *chosen)
+        _show([released], wide=wide, as_json=as_json)
+
+
+@commands.command()
+def withdraw(
+    proposal_id: ProposalId,
+    version: Version = None,
+    note: Note = None,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw a proposal of your own."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        known = version or client.read_proposal(proposal_id).version
+        withdrawn = client.withdraw_proposal(proposal_id, version=known, note=note)
+        _show([withdrawn], wide=wide, as_json=as_json)
+
+
+def _decide(
+    client: "Client",
+    proposal_id: str,
+    decision: Decision,
+    version: int | None,
+    note: str | None,
+    portfolios: list[str] | None = None,
+    trades: list[tuple[str, str]] | None = None,
+) -> "Proposal":
+    return client.decide_proposal(
+        proposal_id,
+        decision,
+        version=version or client.read_proposal(proposal_id).version,
+        portfolios=portfolios or (),
+        transactions=trades or (),
+        note=note,
+    )
+
+
+def _pairs(trades: list[str] | None) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for each in trades or ():
+        portfolio_id, slash, security_id = each.partition("/")
+        if not (portfolio_id and slash and security_id):
+            raise typer.BadParameter(f"--trade {each}: give PORTFOLIO_ID/SECURITY_ID")
+        found.append((portfolio_id, security_id))
+    return found
+
+
+def _show(found: "list[Proposal]", *, wide: bool, as_json: bool) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.output import show, show_json
+
+    if as_json:
+        show_json(found)
+    else:
+        show(tables.tabulate_proposals(found), wide=wide)
+
+
+def _names_of(client: "Client", holds: "list[Hold]") -> "Names":
+    from serve_app.cli.names import look_up_names
+
+    return look_up_names(
+        client,
+        portfolio_ids=[each.portfolio_id for each in holds],
+        security_ids=[each.security_id for each in holds if each.security_id],
+    )

@@ -1,0 +1,54 @@
+"""Port of the proposals to send orders, and of the decisions about them."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from serve_app.ports.port import repeatable
+from storage.proposal import Decision, Hold, Proposal, ProposalStatus
+
+
+class Proposals(Protocol):
+    """Proposals, from their making to their orders."""
+
+    @abstractmethod
+    async def add_proposal(self, rebalance_id: str, proposer: str, note: str | None) -> Proposal:
+        """Propose to send the orders of a completed rebalance that has no live proposal."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_proposal(self, proposal_id: str) -> Proposal:
+        """Return the proposal; raise NotFoundError if it is not stored."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_proposals(
+        self,
+        statuses: tuple[ProposalStatus, ...],
+        rebalance_id: str | None,
+        offset: int,
+        limit: int,
+    ) -> tuple[tuple[Proposal, ...], int]:
+        """Return one page of proposals, the newest first, and the number of all."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_holds(
+        self, proposal_id: str, offset: int, limit: int
+    ) -> tuple[tuple[Hold, ...], int]:
+        """Return one page of the portfolios and trades that are not sent, and their number."""
+        ...
+
+    @abstractmethod
+    async def decide_proposal(self, proposal_id: str, decision: Decision) -> Proposal:
+        """Take a decision; asks the upstreams whether an approved proposal is stale."""
+        ...
+
+    @abstractmethod
+    async def withdraw_proposal(
+        self, proposal_id: str, proposer: str, version: int, note: str | None
+    ) -> Proposal:
+        """End a proposal on the request of its proposer."""
+        ...

@@ -1,0 +1,65 @@
+"""Indexes and fields of proposals and their holds."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pymongo import IndexModel
+
+from storage import audit_schema, proposal_store
+from storage.proposal import ProposalStatus
+
+INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
+    proposal_store.COLLECTION: (
+        # the proposals of a rebalance, the newest first
+        IndexModel([("rebalance_id", 1), ("_id", -1)], name="of_rebalance"),
+        # one proposal of a rebalance that may still lead, or has led, to orders
+        IndexModel(
+            [("rebalance_id", 1)],
+            name="live",
+            unique=True,
+            partialFilterExpression={"live": True},
+        ),
+        # the proposals in a state, the newest first
+        IndexModel([("status", 1), ("_id", -1)], name="in_state"),
+        audit_schema.WITH_RECORDS,
+    ),
+    proposal_store.HOLDS: (
+        # the holds of a proposal, one of each portfolio and trade
+        IndexModel(
+            [("proposal_id", 1), ("portfolio_id", 1), ("security_id", 1)], name="held", unique=True
+        ),
+    ),
+}
+
+_STRING: Final = {"bsonType": "string"}
+_STRING_OR_NULL: Final = {"bsonType": ["string", "null"]}
+_WHOLE: Final = {"bsonType": ["int", "long"]}
+_DATE: Final = {"bsonType": "date"}
+Fields = Mapping[str, Mapping[str, Any]]
+FIELDS: Final[Mapping[str, tuple[Fields, Fields]]] = {
+    proposal_store.COLLECTION: (
+        {
+            **dict.fromkeys(("rebalance_id", "model_id", "model_name", "proposed_by"), _STRING),
+            **dict.fromkeys(("model_version", "number_of_portfolios", "number_of_holds"), _WHOLE),
+            **dict.fromkeys(("required_approvals", "version", "content_version"), _WHOLE),
+            "status": {"enum": [status.value for status in ProposalStatus]},
+            "proposed_at": _DATE,
+            "approvals": {"bsonType": "array"},
+        },
+        {
+            **dict.fromkeys(("begun_by", "note"), _STRING),
+            "ending": {"bsonType": "object"},
+            "live": {"enum": [True]},
+        },
+    ),
+    proposal_store.HOLDS: (
+        {
+            "proposal_id": {"bsonType": "objectId"},
+            **dict.fromkeys(("portfolio_id", "principal"), _STRING),
+            **dict.fromkeys(("security_id", "note"), _STRING_OR_NULL),
+            "at": _DATE,
+        },
+        {},
+    ),
+}
+"""Fields of each collection: those that a document has, and those that it may have."""
