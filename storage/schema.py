@@ -288,9 +288,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     order_store.COLLECTION: _record(
         {
             "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}:.{1,64}$"},
-            "rebalance_id": STRING,
-            "portfolio_id": STRING,
-            "security_id": STRING,
+            **dict.fromkeys(("rebalance_id", "portfolio_id", "security_id"), STRING),
             "side": {"enum": ["BUY", "SELL"]},
             "quantity": {"bsonType": ["int", "long", "decimal", "string"]},
             "state": {"enum": [state.value for state in OrderState]},
@@ -299,10 +297,8 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         },
         {
             "order_id": WHOLE,
-            "message": STRING,
-            "timestamp": DATE,
-            "claim": STRING,
-            "claimed_at": DATE,
+            **dict.fromkeys(("message", "claim"), STRING),
+            **dict.fromkeys(("timestamp", "claimed_at"), DATE),
             "open": {"enum": [True]},
             "held": {"enum": [True]},
             "service_status": STRING,
@@ -318,12 +314,10 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     api_key_store.COLLECTION: _record(
         {
             "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
-            "owner": STRING,
-            "roles": SHARES,
-            "scopes": SHARES,
+            **dict.fromkeys(("owner", "created_by"), STRING),
+            **dict.fromkeys(("roles", "scopes"), SHARES),
             "secret_hash": BINARY,
             "created_at": DATE,
-            "created_by": STRING,
         },
         {
             **dict.fromkeys(("models", "portfolios"), SHARES),
