@@ -107,14 +107,16 @@ class RunEndedError(StorageError):
 
 
 class RunGoesOnError(StorageError):
-    """The rebalance belongs to a run that is not over."""
+    """A run is not over; ``rebalance_id`` is its rebalance that was to be changed, if one was."""
 
-    def __init__(self, rebalance_id: str, run_id: str) -> None:
+    def __init__(self, rebalance_id: str | None, run_id: str) -> None:
         super().__init__(rebalance_id, run_id)
         self.rebalance_id = rebalance_id
         self.run_id = run_id
 
     def __str__(self) -> str:
+        if self.rebalance_id is None:
+            return f"run {self.run_id} is not over"
         return f"rebalance {self.rebalance_id} belongs to run {self.run_id}, which is not over"
 
 

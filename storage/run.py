@@ -41,6 +41,9 @@ UNFINISHED: Final = (
 )
 
 
+UNKNOWN: Final = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The portfolios of a run: followers of these models, these portfolios, both, or all.
@@ -51,6 +54,14 @@ class Selection:
 
     model_ids: tuple[str, ...] = ()
     portfolio_ids: tuple[str, ...] = ()
+    # As stored, because the ids may be unread: UNKNOWN of a run that an earlier release began.
+    stored_count: int | None = field(default=None, compare=False)
+
+    def count_portfolios(self) -> int | None:
+        """Count the portfolios that are named, read or not; None if that is unknown."""
+        if self.stored_count is None or self.portfolio_ids:
+            return len(self.portfolio_ids)
+        return None if self.stored_count == UNKNOWN else self.stored_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,7 @@ class Run:
     created_at: datetime
     overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
     correlation_id: str = ""
+    retry_of: str | None = None  # the run whose portfolios without a plan this one selects
     stops_on_outage: bool = False  # otherwise portfolios that could not be fetched are FAILED
     status: RunStatus = RunStatus.QUEUED
     number_of_rebalances: int | None = None
@@ -139,11 +151,13 @@ def run_document(run: Run) -> Document:
         "selection": {
             "model_ids": [ObjectId(model_id) for model_id in run.selection.model_ids],
             "portfolio_ids": list(run.selection.portfolio_ids),
+            "number_of_portfolios": len(run.selection.portfolio_ids),
         },
         "overrides": to_storable(overrides_document(run.overrides)),
         **own_document(run.overrides_by_portfolio),
         "holdings": _holdings_document(run.holdings),
         "correlation_id": run.correlation_id,
+        "retry_of": run.retry_of and ObjectId(run.retry_of),
         "stops_on_outage": run.stops_on_outage,
         "status": run.status.value,
         "totals": totals_document(run.totals),
@@ -160,12 +174,14 @@ def run_from(document: Document) -> Run:
         selection=Selection(
             tuple(str(model_id) for model_id in selection["model_ids"]),
             tuple(selection.get("portfolio_ids", ())),
+            selection.get("number_of_portfolios", UNKNOWN),
         ),
         overrides=overrides_from(document["overrides"]),
         overrides_by_portfolio=own_from(document),
         holdings=HoldingsRef(**document["holdings"]),
         created_at=document["created_at"],
         correlation_id=document["correlation_id"],
+        retry_of=str(document["retry_of"]) if document.get("retry_of") else None,
         stops_on_outage=document["stops_on_outage"],
         status=RunStatus(document["status"]),
         number_of_rebalances=document.get("number_of_rebalances"),

@@ -3,7 +3,7 @@
 When a lease lapses, another process continues with the open chunks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -113,10 +113,24 @@ class RunStore:
         return run_from(document)
 
     @translate_failures
-    async def read_page(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
-        """Return a page of runs, the newest first, and the number of runs."""
-        total = await self._runs.count_documents({}, hint="_id_")
-        cursor = self._runs.find({}, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
+    async def read_page(
+        self,
+        offset: int,
+        limit: int,
+        statuses: Collection[RunStatus] = (),
+        since: datetime | None = None,
+    ) -> tuple[tuple[Run, ...], int]:
+        """Return a page of runs, the newest first, and the number of runs.
+
+        Only those in one of these states, and begun at this moment or later, if given.
+        """
+        matching: Document = {}
+        if statuses:
+            matching["status"] = {"$in": sorted(each.value for each in statuses)}
+        if since is not None:
+            matching["created_at"] = {"$gte": since}
+        total = await self._runs.count_documents(matching, hint="_id_")
+        cursor = self._runs.find(matching, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([run_from(document) async for document in cursor]), total
 
     @translate_failures

@@ -95,6 +95,53 @@ def begin(
         _end_with(run, as_json=as_json, wide=wide)
 
 
+@commands.command()
+def retry(
+    run_id: RunId,
+    codes: Annotated[
+        list[str] | None,
+        typer.Option("--code", help="only for this reason, such as prices-missing; repeatable"),
+    ] = None,
+    options: OptionsText = None,
+    follow: Annotated[bool, typer.Option("--follow", help="wait until the run ends")] = False,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a run over the portfolios that another run left without a plan."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        run = client.begin_run(retry_of=run_id, codes=codes or None, options=options_of(options))
+        if follow:
+            run = _follow(client, run.run_id)
+        _end_with(run, as_json=as_json, wide=wide)
+
+
+@commands.command()
+def causes(
+    run_id: RunId,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show why portfolios of a run have no plan, each reason once."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.names import look_up_names
+        from serve_app.cli.output import show, show_json
+
+        found = client.list_run_causes(run_id)
+        if as_json:
+            show_json(found)
+            return
+        ids = [each.subject or "" for each in found.causes if each.kind == "security"]
+        names = look_up_names(client, security_ids=ids)
+        show(tables.tabulate_causes(found, names), wide=wide)
+
+
 @commands.command("show")
 def show_run(
     run_id: RunId,

@@ -1,9 +1,9 @@
 """Answers of the service about runs over a book, and the events of a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from serve_app.client.models import Problem
 
@@ -37,6 +37,16 @@ class ChunkError:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """The portfolios that a run was asked for; ``models`` are the first 100."""
+
+    models: tuple[str, ...]
+    number_of_models: int
+    number_of_portfolios: int | None
+    whole_book: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The state of a run over a book; a field that is not known yet is None."""
 
@@ -61,6 +71,11 @@ class Run:
     updated_at: datetime | None
     finished_at: datetime | None
     unmatched: tuple[str, ...] = ()
+    selection: Selection | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    begun_by: str | None = None
+    correlation_id: str = ""
+    retry_of: str | None = None
 
     @property
     def is_over(self) -> bool:

@@ -51,7 +51,7 @@ from storage.outcome_reader import OutcomePage
 from storage.outcome_search import OutcomeFilter
 from storage.proposal import Decision, Hold, Proposal, ProposalStatus
 from storage.rebalance import Rebalance
-from storage.run import Run
+from storage.run import Run, RunStatus
 from storage.submission_store import OrderSubmission
 
 EDIT_TRIES = 8
@@ -286,9 +286,19 @@ class StoreDeployment(Store):
         """Read the run with this id."""
         return await self._with.runs.read(run_id)
 
-    async def list_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
+    async def read_whole_run(self, run_id: str) -> Run:
+        """Read the run with this id, with its portfolios and their options."""
+        return await self._with.runs.read_whole(run_id)
+
+    async def list_runs(
+        self,
+        offset: int,
+        limit: int,
+        statuses: frozenset[RunStatus] = frozenset(),
+        since: datetime | None = None,
+    ) -> tuple[tuple[Run, ...], int]:
         """Return one page of runs and the number of all."""
-        return await self._with.runs.read_page(offset, limit)
+        return await self._with.runs.read_page(offset, limit, statuses, since)
 
     async def cancel_run(self, run_id: str) -> Run:
         """Record that a run starts no more work."""

@@ -185,6 +185,7 @@ class OptimizerDeployment(Optimizer):
             created_at=now(),
             correlation_id=correlation_id.get(),
             begun_by=principal.get() or None,
+            retry_of=command.retry_of,
         )
         with lift_deadline():
             return await self._coordinator.begin(run, command.claim)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from optimization import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
@@ -9,7 +10,7 @@ from serve_app.ports.port import broadcast, repeatable
 from storage.chunk_store import Event
 from storage.idempotency_store import IdempotencyClaim
 from storage.rebalance import Rebalance
-from storage.run import HoldingsRef, Run, Selection
+from storage.run import HoldingsRef, Run, RunStatus, Selection
 
 
 class StoredRuns(Protocol):
@@ -23,8 +24,20 @@ class StoredRuns(Protocol):
 
     @repeatable
     @abstractmethod
-    async def list_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
-        """Return one page, the newest first, and the number of all runs."""
+    async def read_whole_run(self, run_id: str) -> Run:
+        """Return the run with its portfolios and their options, which ``read_run`` leaves out."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_runs(
+        self,
+        offset: int,
+        limit: int,
+        statuses: frozenset[RunStatus] = frozenset(),
+        since: datetime | None = None,
+    ) -> tuple[tuple[Run, ...], int]:
+        """Return one page of the runs that match, the newest first, and their number."""
         ...
 
     @repeatable
@@ -70,6 +83,7 @@ class BeginRun:
     overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
     holdings: HoldingsRef | None = None
     claim: IdempotencyClaim | None = None
+    retry_of: str | None = None
 
 
 class RunControl(Protocol):

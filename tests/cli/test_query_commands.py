@@ -233,6 +233,16 @@ async def test_a_run_that_is_not_there_ends_with_1(ordergen: Ordergen) -> None:
     assert "not-found" in missing.stderr
 
 
+async def test_a_retry_and_causes_of_a_run_that_is_not_there_end_with_1(
+    ordergen: Ordergen,
+) -> None:
+    for command in (("retry", "0" * 24, "--code", "infeasible"), ("causes", "0" * 24)):
+        ended = await ordergen("runs", *command)
+
+        assert ended.exit_code == 1
+        assert "not-found" in ended.stderr
+
+
 async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -> None:
     done = await ordergen("runs", "begin")
 

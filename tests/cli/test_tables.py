@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from serve_app.cli.output import Percent, make_table, show
+from serve_app.cli.tables import tabulate_causes
+from serve_app.client.outcome_models import AdmittingBand, Cause, Causes
 from tests.support.command_server import Ordergen
 from tests.support.fakes import TICKERS, A, P, Q, Stored
 from tests.support.names import name_everything
@@ -156,3 +158,24 @@ async def test_a_terminal_sees_the_seconds_of_a_step_and_a_pipe_nothing(
 
     assert re.search(r"measuring \d+ s", screen.text)
     assert piped.stderr == ""
+
+
+def test_causes_name_the_band_that_would_admit_every_portfolio(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bands = tuple(
+        AdmittingBand(Decimal(share), Decimal(low), Decimal("0.01"))
+        for share, low in (("0.5", "0.0084"), ("1", "0.0144"))
+    )
+    causes = (
+        Cause("/problems/infeasible", "Infeasible", "security", A, 52, (P,), bands),
+        Cause("/problems/no-holdings", "No holdings", None, None, 1, (Q,), ()),
+    )
+
+    show(tabulate_causes(Causes(53, is_whole=False, causes=causes)))
+
+    text = capsys.readouterr().out
+    assert "53 portfolios without a plan, there are more" in text
+    assert "1.44%" in text
+    assert "0.84%" not in text
+    assert "No holdings" in text

@@ -65,7 +65,7 @@ from serve_app.api.schemas.rebalances import (
     RebalanceAnswer,
     outcome_json,
 )
-from serve_app.api.schemas.runs import RunAnswer, outcome_line, run_json
+from serve_app.api.schemas.runs import RunAnswer, SelectionAnswer, outcome_line, run_json
 from serve_app.api.schemas.stored_rebalances import (
     Deleted,
     OutsideBandResult,
@@ -131,6 +131,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     OutsideBandResult: _NOT_SOLD_STORED["outside_band"][0],
     PositionResult: _OUTCOME["positions"][0],
     PortfolioResult: _OUTCOME,
+    SelectionAnswer: _QUEUED["selection"],
     RebalanceSummary: _round_trip(rebalance_summary_json(samples.STORED)),
     OutcomeSummary: _LINE,
     OutcomeDetail: _DETAIL,
@@ -170,7 +171,7 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
     ("remove_portfolios", "200"): _round_trip(model_json(samples.WITHOUT_PORTFOLIO)),
     ("optimize", "200"): [_GIVEN],
     ("rebalance_model", "202"): _QUEUED,
-    ("rebalance_portfolio", "202"): _QUEUED,
+    ("rebalance_portfolio", "202"): _round_trip(_state(samples.QUEUED_FOR_ONE)),
     ("begin_run", "202"): _QUEUED,
     ("cancel_run", "202"): _round_trip(_state(samples.CANCELLING, samples.REBALANCE)),
     ("hand_over", "207"): _round_trip(hand_over_json(samples.submission_of(samples.REFUSED_ORDER))),

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Final
 
 from optimization import (
-    NO_OVERRIDES,
     Binding,
     Certificate,
     Direction,
@@ -220,13 +219,14 @@ CAUSES: Final = Causes(
     is_whole=True,
 )
 
+GIVEN_OVERRIDES: Final = options_of(RebalanceOptionsBody.model_validate(GIVEN_OPTIONS))
 STORED: Final = Rebalance(
     REBALANCE,
     MODEL,
     GROWTH.version,
     GROWTH.name,
     SECURITIES,
-    options=options_of(RebalanceOptionsBody.model_validate(GIVEN_OPTIONS)),
+    options=GIVEN_OVERRIDES,
     number_of_portfolios=1,
     started_at=BEGUN_AT,
     status=RebalanceStatus.COMPLETED,
@@ -234,7 +234,15 @@ STORED: Final = Rebalance(
     finished_at=BEGUN_AT + timedelta(milliseconds=40),
 )
 
-QUEUED: Final = Run(RUN, Selection((MODEL,)), NO_OVERRIDES, HoldingsRef("summaries"), BEGUN_AT)
+QUEUED: Final = Run(
+    RUN,
+    Selection((MODEL,)),
+    GIVEN_OVERRIDES,
+    HoldingsRef("summaries"),
+    BEGUN_AT,
+    correlation_id=CORRELATION,
+)
+QUEUED_FOR_ONE: Final = replace(QUEUED, selection=Selection((), (PORTFOLIO,)))
 CHUNK: Final = Report(
     {Status.REBALANCED: 240, Status.IN_BAND: 10},
     {"SEPARABLE": 247, "COVER": 3},

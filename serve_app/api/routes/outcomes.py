@@ -24,6 +24,7 @@ from serve_app.api.schemas.outcome_summaries import (
     outcome_summary_json,
     rebalance_summary_json,
 )
+from serve_app.api.schemas.runs import CODE, MAX_CODES
 from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.json_text import encode
 from serve_app.problems import catalogue
@@ -33,7 +34,6 @@ from storage.outcome_search import OutcomeFilter
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
 MAX_SOUGHT: Final = 100  # portfolios, because more ids exceed the longest request line
-MAX_CODES: Final = 20
 MAX_REBALANCES: Final = 1_000  # of a run whose reasons are summed up
 BATCH_SIZE: Final = 50  # outcomes that are written at once, because the event loop waits meanwhile
 WRONG_REBALANCE: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
@@ -49,7 +49,7 @@ Newest = Annotated[
 ByAmount = Annotated[Sort, Depends(order_by("market_value", *STORED_NAMES, "objective"))]
 Statuses = Annotated[list[Status], Query(default_factory=list, description="outcomes; repeatable")]
 Codes = Annotated[
-    list[Annotated[str, Field(pattern=r"^[a-z-]{1,40}$")]],
+    list[Annotated[str, Field(pattern=CODE)]],
     Query(
         default_factory=list,
         max_length=MAX_CODES,

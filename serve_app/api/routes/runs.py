@@ -7,7 +7,8 @@ from datetime import tzinfo
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import AwareDatetime
 from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome
@@ -34,6 +35,7 @@ from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, page_headers
 from serve_app.api.responses import json_response
 from serve_app.api.run_progress import answer_accepted, progress_json
+from serve_app.api.run_retries import retry
 from serve_app.api.schemas.options import options_of
 from serve_app.api.schemas.runs import (
     MAX_LISTED_REBALANCES,
@@ -62,6 +64,19 @@ LastEvent = Annotated[
         description="number of the last event received; the stream resumes after it",
     ),
 ]
+LastEventQuery = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9]{1,9}$",
+        description="the same, for callers that cannot set a header; the header counts first",
+    ),
+]
+Statuses = Annotated[
+    list[RunStatus], Query(default_factory=list, max_length=8, description="states; repeatable")
+]
+Since = Annotated[
+    AwareDatetime | None, Query(description="only runs that were begun then or later")
+]
 LOOK_EVERY_S = 0.5
 ALIVE_EVERY = 30  # polls, because proxies close a connection that is silent for long
 EVENT_BATCH_SIZE = 500
@@ -79,6 +94,7 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
     responses=refuses(
         catalogue.NOT_FOUND,
         catalogue.IN_PROGRESS,
+        catalogue.RUN_GOES_ON,
         catalogue.INVALID,
         catalogue.CONFLICT,
         catalogue.EMPTY_MODEL,
@@ -94,18 +110,19 @@ async def begin_run(
     optimizer: Rebalancer,
     once: Idempotent,
 ) -> Response:
-    """Rebalance several models, a list of portfolios or the whole book, in the background."""
-    selection = selection_of(body)
-    caller.require_models(selection.model_ids)
-    caller.require_portfolios(selection.portfolio_ids)
+    """Rebalance models, portfolios, the whole book or the failures of a run, in the background."""
     command = BeginRun(
         new_rebalance_id(),  # made here, because each attempt at the port then names the same run
-        selection,
+        selection_of(body),
         options_of(body.options),
         own_options_of(body),
         holdings_of(body.holdings),
         once.claim,
     )
+    if body.retry_of is not None:
+        command = await retry(store, command, body.retry_of.lower(), body.codes or ())
+    caller.require_models(command.selection.model_ids)
+    caller.require_portfolios(command.selection.portfolio_ids)
     run, replayed = await once(
         lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run
     )
@@ -114,10 +131,16 @@ async def begin_run(
 
 @router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID))
 async def list_runs(
-    _: ReadsRebalances, request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
+    _: ReadsRebalances,
+    request: Request,
+    store: Store,
+    status: Statuses,
+    since: Since = None,
+    offset: Offset = 0,
+    limit: Runs = 10,
 ) -> Response:
     """List runs, the newest first."""
-    runs, total = await store.list_runs(offset, limit)
+    runs, total = await store.list_runs(offset, limit, frozenset(status), since)
     listed = [await progress_json(store, run) for run in runs]
     return json_response(listed, 200, page_headers(request, offset, limit, total))
 
@@ -150,11 +173,17 @@ async def cancel_run(
     response_class=StreamingResponse,
 )
 async def follow_run(
-    _: ReadsRebalances, run_id: RunId, store: Store, streams: OpenStreams, last: LastEvent = None
+    _: ReadsRebalances,
+    run_id: RunId,
+    store: Store,
+    streams: OpenStreams,
+    last: LastEvent = None,
+    last_event_id: LastEventQuery = None,
 ) -> Response:
     """Stream server-sent events: `chunk`, `progress`, and `end` once the run is over."""
     run = await store.read_run(run_id)
-    return EventStream(_events(store, run, int(last or 0)), streams)
+    # The header first, because a browser that reconnects sends it beside the first address.
+    return EventStream(_events(store, run, int(last or last_event_id or 0)), streams)
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """Runs over a book: the request that begins a run, and the state of a run."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
@@ -15,7 +15,12 @@ from serve_app.api.schemas.fields import (
     counts_by,
     inline_enum,
 )
-from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
+from serve_app.api.schemas.options import (
+    OPTIONS,
+    RebalanceOptionsBody,
+    options_of,
+    overrides_json,
+)
 from serve_app.api.schemas.stored_fields import Identifier, several_ids
 from serve_app.api.schemas.stored_rebalances import PortfolioResult
 from serve_app.json_text import encode, instant
@@ -27,6 +32,8 @@ from storage.run import HoldingsRef, Run, RunStatus, Selection
 MAX_MODELS = 10_000
 MAX_PORTFOLIOS = 100_000
 MAX_LISTED_REBALANCES = 100
+MAX_CODES = 20
+CODE = r"^[a-z-]{1,40}$"  # the last part of the type of a problem
 # Bounded, because the options of single portfolios are stored in the document of the run.
 MAX_PORTFOLIOS_WITH_OPTIONS = 10_000
 MAX_NAMED_SECURITIES = 100_000  # securities in all these options together
@@ -60,7 +67,9 @@ class RunRequest(BaseModel):
     """Portfolios to rebalance, each once, to the newest model that it follows.
 
     ``models`` selects all their followers; ``portfolios`` selects these, but only followers of
-    ``models`` if both are given; ``whole_book`` selects all.
+    ``models`` if both are given; ``whole_book`` selects all. ``retry_of`` selects the portfolios
+    that an earlier run left without a plan, with its options and source of holdings unless others
+    are given.
     """
 
     model_config = ConfigDict(
@@ -77,6 +86,17 @@ class RunRequest(BaseModel):
         Annotated[list[str], several_ids(min_length=1, max_length=MAX_PORTFOLIOS)] | None
     ) = None
     whole_book: bool = False
+    retry_of: ObjectIdentifier | None = None
+    codes: Annotated[
+        list[Annotated[str, Field(pattern=CODE)]] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_CODES,
+            description="for `retry_of`: only portfolios with these reasons, the last part of "
+            "their `type`",
+            examples=[["prices-missing"]],
+        ),
+    ] = None
     options: RebalanceOptionsBody | None = None
     options_by_portfolio: Annotated[
         dict[Identifier, RebalanceOptionsBody] | None,
@@ -90,8 +110,12 @@ class RunRequest(BaseModel):
     @model_validator(mode="after")
     def _some_selection(self) -> Self:
         # The whole book has to be asked for, otherwise an empty body would rebalance everything.
-        if self.whole_book == (self.models is not None or self.portfolios is not None):
-            raise ValueError("select either whole_book, or models, portfolios or both")
+        named = self.models is not None or self.portfolios is not None
+        if self.whole_book + named + (self.retry_of is not None) != 1:
+            rule = "select either whole_book, or models, portfolios or both, or retry_of"
+            raise ValueError(rule)
+        if self.codes is not None and self.retry_of is None:
+            raise ValueError("codes are for retry_of alone")
         return self
 
 
@@ -118,6 +142,17 @@ class ChunkError(TypedDict):
     detail: str
 
 
+class SelectionAnswer(TypedDict):
+    """Portfolios that a run was asked for; ``models`` lists the first 100."""
+
+    models: list[ObjectIdentifier]
+    number_of_models: int
+    number_of_portfolios: Annotated[
+        int | None, Field(description="portfolios that were named; 0 if none")
+    ]
+    whole_book: bool
+
+
 class RunAnswer(TypedDict):
     """State of a run; null is not known yet. ``rebalances`` and ``errors`` list the first 100."""
 
@@ -133,6 +168,11 @@ class RunAnswer(TypedDict):
     ]
     portfolios_per_second: float | None
     remaining_seconds: float | None
+    selection: SelectionAnswer
+    options: Annotated[dict[str, Any], Field(description="the options that were given")]
+    begun_by: Annotated[str | None, Field(description="the principal; null if nobody is known")]
+    correlation_id: str
+    retry_of: ObjectIdentifier | None
     holdings: Annotated[HoldingsSource, DocumentedAs(HoldingsBody)]
     rebalances: list[ObjectIdentifier]
     errors: list[ChunkError]
@@ -220,6 +260,11 @@ def run_json(
         "seconds": {stage: round(each, 3) for stage, each in run.totals.seconds.items()},
         "portfolios_per_second": None if rate is None else round(rate, 1),
         "remaining_seconds": None if remaining is None else round(remaining, 1),
+        "selection": _selection_json(run.selection),
+        "options": dict(sorted(overrides_json(run.overrides).items())),
+        "begun_by": run.begun_by,
+        "correlation_id": run.correlation_id,
+        "retry_of": run.retry_of,
         "holdings": {"source": run.holdings.source, "file": run.holdings.file},
         "rebalances": list(rebalances),
         "errors": [_error_json(event) for event in errors],
@@ -229,6 +274,16 @@ def run_json(
         "started_at": instant(run.started_at),
         "updated_at": instant(run.updated_at),
         "finished_at": instant(run.finished_at),
+    }
+
+
+def _selection_json(selection: Selection) -> SelectionAnswer:
+    models, portfolios = selection.model_ids, selection.count_portfolios()
+    return {
+        "models": list(models[:MAX_LISTED_REBALANCES]),
+        "number_of_models": len(models),
+        "number_of_portfolios": portfolios,
+        "whole_book": not models and portfolios == 0,
     }
 
 

@@ -17,10 +17,11 @@ from serve_app.cli.tables.rebalances import (
     tabulate_positions,
     tabulate_rebalances,
 )
-from serve_app.cli.tables.runs import tabulate_runs
+from serve_app.cli.tables.runs import tabulate_causes, tabulate_runs
 
 __all__ = [
     "tabulate_audit",
+    "tabulate_causes",
     "tabulate_drift",
     "tabulate_drifts",
     "tabulate_holds",

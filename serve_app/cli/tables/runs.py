@@ -1,16 +1,38 @@
-"""Table of runs."""
+"""Tables of runs, and of why portfolios of a run have no plan."""
 
 from collections.abc import Iterable
 
 from rich.table import Table
 
+from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import (
     format_counts,
     format_moment,
     format_status,
+    percent,
 )
+from serve_app.client.outcome_models import Causes
 from serve_app.client.run_models import Run
+
+
+def tabulate_causes(found: Causes, names: Names = NO_NAMES) -> Table:
+    """Tabulate why portfolios have no plan, with the band that would admit all of them."""
+    columns = ("reason", "security or option", "ticker", "portfolios", "first", "low", "high")
+    rows = [
+        (
+            each.title,
+            each.subject,
+            names.tickers.get(each.subject or ""),
+            each.portfolios,
+            each.examples[0],
+            percent(each.bands[-1].low_drift) if each.bands else None,
+            percent(each.bands[-1].high_drift) if each.bands else None,
+        )
+        for each in found.causes
+    ]
+    more = "" if found.is_whole else ", there are more"
+    return make_table(f"{found.examined} portfolios without a plan{more}", columns, rows)
 
 
 def tabulate_runs(found: Iterable[Run]) -> Table:

@@ -1,6 +1,7 @@
 """Runs over a book."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Literal
 
 from serve_app.client.call import (
@@ -23,15 +24,23 @@ def begin_run(
     models: Sequence[str] | None = None,
     portfolios: Sequence[str] | None = None,
     whole_book: bool = False,
+    retry_of: str | None = None,
+    codes: Sequence[str] | None = None,
     options: Options | None = None,
     options_by_portfolio: Mapping[str, Options] | None = None,
     holdings: dict[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[Run]:
-    """Begin to rebalance several models, a list of portfolios or the whole book."""
+    """Begin to rebalance several models, a list of portfolios or the whole book.
+
+    ``retry_of`` selects what an earlier run left without a plan, by ``codes`` only portfolios with
+    these reasons.
+    """
     asked = {
         "models": models,
         "portfolios": portfolios,
+        "retry_of": retry_of,
+        "codes": codes,
         "options": options,
         "options_by_portfolio": options_by_portfolio,
         "holdings": holdings,
@@ -40,9 +49,15 @@ def begin_run(
     return work(Run, ("runs",), {**body, "whole_book": whole_book}, idempotency_key)
 
 
-def list_runs(*, limit: int = 10) -> Call[tuple[Run, ...]]:
-    """All runs, the newest first; ``limit`` in a request."""
-    return get(tuple[Run, ...], "runs", limit=limit)
+def list_runs(
+    *, status: Sequence[str] = (), since: datetime | None = None, limit: int = 10
+) -> Call[tuple[Run, ...]]:
+    """All runs, or those in these states and begun since then, the newest first.
+
+    ``limit`` in a request.
+    """
+    asked = {"status": list(status) or None, "since": since and since.isoformat()}
+    return get(tuple[Run, ...], "runs", **asked, limit=limit)
 
 
 def read_run(run_id: str) -> Call[Run]:

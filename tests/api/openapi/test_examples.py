@@ -46,7 +46,8 @@ OPERATIONS: dict[str, tuple[str, str, Json]] = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-ASYNC = {"Prefer": "respond-async"}
+NAMED = {"X-Correlation-ID": samples.CORRELATION}
+ASYNC = {"Prefer": "respond-async", **NAMED}
 MADE = re.compile(r"[0-9a-f]{24}|\d{4}-\d\d-\d\d(T[0-9:.]+Z)?")
 GIVEN = {SECURITY, PORTFOLIO, samples.OTHER_PORTFOLIO}
 # Compared by members without values, because the examples show a run in progress.
@@ -153,8 +154,7 @@ async def make_edits(asker: Asker, client: httpx.AsyncClient) -> None:
         "remove_portfolios": of_both,
     }.items():
         model = (await client.post("/api/v1/models", json=before)).json()
-        named = {"X-Correlation-ID": samples.CORRELATION}
-        await asker.ask(name, {"model_id": model["model_id"]}, named)
+        await asker.ask(name, {"model_id": model["model_id"]}, NAMED)
         if name == "add_position":
             of = {"model_id": model["model_id"]}
             await asker.ask("list_model_versions", of, query={"limit": 1})
@@ -223,7 +223,7 @@ async def begin_and_read_runs(
     for name in ("rebalance_model", "rebalance_portfolio"):
         begun = await asker.ask(name, ids, ASYNC)
         await wait_until_over(client, begun["run_id"])
-    begun = await asker.ask("begin_run", ids)
+    begun = await asker.ask("begin_run", ids, NAMED)
     of = {"run_id": begun["run_id"]}
     await wait_until_over(client, begun["run_id"])
     for name in ("read_run", "follow_run", "stream_outcomes", "list_run_causes", "cancel_run"):
