@@ -1,4 +1,4 @@
-"""What a run was asked for, and a retry of what it left without a plan."""
+"""Selection and options of runs, and retries of what a run left without a plan."""
 
 from typing import Any
 
