@@ -4,7 +4,7 @@ Every change of a state names the previous state, and where needed the claim, be
 processes could both take one order.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -203,6 +203,25 @@ class OrderStore:
             wanted, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
         )
         return tuple([order_from(document) async for document in cursor])
+
+    @translate_failures
+    async def read_latest(
+        self, states: Collection[OrderState], since: datetime | None, offset: int, limit: int
+    ) -> tuple[tuple[Order, ...], int]:
+        """Return a page of the orders in these states over all rebalances, and their number.
+
+        Those of the latest rebalance come first; ``since`` leaves out earlier rebalances.
+        """
+        wanted: Document = {"state": {"$in": sorted(state.value for state in states)}}
+        if since is not None:
+            wanted["rebalanced_at"] = {"$gte": since}
+        with timeout(WRITER_TIMEOUT_S):
+            total = await self._orders.count_documents(wanted, hint="latest_in_state")
+        order = [("rebalanced_at", -1), ("_id", 1)]
+        cursor = self._orders.find(
+            wanted, sort=order, skip=offset, limit=limit, batch_size=limit, hint="latest_in_state"
+        )
+        return tuple([order_from(document) async for document in cursor]), total
 
     @translate_failures
     async def delete(self, rebalance_id: str) -> None:

@@ -276,6 +276,14 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderOfRebalance(OrderLine):
+    """One order, with the rebalance that it comes from and when that began."""
+
+    rebalance_id: str
+    rebalance_date: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OrderSubmission:
     """The orders of a rebalance: COMPLETE when all are SENT, NOT_SENT while none went out."""
 

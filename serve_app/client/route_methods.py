@@ -125,6 +125,7 @@ class Routes:
     export_transactions = StreamRoute(endpoints.export_transactions)
     hand_over = AnswerRoute(endpoints.hand_over)
     list_orders = AnswerRoute(endpoints.list_orders)
+    list_orders_of_all = ListRoute(endpoints.list_orders_of_all)
     propose_orders = AnswerRoute(endpoints.propose_orders)
     list_proposals = ListRoute(endpoints.list_proposals)
     read_proposal = AnswerRoute(endpoints.read_proposal)

@@ -45,7 +45,7 @@ from storage.model_history import ModelVersion
 from storage.model_store import Versions, require_version
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
-from storage.order import OpenOrdersRule, OrderState
+from storage.order import OpenOrdersRule, Order, OrderState
 from storage.outcome_causes import Causes
 from storage.outcome_reader import OutcomePage
 from storage.outcome_search import OutcomeFilter
@@ -240,6 +240,12 @@ class StoreDeployment(Store):
         before = None if proposal is None else partial(self._approvals.begin_orders, proposal)
         await self._submitter.hand_over(rebalance_id, rule, before)
         return await self._submitter.read_page(rebalance_id, 0, limit)
+
+    async def list_orders(
+        self, states: tuple[OrderState, ...], since: datetime | None, offset: int, limit: int
+    ) -> tuple[tuple[Order, ...], int]:
+        """Return one page of the orders in these states, and the number of all such orders."""
+        return await self._with.orders.read_latest(states, since, offset, limit)
 
     async def read_submission(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()

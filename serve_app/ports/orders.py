@@ -1,10 +1,11 @@
 """Port of the submission of orders to the order service."""
 
 from abc import abstractmethod
+from datetime import datetime
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.order import OpenOrdersRule, OrderState
+from storage.order import OpenOrdersRule, Order, OrderState
 from storage.submission_store import OrderSubmission
 
 
@@ -16,6 +17,14 @@ class OrderSubmissions(Protocol):
         self, rebalance_id: str, rule: OpenOrdersRule, limit: int
     ) -> OrderSubmission:
         """Send the orders that the order service lacks; return all states and ``limit`` orders."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_orders(
+        self, states: tuple[OrderState, ...], since: datetime | None, offset: int, limit: int
+    ) -> tuple[tuple[Order, ...], int]:
+        """Return one page of the orders in these states, and the number of all such orders."""
         ...
 
     @repeatable

@@ -181,6 +181,9 @@ async def test_orders_are_handed_over_and_read(service: AsyncClient, growth: Mod
 
     assert handed.number_of_orders == len(handed.orders) == 2
     assert await service.list_orders(handed.rebalance_id) == handed
+    every = [each async for each in service.list_orders_of_all(status=["SENT"], limit=1)]
+    assert [each.portfolio_id for each in every] == [each.portfolio_id for each in handed.orders]
+    assert {each.rebalance_id for each in every} == {handed.rebalance_id}
     none = await service.list_orders(handed.rebalance_id, status=["FAILED", "PENDING"])
     assert none.number_of_orders == 2
     assert none.orders == ()

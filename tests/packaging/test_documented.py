@@ -12,7 +12,7 @@ import pytest
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.options import OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, Refusal
-from storage import model_documents, order, outcome_columns, outcomes, schema
+from storage import model_documents, order, outcome_columns, outcomes, validators
 from storage import rebalance as runs
 from storage import run as book
 from storage.idempotency_store import IdempotencyClaim
@@ -106,10 +106,10 @@ def test_every_field_that_is_stored_is_described(collection: str) -> None:
     assert documents()[collection] - words == set()
 
 
-@pytest.mark.parametrize("collection", sorted(schema.SCHEMAS))
+@pytest.mark.parametrize("collection", sorted(validators.SCHEMAS))
 def test_every_field_that_the_database_checks_is_described(collection: str) -> None:
     words = set(re.findall(r"\w+", description_of(collection)))
-    assert set(schema.SCHEMAS[collection]["properties"]) - words == set()
+    assert set(validators.SCHEMAS[collection]["properties"]) - words == set()
 
 
 def test_every_layer_is_in_the_table_of_who_imports_whom() -> None:

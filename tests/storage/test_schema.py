@@ -8,10 +8,11 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import WriteError
 
+from storage.indexes import INDEXES
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.rebalance_store import RebalanceStore
-from storage.schema import INDEXES, ensure_indexes
+from storage.schema import ensure_indexes
 from tests.support.samples import NOON, make_answers, make_model, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo

@@ -38,7 +38,12 @@ from serve_app.api.schemas.model_versions import (
 )
 from serve_app.api.schemas.models import ModelAnswer, model_json
 from serve_app.api.schemas.names import PortfolioName, SecurityTicker
-from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
+from serve_app.api.schemas.orders import (
+    HandOverAnswer,
+    OrderOfRebalance,
+    hand_over_json,
+    order_json,
+)
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.outcome_summaries import (
     DriftTotals,
@@ -108,6 +113,7 @@ _PROPOSED = _round_trip(proposal_json(samples.PROPOSED))
 _APPROVED = _round_trip(proposal_json(samples.APPROVED))
 _WITHDRAWN = _round_trip(proposal_json(samples.WITHDRAWN))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
+_ORDER = _round_trip(order_json(samples.ORDER))
 _EDITED = _round_trip(version_json(samples.EDITED))
 _QUEUED = _round_trip(_state(samples.QUEUED))
 _RUNNING = _state(samples.RUNNING, samples.REBALANCE)
@@ -131,6 +137,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     OutsideBandResult: _NOT_SOLD_STORED["outside_band"][0],
     PositionResult: _OUTCOME["positions"][0],
     PortfolioResult: _OUTCOME,
+    OrderOfRebalance: _ORDER,
     SelectionAnswer: _QUEUED["selection"],
     RebalanceSummary: _round_trip(rebalance_summary_json(samples.STORED)),
     OutcomeSummary: _LINE,

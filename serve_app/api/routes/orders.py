@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from serve_app.api.access import ReadsOrders, SendsOrders
@@ -14,7 +15,13 @@ from serve_app.api.pagination import Offset, page_headers
 from serve_app.api.responses import json_response
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import WHOLE
-from serve_app.api.schemas.orders import HandOverAnswer, HandOverBody, hand_over_json
+from serve_app.api.schemas.orders import (
+    HandOverAnswer,
+    HandOverBody,
+    OrderOfRebalance,
+    hand_over_json,
+    order_json,
+)
 from serve_app.problems import catalogue
 from storage.order import OrderState
 from storage.submission_store import OrderSubmission, SubmissionStatus
@@ -28,6 +35,10 @@ Limit = Annotated[
 ]
 States = Annotated[
     list[OrderState], Query(max_length=8, description="only orders in these states; repeatable")
+]
+
+Since = Annotated[
+    AwareDatetime | None, Query(description="only orders of rebalances that began then or later")
 ]
 
 
@@ -96,6 +107,23 @@ async def list_orders(
     """List the orders of a rebalance; NOT_SENT before it is handed over."""
     found = await store.read_submission(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
     return _answer(found, 200, page_headers(request, offset, limit, found.listed))
+
+
+@router.get("/orders", response_model=list[OrderOfRebalance], responses=refuses(catalogue.INVALID))
+async def list_orders_of_all(
+    _: ReadsOrders,
+    request: Request,
+    store: Store,
+    status: States = [],  # noqa: B006 - FastAPI copies it
+    since: Since = None,
+    offset: Offset = 0,
+    limit: Limit = DEFAULT_ORDERS_PER_PAGE,
+) -> Response:
+    """List the orders of all rebalances, the latest first: those in doubt, or not sent yet."""
+    states = tuple(dict.fromkeys(status)) or tuple(OrderState)
+    orders, total = await store.list_orders(states, since, offset, limit)
+    headers = page_headers(request, offset, limit, total)
+    return json_response([order_json(order) for order in orders], 200, headers)
 
 
 def _answer(found: OrderSubmission, status: int, headers: dict[str, str]) -> Response:

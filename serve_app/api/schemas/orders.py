@@ -53,6 +53,13 @@ class OrderLine(TypedDict):
     ]
 
 
+class OrderOfRebalance(OrderLine):
+    """One order, with the rebalance that it comes from."""
+
+    rebalance_id: ObjectIdentifier
+    rebalance_date: InstantText
+
+
 # Apart from that of the storage, because its name is the name of a component of the document.
 class HandOverStatus(StrEnum):
     """Progress of a hand-over."""
@@ -77,6 +84,15 @@ class HandOverAnswer(TypedDict):
     number_of_orders: int
     counts: Annotated[dict[str, int], DocumentedAs(dict[OrderState, int])]
     orders: list[OrderLine]
+
+
+def order_json(order: Order) -> OrderOfRebalance:
+    """Build one order of any rebalance."""
+    return {
+        **_line(order),
+        "rebalance_id": order.rebalance_id,
+        "rebalance_date": instant(order.rebalanced_at),
+    }
 
 
 def hand_over_json(hand_over: OrderSubmission) -> HandOverAnswer:

@@ -33,6 +33,7 @@ from serve_app.client.endpoints.orders import (
     export_transactions,
     hand_over,
     list_orders,
+    list_orders_of_all,
     list_transactions,
 )
 from serve_app.client.endpoints.proposals import (
@@ -94,6 +95,7 @@ __all__ = [
     "list_model_versions",
     "list_models",
     "list_orders",
+    "list_orders_of_all",
     "list_outcomes",
     "list_portfolios",
     "list_positions",

@@ -1,6 +1,7 @@
 """Trade lists and orders of a rebalance."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
 from serve_app.client.call import (
@@ -10,6 +11,7 @@ from serve_app.client.call import (
 )
 from serve_app.client.endpoints.media_types import MEDIA_TYPES, Format
 from serve_app.client.models import (
+    OrderOfRebalance,
     OrderSubmission,
     TransactionLine,
 )
@@ -50,6 +52,14 @@ def list_orders(
     """Read a page of the orders of a rebalance, with their states."""
     steps = ("rebalance", rebalance_id, "orders")
     return get(OrderSubmission, *steps, status=status, offset=offset, limit=limit)
+
+
+def list_orders_of_all(
+    *, status: Sequence[str] = (), since: datetime | None = None, limit: int = 100
+) -> Call[tuple[OrderOfRebalance, ...]]:
+    """Orders of all rebalances in these states and since then, the latest first."""
+    asked = {"status": list(status), "since": since and since.isoformat()}
+    return get(tuple[OrderOfRebalance, ...], "orders", **asked, limit=limit)
 
 
 def _transactions(rebalance_id: str, kind: Format, portfolio_ids: Sequence[str]) -> Call[None]:

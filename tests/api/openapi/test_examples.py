@@ -179,6 +179,7 @@ async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: Order
     await asker.ask("hand_over", of)
     await asker.ask("hand_over", of)
     await asker.ask("list_orders", of)
+    await asker.ask("list_orders_of_all")
     other = await asker.ask("rebalance_portfolio", ids)
     await asker.ask(
         "delete_rebalance", {"rebalance_id": other["rebalance_id"]}, query={"version": 1}

@@ -1,0 +1,215 @@
+"""Validators of every collection, against a broken writer."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from storage import (
+    api_key_store,
+    audit_schema,
+    chunk_store,
+    idempotency_store,
+    model_store,
+    order_store,
+    outcome_columns,
+    outcomes,
+    portfolio_claim_store,
+    proposal_schema,
+    rebalance,
+    run_store,
+    submission_store,
+)
+from storage.mongo import leases
+from storage.mongo.connection import Document
+from storage.order import OrderState
+
+STRING: Final = {"bsonType": "string"}
+DATE: Final = {"bsonType": "date"}
+WHOLE: Final = {"bsonType": ["int", "long"]}
+# A string if 34 digits are not enough, and for a fraction; never a double, because amounts are
+# exact.
+DECIMAL: Final = {"bsonType": ["decimal", "string"]}
+# Without a schema of items, because checking a hundred numbers costs a fifth of the writing.
+SHARES: Final = {"bsonType": "array"}
+BINARY: Final = {"bsonType": "binData"}
+OUTCOME_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
+
+
+def _record(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Document:
+    return {
+        "bsonType": "object",
+        "required": list(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def _rows(**fields: Any) -> Document:
+    return {"bsonType": "array", "items": _record(fields)}
+
+
+_TARGET: Final = {
+    "security_id": STRING,
+    "target": DECIMAL,
+    "low_drift": DECIMAL,
+    "high_drift": DECIMAL,
+}
+
+COLUMN: Final = _record(
+    {"dtype": STRING, "shape": SHARES, "decimals": WHOLE, "data": BINARY},
+    {"exceptions": _record({"places": BINARY, "units": BINARY})},
+)
+
+_OUTCOME: Final[Mapping[str, Document]] = {
+    "portfolio_id": STRING,
+    "status": STRING,
+    "securities": WHOLE,
+    "before": SHARES,
+    "after": SHARES,
+}
+_OUTCOME_IF_GIVEN: Final[Mapping[str, Document]] = {
+    "market_value": DECIMAL,
+    "cash_before": DECIMAL,
+    "cash_after": DECIMAL,
+    "objective": DECIMAL,
+    "lower_bound": DECIMAL,
+    "counted_orders": WHOLE,
+    "transactions": WHOLE,
+    "other_base": DECIMAL,
+    "other": _rows(**_TARGET, price=DECIMAL),
+    "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
+}
+
+SCHEMAS: Final[Mapping[str, Document]] = {
+    model_store.COLLECTION: _record(
+        {
+            "name": STRING,
+            "positions": {
+                "bsonType": "array",
+                "items": _record(_TARGET, {"relative_drift": DECIMAL, "absolute_drift": DECIMAL}),
+            },
+            "portfolios": {"bsonType": "array", "minItems": 1, "items": STRING},
+            "version": WHOLE,
+            "created_at": DATE,
+            "updated_at": DATE,
+        },
+        {"last_rebalance_date": DATE, "rules": STRING},
+    ),
+    rebalance.COLLECTION: _record(
+        {
+            "model_id": {"bsonType": "objectId"},
+            "model_version": WHOLE,
+            "model_name": STRING,
+            "status": STRING,
+            "securities": _rows(**_TARGET, price=DECIMAL),
+            "options": {"bsonType": "object"},
+            "number_of_portfolios": WHOLE,
+            "counts": {"bsonType": "object"},
+            "started_at": DATE,
+            "finished_at": {"bsonType": ["date", "null"]},
+            "version": WHOLE,
+        },
+        {rebalance.OUTCOME: _record(_OUTCOME, _OUTCOME_IF_GIVEN)},
+    ),
+    outcomes.COLLECTION: _record({"_id": OUTCOME_ID, **_OUTCOME}, _OUTCOME_IF_GIVEN),
+    outcome_columns.COLLECTION: _record(
+        {
+            "_id": OUTCOME_ID,
+            "rebalance_id": {"bsonType": "objectId"},
+            "end": WHOLE,
+            "ids": SHARES,
+            "counts": {"bsonType": "object"},
+            "transactions": WHOLE,
+            "status": _record({"dtype": STRING, "shape": SHARES, "values": SHARES, "data": BINARY}),
+        },
+        {
+            **dict.fromkeys((*outcome_columns.AMOUNTS, *outcome_columns.SHARES), COLUMN),
+            "others": _record(
+                {
+                    **dict.fromkeys(("rows", "securities", "quantities"), COLUMN),
+                    "ids": SHARES,
+                    "prices": {"bsonType": "array", "items": DECIMAL},
+                }
+            ),
+            "binding": _record(
+                {
+                    **dict.fromkeys(("rows", "constraints", "slacks"), COLUMN),
+                    "names": SHARES,
+                }
+            ),
+        },
+    ),
+    run_store.COLLECTION: _record(
+        {
+            "selection": _record({"model_ids": SHARES, "portfolio_ids": SHARES}),
+            "overrides": {"bsonType": "object"},
+            "holdings": _record({"source": STRING}),
+            "stops_on_outage": {"bsonType": "bool"},
+            "status": STRING,
+            "totals": {"bsonType": "object"},
+            "created_at": DATE,
+        },
+        {
+            "started_at": DATE,
+            "number_of_portfolios": WHOLE,
+            "number_of_chunks": WHOLE,
+            "lease": leases.SCHEMA,
+        },
+    ),
+    chunk_store.COLLECTION: _record(
+        {
+            "_id": OUTCOME_ID,
+            "run_id": {"bsonType": "objectId"},
+            "rebalance_id": {"bsonType": "objectId"},
+            "first": WHOLE,
+            "portfolios": WHOLE,
+            "state": {"enum": [chunk_store.OPEN, chunk_store.DONE]},
+        },
+        {"portfolio_ids": SHARES, "rows": WHOLE, "number": WHOLE, "done_at": DATE},
+    ),
+    idempotency_store.COLLECTION: _record(
+        {"request_hash": STRING, "state": STRING, "created_at": DATE},
+        {"lease": leases.SCHEMA, "reference": STRING, "run_id": STRING},
+    ),
+    order_store.COLLECTION: _record(
+        {
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}:.{1,64}$"},
+            **dict.fromkeys(("rebalance_id", "portfolio_id", "security_id"), STRING),
+            "side": {"enum": ["BUY", "SELL"]},
+            "quantity": {"bsonType": ["int", "long", "decimal", "string"]},
+            "state": {"enum": [state.value for state in OrderState]},
+            "attempts": WHOLE,
+            "rebalanced_at": DATE,
+        },
+        {
+            "order_id": WHOLE,
+            **dict.fromkeys(("message", "claim"), STRING),
+            **dict.fromkeys(("timestamp", "claimed_at"), DATE),
+            "open": {"enum": [True]},
+            "held": {"enum": [True]},
+            "service_status": STRING,
+        },
+    ),
+    submission_store.COLLECTION: _record(
+        {"started_at": DATE, "prepared": {"bsonType": "bool"}},
+        {"lease": leases.SCHEMA, "last_batch_at": DATE},
+    ),
+    **{name: _record(fields) for name, fields in audit_schema.FIELDS.items()},
+    **{name: _record(*fields) for name, fields in proposal_schema.FIELDS.items()},
+    portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
+    api_key_store.COLLECTION: _record(
+        {
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
+            **dict.fromkeys(("owner", "created_by"), STRING),
+            **dict.fromkeys(("roles", "scopes"), SHARES),
+            "secret_hash": BINARY,
+            "created_at": DATE,
+        },
+        {
+            **dict.fromkeys(("models", "portfolios"), SHARES),
+            **dict.fromkeys(
+                ("expires_at", "former_expires_at", "last_used_at", "revoked_at"), DATE
+            ),
+            "former_hash": BINARY,
+            "approver_level": WHOLE,
+        },
+    ),
+}
