@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from ssl import SSLContext
 
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -27,12 +28,13 @@ from serve_app.upstream.holdings.source import HoldingsService
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import Transport
-from serve_app.upstream.http_transports import single_use_transport
+from serve_app.upstream.http_transports import KeptConnections, single_use_transport
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
+from serve_app.upstream.tls import make_context
 from storage.api_key_store import ApiKeyStore
 from storage.audit_log import AuditLog
 from storage.author import Author
@@ -94,7 +96,8 @@ def open_resources(
         settings.database_max_connections,
         watch.database,
     )
-    client = partial(_client, settings, watch, _credentials(settings))
+    tls = make_context(settings)
+    client = partial(_client, settings, watch, tls, _credentials(settings, tls))
     security = client("security", settings.security_service_url, securities.POLICY)
     price = client("pricing", settings.pricing_service_url, pricing.POLICY)
     url = settings.portfolio_accounting_service_url
@@ -117,7 +120,7 @@ def open_resources(
         ChunkStore(database),
         OrderStore(database),
         submissions,
-        _order_service(settings, client),
+        _order_service(settings, client, tls),
         OpenOrderStore(database),
         PortfolioClaimStore(database, submissions),
         Portfolios(
@@ -134,21 +137,23 @@ def find_author() -> Author:
     return Author(principal=principal.get() or None, correlation_id=correlation_id.get() or None)
 
 
-def _order_service(settings: Settings, client: Callable[..., Client]) -> OrderService:
-    url, transport = settings.order_service_url, single_use_transport(orders.POLICY.connect_s)
+def _order_service(
+    settings: Settings, client: Callable[..., Client], tls: SSLContext
+) -> OrderService:
+    url, transport = settings.order_service_url, single_use_transport(orders.POLICY.connect_s, tls)
     return OrderService(client("order", url, orders.POLICY, transport), settings.order_blotter)
 
 
-def _credentials(settings: Settings) -> Credentials | None:
+def _credentials(settings: Settings, tls: SSLContext) -> Credentials | None:
     if settings.simulated_upstreams:
         return None  # because they are secrets of real services
     if (header := settings.upstream_authorization) is not None:
         return FixedCredentials(header.get_secret_value())
-    endpoint = token_endpoint(settings)
+    endpoint = token_endpoint(settings, tls)
     return None if endpoint is None else ClientCredentials(endpoint)
 
 
-def token_endpoint(settings: Settings) -> TokenEndpoint | None:
+def token_endpoint(settings: Settings, tls: SSLContext) -> TokenEndpoint | None:
     """Make the token endpoint of the settings; None if they have none."""
     if (url := settings.upstream_token_url) is None:
         return None
@@ -159,7 +164,7 @@ def token_endpoint(settings: Settings) -> TokenEndpoint | None:
         settings.upstream_client_id,
         settings.upstream_client_secret.get_secret_value(),
         settings.upstream_scope,
-        single_use_transport(TOKEN_CONNECT_S),
+        single_use_transport(TOKEN_CONNECT_S, tls),
         settings.external_service_timeout,
     )
 
@@ -167,6 +172,7 @@ def token_endpoint(settings: Settings) -> TokenEndpoint | None:
 def _client(
     settings: Settings,
     watch: Observers,
+    tls: SSLContext,
     credentials: Credentials | None,
     upstream: str,
     url: str | None,
@@ -186,6 +192,7 @@ def _client(
         breaker_pause_s=settings.circuit_breaker_timeout,
         max_answer_bytes=megabytes * 1_000_000,
     )
+    transport = transport or KeptConnections(policy.concurrency + 1, policy.connect_s, tls)
     threshold, pause_s = policy.breaker_threshold, policy.breaker_pause_s
     breaker = Breaker(upstream, threshold, pause_s, on_open=watch.circuit)
     return Client(upstream, url, policy, transport, watch.upstream, breaker, credentials)

@@ -103,6 +103,10 @@ class Settings(IdentitySettings):
     proxy_metrics_host: str = Field(
         "127.0.0.1", min_length=1, description="the address at which the proxy shows its metrics"
     )
+    tls_certificate: Path | None = Field(
+        None, description="a PEM file with the certificate and those between it and its root"
+    )
+    tls_key: Path | None = Field(None, description="a PEM file with its key, without a password")
     require_if_match: bool = Field(False, description="true or false")
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_list)] = Field(
         (), description="* or origins separated by commas"
@@ -170,6 +174,15 @@ class Settings(IdentitySettings):
         None, description="a file with one line, or unset"
     )
     upstream_scope: str | None = Field(None, description="scopes separated by blanks, or unset")
+    upstream_ca_file: Path | None = Field(
+        None, description="a PEM file of certificates, or unset for the public authorities"
+    )
+    upstream_certificate: Path | None = Field(
+        None, description="a PEM file with the certificate and those between it and its root"
+    )
+    upstream_key: Path | None = Field(
+        None, description="a PEM file with its key, without a password"
+    )
     external_service_timeout: Seconds = Field(10, description="seconds, above 0, at most 3600")
     external_service_retries: int = Field(3, ge=0, le=20, description="a whole number from 0 to 20")
     max_upstream_answer_mb: int = Field(
@@ -287,6 +300,16 @@ class Settings(IdentitySettings):
                 f"has to be an http(s) URL, for {cause}: no upstream is simulated beside real ones"
             )
             raise SettingsError(missing[0].upper(), "unset", rule)
+        return self
+
+    @model_validator(mode="after")
+    def _require_keys_of_certificates(self) -> Self:
+        for name in ("tls_certificate", "upstream_certificate"):
+            key = name.replace("certificate", "key")
+            for given, missing in ((name, key), (key, name)):
+                if getattr(self, given) is not None and getattr(self, missing) is None:
+                    rule = f"has to be set where {given.upper()} is set"
+                    raise SettingsError(missing.upper(), "unset", rule)
         return self
 
     @model_validator(mode="after")

@@ -60,12 +60,17 @@ PortfolioId = Annotated[
 def client_of(url: str, timeout_s: float, token: str | None) -> "Client":
     """Make a client with short retries; its token is given, or that of the environment."""
     from serve_app.client import Client
-    from serve_app.client.tokens import token_from_environment
+    from serve_app.client.tokens import authorities_from_environment, token_from_environment
 
     # Retries are not logged, because they are no news to a person.
     logging.getLogger("stamina").setLevel(logging.ERROR)
     given = token or token_from_environment()
-    return Client(url, token=given, timeout_s=timeout_s, retry_s=RETRY_S)
+    authorities = authorities_from_environment()
+    try:
+        return Client(url, token=given, ca_file=authorities, timeout_s=timeout_s, retry_s=RETRY_S)
+    except OSError as error:
+        reason = f"ORDERGEN_CA_FILE {authorities} cannot be used: {error.strerror or error}"
+        raise typer.BadParameter(reason) from error
 
 
 def options_of(text: str | None) -> Any:

@@ -51,12 +51,15 @@ def _offer(
 ) -> list[Offer]:
     from serve_app.cli.arguments import URL
     from serve_app.client import Client
-    from serve_app.client.tokens import token_from_environment
+    from serve_app.client.tokens import authorities_from_environment, token_from_environment
 
     url = os.environ.get("ORDERGEN_URL") or URL
     try:
         token = token_from_environment()
-        with Client(url, token=token, timeout_s=WITHIN_S, retry_s=RETRY_S) as client:
+        ca_file = authorities_from_environment()
+        with Client(
+            url, token=token, ca_file=ca_file, timeout_s=WITHIN_S, retry_s=RETRY_S
+        ) as client:
             every = [offer(each) for each in islice(ask(client), MAX_OFFERED)]
     except Exception:  # noqa: BLE001 - an error of any kind would be printed into the prompt
         return []

@@ -12,6 +12,7 @@ from serve_app.cli import tables
 from serve_app.cli.names import Names, look_up_names
 from serve_app.cli.output import show, show_spinner
 from serve_app.client import Client, Model, Options, PortfolioOutcome, Position
+from serve_app.client.tokens import authorities_from_environment
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 
@@ -27,7 +28,7 @@ def show_demonstration(settings: Settings, url: str) -> None:
     seed, portfolios = settings.market_seed, settings.market_portfolios
     prices, natural_ids = settings.market_prices_file, settings.model_rules == "general"
     market = Market(seed, portfolios, prices_file=prices, natural_ids=natural_ids)
-    with Client(url, timeout_s=TIMEOUT_S) as client:
+    with Client(url, ca_file=authorities_from_environment(), timeout_s=TIMEOUT_S) as client:
         model = store_model(client, market)
         names = look_up_names(
             client,

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import ssl
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import httpx
 
 from serve_app.client import Client, ProblemError
+from serve_app.client.tokens import authorities_from_environment
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
 
 MIN_PYTHON_VERSION = (3, 11)
@@ -130,16 +132,24 @@ async def _hello(uri: str, database_name: str) -> Mapping[str, Any]:
 
 
 def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
+    from serve_app.upstream.tls import describe_tls_failure, make_context
+
     if settings.simulated_upstreams:
         yield Check("upstreams", "ok", "all simulated")
         return
-    with httpx.Client(timeout=WITHIN_S, trust_env=False) as http:
+    try:
+        tls = make_context(settings)
+    except SettingsError as error:
+        yield Check("upstreams", "fail", str(error), f"correct {error.variable}")
+        return
+    with httpx.Client(verify=tls, timeout=WITHIN_S, trust_env=False) as http:
         for name in UPSTREAM_URLS.values():
             try:
                 with http.stream("GET", f"{getattr(settings, name)}/") as answer:
                     clocks.append(answer.headers.get("Date", ""))
             except httpx.HTTPError as error:
-                detail = f"{name.upper()} does not answer: {type(error).__name__}"
+                reason = describe_tls_failure(error) or type(error).__name__
+                detail = f"{name.upper()} does not answer: {reason}"
                 yield Check("upstream", "fail", detail, f"start it, or correct {name.upper()}")
             else:
                 yield Check("upstream", "ok", f"{name.upper()} answers")
@@ -149,8 +159,9 @@ def _credentials(settings: Settings) -> Iterator[Check]:
     """Ask for a token, if upstreams want one."""
     from serve_app.resources import token_endpoint
     from serve_app.upstream.retry_policy import NotSentError
+    from serve_app.upstream.tls import make_context
 
-    endpoint = token_endpoint(settings)
+    endpoint = token_endpoint(settings, make_context(settings))
     if endpoint is None or settings.simulated_upstreams:
         return
     remedy = "correct UPSTREAM_TOKEN_URL, UPSTREAM_CLIENT_ID or UPSTREAM_CLIENT_SECRET"
@@ -177,13 +188,16 @@ def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
             detail = f"does not run; port {settings.port} is free for it"
             return Check("service", "ok", detail)
     try:
-        with Client(where, timeout_s=WITHIN_S, retry_s=0.1) as client:
+        ca_file = authorities_from_environment()
+        with Client(where, ca_file=ca_file, timeout_s=WITHIN_S, retry_s=0.1) as client:
             parts = client.ready().checks
-        clocks.append(httpx.get(f"{where}/health/live", trust_env=False).headers.get("Date", ""))
+        tls = ssl.create_default_context(cafile=ca_file)
+        answer = httpx.get(f"{where}/health/live", verify=tls, trust_env=False)
+        clocks.append(answer.headers.get("Date", ""))
     except ProblemError as problem:
         remedy = "docs/reference/operations.md has what fails and what then"
         return Check("service", "fail", f"{where}: {problem.detail}", remedy)
-    except (httpx.HTTPError, ValueError) as error:
+    except (httpx.HTTPError, OSError, ValueError) as error:
         remedy = "make serve, or correct ORDERGEN_URL"
         if url is None:
             remedy = "another program has this port: end it, or set another PORT"

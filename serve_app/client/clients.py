@@ -1,7 +1,9 @@
 """Client and AsyncClient: one table of routes, driven by two ways to wait."""
 
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, closing
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -35,7 +37,8 @@ class Client(Routes):
     Each try ends ``timeout_s`` after the last byte that was received. The service is told, and ends
     its work for an answer that has not begun by then. Requests that can safely be repeated are
     tried again for ``retry_s``. ``token`` is an API key or token, or the path of a file that has
-    it. Threads may share a client.
+    it; ``ca_file`` has the authorities to believe instead of the public ones. Threads may share a
+    client.
     """
 
     def __init__(
@@ -43,13 +46,16 @@ class Client(Routes):
         url: str = URL,
         *,
         token: Token | None = None,
+        ca_file: Path | None = None,
         timeout_s: float = TIMEOUT_S,
         retry_s: float = RETRY_S,
         headers: Mapping[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.retry_s = retry_s
-        self._http = httpx.Client(transport=transport, **_settings(url, timeout_s, headers, token))
+        self._http = httpx.Client(
+            transport=transport, **_settings(url, timeout_s, headers, token, ca_file)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +124,7 @@ class AsyncClient(Routes):
         url: str = URL,
         *,
         token: Token | None = None,
+        ca_file: Path | None = None,
         timeout_s: float = TIMEOUT_S,
         retry_s: float = RETRY_S,
         headers: Mapping[str, str] | None = None,
@@ -125,7 +132,7 @@ class AsyncClient(Routes):
     ) -> None:
         self.retry_s = retry_s
         self._http = httpx.AsyncClient(
-            transport=transport, **_settings(url, timeout_s, headers, token)
+            transport=transport, **_settings(url, timeout_s, headers, token, ca_file)
         )
 
     async def __aenter__(self) -> Self:
@@ -185,7 +192,11 @@ class AsyncClient(Routes):
 
 
 def _settings(
-    url: str, timeout_s: float, headers: Mapping[str, str] | None, token: Token | None
+    url: str,
+    timeout_s: float,
+    headers: Mapping[str, str] | None,
+    token: Token | None,
+    ca_file: Path | None,
 ) -> dict[str, Any]:
     # A proxy is given as the transport, because one of the environment would also catch
     # requests to this machine.
@@ -194,4 +205,5 @@ def _settings(
     told.update(headers)
     auth = None if token is None else BearerToken(token)
     settings = {"base_url": url, "timeout": timeout, "headers": told, "trust_env": False}
-    return {**settings, "auth": auth}
+    verify = True if ca_file is None else ssl.create_default_context(cafile=ca_file)
+    return {**settings, "auth": auth, "verify": verify}

@@ -9,6 +9,7 @@ import httpx
 
 VARIABLE: Final = "ORDERGEN_TOKEN"
 FILE_VARIABLE: Final = "ORDERGEN_TOKEN_FILE"
+CA_VARIABLE: Final = "ORDERGEN_CA_FILE"
 MAX_TOKEN_LENGTH: Final = 16_384
 
 Token = str | Path
@@ -43,4 +44,10 @@ def token_from_environment() -> Token | None:
     if token := os.environ.get(VARIABLE):
         return token
     file = os.environ.get(FILE_VARIABLE)
+    return Path(file) if file else None
+
+
+def authorities_from_environment() -> Path | None:
+    """Return the file named by ORDERGEN_CA_FILE: the authorities that a client believes."""
+    file = os.environ.get(CA_VARIABLE)
     return Path(file) if file else None

@@ -18,6 +18,9 @@ BINARY_VARIABLE = "RAY_SERVE_HAPROXY_BINARY_PATH"
 TIMEOUT_VARIABLE = "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"
 CONNECTIONS_VARIABLE = "PROXY_CONNECTIONS_PER_CLIENT"
 METRICS_VARIABLE = "PROXY_METRICS_HOST"
+CERTIFICATE_VARIABLE = "TLS_CERTIFICATE"
+KEY_VARIABLE = "TLS_KEY"
+BUNDLE_NAME = "tls.pem"
 DEFAULT_TIMEOUT_S = "30"
 DEFAULT_CONNECTIONS = "1000"
 LOOPBACK = "127.0.0.1"
@@ -34,17 +37,30 @@ FRONTEND = """\
 """
 
 
-def harden(configuration: str, environment: Mapping[str, str]) -> str:
+# Replaced and not added, because a client could otherwise say how it is connected.
+FRONTEND_TLS = """\
+    http-request set-header X-Forwarded-Proto https
+"""
+
+
+def harden(
+    configuration: str, environment: Mapping[str, str], certificate: Path | None = None
+) -> str:
     """Make pages and socket of a configuration private, and bound slow and numerous clients.
 
-    HAProxy then also notices every client that hangs up. Raises ValueError if a line of Ray's
-    template is missing, because another version of Ray must be reviewed first.
+    With a ``certificate`` the port of the service speaks TLS. HAProxy then also notices every
+    client that hangs up. Raises ValueError if a line of Ray's template is missing, because another
+    version of Ray must be reviewed first.
     """
+    bind = ""
+    if certificate is not None:
+        bind = f" ssl crt {certificate} ssl-min-ver TLSv1.2 alpn http/1.1"
     metrics_host = environment.get(METRICS_VARIABLE, LOOPBACK)
     frontend = FRONTEND.format(
         timeout=environment.get(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT_S),
         connections=environment.get(CONNECTIONS_VARIABLE, DEFAULT_CONNECTIONS),
     )
+    frontend += FRONTEND_TLS if bind else ""
     edits = (
         # Removed, because with it HAProxy 2.8 misses that a client hangs up on a kept connection:
         # HAProxy spins on a processor, and the service works on for nobody.
@@ -52,7 +68,7 @@ def harden(configuration: str, environment: Mapping[str, str]) -> str:
         (r"^(\s*stats socket \S+ mode) 666 ", r"\1 600 "),
         (r"^(frontend prometheus\n\s*bind) :", rf"\1 {metrics_host}:"),
         (r"^(listen stats\n\s*bind) \*:", rf"\1 {LOOPBACK}:"),
-        (r"^(frontend http_frontend\n\s*bind .*\n)", rf"\1{frontend}"),
+        (r"^(frontend http_frontend\n\s*bind .*)\n", rf"\1{bind}\n{frontend}"),
     )
     for pattern, replacement in edits:
         configuration, count = re.subn(pattern, replacement, configuration, flags=re.MULTILINE)
@@ -64,12 +80,25 @@ def harden(configuration: str, environment: Mapping[str, str]) -> str:
 def main() -> None:
     """Edit the configuration named in the arguments, and become HAProxy."""
     path = Path(sys.argv[sys.argv.index("-f") + 1])
-    path.write_text(harden(path.read_text(), os.environ))
+    certificate = _write_bundle(path.with_name(BUNDLE_NAME), os.environ)
+    path.write_text(harden(path.read_text(), os.environ, certificate))
     # Needed because Ray ends HAProxy when it stops, but not when its own process is killed.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     binary = _binary()
     os.execv(binary, [binary, *sys.argv[1:]])  # noqa: S606
+
+
+def _write_bundle(path: Path, environment: Mapping[str, str]) -> Path | None:
+    """Join certificate and key in the one file that HAProxy reads; None without a certificate."""
+    names = environment.get(CERTIFICATE_VARIABLE), environment.get(KEY_VARIABLE)
+    if not names[0]:
+        return None
+    text = b"\n".join(Path(name).read_bytes() for name in names if name)
+    path.unlink(missing_ok=True)  # because an old file would keep its mode
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text)
+    return path
 
 
 def _binary() -> str:

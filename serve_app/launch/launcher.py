@@ -210,7 +210,12 @@ def _haproxies(directory: Path) -> list[int]:
 def url_of(settings: Settings) -> str:
     """Return the URL of the service, as a person would open it."""
     host = "127.0.0.1" if settings.listens_everywhere else settings.host
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return (
+        f"{scheme}://[{host}]:{settings.port}"
+        if ":" in host
+        else f"{scheme}://{host}:{settings.port}"
+    )
 
 
 def _wait_for_signal(watch: Callable[[], None]) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import yaml
 from pymongo.errors import PyMongoError
 
+from serve_app.launch.listener_tls import require_usable_certificate
 from serve_app.launch.ray_environment import ray_directory
 from serve_app.settings import Settings, SettingsError, settings_from
 from serve_app.simulator import Market
+from serve_app.upstream.tls import make_context
 from storage.errors import StorageUnavailableError
 from storage.mongo.connection import connect, disconnect, ping
 
@@ -111,6 +113,8 @@ def require_free_port(settings: Settings) -> None:
 
 
 def _require_files(settings: Settings) -> None:
+    require_usable_certificate(settings)
+    make_context(settings)
     holdings = settings.holdings_directory
     if holdings is not None and not holdings.is_dir():
         raise SettingsError("HOLDINGS_DIRECTORY", repr(str(holdings)), "is no directory")

@@ -71,6 +71,11 @@ def prepare_environment(settings: Settings, haproxy_directory: Path) -> None:
         haproxy.METRICS_VARIABLE: settings.proxy_metrics_host,
         haproxy.BINARY_VARIABLE: str(_write_program(haproxy_directory)),
     }
+    for name, path in (
+        (haproxy.CERTIFICATE_VARIABLE, settings.tls_certificate),
+        (haproxy.KEY_VARIABLE, settings.tls_key),
+    ):
+        ours[name] = "" if path is None else str(path.resolve())
     os.environ.update({name: str(path) for name, path in files.items()} | ours)
     for name, value in {**FAST, **ports}.items():
         os.environ.setdefault(name, value)

@@ -24,6 +24,7 @@ from serve_app.upstream.http_exchange import (
 )
 from serve_app.upstream.response_body import UnreadableError, parse_json
 from serve_app.upstream.retry_policy import NotSentError, TransientError, retry_after_s
+from serve_app.upstream.tls import describe_tls_failure
 
 UNAUTHORIZED: Final = 401
 MAX_ANSWER_BYTES: Final = 65_536
@@ -138,7 +139,8 @@ class TokenEndpoint:
             async with asyncio.timeout(self.within_s):
                 response = await exchange(self.transport, request, None, MAX_ANSWER_BYTES)
         except (*TRANSPORT_ERRORS, TransientError) as error:  # TimeoutError is an OSError
-            raise _failure(f"does not answer: {type(error).__name__}", PAUSE_S) from error
+            reason = describe_tls_failure(error) or type(error).__name__
+            raise _failure(f"does not answer: {reason}", PAUSE_S) from error
         except UnreadableError as error:
             raise _failure(f"answered with a body that {error}", PAUSE_AFTER_REFUSAL_S) from None
         return _read_token(response)

@@ -40,6 +40,7 @@ from serve_app.upstream.retry_policy import (
     build_retry_hook,
     retry_after_s,
 )
+from serve_app.upstream.tls import describe_tls_failure
 
 OK = frozenset({200})
 HEADERS = {
@@ -238,13 +239,13 @@ class Client:
             async with asyncio.timeout(within_s):
                 response = await self._exchange(request, None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotSentError(f"{request.path}: {type(error).__name__}", True, None) from error
+            raise NotSentError(_detail_of(request, error), True, None) from error
         except TimeoutError as error:
             raise TransientError(
                 f"{request.path} took over {within_s:.3g} s", True, None
             ) from error
         except TRANSPORT_ERRORS as error:
-            raise TransientError(f"{request.path}: {type(error).__name__}", True, None) from error
+            raise TransientError(_detail_of(request, error), True, None) from error
         except UnreadableError as error:
             raise TransientError(f"the answer of {request.path} {error}", False, None) from error
         if response.status_code >= 500:
@@ -266,7 +267,7 @@ class Client:
             )
             raise UpstreamContractError(self.upstream, detail) from error
         except TRANSPORT_ERRORS as error:
-            raise TransientError(f"{request.path}: {type(error).__name__}", True, None) from error
+            raise TransientError(_detail_of(request, error), True, None) from error
         except UnreadableError as error:
             raise self._contract_error(request, error) from error
         status = response.status_code
@@ -295,6 +296,11 @@ class Client:
 
     def _contract_error(self, request: Request, error: UnreadableError) -> UpstreamContractError:
         return UpstreamContractError(self.upstream, f"the answer of {request.path} {error}")
+
+
+def _detail_of(request: Request, error: Exception) -> str:
+    """Say what failed, without the text of the error, which may have an address."""
+    return f"{request.path}: {describe_tls_failure(error) or type(error).__name__}"
 
 
 def _authorization(url: httpx.URL) -> dict[str, str]:

@@ -91,12 +91,14 @@ class HttpxTransport:
         await self._transport.aclose()
 
 
-def single_use_transport(connect_s: float) -> HttpxTransport:
+def single_use_transport(connect_s: float, context: ssl.SSLContext | None = None) -> HttpxTransport:
     """Make a transport with a new connection for every request, which is sent at most once.
 
     A kept connection may break at its next use, and aiohttp repeats a PUT on a new one: in both
     cases it is unknown if the request was sent. The errors of httpx tell if no connection was made.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
-    transport = httpx.AsyncHTTPTransport(limits=limits, retries=0, trust_env=False)
+    transport = httpx.AsyncHTTPTransport(
+        verify=context or True, limits=limits, retries=0, trust_env=False
+    )
     return HttpxTransport(transport, connect_s)

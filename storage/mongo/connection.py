@@ -5,6 +5,7 @@ connect where the database is used.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -38,6 +39,9 @@ CACHE_FULL = 388  # TransactionTooLargeForCache: other large writes fill the cac
 DUPLICATE_KEY: Final = 11_000
 # Labels that the server or the driver gives to failures that a repeat may not meet again.
 PASSING_LABELS = ("RetryableError", "RetryableWriteError", "TransientTransactionError")
+
+# Without what follows a comma, because it names the host.
+CERTIFICATE_REFUSED = re.compile(r"certificate verify failed: ([\w -]+)")
 
 Document: TypeAlias = dict[str, Any]
 P = ParamSpec("P")
@@ -146,6 +150,8 @@ def _is_cache_full(error: PyMongoError) -> bool:
 
 def _detail(error: PyMongoError) -> str:
     # Only the kind of failure, because the driver's own text names hosts and may name users.
+    if (reason := CERTIFICATE_REFUSED.search(str(error))) is not None:
+        return f"the certificate of the database is not accepted: {reason[1].strip()}"
     if error.timeout:
         return "the database did not answer in time"
     if _is_cache_full(error):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from inspect import isawaitable
@@ -39,12 +40,13 @@ def start_client(
     return client
 
 
-def start_server(handler: Handler) -> str:
+def start_server(handler: Handler, tls: ssl.SSLContext | None = None) -> str:
     """Start a server, and return its address."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    serving = asyncio.get_running_loop().create_task(_serve(listener, handler))
+    serving = asyncio.get_running_loop().create_task(_serve(listener, handler, tls))
     opened.push_async_callback(_end, serving)
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def respond(body: bytes, *headers: str, length: int | None = None, status: str = "200 OK") -> bytes:
@@ -54,13 +56,13 @@ def respond(body: bytes, *headers: str, length: int | None = None, status: str =
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def _serve(listener: socket.socket, handler: Handler) -> None:
+async def _serve(listener: socket.socket, handler: Handler, tls: ssl.SSLContext | None) -> None:
     connections: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.add(asyncio.create_task(_converse(reader, writer, handler)))
 
-    server = await asyncio.start_server(accept, sock=listener)
+    server = await asyncio.start_server(accept, sock=listener, ssl=tls)
     try:
         await asyncio.Event().wait()
     finally:
