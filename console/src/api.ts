@@ -55,7 +55,7 @@ export function address(template: string, given: Arguments = {}): string {
 
 async function send(url: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
-  headers.set("Accept", "application/json");
+  if (!headers.has("Accept")) headers.set("Accept", "application/json");
   if (apiKey.value) headers.set("Authorization", `Bearer ${apiKey.value}`);
   const late = AbortSignal.timeout(TIMEOUT_MS);
   const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
@@ -115,4 +115,14 @@ export async function write<Body>(
   const body = given.body === undefined ? null : JSON.stringify(given.body);
   const response = await send(address(path, given), { method, headers, body });
   return (response.status === 204 ? undefined : await response.json()) as Body;
+}
+
+/** Save an answer of another media type as a file. */
+export async function download(url: string, mediaType: string, name: string): Promise<void> {
+  const response = await send(url, { headers: { Accept: mediaType } });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }

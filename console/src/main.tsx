@@ -1,7 +1,9 @@
 import { render } from "preact";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter-preact";
 import { listen } from "./keys.ts";
+import { PortfolioPage } from "./pages/portfolio.tsx";
+import { RebalancePage } from "./pages/rebalance.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { RunsPage } from "./pages/runs.tsx";
 import { Shell } from "./shell.tsx";
@@ -10,11 +12,17 @@ import "./style.css";
 
 function Console() {
   const [, navigate] = useLocation();
-  useEffect(() => listen(navigate), [navigate]);
+  useLayoutEffect(() => listen(navigate), [navigate]);
   return (
     <Shell>
       <Switch>
         <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
+        <Route path="/rebalance/:id/portfolio/:portfolio">
+          {({ id, portfolio }) => (
+            <PortfolioPage key={`${id} ${portfolio}`} id={id} portfolioId={portfolio} />
+          )}
+        </Route>
+        <Route path="/rebalance/:id">{({ id }) => <RebalancePage key={id} id={id} />}</Route>
         <Route path="/runs" component={RunsPage} />
         <Route path="/">
           <Redirect to="/runs" replace />

@@ -7,16 +7,27 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from tests.page.conftest import World, open_context
+from tests.page.test_portfolio import find_outcome
 
 WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PAGES: Final = {
     "runs": "/console/runs",
     "run": "/console/runs/{run}",
+    "rebalance": "/console/rebalance/{rebalance}?status=REBALANCED",
+    "plan": "/console/rebalance/{rebalance}/portfolio/{rebalanced}",
+    "no plan": "/console/rebalance/{tight}/portfolio/{infeasible}?view=distance",
 }
 
 
 def address(name: str, world: World) -> str:
-    return PAGES[name].format(run=world.run["run_id"])
+    planned, planless = find_outcome(world, "REBALANCED"), find_outcome(world, "INFEASIBLE")
+    return PAGES[name].format(
+        run=world.run["run_id"],
+        rebalance=planned["rebalance_id"],
+        rebalanced=planned["portfolio_id"],
+        tight=planless["rebalance_id"],
+        infeasible=planless["portfolio_id"],
+    )
 
 
 async def find_violations(page: Page) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ export interface Column<Row> {
   width?: string; // of a grid track
   isNumber?: boolean;
   isSortable?: boolean;
+  isOnlyWide?: boolean; // left out of the cards of a narrow screen
+  headCell?: ComponentChildren; // in place of the head, which then names it to screen readers
   cell: (row: Row) => ComponentChildren;
 }
 
@@ -47,9 +49,10 @@ function useNarrow(): boolean {
 }
 
 export function Grid<Row>(props: GridProps<Row>) {
-  const { columns, total, rowAt } = props;
+  const { total, rowAt } = props;
   const [, navigate] = useLocation();
   const isNarrow = useNarrow();
+  const columns = props.columns.filter(({ isOnlyWide }) => !(isNarrow && isOnlyWide));
   const region = useRef<HTMLDivElement>(null);
   const [own, setOwn] = useState(-1);
   const current = props.current ?? own;
@@ -92,7 +95,7 @@ export function Grid<Row>(props: GridProps<Row>) {
   };
   const state = useRef({ move, open, current });
   state.current = { move, open, current };
-  useEffect(
+  useLayoutEffect(
     () =>
       keyList({
         move: (by) => state.current.move(state.current.current + by),
@@ -163,14 +166,21 @@ function Head<Row>(props: {
   sort: string | undefined;
   onSort: ((sort: string) => void) | undefined;
 }) {
-  const { key, head, isNumber, isSortable } = props.column;
+  const { key, head, headCell, isNumber, isSortable } = props.column;
   const { sort = "", onSort } = props;
   const order = sort === key ? "ascending" : sort === `-${key}` ? "descending" : "none";
   const look = isNumber ? "number" : undefined;
   if (!isSortable || !onSort) {
     return (
       <span role="columnheader" class={look}>
-        {head}
+        {headCell ? (
+          <>
+            <span class="unseen">{head}</span>
+            {headCell}
+          </>
+        ) : (
+          head
+        )}
       </span>
     );
   }

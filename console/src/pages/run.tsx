@@ -9,6 +9,9 @@ import { count, duration, NONE, rate } from "../format.ts";
 import { follow, type Mode, type Stream } from "../live.ts";
 import { type Fact, Facts, Id, Loaded, Page, Problem, Section, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
+import { CausesSection } from "./causes.tsx";
+import { hasPlanless } from "./rebalance.tsx";
+import { RebalanceGrid } from "./rebalances.tsx";
 import { elapsed, isOver, type Run } from "./runs.tsx";
 
 const MODES: Record<Mode, string> = {
@@ -144,6 +147,8 @@ function RunState({ run, rates }: { run: Run; rates: readonly number[] }) {
           error={Object.assign(new Error(), { status: 0, problem: run.error, retryAfterS: null })}
         />
       )}
+      <Rebalances run={run} />
+      {hasPlanless(run.counts) && isOver(run) && <RunCauses id={run.run_id} />}
       {run.errors.length > 0 && (
         <Section title="Chunks that failed" note={count(run.errors.length)}>
           <ul class="lines">
@@ -163,6 +168,38 @@ function RunState({ run, rates }: { run: Run; rates: readonly number[] }) {
       )}
     </>
   );
+}
+
+const SHOWN = 20;
+
+/** The rebalances of a run, one for each model; read again when a chunk more is done. */
+function Rebalances({ run }: { run: Run }) {
+  const ids = run.rebalances.slice(0, SHOWN);
+  const key = `${ids.join()} ${isOver(run)}`;
+  const rebalances = useResource(key, (signal) =>
+    Promise.all(
+      ids.map((id) =>
+        read("/api/v1/rebalance/{rebalance_id}/summary", { path: { rebalance_id: id }, signal }),
+      ),
+    ),
+  );
+  if (!ids.length) return null;
+  const all = run.number_of_rebalances ?? ids.length;
+  const note = all > ids.length ? `the first ${ids.length} of ${count(all)}` : count(all);
+  return (
+    <Section title="Rebalances" note={note}>
+      <Loaded of={rebalances} lines={ids.length}>
+        {(rows) => <RebalanceGrid rows={rows} label="Rebalances" />}
+      </Loaded>
+    </Section>
+  );
+}
+
+function RunCauses({ id }: { id: string }) {
+  const causes = useResource(`causes of run ${id}`, (signal) =>
+    read("/api/v1/runs/{run_id}/causes", { path: { run_id: id }, signal }),
+  );
+  return <CausesSection causes={causes} />;
 }
 
 /** What is going on, in words; told to screen readers at most every five seconds. */

@@ -1,0 +1,266 @@
+/** One rebalance of one model: its outcomes, portfolio by portfolio, and why some have no plan. */
+
+import { Link, useLocation, useSearch } from "wouter-preact";
+import { download, list, read, type Schema } from "../api.ts";
+import { OUTCOMES, Stacked } from "../charts/stacked.tsx";
+import { count, money, percent } from "../format.ts";
+import { readFilters, withFilters } from "../lists/filters.ts";
+import { type Column, Grid } from "../lists/grid.tsx";
+import { type PagedRows, usePages } from "../lists/pages.ts";
+import { usePortfolioNames } from "../names.ts";
+import {
+  Empty,
+  Facts,
+  Id,
+  Loaded,
+  Page,
+  Problem,
+  Section,
+  Skeleton,
+  Status,
+  Time,
+} from "../parts.tsx";
+import { useResource } from "../resource.ts";
+import { CausesSection } from "./causes.tsx";
+import { useReasons } from "./reasons.ts";
+
+type Outcome = Schema<"OutcomeSummary">;
+export type Rebalance = Schema<"RebalanceSummary">;
+const FILTERS = ["status", "code", "portfolio_id", "sort_by"] as const;
+
+export const slugOf = (type: string): string => type.replace("/problems/", "");
+
+export function RebalancePage({ id }: { id: string }) {
+  const rebalance = useResource(`rebalance ${id}`, (signal) =>
+    read("/api/v1/rebalance/{rebalance_id}/summary", { path: { rebalance_id: id }, signal }),
+  );
+  const value = rebalance.value;
+  const path = `/rebalance/${id}`;
+  return (
+    <Page
+      title={value ? `Rebalance of ${value.model_name}` : "Rebalance"}
+      meta={
+        <>
+          <Id value={id} />
+          {value && <Status value={value.status} />}
+        </>
+      }
+      actions={<Downloads id={id} />}
+    >
+      <Loaded of={rebalance} lines={4}>
+        {(given) => (
+          <>
+            <Stacked
+              counts={given.counts}
+              total={given.number_of_portfolios}
+              href={(outcome) => `${path}?status=${outcome}`}
+            />
+            <Facts
+              facts={[
+                { term: "portfolios", value: count(given.number_of_portfolios) },
+                {
+                  term: "model",
+                  value: <Link href={`/model/${given.model_id}`}>{given.model_name}</Link>,
+                  note: `version ${given.model_version}`,
+                },
+                { term: "begun", value: <Time value={given.rebalance_date} /> },
+                { term: "finished", value: <Time value={given.finished_at} /> },
+                {
+                  term: "run",
+                  value: given.run_id ? (
+                    <Link href={`/runs/${given.run_id}`}>one of its rebalances</Link>
+                  ) : (
+                    "none, it was asked for directly"
+                  ),
+                },
+                {
+                  term: "options",
+                  value: JSON.stringify(given.options).slice(1, -1) || "the defaults",
+                },
+              ]}
+            />
+            {hasPlanless(given.counts) && <Causes id={id} />}
+          </>
+        )}
+      </Loaded>
+      <Outcomes id={id} path={path} />
+    </Page>
+  );
+}
+
+export const hasPlanless = (counts: Record<string, number>): boolean =>
+  (counts["INFEASIBLE"] ?? 0) + (counts["FAILED"] ?? 0) > 0;
+
+function Causes({ id }: { id: string }) {
+  const causes = useResource(`causes ${id}`, (signal) =>
+    read("/api/v1/rebalance/{rebalance_id}/causes", { path: { rebalance_id: id }, signal }),
+  );
+  return (
+    <CausesSection causes={causes} hrefOf={({ type }) => `/rebalance/${id}?code=${slugOf(type)}`} />
+  );
+}
+
+function Downloads({ id }: { id: string }) {
+  const get = (kind: string, ending: string) =>
+    void download(`/api/v1/rebalance/${id}/transactions`, kind, `trades-${id}.${ending}`);
+  const excel = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+  return (
+    <>
+      <button type="button" onClick={() => get("text/csv", "csv")}>
+        Trades as CSV
+      </button>
+      <button type="button" onClick={() => get(excel, "xlsx")}>
+        as Excel
+      </button>
+    </>
+  );
+}
+
+function Outcomes({ id, path }: { id: string; path: string }) {
+  const search = useSearch();
+  const [, navigate] = useLocation();
+  const filters = readFilters(search, FILTERS);
+  const rows = usePages<Outcome>(`${id} ${JSON.stringify(filters)}`, (offset, limit, signal) =>
+    list("/api/v1/rebalance/{rebalance_id}/outcomes", {
+      path: { rebalance_id: id },
+      query: { ...filters, offset, limit },
+      signal,
+    }),
+  );
+  const change = (changes: Record<string, string>) =>
+    navigate(withFilters(path, search, changes), { replace: true });
+  return (
+    <Section
+      title="Outcomes"
+      note={rows.total === undefined ? "" : count(rows.total)}
+      aside={
+        <>
+          <label class="inline">
+            Outcome
+            <select
+              value={filters["status"] ?? ""}
+              onChange={(event) => change({ status: event.currentTarget.value })}
+            >
+              <option value="">all</option>
+              {OUTCOMES.map((each) => (
+                <option key={each}>{each}</option>
+              ))}
+            </select>
+          </label>
+          <label class="inline">
+            Portfolio id
+            <input
+              size={26}
+              value={filters["portfolio_id"] ?? ""}
+              onChange={(event) => change({ portfolio_id: event.currentTarget.value.trim() })}
+            />
+          </label>
+          {filters["code"] && (
+            <button type="button" onClick={() => change({ code: "" })}>
+              {filters["code"]} ✕
+            </button>
+          )}
+        </>
+      }
+    >
+      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
+      {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
+      {rows.total === 0 && <Empty>No outcome matches.</Empty>}
+      {rows.total !== undefined && rows.total > 0 && (
+        <OutcomeGrid
+          id={id}
+          rows={rows}
+          total={rows.total}
+          sort={filters["sort_by"] ?? ""}
+          onSort={(sort) => change({ sort_by: sort })}
+        />
+      )}
+    </Section>
+  );
+}
+
+function OutcomeGrid(props: {
+  id: string;
+  rows: PagedRows<Outcome>;
+  total: number;
+  sort: string;
+  onSort: (sort: string) => void;
+}) {
+  const { rows, total } = props;
+  const seen = Array.from({ length: Math.min(total, 200) }, (_, each) => rows.rowAt(each));
+  const known = seen.filter((row) => row !== undefined);
+  const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
+  const reasonOf = useReasons(known.map((row) => row.error?.detail ?? ""));
+  const href = (row: Outcome) => `/rebalance/${props.id}/portfolio/${row.portfolio_id}`;
+  const columns: Column<Outcome>[] = [
+    {
+      key: "portfolio",
+      head: "Portfolio",
+      width: "minmax(9rem, 13rem)",
+      cell: (row) => (
+        <Link href={href(row)} title={row.portfolio_id}>
+          {nameOf(row.portfolio_id) ?? row.portfolio_id}
+        </Link>
+      ),
+    },
+    {
+      key: "status",
+      head: "Outcome",
+      width: "7.5rem",
+      cell: (row) => <Status value={row.status} />,
+    },
+    { ...amount("market_value", "Market value"), cell: (row) => money(row.market_value) },
+    {
+      ...amount("cash_before_rebalance", "Cash before"),
+      cell: (row) => money(row.cash_before_rebalance),
+    },
+    {
+      ...amount("cash_after_rebalance", "Cash after"),
+      cell: (row) => money(row.cash_after_rebalance),
+    },
+    {
+      key: "trades",
+      head: "Trades",
+      width: "4rem",
+      isNumber: true,
+      cell: (row) => count(row.transactions),
+    },
+    { ...amount("turnover", "Turnover"), isSortable: false, cell: (row) => money(row.turnover) },
+    {
+      key: "drift",
+      head: "Drift %",
+      width: "8rem",
+      isNumber: true,
+      cell: (row) =>
+        row.before && row.after
+          ? `${percent(row.before.total_drift_weight)} → ${percent(row.after.total_drift_weight)}`
+          : "–",
+    },
+    {
+      key: "reason",
+      head: "Why",
+      width: "minmax(8rem, 1fr)",
+      cell: (row) =>
+        row.error && <span title={row.error.detail}>{reasonOf(withoutTitle(row.error))}</span>,
+    },
+  ];
+  return (
+    <Grid
+      label="Outcomes"
+      columns={columns}
+      total={total}
+      rowAt={rows.rowAt}
+      keyOf={(row) => row.portfolio_id}
+      href={href}
+      onWindow={rows.onWindow}
+      sort={props.sort}
+      onSort={props.onSort}
+    />
+  );
+}
+
+const withoutTitle = ({ title, detail }: Schema<"Reason">): string =>
+  detail.replace(`${title}: `, "");
+
+const amount = (key: string, head: string) =>
+  ({ key, head, width: "8rem", isNumber: true, isSortable: true }) as const;

@@ -1,0 +1,133 @@
+"""One portfolio of a rebalance: figures to the digit, the picture, and the way out of no plan."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.page.conftest import World
+
+MINUS: Final = "\N{MINUS SIGN}"
+
+
+def find_outcome(world: World, status: str) -> dict[str, Any]:
+    """Read the first outcome of this status in the run."""
+    for rebalance_id in world.run["rebalances"]:
+        found = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?status={status}&limit=1")
+        if found:
+            path = f"/api/v1/rebalance/{rebalance_id}/portfolio/{found[0]['portfolio_id']}"
+            return world.read(path)
+    raise AssertionError(f"no outcome is {status}")
+
+
+def address_of(outcome: dict[str, Any]) -> str:
+    return f"/console/rebalance/{outcome['rebalance_id']}/portfolio/{outcome['portfolio_id']}"
+
+
+def percent(text: str) -> str:
+    value = (Decimal(text) * 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"{value:,}".replace("-", MINUS)
+
+
+def money(text: str) -> str:
+    return f"{Decimal(text).quantize(Decimal('0.01'), ROUND_HALF_UP):,}".replace("-", MINUS)
+
+
+async def cells_of(page: Page, ticker: str) -> dict[str, str]:
+    row = page.get_by_role("row").filter(has=page.get_by_role("button", name=ticker, exact=True))
+    await expect(row).to_have_count(1)  # once the ticker is known
+    return {
+        str(await cell.get_attribute("data-head")): await cell.inner_text()
+        for cell in await row.get_by_role("cell").all()
+    }
+
+
+async def test_every_position_has_the_figures_of_the_answer(page: Page, world: World) -> None:
+    outcome = find_outcome(world, "REBALANCED")
+    await page.goto(address_of(outcome))
+    await expect(page.get_by_role("heading", name="Proof")).to_be_visible()
+
+    for position in outcome["positions"]:
+        shown = await cells_of(page, world.upstreams.tickers[position["security_id"]])
+        assert shown["Before %"] == percent(position["original_weight"])
+        assert shown["After %"] == percent(position["actual"])
+        assert shown["Price"].replace(",", "") == position["price"]
+        assert shown["Shares after"].replace(",", "") == position["adjusted_quantity"]
+        assert shown["Side"] == (position["transaction_type"] or "")
+        assert shown["Quantity"].replace(",", "") == (position["trade_quantity"] or "")
+        assert shown["Amount"] == (money(position["trade_amount"]) if shown["Side"] else "")
+
+
+async def test_amounts_of_both_sides_are_the_sums_of_their_trades(page: Page, world: World) -> None:
+    outcome = find_outcome(world, "REBALANCED")
+    await page.goto(address_of(outcome))
+
+    facts = page.locator(".facts").first
+    for side, word in (("SELL", "sells"), ("BUY", "buys")):
+        traded = [each for each in outcome["positions"] if each["transaction_type"] == side]
+        total = sum((Decimal(each["trade_amount"]) for each in traded), Decimal())
+        fact = facts.locator("div").filter(has=page.get_by_text(word, exact=True))
+        await expect(fact.locator("dd")).to_have_text(money(str(total)))
+
+
+@pytest.mark.parametrize("view", ["weight", "distance"])
+async def test_marks_of_the_picture_lie_where_the_weights_are(
+    page: Page, world: World, view: str
+) -> None:
+    outcome = find_outcome(world, "REBALANCED")
+    await page.goto(f"{address_of(outcome)}?sort=target&view={view}")
+    await expect(page.locator("svg.bands circle.after").first).to_be_visible()
+
+    places = {
+        name: [
+            float(str(await mark.get_attribute("cx")))
+            for mark in await page.locator(f"svg.bands circle.{name}").all()
+        ]
+        for name in ("before", "after")
+    }
+    positions = sorted(
+        outcome["positions"], key=lambda each: Decimal(each["target_value"]), reverse=True
+    )
+    # Places of a linear scale: every mark lies on the line through two of them.
+    weights = [value_of(each, "original", view) for each in positions]
+    weights += [value_of(each, "adjusted", view) for each in positions]
+    drawn = places["before"] + places["after"]
+    low, high = weights.index(min(weights)), weights.index(max(weights))
+    scale = (drawn[high] - drawn[low]) / float(weights[high] - weights[low])
+    for place, weight in zip(drawn, weights, strict=True):
+        assert abs(drawn[low] + scale * float(weight - weights[low]) - place) < 0.5
+
+
+def value_of(position: dict[str, Any], name: str, view: str) -> Decimal:
+    value = Decimal(position[f"{name}_position_market_value"])
+    return value - Decimal(position["target_value"]) if view == "distance" else value
+
+
+async def test_a_portfolio_without_a_plan_names_the_bands_and_the_way_out(
+    page: Page, world: World
+) -> None:
+    outcome = find_outcome(world, "INFEASIBLE")
+    culprits = outcome["problem"]["securities"]
+    await page.goto(address_of(outcome))
+
+    table = page.get_by_role("table", name="Securities without a whole lot in their band")
+    await expect(table.get_by_role("row")).to_have_count(len(culprits) + 1)
+    for culprit in culprits:
+        ticker = world.upstreams.tickers[culprit["security_id"]]
+        await expect(table.get_by_role("button", name=ticker, exact=True)).to_be_visible()
+    await expect(page.locator("svg.bands circle.after")).to_have_count(0)
+    await expect(page.locator("svg.bands circle.nearest").first).to_be_visible()
+
+
+async def test_s_orders_the_positions_anew(page: Page, world: World) -> None:
+    outcome = find_outcome(world, "REBALANCED")
+    await page.goto(address_of(outcome))
+    await expect(page.get_by_label("Order")).to_have_value("distance")
+
+    await page.keyboard.press("s")
+
+    await expect(page.get_by_label("Order")).to_have_value("target")
+    most = max(outcome["positions"], key=lambda each: Decimal(each["target_value"]))
+    first = page.get_by_role("row").nth(1).get_by_role("button")
+    await expect(first).to_have_text(world.upstreams.tickers[most["security_id"]])
