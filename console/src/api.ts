@@ -91,6 +91,11 @@ export async function read<P extends Readable>(path: P, given: Arguments = {}): 
   return (await response.json()) as Answer<P>;
 }
 
+/** A document that the OpenAPI document does not describe: that document itself. */
+export async function readDocument<Body>(url: string): Promise<Body> {
+  return (await (await send(url, {})).json()) as Body;
+}
+
 /** A page of a list with the number of all its rows. */
 export async function list<P extends Readable>(
   path: P,

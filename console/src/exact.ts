@@ -5,7 +5,8 @@ interface Decimal {
   places: number;
 }
 
-const FORM = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+// As the service reads decimals: 0.05, .05, 5. and 5e-2.
+const FORM = /^([+-]?)(?=\.?\d)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
 
 function parse(text: string): Decimal {
   const found = FORM.exec(text);
@@ -30,6 +31,9 @@ function align(left: Decimal, right: Decimal): [bigint, bigint, number] {
 }
 
 export const isDecimal = (text: string): boolean => FORM.test(text);
+
+/** The decimal with a digit before the point and without an exponent; another text as it is. */
+export const plain = (text: string): string => (isDecimal(text) ? write(parse(text)) : text);
 
 export function add(left: string, right: string): string {
   const [one, other, places] = align(parse(left), parse(right));

@@ -2,6 +2,8 @@ import { render } from "preact";
 import { useLayoutEffect } from "preact/hooks";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter-preact";
 import { listen } from "./keys.ts";
+import { ModelPage } from "./pages/model.tsx";
+import { ModelsPage } from "./pages/models.tsx";
 import { PortfolioPage } from "./pages/portfolio.tsx";
 import { RebalancePage } from "./pages/rebalance.tsx";
 import { RunPage } from "./pages/run.tsx";
@@ -23,6 +25,8 @@ function Console() {
           )}
         </Route>
         <Route path="/rebalance/:id">{({ id }) => <RebalancePage key={id} id={id} />}</Route>
+        <Route path="/models" component={ModelsPage} />
+        <Route path="/model/:id">{({ id }) => <ModelPage key={id} id={id} />}</Route>
         <Route path="/runs" component={RunsPage} />
         <Route path="/">
           <Redirect to="/runs" replace />

@@ -8,7 +8,10 @@ import { type Zone, zone } from "./format.ts";
 import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
 import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
 
-const PLACES = [{ href: "/runs", word: "Runs", key: "r" }] as const;
+const PLACES = [
+  { href: "/runs", under: ["/runs", "/rebalance/"], word: "Runs", key: "r" },
+  { href: "/models", under: ["/model"], word: "Models", key: "m" },
+] as const;
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const [path] = useLocation();
@@ -19,8 +22,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </a>
       <nav aria-label="Pages">
         <span class="brand">Order Generation</span>
-        {PLACES.map(({ href, word, key }) => {
-          const isHere = path.startsWith(href);
+        {PLACES.map(({ href, under, word, key }) => {
+          const isHere = under.some((each) => path.startsWith(each));
           return (
             <Link
               key={href}

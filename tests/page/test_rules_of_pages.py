@@ -15,6 +15,10 @@ PAGES: Final = {
     "run": "/console/runs/{run}",
     "rebalance": "/console/rebalance/{rebalance}?status=REBALANCED",
     "plan": "/console/rebalance/{rebalance}/portfolio/{rebalanced}",
+    "models": "/console/models",
+    "model": "/console/model/{model}",
+    "followers": "/console/model/{model}?tab=followers",
+    "versions": "/console/model/{model}?tab=history",
     "no plan": "/console/rebalance/{tight}/portfolio/{infeasible}?view=distance",
 }
 
@@ -23,6 +27,7 @@ def address(name: str, world: World) -> str:
     planned, planless = find_outcome(world, "REBALANCED"), find_outcome(world, "INFEASIBLE")
     return PAGES[name].format(
         run=world.run["run_id"],
+        model=world.models[0]["model_id"],
         rebalance=planned["rebalance_id"],
         rebalanced=planned["portfolio_id"],
         tight=planless["rebalance_id"],

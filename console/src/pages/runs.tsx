@@ -7,6 +7,7 @@ import { Stacked } from "../charts/stacked.tsx";
 import { count, duration, rate, seconds } from "../format.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
+import { Pager } from "../lists/pager.tsx";
 import { Empty, Id, Loaded, Page, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 
@@ -90,8 +91,7 @@ export function RunsPage() {
     }, LOOK_MS);
     return () => clearInterval(timer);
   }, [goesOn, runs.reload]);
-  const turn = (to: number) =>
-    navigate(withFilters("/runs", search, { page: to > 1 ? String(to) : "" }));
+  const turn = (to: string) => navigate(withFilters("/runs", search, { page: to }));
   return (
     <Page title="Runs" meta={<span class="muted">{count(runs.value?.total)} in all</span>}>
       <Loaded of={runs} lines={10}>
@@ -111,23 +111,7 @@ export function RunsPage() {
                 keyOf={(run) => run.run_id}
                 href={(run) => `/runs/${run.run_id}`}
               />
-              {total > ROWS && (
-                <p class="actions pager">
-                  <button type="button" disabled={place === 1} onClick={() => turn(place - 1)}>
-                    Newer
-                  </button>
-                  <span>
-                    page {place} of {Math.ceil(total / ROWS)}
-                  </span>
-                  <button
-                    type="button"
-                    disabled={place * ROWS >= total}
-                    onClick={() => turn(place + 1)}
-                  >
-                    Older
-                  </button>
-                </p>
-              )}
+              <Pager place={place} rows={ROWS} total={total} onTurn={turn} />
             </>
           )
         }
