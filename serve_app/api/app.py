@@ -44,6 +44,7 @@ from serve_app.api.routes import (
     runs,
     stored_rebalances,
     transactions,
+    what_if,
 )
 from serve_app.auth.authentication import (
     ApiKeyAuthenticator,
@@ -83,7 +84,7 @@ def api_app(
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, outcomes, transactions, proposals, orders)
-    about_models = (models, model_versions)
+    about_models = (models, model_versions, what_if)
     others = (names, audit, health, problem_pages)
     parts = (*about_models, *about_books, *about_rebalances, *others)
     for part in parts:

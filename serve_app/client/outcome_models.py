@@ -77,6 +77,18 @@ class OutcomeSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Outcomes of portfolios to which a model was tried; nothing of it is stored."""
+
+    followers: int
+    tried: int
+    counts: Mapping[Status, int]
+    out_of_band_before: int
+    out_of_band_after: int
+    outcomes: tuple[OutcomeSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PositionDetail:
     """One security before and after; amounts are in currency, weights of market value."""
 

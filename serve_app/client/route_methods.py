@@ -106,6 +106,7 @@ class Routes:
     rebalance_model = AnswerRoute(endpoints.rebalance_model)
     rebalance_portfolio = AnswerRoute(endpoints.rebalance_portfolio)
     optimize = AnswerRoute(endpoints.optimize)
+    try_model = AnswerRoute(endpoints.try_model)
     measure_portfolio = AnswerRoute(endpoints.measure_portfolio)
     measure_portfolios = ListRoute(endpoints.measure_portfolios)
 

@@ -127,6 +127,11 @@ class OptimizerDeployment(Optimizer):
         require_caller()
         return await self._runs.preview_model(model, overrides)
 
+    async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
+        """Return the outcomes of a rebalance to a model that need not be stored."""
+        require_caller()
+        return await self._runs.try_model(model, overrides)
+
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> tuple[Rebalance, PortfolioOutcome]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Protocol, TypeAlias
 
-from optimization import NO_OVERRIDES, BlockOutcome, OptionOverrides, PortfolioOutcome
+from optimization import NO_OVERRIDES, BlockOutcome, Model, OptionOverrides, PortfolioOutcome
 from serve_app.ports.optimize import RemoteText
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
@@ -103,6 +103,12 @@ class Rebalancing(Protocol):
     @abstractmethod
     async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of ``rebalance_model`` without storing them."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
+        """Rebalance the portfolios of a model that need not be stored, and store nothing."""
         ...
 
     @repeatable

@@ -120,6 +120,13 @@ class DirectRebalancer:
             return rebalance, previewed
         return rebalance, tuple(previewed)
 
+    async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
+        """Return the outcomes of few portfolios, as ``preview_model`` does, solved here."""
+        ids = model.portfolio_ids
+        options = options_for(model, overrides, self._settings)
+        work = await self._prepare(new_rebalance_id(), model, len(ids), options)
+        return await self._preview_here(work, ids)
+
     async def preview_portfolio(
         self, model: Model, portfolio_id: str, overrides: OptionOverrides
     ) -> Outcomes:

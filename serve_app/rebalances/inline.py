@@ -95,6 +95,10 @@ class InlineRebalancer(Rebalancing):
         """Return the outcomes of ``rebalance_model`` without storing them."""
         return await self._optimizer.preview_model(model_id, overrides)
 
+    async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
+        """Return the outcomes of a rebalance to a model that need not be stored."""
+        return await self._optimizer.try_model(model, overrides)
+
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
         """Return the outcomes of a rebalance whose answer was lost."""
         return await self._optimizer.read_completed(rebalance_id)

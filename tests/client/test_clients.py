@@ -135,6 +135,13 @@ async def test_a_portfolio_is_rebalanced_alone_or_only_tried(
     assert replace(done, rebalance_id=None) == tried
 
 
+async def test_a_model_is_tried_before_it_is_saved(service: AsyncClient, growth: Model) -> None:
+    tried = await service.try_model(growth.model_id, growth.positions, sample=1)
+
+    assert (tried.followers, tried.tried, tried.counts) == (2, 1, {"REBALANCED": 1})
+    assert [each.portfolio_id for each in tried.outcomes] == [P]
+
+
 async def test_the_same_idempotency_key_does_the_work_once(
     service: AsyncClient, growth: Model, optimizer: FakeOptimizer
 ) -> None:

@@ -143,6 +143,10 @@ class FakeOptimizer:
     async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
         return await self.rebalance_model(RebalanceModel("", model_id, overrides))
 
+    async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
+        self._note(overrides.values)
+        return await self._run(model, model.portfolio_ids)
+
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> tuple[Rebalance, PortfolioOutcome]:

@@ -81,6 +81,7 @@ from serve_app.api.schemas.stored_rebalances import (
     portfolio_json,
     rebalance_json,
 )
+from serve_app.api.schemas.what_if import WhatIfAnswer, what_if_json
 from serve_app.json_text import Json, encode
 from storage.run import Run
 
@@ -138,6 +139,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     PositionResult: _OUTCOME["positions"][0],
     PortfolioResult: _OUTCOME,
     OrderOfRebalance: _ORDER,
+    WhatIfAnswer: _round_trip(what_if_json(samples.GROWTH, [_READ])),
     SelectionAnswer: _QUEUED["selection"],
     RebalanceSummary: _round_trip(rebalance_summary_json(samples.STORED)),
     OutcomeSummary: _LINE,

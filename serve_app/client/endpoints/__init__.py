@@ -60,6 +60,7 @@ from serve_app.client.endpoints.rebalances import (
     read_rebalance_summary,
     rebalance_model,
     rebalance_portfolio,
+    try_model,
 )
 from serve_app.client.endpoints.runs import (
     begin_run,
@@ -132,5 +133,6 @@ __all__ = [
     "rotate_key",
     "stream_audit",
     "stream_outcomes",
+    "try_model",
     "withdraw_proposal",
 ]

@@ -11,12 +11,14 @@ from serve_app.client.call import (
     delete,
     encode_body,
     get,
+    path,
     work,
 )
 from serve_app.client.models import (
     Deleted,
     PortfolioOutcome,
     PortfolioResult,
+    Position,
     PositionResult,
     RebalanceResult,
     Status,
@@ -26,6 +28,7 @@ from serve_app.client.outcome_models import (
     OutcomeDetail,
     OutcomeSummary,
     RebalanceSummary,
+    WhatIf,
 )
 
 
@@ -58,6 +61,21 @@ def optimize(request: Any) -> Call[tuple[PortfolioOutcome, ...]]:
     body = request if isinstance(request, bytes) else encode_body(request)
     answer = answer_as(tuple[PortfolioOutcome, ...])
     return Call("POST", "/api/v1/optimize", answer, body=body, repeatable=True)
+
+
+def try_model(
+    model_id: str,
+    positions: Sequence[Position] | None = None,
+    options: Options | None = None,
+    *,
+    portfolios: Sequence[str] | None = None,
+    sample: int | None = None,
+) -> Call[WhatIf]:
+    """What followers of the model would do with other positions; nothing is stored."""
+    asked = {"positions": positions, "options": options, "portfolios": portfolios, "sample": sample}
+    body = encode_body({name: value for name, value in asked.items() if value is not None})
+    where = path("model", model_id, "what-if")
+    return Call("POST", where, answer_as(WhatIf), body=body, repeatable=True)
 
 
 def list_rebalances(*, sort_by: str = "", limit: int = 10) -> Call[tuple[RebalanceResult, ...]]:

@@ -246,6 +246,7 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
     ids = {"model_id": model["model_id"], "portfolio_id": PORTFOLIO}
     for name in ("list_models", "read_model", "measure_portfolio", "measure_portfolios"):
         await asker.ask(name, ids)
+    await asker.ask("try_model", ids)
     await rebalance_and_submit(asker, ids, desk)
     await begin_and_read_runs(asker, ids, client)
     connect_upstreams(stored, upstreams)

@@ -1,0 +1,55 @@
+"""Route that tries a model before it is stored."""
+
+from dataclasses import replace
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from serve_app.api.access import UsesOptimize
+from serve_app.api.dependencies import ModelId, Rebalancer, Store
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.responses import json_response
+from serve_app.api.schemas.options import options_of
+from serve_app.api.schemas.positions import targets_of
+from serve_app.api.schemas.rules_in_force import rules_in_force
+from serve_app.api.schemas.what_if import WhatIfAnswer, WhatIfBody, spread, what_if_json
+from serve_app.problems import catalogue
+
+router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
+
+
+@router.post(
+    "/model/{model_id}/what-if",
+    response_model=WhatIfAnswer,
+    responses=refuses(
+        catalogue.BAD_ID,
+        catalogue.NOT_FOUND,
+        catalogue.INVALID,
+        catalogue.CONFLICT,
+        catalogue.EMPTY_MODEL,
+        catalogue.NO_PRICES,
+        catalogue.BROKEN_CONTRACT,
+        catalogue.UPSTREAM_DOWN,
+        catalogue.OVERLOADED,
+    ),
+)
+async def try_model(
+    caller: UsesOptimize,
+    model_id: ModelId,
+    body: WhatIfBody,
+    store: Store,
+    optimizer: Rebalancer,
+) -> Response:
+    """Rebalance portfolios to a model with these positions; nothing is stored."""
+    caller.require_models([model_id])
+    stored = await store.read_model(model_id)
+    chosen = tuple(dict.fromkeys(body.portfolios or ())) or spread(
+        stored.portfolio_ids, body.sample
+    )
+    caller.require_portfolios(chosen)
+    targets = stored.targets if body.positions is None else targets_of(body.positions)
+    tried = replace(stored, targets=targets, portfolio_ids=chosen)
+    rules_in_force().check(tried)
+    _, outcomes = await optimizer.try_model(tried, options_of(body.options))
+    return json_response(what_if_json(stored, outcomes))
