@@ -1,4 +1,4 @@
-"""What-if: a model that is not stored, tried on portfolios that follow the stored one."""
+"""A model that is not stored, tried on portfolios that follow the stored one."""
 
 from collections import Counter
 from collections.abc import Sequence

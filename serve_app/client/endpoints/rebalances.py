@@ -71,7 +71,7 @@ def try_model(
     portfolios: Sequence[str] | None = None,
     sample: int | None = None,
 ) -> Call[WhatIf]:
-    """What followers of the model would do with other positions; nothing is stored."""
+    """Rebalance followers of the model to other positions, and store nothing."""
     asked = {"positions": positions, "options": options, "portfolios": portfolios, "sample": sample}
     body = encode_body({name: value for name, value in asked.items() if value is not None})
     where = path("model", model_id, "what-if")
