@@ -18,6 +18,8 @@ export interface Arguments {
   query?: Query;
   signal?: AbortSignal;
 }
+/** Fields whose numbers are wanted as texts, where a route answers numbers. */
+type Exact = Arguments & { exact?: readonly string[] };
 export interface Page<Row> {
   rows: Row[];
   total: number;
@@ -86,9 +88,11 @@ async function refusal(response: Response): Promise<ServiceError> {
   return new ServiceError(response.status, problem, wait > 0 ? wait : null);
 }
 
-export async function read<P extends Readable>(path: P, given: Arguments = {}): Promise<Answer<P>> {
+export async function read<P extends Readable>(path: P, given: Exact = {}): Promise<Answer<P>> {
   const response = await send(address(path, given), given.signal ? { signal: given.signal } : {});
-  return (await response.json()) as Answer<P>;
+  return (
+    given.exact ? parseExact(await response.text(), given.exact) : await response.json()
+  ) as Answer<P>;
 }
 
 /** A document that the OpenAPI document does not describe: that document itself. */
@@ -99,12 +103,28 @@ export async function readDocument<Body>(url: string): Promise<Body> {
 /** A page of a list with the number of all its rows. */
 export async function list<P extends Readable>(
   path: P,
-  given: Arguments = {},
+  given: Exact = {},
 ): Promise<Page<Answer<P> extends (infer Row)[] ? Row : never>> {
   const response = await send(address(path, given), given.signal ? { signal: given.signal } : {});
-  const rows = await response.json();
+  const rows = given.exact ? parseExact(await response.text(), given.exact) : await response.json();
   const total = Number(response.headers.get("X-Total-Count") ?? rows.length);
   return { rows, total };
+}
+
+type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
+
+/** JSON whose numbers in these fields become texts with the digits that they were sent with. */
+export function parseExact(text: string, fields: readonly string[]) {
+  const names = new Set(fields);
+  const keep: Reviver = (key, value, context) =>
+    typeof value === "number" && names.has(key) ? (context?.source ?? String(value)) : value;
+  return JSON.parse(text, keep as (key: string, value: unknown) => unknown);
+}
+
+/** A key for one change, so that a repeated click or a lost answer makes it once. */
+export function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((each) => each.toString(16).padStart(2, "0")).join("");
 }
 
 /** A change; the answer's body, undefined where it has none. */

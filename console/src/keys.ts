@@ -9,7 +9,14 @@ export interface KeyedList {
   select?: (() => void) | undefined;
 }
 
-export const DESTINATIONS: Record<string, string> = { r: "/runs", m: "/models" };
+export const DESTINATIONS: Record<string, string> = {
+  t: "/",
+  r: "/runs",
+  m: "/models",
+  o: "/orders",
+  h: "/history",
+  s: "/system",
+};
 export const areLettersOn = signal(localStorage.getItem("letters") !== "off");
 export const isHelpOpen = signal(false);
 const lists: KeyedList[] = [];

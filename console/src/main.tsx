@@ -1,13 +1,17 @@
 import { render } from "preact";
 import { useLayoutEffect } from "preact/hooks";
-import { Redirect, Route, Router, Switch, useLocation } from "wouter-preact";
+import { Route, Router, Switch, useLocation } from "wouter-preact";
 import { listen } from "./keys.ts";
+import { HistoryPage } from "./pages/history.tsx";
 import { ModelPage } from "./pages/model.tsx";
 import { ModelsPage } from "./pages/models.tsx";
+import { OrdersPage, RebalanceOrdersPage } from "./pages/orders.tsx";
 import { PortfolioPage } from "./pages/portfolio.tsx";
 import { RebalancePage } from "./pages/rebalance.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { RunsPage } from "./pages/runs.tsx";
+import { SystemPage } from "./pages/system.tsx";
+import { TodayPage } from "./pages/today.tsx";
 import { Shell } from "./shell.tsx";
 import { showTheme } from "./theme.ts";
 import "./style.css";
@@ -25,12 +29,16 @@ function Console() {
           )}
         </Route>
         <Route path="/rebalance/:id">{({ id }) => <RebalancePage key={id} id={id} />}</Route>
+        <Route path="/rebalance/:id/orders">
+          {({ id }) => <RebalanceOrdersPage key={id} id={id} />}
+        </Route>
+        <Route path="/orders" component={OrdersPage} />
+        <Route path="/history" component={HistoryPage} />
+        <Route path="/system" component={SystemPage} />
         <Route path="/models" component={ModelsPage} />
         <Route path="/model/:id">{({ id }) => <ModelPage key={id} id={id} />}</Route>
         <Route path="/runs" component={RunsPage} />
-        <Route path="/">
-          <Redirect to="/runs" replace />
-        </Route>
+        <Route path="/" component={TodayPage} />
         <Route>
           <main id="main">
             <h1>No such page</h1>

@@ -25,6 +25,20 @@ const TONES: Record<string, string> = {
   SELL: "amber",
   healthy: "green",
   failing: "red",
+  unknown: "amber",
+  PENDING: "grey",
+  SENDING: "blue",
+  SENT: "green",
+  UNKNOWN: "amber",
+  COMPLETE: "green",
+  PARTIAL: "amber",
+  NOT_SENT: "grey",
+  closed: "green",
+  open: "red",
+  half_open: "amber",
+  ready: "green",
+  degraded: "amber",
+  unhealthy: "red",
 };
 
 export const tone = (word: string): string => TONES[word] ?? "grey";
@@ -101,7 +115,8 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
 export function Id({ value, label }: { value: string; label?: string }) {
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(value);
+    // A browser has no clipboard for pages that come by plain HTTP from another machine.
+    await navigator.clipboard?.writeText(value);
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };

@@ -9,8 +9,12 @@ import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
 import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
 
 const PLACES = [
+  { href: "/", under: [], word: "Today", key: "t" },
   { href: "/runs", under: ["/runs", "/rebalance/"], word: "Runs", key: "r" },
   { href: "/models", under: ["/model"], word: "Models", key: "m" },
+  { href: "/orders", under: ["/orders"], word: "Orders", key: "o" },
+  { href: "/history", under: ["/history"], word: "History", key: "h" },
+  { href: "/system", under: ["/system"], word: "System", key: "s" },
 ] as const;
 
 export function Shell({ children }: { children: ComponentChildren }) {
@@ -23,7 +27,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <nav aria-label="Pages">
         <span class="brand">Order Generation</span>
         {PLACES.map(({ href, under, word, key }) => {
-          const isHere = under.some((each) => path.startsWith(each));
+          const isHere = path === href || under.some((each) => path.startsWith(each));
           return (
             <Link
               key={href}

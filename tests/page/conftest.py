@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
@@ -17,6 +17,7 @@ from tests.page.world import MarketUpstreams, make_models
 from tests.support.threaded_server import serve_in_thread
 
 TIMEOUT_MS: Final = 20_000
+expect.set_options(timeout=TIMEOUT_MS)  # a busy machine draws a page in seconds
 SETTINGS: Final = settings_from({"run_chunk_size": 16, "run_window": 2, "event_streams": 3})
 SHAPES: Final = {
     "wide": {"width": 1440, "height": 900},

@@ -11,6 +11,7 @@ from tests.page.test_portfolio import find_outcome
 
 WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PAGES: Final = {
+    "today": "/console",
     "runs": "/console/runs",
     "run": "/console/runs/{run}",
     "rebalance": "/console/rebalance/{rebalance}?status=REBALANCED",
@@ -19,6 +20,10 @@ PAGES: Final = {
     "model": "/console/model/{model}",
     "followers": "/console/model/{model}?tab=followers",
     "versions": "/console/model/{model}?tab=history",
+    "orders": "/console/orders",
+    "orders of a rebalance": "/console/rebalance/{rebalance}/orders",
+    "history": "/console/history",
+    "system": "/console/system",
     "no plan": "/console/rebalance/{tight}/portfolio/{infeasible}?view=distance",
 }
 

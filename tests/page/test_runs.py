@@ -7,13 +7,6 @@ from playwright.async_api import Browser, Page, expect
 from tests.page.conftest import World, open_context
 
 
-async def test_the_console_leads_to_its_first_page(page: Page) -> None:
-    await page.goto("/")
-
-    await expect(page).to_have_url("/console/runs")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
-
-
 async def test_a_run_shows_the_counts_that_the_service_has(page: Page, world: World) -> None:
     await page.goto(f"/console/runs/{world.run['run_id']}")
 
@@ -67,7 +60,7 @@ async def test_a_run_is_cancelled_by_a_second_click_and_never_by_enter(
         await expect(page.get_by_role("dialog")).to_be_visible()
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("dialog")).to_have_count(0)
-        assert world.read(f"/api/v1/runs/{run_id}")["status"] == "RUNNING"
+        assert world.read(f"/api/v1/runs/{run_id}")["status"] in {"QUEUED", "RUNNING"}
 
         await page.get_by_role("button", name="Cancel run").click()
         await page.get_by_role("button", name="Cancel the run").click()
@@ -75,6 +68,22 @@ async def test_a_run_is_cancelled_by_a_second_click_and_never_by_enter(
     finally:
         world.upstreams.pause_s = 0.0
     await asyncio.to_thread(world.wait_for_run, run_id)
+
+
+async def test_portfolios_without_a_plan_are_tried_again_in_a_new_run(
+    page: Page, world: World
+) -> None:
+    await page.goto(f"/console/runs/{world.run['run_id']}")
+
+    await page.get_by_role("button", name="Retry all of this kind").first.click()
+    await page.get_by_role("button", name="Begin the run").click()
+
+    await expect(page.get_by_role("link", name="an earlier run")).to_be_visible()
+    run_id = page.url.rpartition("/")[2]
+    assert run_id != world.run["run_id"]
+    again = await asyncio.to_thread(world.wait_for_run, run_id)
+    assert again["retry_of"] == world.run["run_id"]
+    assert 0 < again["portfolios"]["done"] < world.run["portfolios"]["done"]
 
 
 async def test_the_list_of_runs_is_walked_by_keys(page: Page, world: World) -> None:

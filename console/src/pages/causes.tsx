@@ -16,6 +16,7 @@ const SHARES: Record<string, string> = { "0.5": "half", "0.9": "9 in 10", "1": "
 export function CausesSection(props: {
   causes: Resource<Causes>;
   hrefOf?: (cause: Cause) => string;
+  onRetry?: (cause: Cause) => void;
 }) {
   const { causes } = props;
   const value = causes.value;
@@ -26,7 +27,7 @@ export function CausesSection(props: {
       <Loaded of={causes} lines={3}>
         {(given) =>
           given.causes.length ? (
-            <CauseList causes={given.causes} hrefOf={props.hrefOf} />
+            <CauseList causes={given.causes} hrefOf={props.hrefOf} onRetry={props.onRetry} />
           ) : (
             <Empty>Every portfolio has a plan.</Empty>
           )
@@ -36,7 +37,12 @@ export function CausesSection(props: {
   );
 }
 
-function CauseList(props: { causes: Cause[]; hrefOf: ((cause: Cause) => string) | undefined }) {
+function CauseList(props: {
+  causes: Cause[];
+  hrefOf: ((cause: Cause) => string) | undefined;
+  onRetry: ((cause: Cause) => void) | undefined;
+}) {
+  const { onRetry } = props;
   const shown = props.causes.slice(0, SHOWN);
   const left = props.causes.length - shown.length;
   const securities = shown
@@ -65,6 +71,11 @@ function CauseList(props: { causes: Cause[]; hrefOf: ((cause: Cause) => string) 
             {cause.bands.length > 0 &&
               `a band that admits ${cause.bands.map(bandWords).join(", ")}`}
           </span>
+          {onRetry && isFirstOfItsCode(shown, cause) && (
+            <button type="button" onClick={() => onRetry(cause)}>
+              Retry all of this kind
+            </button>
+          )}
         </li>
       ))}
       {left > 0 && (
@@ -80,3 +91,7 @@ function bandWords(band: Cause["bands"][number]): string {
   const share = SHARES[band.share] ?? band.share;
   return `${share}: −${fullPercent(band.low_drift)} +${fullPercent(band.high_drift)} pp`;
 }
+
+/** A retry takes all portfolios of a kind, so its button stands once beside each kind. */
+const isFirstOfItsCode = (causes: readonly Cause[], cause: Cause): boolean =>
+  causes.find(({ type }) => type === cause.type) === cause;

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
-import { list, read, readDocument, type Schema, write } from "../api.ts";
+import { list, newKey, read, readDocument, type Schema, write } from "../api.ts";
 import { Confirm, type Question } from "../confirm.tsx";
 import { isDecimal, subtract } from "../exact.ts";
 import { count, money, percent, points } from "../format.ts";
@@ -33,16 +33,20 @@ export function ModelPage({ id }: { id: string }) {
   const [question, setQuestion] = useState<Question>();
   const tab = readFilters(search, ["tab"])["tab"] ?? "targets";
   const value = model.value;
-  const rebalance = (given: Model) =>
+  const rebalance = (given: Model) => {
+    const key = newKey();
     setQuestion({
       title: `Rebalance ${given.name}?`,
       text: `A run plans the trades of ${count(given.portfolios.length)} portfolios. No order is sent.`,
       verb: "Begin the run",
       act: async () => {
-        const run = await write<Run>("POST", "/api/v1/runs", { body: { models: [id] } });
+        const body = { models: [id] };
+        const headers = { "Idempotency-Key": key };
+        const run = await write<Run>("POST", "/api/v1/runs", { body, headers });
         navigate(`/runs/${run.run_id}`);
       },
     });
+  };
   return (
     <Page
       title={value?.name ?? "Model"}

@@ -45,7 +45,14 @@ export function RebalancePage({ id }: { id: string }) {
           {value && <Status value={value.status} />}
         </>
       }
-      actions={<Downloads id={id} />}
+      actions={
+        <>
+          <Downloads id={id} />
+          <Link class="button" href={`${path}/orders`}>
+            Orders
+          </Link>
+        </>
+      }
     >
       <Loaded of={rebalance} lines={4}>
         {(given) => (

@@ -1,7 +1,8 @@
 /** One run: how far it is, what came of it, and what it could not do. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { address, apiKey, read, write } from "../api.ts";
+import { Link, useLocation } from "wouter-preact";
+import { address, apiKey, newKey, read, type Schema, write } from "../api.ts";
 import { SPARK_POINTS, Spark } from "../charts/spark.tsx";
 import { Stacked } from "../charts/stacked.tsx";
 import { Confirm, type Question } from "../confirm.tsx";
@@ -10,7 +11,7 @@ import { follow, type Mode, type Stream } from "../live.ts";
 import { type Fact, Facts, Id, Loaded, Page, Problem, Section, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import { CausesSection } from "./causes.tsx";
-import { hasPlanless } from "./rebalance.tsx";
+import { hasPlanless, slugOf } from "./rebalance.tsx";
 import { RebalanceGrid } from "./rebalances.tsx";
 import { elapsed, isOver, type Run } from "./runs.tsx";
 
@@ -24,8 +25,9 @@ const CANCELLABLE = new Set(["QUEUED", "RUNNING"]);
 
 const readRun = (id: string) => read("/api/v1/runs/{run_id}", { path: { run_id: id } });
 
-function openStream(id: string): Stream {
-  const path = address("/api/v1/runs/{run_id}/events", { path: { run_id: id } });
+function openStream(id: string, lastEventId: string): Stream {
+  const query = { last_event_id: lastEventId || undefined };
+  const path = address("/api/v1/runs/{run_id}/events", { path: { run_id: id }, query });
   const source = new EventSource(path);
   return {
     get readyState() {
@@ -47,8 +49,8 @@ const REFUSED: Stream = {
   close: () => {},
 };
 
-function openOrRefuse(id: string): Stream {
-  if (!apiKey.value) return openStream(id);
+function openOrRefuse(id: string, lastEventId: string): Stream {
+  if (!apiKey.value) return openStream(id, lastEventId);
   const refused = { ...REFUSED };
   setTimeout(() => refused.onerror?.());
   return refused;
@@ -67,7 +69,7 @@ function useRun(id: string) {
   useEffect(() => {
     if (!goesOn) return;
     const means = {
-      open: () => openOrRefuse(id),
+      open: (lastEventId: string) => openOrRefuse(id, lastEventId),
       read: () => readRun(id),
       isOver,
       isHidden: () => document.hidden,
@@ -196,10 +198,31 @@ function Rebalances({ run }: { run: Run }) {
 }
 
 function RunCauses({ id }: { id: string }) {
+  const [question, setQuestion] = useState<Question>();
+  const [, navigate] = useLocation();
+  const retry = ({ type, title, portfolios }: Schema<"CauseAnswer">) => {
+    const key = newKey();
+    setQuestion({
+      title: "Retry these portfolios?",
+      text: `A new run plans the portfolios that this run left with "${title}" (${count(portfolios)} or more), with the same options. No order is sent.`,
+      verb: "Begin the run",
+      act: async () => {
+        const body = { retry_of: id, codes: [slugOf(type)] };
+        const headers = { "Idempotency-Key": key };
+        const run = await write<Run>("POST", "/api/v1/runs", { body, headers });
+        navigate(`/runs/${run.run_id}`);
+      },
+    });
+  };
   const causes = useResource(`causes of run ${id}`, (signal) =>
     read("/api/v1/runs/{run_id}/causes", { path: { run_id: id }, signal }),
   );
-  return <CausesSection causes={causes} />;
+  return (
+    <>
+      <CausesSection causes={causes} onRetry={retry} />
+      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+    </>
+  );
 }
 
 /** What is going on, in words; told to screen readers at most every five seconds. */
@@ -249,6 +272,25 @@ function facts(run: Run, rates: readonly number[]): Fact[] {
     },
     { term: "solved by", value: solved.join(" · ") || NONE },
     { term: "worker seconds", value: stages.join(" · ") || NONE },
+    { term: "asked for", value: selectionWords(run) },
+    ...(run.retry_of
+      ? [{ term: "retries", value: <Link href={`/runs/${run.retry_of}`}>an earlier run</Link> }]
+      : []),
+    ...(run.begun_by ? [{ term: "begun by", value: run.begun_by }] : []),
+    ...(Object.keys(run.options).length
+      ? [{ term: "options", value: JSON.stringify(run.options).slice(1, -1) }]
+      : []),
     { term: "holdings", value: run.holdings.file ?? run.holdings.source },
   ];
+}
+
+function selectionWords({ selection }: Run): string {
+  if (selection.whole_book) return "the whole book";
+  const models = selection.number_of_models;
+  const portfolios = selection.number_of_portfolios ?? 0;
+  const parts = [];
+  if (portfolios > 0) parts.push(`${count(portfolios)} portfolios`);
+  if (models > 0)
+    parts.push(`followers of ${models === 1 ? "a model" : `${count(models)} models`}`);
+  return parts.join(", ") || "portfolios without a plan";
 }

@@ -23,7 +23,7 @@ export const elapsed = (run: Run): number =>
 export const planless = (run: Run): number =>
   (run.counts["INFEASIBLE"] ?? 0) + (run.counts["FAILED"] ?? 0);
 
-const COLUMNS: Column<Run>[] = [
+export const RUN_COLUMNS: Column<Run>[] = [
   {
     key: "created",
     head: "Begun",
@@ -105,7 +105,7 @@ export function RunsPage() {
             <>
               <Grid
                 label="Runs"
-                columns={COLUMNS}
+                columns={RUN_COLUMNS}
                 total={rows.length}
                 rowAt={(index) => rows[index]}
                 keyOf={(run) => run.run_id}

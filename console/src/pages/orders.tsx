@@ -1,0 +1,244 @@
+/** Orders on their way to the order service: of all rebalances, and of one with what is still to send. */
+
+import { useState } from "preact/hooks";
+import { Link, useLocation, useSearch } from "wouter-preact";
+import { list, newKey, read, type Schema, write } from "../api.ts";
+import { Confirm, type Question } from "../confirm.tsx";
+import { sum } from "../exact.ts";
+import { count, money, quantity } from "../format.ts";
+import { readFilters, withFilters } from "../lists/filters.ts";
+import { type Column, Grid } from "../lists/grid.tsx";
+import { type PagedRows, usePages } from "../lists/pages.ts";
+import { usePortfolioNames, useTickers } from "../names.ts";
+import {
+  Empty,
+  Facts,
+  Id,
+  Loaded,
+  Page,
+  Problem,
+  Section,
+  Skeleton,
+  Status,
+  Time,
+} from "../parts.tsx";
+import { useResource } from "../resource.ts";
+
+type Order = Schema<"OrderLine"> & { rebalance_id?: string };
+const STATES = ["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"];
+
+function StateFilter({ value, onChange }: { value: string; onChange: (status: string) => void }) {
+  return (
+    <label class="inline">
+      Status
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+        <option value="">all</option>
+        {STATES.map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+export function OrdersPage() {
+  const search = useSearch();
+  const [, navigate] = useLocation();
+  const { status = "" } = readFilters(search, ["status"]);
+  const rows = usePages<Order>(`orders ${status}`, (offset, limit, signal) =>
+    list("/api/v1/orders", { query: { status, offset, limit }, exact: ["quantity"], signal }),
+  );
+  return (
+    <Page
+      title="Orders"
+      meta={<span class="muted">{count(rows.total)}, of all rebalances</span>}
+      actions={
+        <StateFilter
+          value={status}
+          onChange={(chosen) => navigate(withFilters("/orders", search, { status: chosen }))}
+        />
+      }
+    >
+      <OrderRows rows={rows} empty="No order. A rebalance sends its orders from its page." />
+    </Page>
+  );
+}
+
+export function RebalanceOrdersPage({ id }: { id: string }) {
+  const handOver = useResource(`hand-over ${id}`, (signal) =>
+    read("/api/v1/rebalance/{rebalance_id}/orders", {
+      path: { rebalance_id: id },
+      query: { limit: 1 },
+      signal,
+    }),
+  );
+  const rows = usePages<Order>(`orders of ${id}`, async (offset, limit, signal) => {
+    const { orders, number_of_orders } = await read("/api/v1/rebalance/{rebalance_id}/orders", {
+      path: { rebalance_id: id },
+      query: { offset, limit },
+      exact: ["quantity"],
+      signal,
+    });
+    return { rows: orders, total: number_of_orders };
+  });
+  const [question, setQuestion] = useState<Question>();
+  const ask = async () =>
+    setQuestion(
+      await questionToSend(id, () => {
+        handOver.reload();
+        rows.reload();
+      }),
+    );
+  return (
+    <Page
+      title="Orders of a rebalance"
+      meta={
+        <Link href={`/rebalance/${id}`} title={id}>
+          its outcomes
+        </Link>
+      }
+      actions={
+        handOver.value?.number_of_transactions !== 0 && (
+          <button type="button" class="danger" onClick={() => void ask()}>
+            Send orders
+          </button>
+        )
+      }
+    >
+      <Loaded of={handOver} lines={2}>
+        {(given) => (
+          <Facts
+            facts={[
+              { term: "hand-over", value: <Status value={given.status} /> },
+              { term: "transactions", value: count(given.number_of_transactions) },
+              { term: "orders", value: count(given.number_of_orders) },
+              ...Object.entries(given.counts).map(([state, number]) => ({
+                term: state,
+                value: count(number),
+              })),
+            ]}
+          />
+        )}
+      </Loaded>
+      <Section title="Orders">
+        <OrderRows rows={rows} empty="No order has been made of these transactions." />
+      </Section>
+      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+    </Page>
+  );
+}
+
+/** The question names the number and the exact amount of both sides. */
+async function questionToSend(id: string, onSent: () => void): Promise<Question> {
+  const key = newKey();
+  const { rows } = await list("/api/v1/rebalance/{rebalance_id}/transactions", {
+    path: { rebalance_id: id },
+    exact: ["amount"],
+  });
+  const side = (name: "BUY" | "SELL") => {
+    const amounts = rows
+      .filter((row) => row.transaction_type === name)
+      .map((row) => String(row.amount));
+    return `${count(amounts.length)} ${name} of ${money(sum(amounts))}`;
+  };
+  return {
+    title: "Send these orders?",
+    text: `${side("BUY")} and ${side("SELL")} go to the order service. Orders that are there already are not sent again.`,
+    verb: "Send the orders",
+    act: async () => {
+      const headers = { "Idempotency-Key": key };
+      const path = { rebalance_id: id };
+      await write("POST", "/api/v1/rebalance/{rebalance_id}/orders", { path, headers, body: {} });
+      onSent();
+    },
+  };
+}
+
+function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
+  const total = rows.total ?? 0;
+  const known = Array.from({ length: Math.min(total, 200) }, (_, each) => rows.rowAt(each)).filter(
+    (row) => row !== undefined,
+  );
+  const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
+  const tickerOf = useTickers(known.map((row) => row.security_id));
+  const columns: Column<Order>[] = [
+    {
+      key: "portfolio",
+      head: "Portfolio",
+      width: "minmax(8rem, 1fr)",
+      cell: (row) => (
+        <Id value={row.portfolio_id} label={nameOf(row.portfolio_id) ?? row.portfolio_id} />
+      ),
+    },
+    {
+      key: "security",
+      head: "Security",
+      width: "6rem",
+      cell: (row) => (
+        <Id value={row.security_id} label={tickerOf(row.security_id) ?? row.security_id} />
+      ),
+    },
+    {
+      key: "side",
+      head: "Side",
+      width: "4rem",
+      cell: (row) => <Status value={row.transaction_type} />,
+    },
+    {
+      key: "quantity",
+      head: "Quantity",
+      width: "7rem",
+      isNumber: true,
+      cell: (row) => quantity(String(row.quantity)),
+    },
+    {
+      key: "status",
+      head: "Status",
+      width: "6.5rem",
+      cell: (row) => <Status value={row.status} />,
+    },
+    {
+      key: "order",
+      head: "Order id",
+      width: "6rem",
+      isNumber: true,
+      cell: (row) => row.order_id ?? "–",
+    },
+    {
+      key: "at",
+      head: "Sent",
+      width: "11rem",
+      cell: (row) => <Time value={row.order_timestamp} />,
+    },
+    {
+      key: "message",
+      head: "Message",
+      width: "minmax(8rem, 2fr)",
+      cell: (row) => <span title={row.message ?? ""}>{row.message}</span>,
+    },
+    {
+      key: "rebalance",
+      head: "Rebalance",
+      width: "7rem",
+      cell: (row) =>
+        row.rebalance_id && <Link href={`/rebalance/${row.rebalance_id}/orders`}>its orders</Link>,
+    },
+  ];
+  const shown = columns.filter(({ key }) => key !== "rebalance" || known[0]?.rebalance_id);
+  return (
+    <>
+      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
+      {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
+      {rows.total === 0 && <Empty>{empty}</Empty>}
+      {total > 0 && (
+        <Grid
+          label="Orders"
+          columns={shown}
+          total={total}
+          rowAt={rows.rowAt}
+          onWindow={rows.onWindow}
+        />
+      )}
+    </>
+  );
+}

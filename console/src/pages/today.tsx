@@ -1,0 +1,110 @@
+/** What calls for somebody now: each tile counts what the page behind it lists. */
+
+import { useEffect } from "preact/hooks";
+import { Link } from "wouter-preact";
+import { list, read } from "../api.ts";
+import { count } from "../format.ts";
+import { Grid } from "../lists/grid.tsx";
+import { Empty, Loaded, Page, Section } from "../parts.tsx";
+import { useResource } from "../resource.ts";
+import { planless, RUN_COLUMNS } from "./runs.tsx";
+
+const RUNS = 5;
+const LOOK_MS = 10_000;
+
+const countOrders = (status: string, signal: AbortSignal) =>
+  list("/api/v1/orders", { query: { status, limit: 1 }, signal });
+
+async function readToday(signal: AbortSignal) {
+  const [runs, models, unknown, failed, health] = await Promise.all([
+    list("/api/v1/runs", { query: { limit: RUNS }, signal }),
+    list("/api/v1/models", { query: { limit: 1 }, signal }),
+    countOrders("UNKNOWN", signal),
+    countOrders("FAILED", signal),
+    read("/health", { signal }),
+  ]);
+  return {
+    runs: runs.rows,
+    models: models.total,
+    unknown: unknown.total,
+    failed: failed.total,
+    health,
+  };
+}
+
+export function TodayPage() {
+  const today = useResource("today", readToday);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) today.reload();
+    }, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [today.reload]);
+  return (
+    <Page title="Today">
+      <Loaded of={today} lines={8}>
+        {({ runs, models, unknown, failed, health }) => {
+          const [newest] = runs;
+          const parts = Object.values(health.checks ?? {});
+          const well = parts.filter((state) => state === "healthy").length;
+          return (
+            <>
+              <div class="tiles">
+                {newest && (
+                  <Tile
+                    href={`/runs/${newest.run_id}`}
+                    value={planless(newest)}
+                    text="without a plan in the newest run"
+                    isCall={planless(newest) > 0}
+                  />
+                )}
+                <Tile
+                  href="/orders?status=UNKNOWN"
+                  value={unknown}
+                  text="orders in doubt"
+                  isCall={unknown > 0}
+                />
+                <Tile
+                  href="/orders?status=FAILED"
+                  value={failed}
+                  text="orders failed"
+                  isCall={failed > 0}
+                />
+                <Tile
+                  href="/system"
+                  value={well}
+                  text={`of ${count(parts.length)} parts healthy`}
+                  isCall={well < parts.length}
+                />
+                <Tile href="/models" value={models} text="models" />
+              </div>
+              <Section title="Newest runs" aside={<Link href="/runs">all runs</Link>}>
+                {runs.length ? (
+                  <Grid
+                    label="Newest runs"
+                    columns={RUN_COLUMNS}
+                    total={runs.length}
+                    rowAt={(index) => runs[index]}
+                    keyOf={(run) => run.run_id}
+                    href={(run) => `/runs/${run.run_id}`}
+                  />
+                ) : (
+                  <Empty>No run yet. A model begins one from its page.</Empty>
+                )}
+              </Section>
+            </>
+          );
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Tile(props: { href: string; value: number; text: string; isCall?: boolean }) {
+  return (
+    <Link href={props.href} class={props.isCall ? "tile calls" : "tile"}>
+      <b>{count(props.value)}</b>
+      <span>{props.text}</span>
+    </Link>
+  );
+}
