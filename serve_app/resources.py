@@ -48,6 +48,7 @@ from storage.order_store import OrderStore
 from storage.portfolio_claim_store import PortfolioClaimStore
 from storage.proposal_store import ProposalStore
 from storage.rebalance_store import RebalanceStore
+from storage.rule_store import RuleStore
 from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
 
@@ -81,6 +82,7 @@ class Resources:
     portfolios: Portfolios
     api_keys: ApiKeyStore
     proposals: ProposalStore
+    rules: RuleStore
 
 
 def open_resources(
@@ -129,6 +131,7 @@ def open_resources(
         ),
         ApiKeyStore(database, find_author),
         ProposalStore(database, find_author),
+        RuleStore(database, find_author),
     )
 
 

@@ -21,6 +21,7 @@ from storage import (
     audit_trail,
     proposal_store,
     rebalance,
+    rule_store,
     run_store,
     submission_store,
 )
@@ -64,6 +65,7 @@ OUTBOXES: Final = (
     submission_store.COLLECTION,
     api_key_store.COLLECTION,
     proposal_store.COLLECTION,
+    rule_store.COLLECTION,
 )
 """Collections whose documents have records of their own changes."""
 TIMES: Final = ("at", "sealed_at")

@@ -92,10 +92,12 @@ class OpenOrderStore:
             return tuple([group["_id"] async for group in groups])
 
     @translate_failures
-    async def hold(self, rebalance_id: str, portfolio_ids: Sequence[str]) -> None:
+    async def hold(
+        self, rebalance_id: str, portfolio_ids: Sequence[str], message: str = HELD
+    ) -> None:
         """Keep the pending orders of some portfolios of a rebalance from being sent."""
         held = {"portfolio_id": {"$in": list(portfolio_ids)}, "state": OrderState.PENDING.value}
-        change = {"$set": {"held": True, "message": HELD}}
+        change = {"$set": {"held": True, "message": message}}
         with timeout(WRITER_TIMEOUT_S):
             await self._orders.update_many({"rebalance_id": rebalance_id, **held}, change)
 

@@ -40,6 +40,7 @@ class DecisionKind(StrEnum):
     REJECT = "REJECT"
     HOLD = "HOLD"  # do not send
     RELEASE = "RELEASE"  # send after all, once it is approved again
+    OVERRIDE = "OVERRIDE"  # approve although plans break rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,15 @@ class Ending:
     """Why, when and by whom a proposal ended without orders; None if nobody is known."""
 
     principal: str | None
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Why plans that break rules may be approved, by a principal who does not approve them."""
+
+    principal: str
     at: datetime
     reason: str
 
@@ -117,6 +127,7 @@ class Proposal:
     status: ProposalStatus = ProposalStatus.PROPOSED
     approvals: tuple[Approval, ...] = ()
     ending: Ending | None = None
+    override: Override | None = None
     number_of_holds: int = 0
     version: int = 1
     content_version: int = field(default=1)
@@ -139,6 +150,8 @@ class Proposal:
             raise FourEyesError(self.proposal_id, principal, "began the rebalance")
         if any(principal == each.principal for each in self.approvals):
             raise ApprovedAlreadyError(self.proposal_id, principal)
+        if self.override is not None and principal == self.override.principal:
+            raise FourEyesError(self.proposal_id, principal, "overrode its rules")
 
 
 def proposal_document(proposal: Proposal) -> Document:
@@ -175,7 +188,7 @@ def approval_documents(approvals: Sequence[Approval]) -> list[Document]:
 
 def proposal_from(document: Document) -> Proposal:
     """Convert a document to a proposal."""
-    ending = document.get("ending")
+    ending, override = document.get("ending"), document.get("override")
     return Proposal(
         proposal_id=str(document["_id"]),
         rebalance_id=document["rebalance_id"],
@@ -191,6 +204,7 @@ def proposal_from(document: Document) -> Proposal:
         status=ProposalStatus(document["status"]),
         approvals=tuple(Approval(**each) for each in document["approvals"]),
         ending=None if ending is None else Ending(**ending),
+        override=None if override is None else Override(**override),
         number_of_holds=document["number_of_holds"],
         version=document["version"],
         content_version=document["content_version"],

@@ -8,11 +8,15 @@ StorageError
     ├── FourEyesError            its proposer, or who began its rebalance, would approve it
     ├── ApprovedAlreadyError     the principal has approved it
     ├── NotProposerError         somebody else would withdraw it
+    ├── RulesBrokenError         plans break rules, and nobody overrode them
     └── ProposalStateError       its state does not allow the step
 
 Every class passes all its arguments to ``super().__init__``, because otherwise its objects do not
 survive pickling between processes.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from storage.errors import HandOverError, StorageError
 
@@ -97,6 +101,32 @@ class NotProposerError(ProposalError):
 
     def __str__(self) -> str:
         return f"proposal {self.proposal_id} is that of {self.proposed_by}, not of {self.principal}"
+
+
+class RulesBrokenError(ProposalError):
+    """Plans break rules of severity BLOCK, and are neither held nor overridden.
+
+    ``portfolios`` lists the first portfolios with the names of these rules, the number counts all.
+    """
+
+    def __init__(
+        self,
+        proposal_id: str,
+        portfolios: tuple[Mapping[str, Any], ...],
+        number_of_portfolios: int,
+    ) -> None:
+        super().__init__(proposal_id, portfolios, number_of_portfolios)
+        self.proposal_id = proposal_id
+        self.portfolios = portfolios
+        self.number_of_portfolios = number_of_portfolios
+
+    def __str__(self) -> str:
+        first = self.portfolios[0]
+        return (
+            f"plans of proposal {self.proposal_id} break rules "
+            f"(portfolios: {self.number_of_portfolios}; the first is {first['portfolio_id']}, with "
+            f"{', '.join(first['rules'])}): hold them, or let an approver override the rules"
+        )
 
 
 class ProposalStateError(ProposalError):

@@ -1,12 +1,13 @@
-"""Indexes and fields of proposals and their holds."""
+"""Indexes and fields of proposals and their holds, and of pre-trade rules."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pymongo import IndexModel
 
-from storage import audit_schema, proposal_store
+from storage import audit_schema, proposal_store, rule_store
 from storage.proposal import ProposalStatus
+from storage.rule import RestrictedSide, RuleKind, Severity
 
 INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     proposal_store.COLLECTION: (
@@ -23,6 +24,11 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel([("status", 1), ("_id", -1)], name="in_state"),
         audit_schema.WITH_RECORDS,
     ),
+    rule_store.COLLECTION: (
+        # one rule a name; rules sorted by name
+        IndexModel([("name", 1)], name="name", unique=True),
+        audit_schema.WITH_RECORDS,
+    ),
     proposal_store.HOLDS: (
         # the holds of a proposal, one of each portfolio and trade
         IndexModel(
@@ -35,6 +41,8 @@ _STRING: Final = {"bsonType": "string"}
 _STRING_OR_NULL: Final = {"bsonType": ["string", "null"]}
 _WHOLE: Final = {"bsonType": ["int", "long"]}
 _DATE: Final = {"bsonType": "date"}
+_DECIMAL: Final = {"bsonType": ["decimal", "string"]}
+_LIST: Final = {"bsonType": "array"}
 Fields = Mapping[str, Mapping[str, Any]]
 FIELDS: Final[Mapping[str, tuple[Fields, Fields]]] = {
     proposal_store.COLLECTION: (
@@ -44,12 +52,27 @@ FIELDS: Final[Mapping[str, tuple[Fields, Fields]]] = {
             **dict.fromkeys(("required_approvals", "version", "content_version"), _WHOLE),
             "status": {"enum": [status.value for status in ProposalStatus]},
             "proposed_at": _DATE,
-            "approvals": {"bsonType": "array"},
+            "approvals": _LIST,
         },
         {
             **dict.fromkeys(("begun_by", "note"), _STRING),
             "ending": {"bsonType": "object"},
+            "override": {"bsonType": "object"},
             "live": {"enum": [True]},
+        },
+    ),
+    rule_store.COLLECTION: (
+        {
+            "name": _STRING,
+            "kind": {"enum": [kind.value for kind in RuleKind]},
+            "severity": {"enum": [severity.value for severity in Severity]},
+            "as_option": {"bsonType": "bool"},
+            "version": _WHOLE,
+        },
+        {
+            **dict.fromkeys(("models", "portfolios", "security_ids", "volumes"), _LIST),
+            "side": {"enum": [side.value for side in RestrictedSide]},
+            **dict.fromkeys(("part", "amount"), _DECIMAL),
         },
     ),
     proposal_store.HOLDS: (

@@ -5,7 +5,7 @@ approvals at once both count. The record for the audit log is in the same write 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import stamina
@@ -33,6 +33,7 @@ from storage.proposal import (
     DecisionKind,
     Ending,
     Hold,
+    Override,
     Proposal,
     ProposalStatus,
     Target,
@@ -100,11 +101,7 @@ class ProposalStore:
     @translate_failures
     async def read(self, proposal_id: str) -> Proposal:
         """Return the proposal with this id."""
-        key = {"_id": require_object_id("proposal_id", proposal_id)}
-        document = await self._proposals.find_one(key)
-        if document is None:
-            raise NotFoundError(ENTITY, proposal_id)
-        return proposal_from(document)
+        return await self._find(proposal_id)
 
     @translate_failures
     async def read_page(
@@ -178,6 +175,23 @@ class ProposalStore:
             return replace(found, status=status, ending=ended), {"reason": reason}
 
         return await self._change(proposal_id, _ENDINGS[status], change)
+
+    @translate_failures
+    async def override(self, proposal_id: str, decision: Decision) -> Proposal:
+        """Let plans that break rules be approved, by others than this principal.
+
+        Raises FourEyesError, ApprovedAlreadyError, ProposalStateError or StaleVersionError.
+        """
+        at, reason = await read_clock(self._database), decision.note or ""
+
+        def change(found: Proposal) -> tuple[Proposal, Document]:
+            found.require_approver(decision.principal)
+            _require_state(found, (ProposalStatus.PROPOSED,))
+            _require_version(found, decision.version)
+            override = Override(decision.principal, at, reason)
+            return replace(found, override=override), {"reason": reason}
+
+        return await self._change(proposal_id, Action.PROPOSAL_OVERRIDDEN, change)
 
     @translate_failures
     async def order(self, proposal_id: str, required: int) -> Proposal:
@@ -263,7 +277,7 @@ class ProposalStore:
         step = _HOLD_ACTIONS[decision.kind], _targets_diff(decision)
 
         async def change_both(session: AsyncClientSession) -> None:
-            found = await self._read_in(session, proposal_id)
+            found = await self._find(proposal_id, session)
             _require_state(found, OPEN)
             _require_version(found, decision.version)
             after = await apply(session, found)
@@ -283,7 +297,7 @@ class ProposalStore:
                 return await self._store(found, after, action, diff)
         raise AssertionError
 
-    async def _read_in(self, session: AsyncClientSession, proposal_id: str) -> Proposal:
+    async def _find(self, proposal_id: str, session: AsyncClientSession | None = None) -> Proposal:
         key = {"_id": require_object_id("proposal_id", proposal_id)}
         document = await self._proposals.find_one(key, session=session)
         if document is None:
@@ -310,8 +324,9 @@ class ProposalStore:
             "content_version": after.content_version,
         }
         if ending is not None:
-            named = {"principal": ending.principal, "at": ending.at, "reason": ending.reason}
-            fields["ending"] = named
+            fields["ending"] = asdict(ending)
+        if after.override is not None:
+            fields["override"] = asdict(after.override)
         update: list[Document] = [{"$set": literal(fields) | added_by_update(record)}]
         if after.status not in (*OPEN, ProposalStatus.ORDERED):
             update.append({"$unset": "live"})

@@ -1,6 +1,6 @@
 """Rebalance: one rebalance of the portfolios of a model, and its document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ from storage.outcomes import (
     security_document,
     security_from,
 )
+from storage.rule import Rule, rule_document, rule_from
 
 
 class RebalanceStatus(StrEnum):
@@ -56,6 +57,7 @@ class Rebalance:
     # Securities that options name and that no portfolio with known holdings has.
     unmatched: tuple[str, ...] = ()
     overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
+    rules: tuple[Rule, ...] = ()  # that its plans are checked by, as they were when it began
 
     def __post_init__(self) -> None:
         require_object_id("rebalance_id", self.rebalance_id)
@@ -117,6 +119,7 @@ def rebalance_document(
         **refused,
         **unmatched,
         **own_document(rebalance.overrides_by_portfolio),
+        **_rules_document(rebalance.rules),
         "_id": ObjectId(rebalance.rebalance_id),
         "model_id": ObjectId(rebalance.model_id),
         "model_version": rebalance.model_version,
@@ -152,4 +155,9 @@ def rebalance_from(document: Document) -> Rebalance:
         overrides_by_portfolio=own_from(document),
         run_id=str(document["run_id"]) if "run_id" in document else None,
         begun_by=document.get("begun_by"),
+        rules=tuple(rule_from(each) for each in document.get("rules", ())),
     )
+
+
+def _rules_document(rules: Sequence[Rule]) -> Document:
+    return {"rules": [to_storable(rule_document(each)) for each in rules]} if rules else {}

@@ -63,6 +63,7 @@ ReadsOrders = Annotated[Principal, Security(authorize, scopes=[Scope.ORDERS_READ
 ManagesKeys = Annotated[Principal, Security(authorize, scopes=[Scope.KEYS_MANAGE])]
 ReadsAudit = Annotated[Principal, Security(authorize, scopes=[Scope.AUDIT_READ])]
 ProposesOrders = StartsRebalances
+WritesRules = Annotated[Principal, Security(authorize, scopes=[Scope.RULES_WRITE])]
 DecidesProposals = Annotated[Principal, Security(authorize, scopes=[Scope.APPROVALS_DECIDE])]
 SendsOrders = Annotated[Principal, Security(authorize, scopes=[Scope.ORDERS_SEND])]
 

@@ -41,6 +41,7 @@ from serve_app.api.routes import (
     problem_pages,
     proposals,
     rebalances,
+    rules,
     runs,
     stored_rebalances,
     transactions,
@@ -83,7 +84,7 @@ def api_app(
     app.state.provider = open_provider(settings) if settings.accepts_tokens else None
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
-    about_rebalances = (stored_rebalances, outcomes, transactions, proposals, orders)
+    about_rebalances = (stored_rebalances, outcomes, transactions, proposals, rules, orders)
     about_models = (models, model_versions, what_if)
     others = (names, audit, health, problem_pages)
     parts = (*about_models, *about_books, *about_rebalances, *others)

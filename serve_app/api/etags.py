@@ -19,6 +19,7 @@ from storage.errors import StaleVersionError
 from storage.model_store import Versions
 from storage.proposal import Proposal
 from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rule import Rule
 
 VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
 
@@ -84,6 +85,11 @@ def rebalance_etag(rebalance: Rebalance) -> str:
     """Make the ETag of a stored rebalance; weak while portfolios are added."""
     weak = "W/" if rebalance.status is RebalanceStatus.RUNNING else ""
     return f'{weak}"{rebalance.version}.{rebalance.status.lower()}"'
+
+
+def rule_etag(rule: Rule) -> str:
+    """Make the ETag of a rule from its version."""
+    return f'"{rule.version}"'
 
 
 def proposal_etag(proposal: Proposal) -> str:

@@ -13,13 +13,15 @@ from serve_app.api.problem_responses import response
 from serve_app.api.schemas.block_elements import write_block
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
-from serve_app.chunks.blocks import outcomes_beside
+from serve_app.api.schemas.rules import rule_results
+from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.json_text import encode
 from serve_app.ports.optimize import RawResponse
 from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, retry_headers
 from storage.rebalance import Rebalance
+from storage.rule import Rule
 
 ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
 MAX_LISTED_PORTFOLIOS = 100
@@ -76,13 +78,15 @@ def trade_date_of(rebalance: Rebalance, zone: tzinfo) -> str:
 class Heading:
     """Members shared by all elements of an answer; an id is None if nothing is stored.
 
-    ``notes`` are the members of single portfolios that tell what was assumed, by portfolio id.
+    ``notes`` are the members of single portfolios that tell what was assumed, by portfolio id,
+    ``rules`` those that plans are checked by.
     """
 
     rebalance_id: str | None
     model_id: str | None
     trade_date: str
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    rules: tuple[Rule, ...] = ()
     lines: OutcomeLines = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +96,8 @@ class Heading:
 def heading_of(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) -> Heading:
     """Return the heading of a rebalance, with its id if it is stored."""
     rebalance_id = rebalance.rebalance_id if is_stored else None
-    return Heading(rebalance_id, rebalance.model_id, trade_date_of(rebalance, zone))
+    day = trade_date_of(rebalance, zone)
+    return Heading(rebalance_id, rebalance.model_id, day, rules=rebalance.rules)
 
 
 async def write_outcomes(
@@ -104,6 +109,8 @@ async def write_outcomes(
 ) -> WrittenOutcomes:
     """Write some outcomes of a rebalance as elements of its answer."""
     heading = heading_of(rebalance, zone, is_stored=is_stored)
+    if heading.rules and isinstance(outcomes, BlockOutcome):
+        outcomes = objects_of(outcomes)  # because a rule is evaluated on the plan of a portfolio
     if not isinstance(outcomes, BlockOutcome):
         return WrittenOutcomes(await write_elements(heading, outcomes), are_refused(outcomes))
     beside = outcomes_beside(outcomes)
@@ -132,9 +139,8 @@ def answer_of_one(
     """Answer with the element of the only portfolio, or with its problem."""
     if outcome.status in WITHOUT_PLAN and outcome.refusal is not None:
         return refuse_one(path, heading, outcome, headers)
-    ids = heading.rebalance_id, heading.model_id
-    lines = _lines_of(heading.trade_date)
-    return json_response(outcome_json(outcome, *ids, lines), headers=headers)
+    element = _with_rules(heading, outcome, _lines_of(heading.trade_date))
+    return json_response(element, headers=headers)
 
 
 async def write_elements(heading: Heading, outcomes: Sequence[PortfolioOutcome]) -> bytes:
@@ -162,8 +168,17 @@ async def _write_block_elements(heading: Heading, outcome: BlockOutcome) -> byte
 
 
 def _element(heading: Heading, outcome: PortfolioOutcome) -> RebalanceAnswer:
+    return _with_rules(heading, outcome, heading.lines)
+
+
+def _with_rules(
+    heading: Heading, outcome: PortfolioOutcome, lines: OutcomeLines
+) -> RebalanceAnswer:
     ids = heading.rebalance_id, heading.model_id
-    return outcome_json(outcome, *ids, heading.lines, heading.notes)
+    element = outcome_json(outcome, *ids, lines, heading.notes)
+    if heading.rules:  # left out without, because clients of the original do not know the member
+        element["rules"] = rule_results(heading.rules, outcome)
+    return element
 
 
 def refuse_one(

@@ -1,11 +1,12 @@
 """ApprovalProcess: proposals from their making to their orders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bson import ObjectId
 
 from optimization.errors import RuleError
+from serve_app.approvals.broken_rules import iterate_blocked
 from serve_app.approvals.staleness import StalenessCheck
 from serve_app.call_context import principal
 from serve_app.resources import Resources
@@ -20,10 +21,17 @@ from storage.proposal import (
     ProposalStatus,
     Target,
 )
-from storage.proposal_errors import NotApprovedError, NotProposerError, ProposalStateError
+from storage.proposal_errors import (
+    NotApprovedError,
+    NotProposerError,
+    ProposalStateError,
+    RulesBrokenError,
+)
 from storage.proposal_store import MAX_HOLDS, not_approved_error
 from storage.rebalance import Rebalance, RebalanceStatus
 
+MAX_LISTED_PORTFOLIOS: Final = 20
+BROKEN: Final = "not sent: the plan breaks a rule of severity BLOCK"
 UNKNOWN_TRADE: Final = "a trade is a transaction of the rebalance: its portfolio and security"
 
 
@@ -82,6 +90,8 @@ class ApprovalProcess:
                 return await self._with.proposals.hold(proposal_id, decision)
             case DecisionKind.RELEASE:
                 return await self._with.proposals.release(proposal_id, decision)
+            case DecisionKind.OVERRIDE:
+                return await self._with.proposals.override(proposal_id, decision)
 
     async def withdraw(
         self, proposal_id: str, proposer: str, version: int, note: str | None
@@ -117,11 +127,18 @@ class ApprovalProcess:
             raise not_approved_error(stale)
         return proposal
 
-    async def begin_orders(self, proposal: Proposal) -> None:
+    async def begin_orders(self, rebalance_id: str, proposal: Proposal | None) -> None:
         """Mark an approved proposal as ORDERED, and hold back what it holds.
 
-        Nothing can be held or released after that, so the holds are complete.
+        Nothing can be held or released after that, so the holds are complete. Without a proposal
+        the portfolios are held back whose plans break rules, because nobody overrode them.
         """
+        if proposal is None:
+            rebalance = await self._with.rebalances.read(rebalance_id)
+            async for blocked in iterate_blocked(self._with, rebalance):
+                ids = [each.portfolio_id for each in blocked]
+                await self._with.open_orders.hold(rebalance.rebalance_id, ids, BROKEN)
+            return
         if proposal.status is not ProposalStatus.ORDERED:
             await self._with.proposals.order(proposal.proposal_id, self._required)
         holds = await self._list_holds(proposal.proposal_id)
@@ -139,7 +156,26 @@ class ApprovalProcess:
             rebalance = await self._with.rebalances.read(proposal.rebalance_id)
             if stale := await self._end_if_stale(proposal, rebalance):
                 raise ProposalStateError(proposal_id, stale.status.value, stale.reason)
+            if proposal.override is None:
+                await self._require_rules(proposal, rebalance)
         return await self._with.proposals.approve(proposal_id, decision)
+
+    async def _require_rules(self, proposal: Proposal, rebalance: Rebalance) -> None:
+        """Raise RulesBrokenError if a plan breaks a rule and its portfolio is not held."""
+        held: set[str] | None = None
+        listed: list[Mapping[str, object]] = []
+        count = 0
+        async for blocked in iterate_blocked(self._with, rebalance):
+            if held is None:
+                holds = await self._list_holds(proposal.proposal_id)
+                held = {each.portfolio_id for each in holds if each.security_id is None}
+            open_still = [each for each in blocked if each.portfolio_id not in held]
+            count += len(open_still)
+            names = {each.portfolio_id: list(each.rules) for each in open_still}
+            rows = [{"portfolio_id": one, "rules": rules} for one, rules in names.items()]
+            listed += rows[: MAX_LISTED_PORTFOLIOS - len(listed)]
+        if count:
+            raise RulesBrokenError(proposal.proposal_id, tuple(listed), count)
 
     async def _end_if_stale(self, proposal: Proposal, rebalance: Rebalance) -> Proposal | None:
         reason = await self._staleness.find_reason(proposal, rebalance)

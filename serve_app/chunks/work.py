@@ -36,6 +36,7 @@ from serve_app.chunks.solve import (
 from serve_app.chunks.unmatched_ids import list_other_holdings, require_matched
 from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources
+from serve_app.rules.refusals import name_rules
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.block import fetch_block
 from serve_app.upstream.holdings.source import fetch_holdings
@@ -92,6 +93,9 @@ async def solve_in_arrays(
         logger.exception("chunk %s failed in arrays", chunk.chunk_id)
         return await outcomes_of(work, chunk, resources)
     outcome = complete_outcome(inputs, solved)
+    if rules := work.rebalance.rules:
+        beside = dict(zip(outcome.beside, name_rules(rules, outcomes_beside(outcome)), strict=True))
+        outcome = replace(outcome, beside=beside)
     count_solved(outcomes_beside(outcome), seconds, outcome.count_methods())
     return outcome, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
@@ -133,6 +137,8 @@ async def outcomes_of(
         require_matched(work.must_match, model, inputs)
     solving = time.perf_counter()
     outcomes = await solve_chunk(model, inputs, work.options, count_solved, own)
+    if work.rebalance.rules:
+        outcomes = [*name_rules(work.rebalance.rules, outcomes)]
     if orders:
         outcomes = [
             replace(one, counted_orders=len(orders.get(one.portfolio_id, ()))) for one in outcomes

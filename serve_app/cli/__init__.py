@@ -8,7 +8,8 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     optimize_command.py  optimize: rebalance what files give whole, here or at a service
     template_command.py  template: example files for optimize
     order_commands.py    hand-over, orders
-    proposal_commands.py proposals list, show, propose, approve, reject, hold, release, withdraw
+    proposal_commands.py proposals list, show, propose, approve, reject, hold, release, ...
+    rule_commands.py     rules list, show, create, replace, delete
     key_commands.py      keys create, list, rotate, revoke
     run_commands.py      runs list, begin, show, follow, cancel
     audit_commands.py    audit list, verify, export
@@ -30,6 +31,7 @@ from serve_app.cli import (
     proposal_commands,
     query_commands,
     replay_command,
+    rule_commands,
     run_commands,
     service_commands,
     template_command,
@@ -50,5 +52,12 @@ cli = typer.Typer(
 groups = (service_commands, query_commands, optimize_command, template_command, order_commands)
 for part in (*groups, doctor_command, replay_command):
     cli.add_typer(part.commands)
-for group in (model_commands, run_commands, proposal_commands, key_commands, audit_commands):
+for group in (
+    model_commands,
+    run_commands,
+    proposal_commands,
+    rule_commands,
+    key_commands,
+    audit_commands,
+):
     cli.add_typer(group.commands)

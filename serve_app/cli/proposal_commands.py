@@ -32,7 +32,7 @@ commands = typer.Typer(
 
 MAX_HOLDS_SHOWN = 100
 CHECKS_FOR_S = 240.0  # because the service checks holdings and prices for three minutes
-Decision = Literal["APPROVE", "REJECT", "HOLD", "RELEASE"]
+Decision = Literal["APPROVE", "REJECT", "HOLD", "RELEASE", "OVERRIDE"]
 ProposalId = Annotated[str, typer.Argument(metavar="PROPOSAL_ID")]
 Note = Annotated[str | None, typer.Option("--note", help="a reason, for those who read it later")]
 Version = Annotated[
@@ -155,6 +155,23 @@ def reject(
     """Reject a proposal, with the reason."""
     with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
         _show([_decide(client, proposal_id, "REJECT", version, note)], wide=wide, as_json=as_json)
+
+
+@commands.command()
+def override(
+    proposal_id: ProposalId,
+    note: Annotated[str, typer.Option("--note", help="the reason")],
+    version: Version = None,
+    url: Url = URL,
+    token: Token = None,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let others approve a proposal although plans break rules, with the reason."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+        done = _decide(client, proposal_id, "OVERRIDE", version, note)
+        _show([done], wide=wide, as_json=as_json)
 
 
 @commands.command()

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from serve_app.client.rule_models import RuleResult
+
 Problem = Mapping[str, Any]
 Side = Literal["BUY", "SELL"]
 Status = Literal["REBALANCED", "IN_BAND", "NO_TRADE", "INFEASIBLE", "FAILED"]
@@ -168,6 +170,7 @@ class PortfolioOutcome:
     violation_lower_bound: Decimal | None = None
     outside_band: tuple[OutsideBand, ...] = ()
     notes: tuple[str, ...] = ()  # what was assumed about a portfolio that files gave
+    rules: tuple[RuleResult, ...] = ()  # that the plan was checked by
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,7 @@ class PortfolioResult:
     open_orders_counted: int
     error: Problem | None
     outside_band: tuple[OutsideBand, ...] = ()
+    rules: tuple[RuleResult, ...] = ()  # that the plan was checked by
 
 
 @dataclass(frozen=True, slots=True)

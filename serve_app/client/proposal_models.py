@@ -24,6 +24,15 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """Why plans that break rules may be approved, by a principal who does not approve them."""
+
+    principal: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A proposal to send the orders of a rebalance."""
 
@@ -41,6 +50,7 @@ class Proposal:
     required_approvals: int
     approvals: tuple[Approval, ...]
     ending: Ending | None
+    override: Override | None
     number_of_holds: int
     version: int
 

@@ -133,6 +133,11 @@ class Routes:
     list_holds = ListRoute(endpoints.list_holds)
     decide_proposal = AnswerRoute(endpoints.decide_proposal)
     withdraw_proposal = AnswerRoute(endpoints.withdraw_proposal)
+    list_rules = ListRoute(endpoints.list_rules)
+    add_rule = AnswerRoute(endpoints.add_rule)
+    read_rule = AnswerRoute(endpoints.read_rule)
+    replace_rule = AnswerRoute(endpoints.replace_rule)
+    delete_rule = AnswerRoute(endpoints.delete_rule)
     name_portfolios = AnswerRoute(endpoints.name_portfolios)
     name_securities = AnswerRoute(endpoints.name_securities)
 

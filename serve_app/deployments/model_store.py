@@ -25,6 +25,7 @@ from optimization import (
 )
 from serve_app.approvals.process import ApprovalProcess
 from serve_app.audit_keeper import AuditKeeper
+from serve_app.deployments.approval_calls import ApprovalCalls
 from serve_app.deployments.handles import serves
 from serve_app.observability.events import log_event
 from serve_app.observability.logs import correlate_logs
@@ -49,7 +50,6 @@ from storage.order import OpenOrdersRule, Order, OrderState
 from storage.outcome_causes import Causes
 from storage.outcome_reader import OutcomePage
 from storage.outcome_search import OutcomeFilter
-from storage.proposal import Decision, Hold, Proposal, ProposalStatus
 from storage.rebalance import Rebalance
 from storage.run import Run, RunStatus
 from storage.submission_store import OrderSubmission
@@ -76,7 +76,7 @@ def open_store(settings: Settings) -> StoreParts:
 
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Store)
-class StoreDeployment(Store):
+class StoreDeployment(ApprovalCalls, Store):
     """Models, stored rebalances, runs, orders, idempotency keys and API keys."""
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
@@ -237,7 +237,7 @@ class StoreDeployment(Store):
         """Send the orders of a rebalance that the order service lacks, and that are approved."""
         # Before the lease of the hand-over, because a large proposal is checked for minutes.
         proposal = await self._approvals.require_approved(rebalance_id)
-        before = None if proposal is None else partial(self._approvals.begin_orders, proposal)
+        before = partial(self._approvals.begin_orders, rebalance_id, proposal)
         await self._submitter.hand_over(rebalance_id, rule, before)
         return await self._submitter.read_page(rebalance_id, 0, limit)
 
@@ -252,41 +252,6 @@ class StoreDeployment(Store):
     ) -> OrderSubmission:
         """Return the states of the orders of a rebalance, and one page of the orders."""
         return await self._submitter.read_page(rebalance_id, offset, limit, states)
-
-    async def add_proposal(self, rebalance_id: str, proposer: str, note: str | None) -> Proposal:
-        """Propose to send the orders of a rebalance."""
-        return await self._approvals.propose(rebalance_id, proposer, note)
-
-    async def read_proposal(self, proposal_id: str) -> Proposal:
-        """Read the proposal with this id."""
-        return await self._with.proposals.read(proposal_id)
-
-    async def list_proposals(
-        self,
-        statuses: tuple[ProposalStatus, ...],
-        rebalance_id: str | None,
-        offset: int,
-        limit: int,
-    ) -> tuple[tuple[Proposal, ...], int]:
-        """Return one page of proposals and the number of all."""
-        return await self._with.proposals.read_page(statuses, rebalance_id, offset, limit)
-
-    async def list_holds(
-        self, proposal_id: str, offset: int, limit: int
-    ) -> tuple[tuple[Hold, ...], int]:
-        """Return one page of what a proposal holds back, and the number of all holds."""
-        await self._with.proposals.read(proposal_id)
-        return await self._with.proposals.read_holds(proposal_id, offset, limit)
-
-    async def decide_proposal(self, proposal_id: str, decision: Decision) -> Proposal:
-        """Take a decision about a proposal."""
-        return await self._approvals.decide(proposal_id, decision)
-
-    async def withdraw_proposal(
-        self, proposal_id: str, proposer: str, version: int, note: str | None
-    ) -> Proposal:
-        """End a proposal on the request of its proposer."""
-        return await self._approvals.withdraw(proposal_id, proposer, version, note)
 
     async def read_run(self, run_id: str) -> Run:
         """Read the run with this id."""

@@ -10,6 +10,7 @@ from serve_app.ports.models import StoredModels
 from serve_app.ports.orders import OrderSubmissions
 from serve_app.ports.portfolios import PortfolioNames
 from serve_app.ports.proposals import Proposals
+from serve_app.ports.rules import StoredRules
 from serve_app.ports.runs import StoredRuns
 from serve_app.ports.stored_rebalances import StoredRebalances
 
@@ -18,6 +19,7 @@ class Store(
     StoredModels,
     StoredRebalances,
     StoredRuns,
+    StoredRules,
     OrderSubmissions,
     Proposals,
     AuditEntries,

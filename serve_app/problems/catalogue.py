@@ -161,6 +161,13 @@ APPROVED_ALREADY = ProblemKind(
     "Already approved by this principal",
     "The approval is stored, and counts once. Another principal has to approve the proposal.",
 )
+RULES_BROKEN = ProblemKind(
+    409,
+    "rules-broken",
+    "Plans break rules",
+    "Hold the portfolios, or have an approver who has not approved override the rules with a "
+    "reason.",
+)
 PROPOSAL_STATE = ProblemKind(
     409,
     "proposal-state",
@@ -355,6 +362,7 @@ KINDS: Mapping[str, ProblemKind] = {
         NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT,
         FOUR_EYES, NOT_PROPOSER, NOT_APPROVED, PROPOSED_ALREADY, APPROVED_ALREADY, PROPOSAL_STATE,
+        RULES_BROKEN,
         PRECONDITION, TOO_LARGE, UNSUPPORTED, HOST_NOT_ALLOWED, PRECONDITION_REQUIRED,
         RATE_EXCEEDED, INVALID,
         KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL,

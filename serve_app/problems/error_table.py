@@ -79,6 +79,7 @@ from storage.proposal_errors import (
     NotProposerError,
     ProposalStateError,
     ProposedAlreadyError,
+    RulesBrokenError,
 )
 
 Members = Mapping[str, Any]
@@ -300,6 +301,14 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
         row(FourEyesError, catalogue.FOUR_EYES),
         row(ApprovedAlreadyError, catalogue.APPROVED_ALREADY),
         row(NotProposerError, catalogue.NOT_PROPOSER),
+        row(
+            RulesBrokenError,
+            catalogue.RULES_BROKEN,
+            lambda e: {
+                "portfolios": list(e.portfolios),
+                "number_of_portfolios": e.number_of_portfolios,
+            },
+        ),
         row(ProposalStateError, catalogue.PROPOSAL_STATE, lambda e: {"proposal_status": e.status}),
         # database and upstreams
         row(StorageUnavailableError, catalogue.STORAGE_DOWN),

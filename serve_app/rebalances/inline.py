@@ -171,6 +171,8 @@ class InlineRebalancer(Rebalancing):
         work = await prepare_work(
             self._settings, self._with, *of, must_match=must_match, price=price
         )
+        if work.rebalance.rules:
+            return None  # because a plan that keeps to rules may need a search
         if work.refusal is not None:
             return work.rebalance, refused_outcome(portfolio_id, work.refusal)
         found, securities = await reading, work.rebalance.securities

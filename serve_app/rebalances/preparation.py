@@ -1,5 +1,6 @@
 """Preparation of a direct rebalance: its options, its prices, and what is to be stored."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
@@ -10,6 +11,7 @@ from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.work import Work, find_unmatched_ids
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
+from serve_app.rules.options import general_rules, narrow_options, narrow_own_options
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
@@ -37,17 +39,29 @@ async def prepare_work(
 
     The securities that the restrictions of ``must_match`` name must exist.
     """
-    snapshot = await resources.prices.read_snapshot()
+    # Beside the prices, because a rebalance of one portfolio takes hardly longer than one of them.
+    reading = resources.rules.list_of(str(model.model_id), model.portfolio_ids)
+    snapshot, rules = await asyncio.gather(resources.prices.read_snapshot(), reading)
+    unmatched = find_unmatched_ids(
+        model, options
+    )  # of the caller, who does not name the rules' ids
+    options = narrow_options(options, general_rules(rules))
+    own = narrow_own_options(options, {}, rules, model.portfolio_ids)
     given = OptionOverrides.from_options(options)
     begun_by = principal.get() or None
     rebalance = new_rebalance(rebalance_id, model, portfolios, given, now(), begun_by)
-    unmatched = find_unmatched_ids(model, options)
     refusal = None
     try:
         securities = await price(model, resources.securities, snapshot)
     except UNPRICED as error:
         securities, refusal = (), refusal_of(error)
-    rebalance = replace(rebalance, unmatched=unmatched, securities=securities)
+    rebalance = replace(
+        rebalance,
+        unmatched=unmatched,
+        securities=securities,
+        rules=rules,
+        overrides_by_portfolio=own,
+    )
     holdings = HoldingsRef(settings.holdings_source)
     correlated = correlation_id.get()
     return Work(

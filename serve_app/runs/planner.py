@@ -29,6 +29,7 @@ from serve_app.chunks.work import find_unmatched_ids, options_for, require_targe
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses
+from serve_app.rules.options import general_rules, narrow_options, narrow_own_options
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
@@ -37,6 +38,7 @@ from storage.model_store import not_followed_error
 from storage.mongo.decimal_codec import now
 from storage.outcome_columns import rows_per_document
 from storage.rebalance import Rebalance, new_rebalance
+from storage.rule import Rule
 from storage.run import HoldingsRef, Plan, Run, Selection, Snapshot
 
 PAUSE_S = 1.0
@@ -88,10 +90,15 @@ class Planner:
         holdings = identify_holdings(self._settings, run.holdings)
         patience_s = 0 if run.stops_on_outage else self._settings.run_patience_s
         market = _Market(self._with, time.monotonic() + patience_s, run.stops_on_outage)
+        in_force = await self._with.rules.list_all()
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
         async for model, portfolio_ids in self._select(run.selection):
-            part = await market.price(_part(run, model, portfolio_ids, begun), model)
+            rules = tuple(
+                each for each in in_force if each.may_concern(str(model.model_id), portfolio_ids)
+            )
+            part = _part(run, model, portfolio_ids, begun, rules)
+            part = await market.price(part, model)
             cut = self._chunks_of(part, portfolio_ids, holdings)
             await self._with.rebalances.open(part)
             await self._with.chunks.add(run.run_id, cut)
@@ -207,7 +214,13 @@ def _needs_searches(part: Rebalance) -> bool:
     return options.couples or bool(part.overrides_by_portfolio)
 
 
-def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime) -> Rebalance:
+def _part(
+    run: Run,
+    model: Model,
+    portfolio_ids: Sequence[str],
+    begun: datetime,
+    rules: tuple[Rule, ...] = (),
+) -> Rebalance:
     assert model.model_id is not None
     # Derived from both ids, because a second plan of the run must come to the same ids.
     alone = run.selection == Selection((model.model_id,))
@@ -216,10 +229,16 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
     part = replace(
         new_rebalance(rebalance_id, model, len(portfolio_ids), NO_OVERRIDES, begun, run.begun_by),
         run_id=run.run_id,
+        rules=rules,
         overrides_by_portfolio={each: own[each] for each in portfolio_ids if each in own},
     )
     try:
         options = run.overrides.apply_to(model.options or RebalanceOptions())
+        own_restrictions = [each.restrictions for each in part.overrides_by_portfolio.values()]
+        named = find_unmatched_ids(model, options, own_restrictions)
+        options = narrow_options(options, general_rules(rules))
+        narrowed = narrow_own_options(options, part.overrides_by_portfolio, rules, portfolio_ids)
+        part = replace(part, overrides_by_portfolio=narrowed)
         require_targets_of(model, options, part.overrides_by_portfolio)
     except (
         EmptyModelError,
@@ -227,8 +246,6 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
         RuleError,
     ) as error:  # with what this model has of its own
         return replace(part, refusal=refusal_of(error))
-    own_restrictions = (each.restrictions for each in part.overrides_by_portfolio.values())
-    named = find_unmatched_ids(model, options, own_restrictions)
     return replace(part, options=OptionOverrides.from_options(options), unmatched=named)
 
 

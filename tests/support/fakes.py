@@ -34,6 +34,7 @@ from storage.portfolio_claim_store import PortfolioClaimStore
 from storage.proposal_store import ProposalStore
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
+from storage.rule_store import RuleStore
 from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
 from tests.support.local_handle import Handle
@@ -94,6 +95,7 @@ def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) 
         open_orders=OpenOrderStore(database),
         api_keys=ApiKeyStore(database, find_author),
         proposals=ProposalStore(database, find_author),
+        rules=RuleStore(database, find_author),
         portfolio_claims=PortfolioClaimStore(database, OrderSubmissionStore(database)),
     )
 

@@ -113,4 +113,4 @@ def portfolios_json(
 ) -> list[PortfolioResult]:
     """Build portfolios of a stored rebalance."""
     day = trade_date_of(rebalance, zone)
-    return [portfolio_json(each, day) for each in outcomes]
+    return [portfolio_json(each, day, rebalance.rules) for each in outcomes]

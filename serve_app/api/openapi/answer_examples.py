@@ -60,6 +60,7 @@ from serve_app.api.schemas.proposals import (
     ApprovalAnswer,
     EndingAnswer,
     HoldAnswer,
+    OverrideAnswer,
     ProposalAnswer,
     hold_json,
     proposal_json,
@@ -69,6 +70,14 @@ from serve_app.api.schemas.rebalances import (
     OutsideBandAnswer,
     RebalanceAnswer,
     outcome_json,
+)
+from serve_app.api.schemas.rules import (
+    RuleAnswer,
+    RuleResultAnswer,
+    StoredRuleResult,
+    rule_json,
+    rule_results,
+    stored_rule_results,
 )
 from serve_app.api.schemas.runs import RunAnswer, SelectionAnswer, outcome_line, run_json
 from serve_app.api.schemas.stored_rebalances import (
@@ -112,6 +121,8 @@ _CAUSES = _round_trip(causes_json(samples.CAUSES))
 _SENT = _round_trip(hand_over_json(samples.submission_of(samples.ORDER)))
 _PROPOSED = _round_trip(proposal_json(samples.PROPOSED))
 _APPROVED = _round_trip(proposal_json(samples.APPROVED))
+_OVERRIDDEN = _round_trip(proposal_json(replace(samples.PROPOSED, override=samples.OVERRIDDEN)))
+_RULE = _round_trip(rule_json(samples.RULE))
 _WITHDRAWN = _round_trip(proposal_json(samples.WITHDRAWN))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
 _ORDER = _round_trip(order_json(samples.ORDER))
@@ -160,6 +171,10 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     RunAnswer: _round_trip(_RUNNING),
     HandOverAnswer: _SENT,
     ProposalAnswer: _PROPOSED,
+    OverrideAnswer: _OVERRIDDEN["override"],
+    RuleAnswer: _RULE,
+    RuleResultAnswer: _round_trip(rule_results((samples.RULE,), samples.SOLD))[0],
+    StoredRuleResult: _round_trip(stored_rule_results((samples.RULE,), samples.SOLD))[0],
     ApprovalAnswer: _APPROVED["approvals"][0],
     EndingAnswer: _WITHDRAWN["ending"],
     HoldAnswer: _round_trip(hold_json(samples.HELD_TRADE)),
@@ -185,6 +200,7 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
     ("cancel_run", "202"): _round_trip(_state(samples.CANCELLING, samples.REBALANCE)),
     ("hand_over", "207"): _round_trip(hand_over_json(samples.submission_of(samples.REFUSED_ORDER))),
     ("decide_proposal", "200"): _APPROVED,
+    ("replace_rule", "200"): _round_trip(rule_json(replace(samples.RULE, version=2))),
     ("withdraw_proposal", "200"): _WITHDRAWN,
     ("health", "200"): _health("healthy"),
     ("live", "200"): Health(status="healthy").model_dump(mode="json"),

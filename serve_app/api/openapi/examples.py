@@ -94,6 +94,7 @@ from storage.proposal_errors import (
     NotProposerError,
     ProposalStateError,
     ProposedAlreadyError,
+    RulesBrokenError,
 )
 
 MODELS = "/api/v1/models"
@@ -112,6 +113,7 @@ HEADING = Heading(REBALANCE, MODEL, DAY)
 
 ANOTHER_REBALANCE = "6b03944ad41a9fc9100ec950"
 OPEN = {"portfolio_id": PORTFOLIO, "rebalance_ids": [ANOTHER_REBALANCE], "open_orders": 40}
+BROKEN = {"portfolio_id": PORTFOLIO, "rules": ["energy at most a tenth"]}
 LATER = {"portfolio_id": PORTFOLIO, "rebalance_id": ANOTHER_REBALANCE}
 
 # Paths and errors of whole requests.
@@ -136,6 +138,7 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (DECISIONS, ApprovedAlreadyError(PROPOSAL, "ben")),
     (WITHDRAWAL, NotProposerError(PROPOSAL, "ben", "anna")),
     (DECISIONS, ProposalStateError(PROPOSAL, "STALE", OLD)),
+    (DECISIONS, RulesBrokenError(PROPOSAL, (BROKEN,), 1)),
     (
         MODELS,
         UnsupportedMediaTypeError(

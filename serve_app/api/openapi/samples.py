@@ -39,6 +39,7 @@ from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
 from serve_app.api.schemas.options import OPTIONS as GIVEN_OPTIONS
 from serve_app.api.schemas.options import RebalanceOptionsBody, options_of
+from serve_app.api.schemas.rules import LIMIT, RulePost, rule_of
 from serve_app.auth.api_keys import KeyText
 from storage.api_key_store import ApiKey
 from storage.audit_chain import Entry, Link, hash_of
@@ -48,7 +49,7 @@ from storage.chunk_store import Event, Report
 from storage.model_history import ModelChanges, ModelVersion
 from storage.order import Order, OrderState
 from storage.outcome_causes import AdmittingBand, Cause, Causes
-from storage.proposal import Approval, Ending, Hold, Proposal, ProposalStatus
+from storage.proposal import Approval, Ending, Hold, Override, Proposal, ProposalStatus
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.run import HoldingsRef, Run, RunStatus, Selection, Totals
 from storage.submission_store import OrderSubmission
@@ -318,6 +319,8 @@ WITHDRAWN: Final = replace(
     ending=Ending("nightly-rebalance", BEGUN_AT + timedelta(minutes=4), "prices were delayed"),
     version=2,
 )
+OVERRIDDEN: Final = Override("carla", BEGUN_AT + timedelta(minutes=8), "the client confirmed it")
+RULE: Final = replace(rule_of(RulePost.model_validate(LIMIT)), rule_id="6722f1a2b3c4d5e6f7a8b9c0")
 HELD_TRADE: Final = Hold(
     PORTFOLIO, SECURITY, "anna", BEGUN_AT + timedelta(minutes=7), "the client asked for it"
 )

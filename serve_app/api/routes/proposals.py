@@ -140,6 +140,7 @@ async def list_holds(
         *WRONG_STEP,
         catalogue.FOUR_EYES,
         catalogue.APPROVED_ALREADY,
+        catalogue.RULES_BROKEN,
         catalogue.NO_PRICES,
         catalogue.HOLDINGS_FILE,
         catalogue.BROKEN_CONTRACT,
@@ -157,7 +158,8 @@ async def decide_proposal(
     """Approve or reject a proposal, or hold and release parts of it.
 
     An approval is refused to who proposed the orders or began the rebalance, and makes a proposal
-    STALE if holdings, model or prices have moved. Approvals of one version at once all count.
+    STALE if holdings, model or prices have moved. Approvals of one version at once all count. Plans
+    that break rules are approved only if they are held or somebody else overrides the rules.
     """
     decision = decision_of(body, caller)
     changed.require(body.version)

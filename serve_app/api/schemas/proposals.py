@@ -23,6 +23,7 @@ from storage.proposal import (
     DecisionKind,
     Ending,
     Hold,
+    Override,
     Proposal,
     ProposalStatus,
     Target,
@@ -30,7 +31,9 @@ from storage.proposal import (
 
 MAX_TARGETS: Final = 1000  # of a decision
 MAX_NOTE_LENGTH: Final = 500
-WHOLE_PROPOSAL: Final = "a proposal is approved or rejected whole: HOLD what is not to be sent"
+WHOLE_PROPOSAL: Final = "a proposal is decided on whole: HOLD what is not to be sent"
+OF_ALL: Final = (DecisionKind.APPROVE, DecisionKind.REJECT, DecisionKind.OVERRIDE)
+WITH_REASON: Final = (DecisionKind.REJECT, DecisionKind.OVERRIDE)
 NOTHING_CHOSEN: Final = "name portfolios or transactions"
 CONFLICTING: Final = "give either all or portfolios and transactions"
 
@@ -59,9 +62,9 @@ class TradeBody(BaseModel):
 
 
 class DecisionBody(BaseModel):
-    """A decision: APPROVE and REJECT are about all, HOLD and RELEASE about parts.
+    """A decision: APPROVE, REJECT and OVERRIDE are about all, HOLD and RELEASE about parts.
 
-    A rejection needs a note. RELEASE of parts, or of all holds, takes back the approvals.
+    REJECT and OVERRIDE need a note. RELEASE of parts, or of all holds, takes back the approvals.
     """
 
     model_config = ConfigDict(
@@ -105,6 +108,14 @@ class EndingAnswer(TypedDict):
     reason: str
 
 
+class OverrideAnswer(TypedDict):
+    """Why plans that break rules may be approved."""
+
+    principal: str
+    at: InstantText
+    reason: str
+
+
 class ProposalAnswer(TypedDict):
     """A proposal to send the orders of a rebalance.
 
@@ -126,6 +137,7 @@ class ProposalAnswer(TypedDict):
     required_approvals: int
     approvals: list[ApprovalAnswer]
     ending: EndingAnswer | None
+    override: Annotated[OverrideAnswer | None, Field(description="of broken rules, if any")]
     number_of_holds: Annotated[int, Field(description="portfolios and trades that are not sent")]
     version: int
 
@@ -149,13 +161,13 @@ def decision_of(body: DecisionBody, caller: Principal) -> Decision:
     )
     if body.all and targets:
         raise RuleError(("all",), body.all, CONFLICTING)
-    is_about_whole = body.decision in (DecisionKind.APPROVE, DecisionKind.REJECT)
+    is_about_whole = body.decision in OF_ALL
     if is_about_whole and not body.all:
         raise RuleError(("all",), body.all, WHOLE_PROPOSAL)
     if not targets and (body.decision is DecisionKind.HOLD or not body.all):
         raise RuleError(("portfolios",), [], NOTHING_CHOSEN)
-    if body.decision is DecisionKind.REJECT and body.note is None:
-        raise RuleError(("note",), None, "a rejection gives its reason")
+    if body.decision in WITH_REASON and body.note is None:
+        raise RuleError(("note",), None, f"{body.decision} gives a reason")
     level, version, note = caller.approver_level, body.version, body.note
     return Decision(body.decision, name, level, version, note, targets)
 
@@ -177,6 +189,7 @@ def proposal_json(proposal: Proposal) -> ProposalAnswer:
         "required_approvals": proposal.required_approvals,
         "approvals": [_approval_json(each) for each in proposal.approvals],
         "ending": None if proposal.ending is None else _ending_json(proposal.ending),
+        "override": None if proposal.override is None else _override_json(proposal.override),
         "number_of_holds": proposal.number_of_holds,
         "version": proposal.version,
     }
@@ -200,6 +213,11 @@ def _approval_json(approval: Approval) -> ApprovalAnswer:
         "at": instant(approval.at),
         "note": approval.note,
     }
+
+
+def _override_json(override: Override) -> OverrideAnswer:
+    at = instant(override.at)
+    return {"principal": override.principal, "at": at, "reason": override.reason}
 
 
 def _ending_json(ending: Ending) -> EndingAnswer:

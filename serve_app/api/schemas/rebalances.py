@@ -26,6 +26,7 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.api.schemas.general_fields import AnyIdentifier
 from serve_app.api.schemas.outcome_lines import DriftAnswer, OutcomeLines, TransactionAnswer
+from serve_app.api.schemas.rules import RuleResultAnswer
 from serve_app.json_text import plain, string
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
@@ -98,6 +99,12 @@ class RebalanceAnswer(TypedDict):
         Annotated[
             list[str],
             Field(description="what was assumed, as files left it out; absent if nothing was"),
+        ]
+    ]
+    rules: NotRequired[
+        Annotated[
+            list[RuleResultAnswer],
+            Field(description="rules that the plan was checked by; absent without rules"),
         ]
     ]
 

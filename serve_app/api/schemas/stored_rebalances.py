@@ -1,5 +1,6 @@
 """Stored rebalances: their decimals are JSON numbers, written from the Decimal's own digits."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, NotRequired
 
@@ -23,11 +24,13 @@ from serve_app.api.schemas.rebalances import (
     BandSide,
     Outcome,
 )
+from serve_app.api.schemas.rules import StoredRuleResult, stored_rule_results
 from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
 from serve_app.json_text import instant, number, weight_number, whole
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rule import Rule
 
 
 class PositionResult(TypedDict):
@@ -73,6 +76,12 @@ class PortfolioResult(TypedDict):
     open_orders_counted: int
     outside_band: list[OutsideBandResult]
     error: ProblemInAnswer | None
+    rules: NotRequired[
+        Annotated[
+            list[StoredRuleResult],
+            Field(description="rules that the plan was checked by; absent without rules"),
+        ]
+    ]
 
 
 class Cut(TypedDict, total=False):
@@ -162,9 +171,11 @@ def deleted_json(rebalance_id: str) -> Deleted:
     return {"message": f"Rebalance {rebalance_id} deleted successfully"}
 
 
-def portfolio_json(outcome: PortfolioOutcome, trade_date: str) -> PortfolioResult:
-    """Build one portfolio of a stored rebalance."""
-    return {
+def portfolio_json(
+    outcome: PortfolioOutcome, trade_date: str, rules: Sequence[Rule] = ()
+) -> PortfolioResult:
+    """Build one portfolio of a stored rebalance, with the results of its rules if it has any."""
+    result: PortfolioResult = {
         "portfolio_id": outcome.portfolio_id,
         "market_value": number(outcome.market_value),
         "base": number(outcome.base),
@@ -176,6 +187,9 @@ def portfolio_json(outcome: PortfolioOutcome, trade_date: str) -> PortfolioResul
         "outside_band": [_outside_json(each) for each in outcome.outside_band],
         "error": outcome.refusal and problem_of(outcome.refusal),
     }
+    if rules:  # left out without, because clients of the original do not know the member
+        result["rules"] = stored_rule_results(rules, outcome)
+    return result
 
 
 def positions_json(outcome: PortfolioOutcome, trade_date: str) -> list[PositionResult]:

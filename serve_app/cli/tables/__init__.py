@@ -17,6 +17,7 @@ from serve_app.cli.tables.rebalances import (
     tabulate_positions,
     tabulate_rebalances,
 )
+from serve_app.cli.tables.rules import tabulate_rules
 from serve_app.cli.tables.runs import tabulate_causes, tabulate_runs
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "tabulate_positions",
     "tabulate_proposals",
     "tabulate_rebalances",
+    "tabulate_rules",
     "tabulate_runs",
     "tabulate_submission",
     "tabulate_trades",

@@ -35,7 +35,7 @@ def list_holds(proposal_id: str, *, limit: int = 1000) -> Call[tuple[Hold, ...]]
 
 def decide_proposal(
     proposal_id: str,
-    decision: Literal["APPROVE", "REJECT", "HOLD", "RELEASE"],
+    decision: Literal["APPROVE", "REJECT", "HOLD", "RELEASE", "OVERRIDE"],
     *,
     version: int,
     portfolios: Sequence[str] = (),
@@ -44,7 +44,8 @@ def decide_proposal(
 ) -> Call[Proposal]:
     """Decide about a version of a proposal: about all of it, or about what is named.
 
-    ``transactions`` are pairs of portfolio id and security id. APPROVE and REJECT are about all.
+    ``transactions`` are pairs of portfolio id and security id. APPROVE, REJECT and OVERRIDE are
+    about all.
     """
     trades = [{"portfolio_id": one, "security_id": other} for one, other in transactions]
     named = {"portfolios": list(portfolios), "transactions": trades}

@@ -249,6 +249,10 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
     await asker.ask("try_model", ids)
     await rebalance_and_submit(asker, ids, desk)
     await begin_and_read_runs(asker, ids, client)
+    rule = await asker.ask("add_rule")
+    for name in ("list_rules", "read_rule", "replace_rule"):
+        await asker.ask(name, {"rule_id": rule["rule_id"]})
+    await asker.ask("delete_rule", {"rule_id": rule["rule_id"]}, query={"version": 2})
     connect_upstreams(stored, upstreams)
     stored.settings = settings.model_copy(update={"auth": "keys", "require_approvals": 2})
     with_keys = api_app(stored.settings, app.state.ports)

@@ -1,0 +1,100 @@
+"""Routes of pre-trade rules."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from serve_app.api.access import ReadsRebalances, WritesRules
+from serve_app.api.dependencies import Store, StoredVersion
+from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, rule_etag
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.idempotency import Idempotent
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.responses import json_response
+from serve_app.api.schemas.rules import RuleAnswer, RulePost, RulePut, rule_json, rule_of
+from serve_app.problems import catalogue
+from storage.rule import Rule
+
+router = APIRouter(prefix="/api/v1", tags=["rules"], route_class=ExactRoute)
+
+RuleId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexadecimal digits")]
+WRONG_RULE: Final = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_CHANGE: Final = (
+    *WRONG_RULE,
+    catalogue.STALE,
+    catalogue.PRECONDITION,
+    catalogue.PRECONDITION_REQUIRED,
+    catalogue.TOO_LARGE,
+)
+
+
+@router.get("/rules", response_model=list[RuleAnswer], responses=refuses(catalogue.INVALID))
+async def list_rules(_: ReadsRebalances, store: Store) -> Response:
+    """List all rules by name, at most 50."""
+    return json_response([rule_json(each) for each in await store.list_rules()])
+
+
+@router.post(
+    "/rules",
+    status_code=201,
+    response_model=RuleAnswer,
+    responses=refuses(
+        catalogue.INVALID,
+        catalogue.NAME_TAKEN,
+        catalogue.TOO_LARGE,
+        catalogue.KEY_REUSED,
+        catalogue.IN_PROGRESS,
+    ),
+)
+async def add_rule(_: WritesRules, body: RulePost, store: Store, once: Idempotent) -> Response:
+    """Store a new rule, which holds for the rebalances that begin from now on."""
+    rule = rule_of(body)
+    added, replayed = await once(
+        lambda: store.add_rule(rule), lambda made: made.rule_id, store.read_rule
+    )
+    location = {"Location": f"/api/v1/rule/{added.rule_id}"}
+    return _answer(added, 201, location | replayed)
+
+
+@router.get(
+    "/rule/{rule_id}",
+    response_model=RuleAnswer,
+    responses={304: {"description": "The caller's copy is current"}, **refuses(*WRONG_RULE)},
+)
+async def read_rule(
+    _: ReadsRebalances, rule_id: RuleId, store: Store, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Read a rule."""
+    rule = await store.read_rule(rule_id)
+    held = matching_etag(rule_etag(rule), if_none_match)
+    if held is not None:
+        return Response(status_code=304, headers={"ETag": held})
+    return _answer(rule)
+
+
+@router.put(
+    "/rule/{rule_id}",
+    response_model=RuleAnswer,
+    responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
+)
+async def replace_rule(
+    _: WritesRules, rule_id: RuleId, body: RulePut, store: Store, changed: Changed
+) -> Response:
+    """Replace the whole rule if its version is still the stored one."""
+    changed.require(body.version)
+    return _answer(await store.replace_rule(rule_of(body, rule_id, body.version)))
+
+
+@router.delete("/rule/{rule_id}", status_code=204, responses=refuses(*WRONG_CHANGE))
+async def delete_rule(
+    _: WritesRules, rule_id: RuleId, version: StoredVersion, store: Store, changed: Changed
+) -> Response:
+    """Delete the rule of this version; rebalances keep what they were checked by."""
+    changed.require(version)
+    await store.delete_rule(rule_id, version)
+    return Response(status_code=204)
+
+
+def _answer(rule: Rule, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return json_response(rule_json(rule), status, {"ETag": rule_etag(rule), **(headers or {})})

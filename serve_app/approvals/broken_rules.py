@@ -1,0 +1,45 @@
+"""Broken rules: the portfolios of a rebalance whose plans break rules of severity BLOCK."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from serve_app.resources import Resources
+from serve_app.rules.evaluation import RuleOutcome, evaluate_rules
+from storage.rebalance import Rebalance
+from storage.rule import Severity
+
+PORTFOLIO_BATCH_SIZE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedPortfolio:
+    """A portfolio that trades although its plan breaks the rules of these names."""
+
+    portfolio_id: str
+    rules: tuple[str, ...]
+
+
+async def iterate_blocked(
+    resources: Resources, rebalance: Rebalance
+) -> AsyncIterator[Sequence[BlockedPortfolio]]:
+    """Yield the blocked portfolios of a rebalance, some at a time; those without trades are none.
+
+    Nothing is read for a rebalance without rules that block.
+    """
+    rules = [each for each in rebalance.rules if each.severity is Severity.BLOCK]
+    if not rules:
+        return
+    for offset in range(0, rebalance.number_of_portfolios, PORTFOLIO_BATCH_SIZE):
+        page = await resources.rebalances.list_outcomes(rebalance, offset, PORTFOLIO_BATCH_SIZE)
+        found: list[BlockedPortfolio] = []
+        for outcome in page:
+            broken = tuple(
+                each.rule.name
+                for each in evaluate_rules(rules, outcome)
+                if each.outcome is RuleOutcome.BLOCK
+            )
+            if broken and outcome.transactions:
+                found.append(BlockedPortfolio(outcome.portfolio_id, broken))
+        if found:
+            yield found

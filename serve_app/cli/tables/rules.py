@@ -1,0 +1,52 @@
+"""Table of pre-trade rules."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from serve_app.cli.output import make_table
+from serve_app.client.rule_models import Rule
+
+
+def tabulate_rules(found: Iterable[Rule]) -> Table:
+    """Tabulate rules with their limits and the number of ids that they name."""
+    columns = (
+        "rule",
+        "version",
+        "name",
+        "kind",
+        "severity",
+        "option",
+        "limit",
+        "for",
+        "securities",
+    )
+    rows = [
+        (
+            each.rule_id,
+            each.version,
+            each.name,
+            each.kind,
+            each.severity,
+            "yes" if each.as_option else "no",
+            _format_limit(each),
+            _format_scope(each),
+            len(each.security_ids or each.volumes or ()) or None,
+        )
+        for each in found
+    ]
+    return make_table("Rules", columns, rows)
+
+
+def _format_limit(rule: Rule) -> str:
+    if rule.side is not None:
+        return f"not to {rule.side.lower()}"
+    if rule.part is not None:
+        return f"{(rule.part * 100).normalize():f}%"
+    return f"{rule.amount:f}"
+
+
+def _format_scope(rule: Rule) -> str:
+    limits = {"model": rule.models, "portfolio": rule.portfolios}
+    parts = [f"{len(ids)} {noun}{'s' * (len(ids) > 1)}" for noun, ids in limits.items() if ids]
+    return ", ".join(parts) or "all"

@@ -1,0 +1,70 @@
+"""Calls of the ModelStore deployment about proposals and pre-trade rules."""
+
+from serve_app.approvals.process import ApprovalProcess
+from serve_app.ports.proposals import Proposals
+from serve_app.ports.rules import StoredRules
+from serve_app.resources import Resources
+from storage.proposal import Decision, Hold, Proposal, ProposalStatus
+from storage.rule import Rule
+
+
+class ApprovalCalls(StoredRules, Proposals):
+    """Proposals and rules, for the deployment that has the resources."""
+
+    _with: Resources
+    _approvals: ApprovalProcess
+
+    async def add_proposal(self, rebalance_id: str, proposer: str, note: str | None) -> Proposal:
+        """Propose to send the orders of a rebalance."""
+        return await self._approvals.propose(rebalance_id, proposer, note)
+
+    async def read_proposal(self, proposal_id: str) -> Proposal:
+        """Read the proposal with this id."""
+        return await self._with.proposals.read(proposal_id)
+
+    async def list_proposals(
+        self,
+        statuses: tuple[ProposalStatus, ...],
+        rebalance_id: str | None,
+        offset: int,
+        limit: int,
+    ) -> tuple[tuple[Proposal, ...], int]:
+        """Return one page of proposals and the number of all."""
+        return await self._with.proposals.read_page(statuses, rebalance_id, offset, limit)
+
+    async def list_holds(
+        self, proposal_id: str, offset: int, limit: int
+    ) -> tuple[tuple[Hold, ...], int]:
+        """Return one page of what a proposal holds back, and the number of all holds."""
+        await self._with.proposals.read(proposal_id)
+        return await self._with.proposals.read_holds(proposal_id, offset, limit)
+
+    async def decide_proposal(self, proposal_id: str, decision: Decision) -> Proposal:
+        """Take a decision about a proposal."""
+        return await self._approvals.decide(proposal_id, decision)
+
+    async def withdraw_proposal(
+        self, proposal_id: str, proposer: str, version: int, note: str | None
+    ) -> Proposal:
+        """End a proposal on the request of its proposer."""
+        return await self._approvals.withdraw(proposal_id, proposer, version, note)
+
+    async def add_rule(self, rule: Rule) -> Rule:
+        """Store a new rule."""
+        return await self._with.rules.add(rule)
+
+    async def read_rule(self, rule_id: str) -> Rule:
+        """Read the rule with this id."""
+        return await self._with.rules.read(rule_id)
+
+    async def list_rules(self) -> tuple[Rule, ...]:
+        """Return all rules."""
+        return await self._with.rules.list_all()
+
+    async def replace_rule(self, rule: Rule) -> Rule:
+        """Replace the rule of this version."""
+        return await self._with.rules.replace(rule)
+
+    async def delete_rule(self, rule_id: str, version: int) -> None:
+        """Remove the rule of this version."""
+        await self._with.rules.delete(rule_id, version)

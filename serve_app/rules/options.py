@@ -1,0 +1,128 @@
+"""Rules as options: the narrower of a rule and the option of a rebalance holds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from optimization import (
+    EXACT,
+    GroupBand,
+    OptionOverrides,
+    OverridesByPortfolio,
+    Percent,
+    RebalanceOptions,
+)
+from storage.rule import RestrictedSide, Rule, RuleKind
+
+NARROWED: Final = ("do_not_buy", "groups", "turnover_cap", "cash_floor")
+Amount: TypeAlias = Decimal | Percent
+NO_FLOOR: Final = Decimal(0)
+
+
+def group_name(rule: Rule) -> str:
+    """Return the name of the group of a rule, which refusals quote."""
+    return f"rule {rule.name}"
+
+
+def narrow_options(options: RebalanceOptions, rules: Iterable[Rule]) -> RebalanceOptions:
+    """Narrow options by the rules that are options.
+
+    An amount and a percentage have no order before the market value of a portfolio is known: the
+    option of the rebalance then stays, and the plan is checked. Raises OptionsConflictError for
+    rules and options that exclude each other.
+    """
+    changes: dict[str, Any] = {}
+
+    def now(name: str) -> Any:
+        return changes.get(name, getattr(options, name))
+
+    for rule in rules:
+        if not rule.as_option:
+            continue
+        match rule.kind:
+            case RuleKind.RESTRICTED if rule.side is RestrictedSide.BUY:
+                changes["do_not_buy"] = now("do_not_buy") | rule.security_ids
+            case RuleKind.TURNOVER_MOST:
+                changes["turnover_cap"] = _lower(now("turnover_cap"), _amount_of(rule))
+            case RuleKind.CASH_LEAST:
+                changes["cash_floor"] = _higher(now("cash_floor"), _amount_of(rule))
+            case _:
+                changes["groups"] = (*now("groups"), _group_of(rule))
+    return replace(options, **changes) if changes else options
+
+
+def general_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Return the rules that concern all portfolios of a rebalance."""
+    return tuple(each for each in rules if each.portfolios is None)
+
+
+def narrow_own_options(
+    options: RebalanceOptions,
+    own: OverridesByPortfolio,
+    rules: Sequence[Rule],
+    portfolio_ids: Iterable[str],
+) -> OverridesByPortfolio:
+    """Narrow the options of single portfolios: those that have some, and those that rules name.
+
+    ``options`` are those of all portfolios, narrowed already.
+    """
+    named = [each for each in rules if each.as_option and each.portfolios is not None]
+    general = [each for each in rules if each.as_option and each.portfolios is None]
+    if not (named or (general and own)):
+        return own
+    concerned = {one for each in named for one in each.portfolios or ()} | own.keys()
+    found = dict(own)
+    for one in concerned.intersection(portfolio_ids):
+        mine = [each for each in named if each.concerns(one)]
+        given = own.get(one, OptionOverrides())
+        narrowing = [*(general if one in own else ()), *mine]
+        found[one] = _narrow_overrides(options, given, narrowing)
+    return found
+
+
+def _narrow_overrides(
+    options: RebalanceOptions, given: OptionOverrides, rules: Iterable[Rule]
+) -> OptionOverrides:
+    names = {group_name(each) for each in rules}
+    before = given.apply_to(options)
+    # Without the groups that the options of all have from the same rules, otherwise twice.
+    kept = tuple(each for each in before.groups if each.name not in names)
+    after = narrow_options(replace(before, groups=kept), rules)
+    changed = {name: getattr(after, name) for name in NARROWED}
+    own = {
+        name: value
+        for name, value in changed.items()
+        if name in given.values or value != getattr(options, name)
+    }
+    return OptionOverrides({**given.values, **own})
+
+
+def _group_of(rule: Rule) -> GroupBand:
+    bounds: Mapping[str, Decimal] = {"high": Decimal(0)}  # of a security that is not held
+    if rule.part is not None:
+        bounds = {"low" if rule.kind is RuleKind.WEIGHT_LEAST else "high": rule.part}
+    return GroupBand(group_name(rule), rule.security_ids, **bounds)
+
+
+def _amount_of(rule: Rule) -> Amount:
+    if rule.amount is not None:
+        return rule.amount
+    assert rule.part is not None
+    return Percent(EXACT.multiply(rule.part, Decimal(100)))
+
+
+def _lower(present: Amount | None, limit: Amount) -> Amount:
+    if present is None:
+        return limit
+    return min(present, limit, key=_number) if type(present) is type(limit) else present
+
+
+def _higher(present: Amount, limit: Amount) -> Amount:
+    if present == NO_FLOOR or type(present) is type(limit):
+        return max(present, limit, key=_number)
+    return present
+
+
+def _number(amount: Amount) -> Decimal:
+    return amount.value if isinstance(amount, Percent) else amount

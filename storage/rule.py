@@ -1,0 +1,167 @@
+"""Rule: a pre-trade rule that plans are checked against, and its document."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from bson import ObjectId
+
+from optimization.errors import RuleError
+from storage.mongo.connection import Document
+from storage.mongo.decimal_codec import decimal_from
+
+MAX_RULES: Final = 50  # because each rebalance keeps those that it was checked against
+MAX_RULE_IDS: Final = 500  # of each list
+
+
+class RuleKind(StrEnum):
+    """Kind of a limit; amounts are in currency, parts of market value after the trades."""
+
+    RESTRICTED = "RESTRICTED"  # securities that are not bought, or not held
+    WEIGHT_MOST = "WEIGHT_MOST"  # of securities together
+    WEIGHT_LEAST = "WEIGHT_LEAST"
+    TRADE_MOST = "TRADE_MOST"  # the value of a single trade
+    TURNOVER_MOST = "TURNOVER_MOST"
+    CASH_LEAST = "CASH_LEAST"
+    ORDER_SHARE_MOST = "ORDER_SHARE_MOST"  # of the volume of a security, for a single order
+
+
+class RestrictedSide(StrEnum):
+    """Trade or holding that is forbidden of restricted securities."""
+
+    BUY = "BUY"
+    HOLD = "HOLD"
+
+
+class Severity(StrEnum):
+    """Consequence of a plan that breaks a rule."""
+
+    BLOCK = "BLOCK"  # its orders are not sent
+    WARN = "WARN"
+
+
+WITH_OPTION: Final = frozenset(RuleKind) - {RuleKind.TRADE_MOST, RuleKind.ORDER_SHARE_MOST}
+"""Kinds that options can keep a plan to."""
+OF_SECURITIES: Final = frozenset({RuleKind.RESTRICTED, RuleKind.WEIGHT_MOST, RuleKind.WEIGHT_LEAST})
+OF_PART: Final = frozenset({RuleKind.WEIGHT_MOST, RuleKind.WEIGHT_LEAST, RuleKind.ORDER_SHARE_MOST})
+OF_AMOUNT: Final = frozenset({RuleKind.TRADE_MOST, RuleKind.TURNOVER_MOST, RuleKind.CASH_LEAST})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pre-trade rule; ``models`` and ``portfolios`` limit it to these ids, None for no limit.
+
+    ``part`` is a part of market value (of the volume, for ORDER_SHARE_MOST), ``amount`` is in
+    currency, ``volumes`` are shares by security. With ``as_option`` it narrows the options of a
+    rebalance, so that a plan complies by construction. Raises RuleError for members that do not
+    belong to its kind.
+    """
+
+    name: str
+    kind: RuleKind
+    severity: Severity
+    as_option: bool = False
+    models: frozenset[str] | None = None
+    portfolios: frozenset[str] | None = None
+    security_ids: frozenset[str] = frozenset()
+    side: RestrictedSide | None = None
+    part: Decimal | None = None
+    amount: Decimal | None = None
+    volumes: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], hash=False)
+    rule_id: str = ""
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        kind = self.kind
+        _require(bool(self.security_ids) is (kind in OF_SECURITIES), "security_ids", kind)
+        _require((self.side is not None) is (kind is RuleKind.RESTRICTED), "side", kind)
+        _require(bool(self.volumes) is (kind is RuleKind.ORDER_SHARE_MOST), "volumes", kind)
+        if kind in OF_AMOUNT:
+            if (self.part is None) is (self.amount is None):
+                raise RuleError(("amount",), self.amount, f"{kind} takes an amount or a part")
+        else:
+            _require((self.part is not None) is (kind in OF_PART), "part", kind)
+            _require(self.amount is None, "amount", kind)
+        if self.as_option and kind not in WITH_OPTION:
+            raise RuleError(("as_option",), True, f"no option keeps a plan to {kind}")
+
+    def may_concern(self, model_id: str, portfolio_ids: Collection[str]) -> bool:
+        """Whether the rule may apply to any of these portfolios in a rebalance of the model."""
+        if self.models is not None and model_id not in self.models:
+            return False
+        return self.portfolios is None or not self.portfolios.isdisjoint(portfolio_ids)
+
+    def concerns(self, portfolio_id: str) -> bool:
+        """Whether a rule that applies to the model applies to this portfolio, too."""
+        return self.portfolios is None or portfolio_id in self.portfolios
+
+
+def _require(is_right: bool, name: str, kind: RuleKind) -> None:
+    if not is_right:
+        raise RuleError((name,), None, f"{kind} takes {', '.join(MEMBERS[kind])}")
+
+
+MEMBERS: Final[Mapping[RuleKind, tuple[str, ...]]] = {
+    RuleKind.RESTRICTED: ("security_ids", "side"),
+    RuleKind.WEIGHT_MOST: ("security_ids", "part"),
+    RuleKind.WEIGHT_LEAST: ("security_ids", "part"),
+    RuleKind.TRADE_MOST: ("amount or part",),
+    RuleKind.TURNOVER_MOST: ("amount or part",),
+    RuleKind.CASH_LEAST: ("amount or part",),
+    RuleKind.ORDER_SHARE_MOST: ("part", "volumes"),
+}
+"""The members of each kind beside its name, scope, severity and ``as_option``."""
+
+
+def rule_fields(rule: Rule) -> Document:
+    """Return the members of a rule that a change replaces, without its absent ones."""
+    members: dict[str, Any] = {
+        "name": rule.name,
+        "kind": rule.kind.value,
+        "severity": rule.severity.value,
+        "as_option": rule.as_option,
+        "models": _ids(rule.models),
+        "portfolios": _ids(rule.portfolios),
+        "security_ids": sorted(rule.security_ids) or None,
+        "side": None if rule.side is None else rule.side.value,
+        "part": rule.part,
+        "amount": rule.amount,
+        # Pairs, because a ticker may contain a dot and a field name should not.
+        "volumes": [[one, shares] for one, shares in sorted(rule.volumes.items())] or None,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def rule_document(rule: Rule) -> Document:
+    """Convert a rule to a document."""
+    return {"_id": ObjectId(rule.rule_id), **rule_fields(rule), "version": rule.version}
+
+
+def rule_from(document: Document) -> Rule:
+    """Convert a document to a rule."""
+    side, part, amount = (document.get(name) for name in ("side", "part", "amount"))
+    return Rule(
+        name=document["name"],
+        kind=RuleKind(document["kind"]),
+        severity=Severity(document["severity"]),
+        as_option=document["as_option"],
+        models=_set(document.get("models")),
+        portfolios=_set(document.get("portfolios")),
+        security_ids=frozenset(document.get("security_ids", ())),
+        side=None if side is None else RestrictedSide(side),
+        part=None if part is None else decimal_from(part),
+        amount=None if amount is None else decimal_from(amount),
+        volumes={one: decimal_from(shares) for one, shares in document.get("volumes", ())},
+        rule_id=str(document["_id"]),
+        version=document["version"],
+    )
+
+
+def _ids(ids: frozenset[str] | None) -> list[str] | None:
+    return None if ids is None else sorted(ids)
+
+
+def _set(ids: list[str] | None) -> frozenset[str] | None:
+    return None if ids is None else frozenset(ids)
