@@ -35,6 +35,16 @@ class Streams:
         self._most = most
         self._open = 0
 
+    @property
+    def open(self) -> int:
+        """Number of open streams."""
+        return self._open
+
+    @property
+    def most(self) -> int:
+        """Number of streams that may be open at once."""
+        return self._most
+
     @contextmanager
     def one_more(self) -> Generator[None]:
         """Count a stream while it is open, or raise TooManyStreamsError."""

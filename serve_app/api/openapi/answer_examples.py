@@ -90,8 +90,10 @@ from serve_app.api.schemas.stored_rebalances import (
     portfolio_json,
     rebalance_json,
 )
+from serve_app.api.schemas.system import EventStreams, system_json
 from serve_app.api.schemas.what_if import WhatIfAnswer, what_if_json
 from serve_app.json_text import Json, encode
+from serve_app.settings import Settings
 from storage.run import Run
 
 
@@ -134,6 +136,12 @@ _RUNNING = _state(samples.RUNNING, samples.REBALANCE)
 def _health(status: str) -> Json:
     health = Health(status=status, checks=samples.CHECKS, breakers=samples.BREAKERS)
     return health.model_dump(mode="json")
+
+
+def _system() -> Json:
+    streams: EventStreams = {"open": 2, "most": 100}
+    system = system_json(Settings.model_construct(), "0.1.0", Health(status="healthy"), streams)
+    return {**system, "health": _health("healthy")}
 
 
 OF_SHAPES: Final[Mapping[type[Any], Json]] = {
@@ -203,6 +211,7 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
     ("replace_rule", "200"): _round_trip(rule_json(replace(samples.RULE, version=2))),
     ("withdraw_proposal", "200"): _WITHDRAWN,
     ("health", "200"): _health("healthy"),
+    ("system", "200"): _system(),
     ("live", "200"): Health(status="healthy").model_dump(mode="json"),
 }
 """The answers that differ from the example of their shape, by operation and status."""

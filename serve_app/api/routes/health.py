@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serve_app.api.access import Caller, ReadsSystem
 from serve_app.api.dependencies import Configured, Parts, Ports
+from serve_app.api.event_stream import Streams
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.schemas.health import Health
+from serve_app.api.schemas.system import SystemAnswer, system_json
 from serve_app.auth.permissions import Scope
 from serve_app.auth.principals import Principal
 from serve_app.problems import catalogue
@@ -59,10 +61,7 @@ async def health(parts: Parts, settings: Configured, caller: Caller) -> Health:
     database is.
     """
     found = await _examine(parts)
-    status = "degraded" if found.failing_parts else HEALTHY
-    if parts.checks.keys() & set(found.failing_parts):
-        status = "unhealthy"
-    return _build_health(status, found, settings, caller)
+    return _build_health(_status_of(parts, found), found, settings, caller)
 
 
 @router.get(
@@ -74,6 +73,19 @@ async def metrics(_: ReadsSystem, parts: Parts) -> Response:
     """Export metrics as Prometheus text."""
     text = await parts.metrics()
     return Response(text, media_type=f"{METRICS}; version=0.0.4; charset=utf-8")
+
+
+@router.get("/api/v1/system")
+async def system(
+    caller: ReadsSystem, request: Request, parts: Parts, settings: Configured
+) -> SystemAnswer:
+    """Report state, version and settings, without secrets."""
+    found = await _examine(parts)
+    streams: Streams = request.app.state.streams
+    health = _build_health(_status_of(parts, found), found, settings, caller)
+    return system_json(
+        settings, request.app.version, health, {"open": streams.open, "most": streams.most}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,12 @@ class Findings:
             for name, state in self.checks.items()
             if state != HEALTHY or self.breakers.get(name) == is_open
         )
+
+
+def _status_of(parts: Ports, found: Findings) -> str:
+    if parts.checks.keys() & set(found.failing_parts):
+        return "unhealthy"
+    return "degraded" if found.failing_parts else HEALTHY
 
 
 def _sees_details(caller: Principal) -> bool:
