@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 # No blanks and no control characters, because the ids go into log lines and request headers.
 ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # of the W3C
 
 MARGIN_S = 0.1
 MARGIN_OF_LEFT = 0.05  # because HiGHS checks its clock between steps: 0.3 s late in 10 s
@@ -24,12 +25,18 @@ MAX_MARGIN = 0.5  # share of what remains, otherwise a short deadline would be a
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 principal: ContextVar[str] = ContextVar("principal", default="")
+traceparent: ContextVar[str] = ContextVar("traceparent", default="")  # of the open span
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 def choose_correlation_id(offered: str | None) -> str:
     """Return the caller's id if it is valid, else a new id."""
     return offered if offered and ID.fullmatch(offered) else uuid.uuid4().hex
+
+
+def choose_traceparent(offered: str | None) -> str:
+    """Return the caller's place in its trace if it is well formed, else none."""
+    return offered if offered and TRACEPARENT.fullmatch(offered) else ""
 
 
 def remaining_s() -> float:
@@ -98,26 +105,29 @@ class Shares:
 class CallContext:
     """Correlation id of a call, the seconds until its caller stops waiting, and the caller's name.
 
-    ``within_s`` is None without a limit, ``principal`` empty if nobody was authenticated. It
-    travels with the call to another process.
+    ``within_s`` is None without a limit, ``principal`` empty if nobody was authenticated, and
+    ``traceparent`` without traces. It travels with the call to another process.
     """
 
     correlation_id: str = ""
     within_s: float | None = None
     principal: str = ""
+    traceparent: str = ""
 
     @staticmethod
     def capture() -> "CallContext":
         """Return the context of the call that runs here."""
-        return CallContext(correlation_id.get(), sendable_s(), principal.get())
+        return CallContext(correlation_id.get(), sendable_s(), principal.get(), traceparent.get())
 
     @contextmanager
     def activate(self) -> Generator[None]:
         """Run the block in this context."""
         token, caller = correlation_id.set(self.correlation_id), principal.set(self.principal)
+        parent = traceparent.set(self.traceparent)
         try:
             with set_deadline(self.within_s):
                 yield
         finally:
+            traceparent.reset(parent)
             principal.reset(caller)
             correlation_id.reset(token)

@@ -246,6 +246,7 @@ class Settings(IdentitySettings):
     )
     market_prices_file: Path | None = Field(None, description="a CSV file of tickers and prices")
 
+    traces_endpoint: Url | None = Field(None, description="an http(s) URL")
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
     ] = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL")

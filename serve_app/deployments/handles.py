@@ -21,6 +21,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.call_context import CallContext
+from serve_app.observability.traces import span
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.port import Delivery, Method, delivery_of, methods_of
@@ -141,7 +142,7 @@ def _in_context(
     @wraps(method)
     async def call(self: SelfT, /, *args: P.args, **kwargs: P.kwargs) -> R:
         context: Any = kwargs.pop(CALL_CONTEXT, None) or CallContext.capture()
-        with context.activate():
+        with context.activate(), span(f"{type(self).__name__}.{method.__name__}"):
             return await method(self, *args, **kwargs)
 
     return call

@@ -13,6 +13,7 @@ from serve_app.api.dependencies import Ports
 from serve_app.deployments.handles import connect
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS, HttpMetrics, drop_ray_prefix
+from serve_app.observability.traces import start_traces
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.store import Store
 from serve_app.rebalances.inline import InlineRebalancer
@@ -30,6 +31,7 @@ class Ingress:
     ) -> None:
         self._settings = settings
         correlate_logs()
+        start_traces(settings)
         self._store = connect(Store, store)
         self._optimizer = connect(Optimizer, optimizer)
 

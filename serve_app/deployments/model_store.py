@@ -4,9 +4,7 @@ Orders are submitted here, too, because a submission reads the database and wait
 service, and in this process it does not compete with a solver.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import final
@@ -24,15 +22,11 @@ from optimization import (
     without_target,
 )
 from serve_app.approvals.process import ApprovalProcess
-from serve_app.audit_keeper import AuditKeeper
 from serve_app.deployments.approval_calls import ApprovalCalls
 from serve_app.deployments.handles import serves
+from serve_app.deployments.store_parts import StoreParts
 from serve_app.observability.events import log_event
-from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import OBSERVERS
-from serve_app.orders.submission import OrderSubmitter
 from serve_app.ports.store import Store
-from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.api_key_store import ApiKey
@@ -55,23 +49,6 @@ from storage.run import Run, RunStatus
 from storage.submission_store import OrderSubmission
 
 EDIT_TRIES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class StoreParts:
-    """Collaborators of the store in one process and its event loop."""
-
-    resources: Resources
-    submitter: OrderSubmitter
-    keeping: asyncio.Task[None] | None = None  # kept, because nothing else refers to the task
-
-
-def open_store(settings: Settings) -> StoreParts:
-    """Open the collaborators of a replica, in the event loop that its methods run in."""
-    correlate_logs()
-    resources = open_resources(settings, OBSERVERS)
-    keeping = asyncio.get_running_loop().create_task(AuditKeeper(settings, resources).watch())
-    return StoreParts(resources, OrderSubmitter(resources), keeping)
 
 
 @final  # so that the type checker reports a method of the port that it lacks

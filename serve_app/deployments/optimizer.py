@@ -25,6 +25,7 @@ from serve_app.deployments.long_bodies import answer_in_workers
 from serve_app.deployments.uploads import answer_upload_in_worker
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
+from serve_app.observability.traces import start_traces
 from serve_app.ports.optimize import RawRequest, RawResponse, Upload
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.rebalances import (
@@ -68,6 +69,7 @@ def open_optimizer(settings: Settings) -> OptimizerParts:
     """Open the collaborators of a replica, in the event loop that its methods run in."""
     load_solver()  # here, because the first search would otherwise wait for it
     correlate_logs()
+    start_traces(settings)
     warm_workers(settings, WARM_WORKERS, write_outcomes)
     resources = open_resources(settings, OBSERVERS)
     coordinator = Coordinator(settings, resources, announce=_announce)

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 
 from serve_app.launch.listener_tls import require_usable_certificate
 from serve_app.launch.ray_environment import ray_directory
+from serve_app.observability.traces import require_exporter
 from serve_app.settings import Settings, SettingsError, settings_from
 from serve_app.simulator import Market
 from serve_app.upstream.tls import make_context
@@ -114,6 +115,8 @@ def require_free_port(settings: Settings) -> None:
 
 def _require_files(settings: Settings) -> None:
     require_usable_certificate(settings)
+    if settings.traces_endpoint is not None:
+        require_exporter()
     make_context(settings)
     holdings = settings.holdings_directory
     if holdings is not None and not holdings.is_dir():

@@ -15,6 +15,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from optimization import Method, PortfolioOutcome, Proof, Status
 from serve_app.observability.events import log_request
 from serve_app.observability.observers import Observers
+from serve_app.observability.traces import record_span
 from storage.chunk_store import Report
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
@@ -191,6 +192,7 @@ def count_solved(
 ) -> None:
     """Record a solved block: these outcomes, and the number of ``plain`` ones by their method."""
     _solve_seconds().observe(seconds)
+    record_span("solve", seconds, portfolios=len(outcomes) + sum(plain.values()))
     certificates = (one.certificate for one in outcomes if one.certificate is not None)
     plans = Tally((str(each.method), str(each.proof)) for each in certificates)
     for method, count in plain.items():
@@ -209,6 +211,7 @@ def count_upstream(upstream: str, outcome: str, seconds: float) -> None:
     """Record one attempt of a request to an upstream."""
     _upstream_requests().inc(1, {"upstream": upstream, "outcome": outcome})
     _upstream_seconds().observe(seconds, {"upstream": upstream})
+    record_span(f"{upstream} service", seconds, outcome=outcome)
 
 
 def count_circuit(upstream: str) -> None:
@@ -220,6 +223,7 @@ def count_command(command: str, outcome: str, seconds: float) -> None:
     """Record one command to the database."""
     _commands().inc(1, {"command": command, "outcome": outcome})
     _command_seconds().observe(seconds, {"command": command})
+    record_span(f"mongodb {command}", seconds, outcome=outcome)
 
 
 OBSERVERS = Observers(upstream=count_upstream, circuit=count_circuit, database=count_command)

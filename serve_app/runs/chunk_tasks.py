@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from ray import ObjectRef
 
 from optimization import BlockOutcome, PortfolioOutcome, Status
-from serve_app.call_context import Shares, reserve_time, set_deadline
+from serve_app.call_context import CallContext, Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import Seconds, Work, match, solve_in_arrays
+from serve_app.observability.traces import span
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOutcomes
 from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
 from serve_app.resources import Resources
@@ -81,7 +82,9 @@ async def record_chunk(
     # Whole, because a text is of all portfolios of the chunk.
     pieces = [chunk] if write else divide(chunk, len(work.rebalance.securities))
     recorder = _Recorder(work, resources, write)
-    with set_deadline(within_s), reserve_time(len(chunk.portfolio_ids)):
+    portfolios = len(chunk.portfolio_ids)
+    opened = span("chunk", rebalance_id=chunk.rebalance_id, portfolios=portfolios)
+    with set_deadline(within_s), reserve_time(portfolios), opened:
         return await _record_pieces(recorder, pieces)
 
 
@@ -152,12 +155,19 @@ def _objects(solved: BlockOutcome | list[PortfolioOutcome]) -> list[PortfolioOut
 # Retried after a lost worker or node only, because an error of our own code would repeat.
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def chunk_task(
-    work: Work, chunk: Chunk, within_s: float | None, write: WriteOutcomes | None
+    work: Work,
+    chunk: Chunk,
+    within_s: float | None,
+    write: WriteOutcomes | None,
+    context: CallContext,
 ) -> tuple[ChunkSummary | None, Text]:
     """Fetch, solve and record one chunk in a worker process; also return its text."""
-    recorded = run_in_worker(
-        work.settings, lambda resources: record_chunk(work, chunk, resources, within_s, write)
-    )
+
+    async def record(resources: Resources) -> RecordedChunk | None:
+        with context.activate():
+            return await record_chunk(work, chunk, resources, within_s, write)
+
+    recorded = run_in_worker(work.settings, record)
     if recorded is None:
         return None, NO_TEXT
     written = recorded.written
@@ -186,7 +196,10 @@ class TaskRunner:
         if chunk.rebalance_id not in self._works:
             self._works[chunk.rebalance_id] = ray.put(work)
         start: Any = chunk_task  # because its type knows of one result alone
-        task, text = start.remote(self._works[chunk.rebalance_id], chunk, within_s, self._write)
+        # Without its deadline, because ``within_s`` is the part of it that is this chunk's.
+        context = replace(CallContext.capture(), within_s=None)
+        shared = self._works[chunk.rebalance_id]
+        task, text = start.remote(shared, chunk, within_s, self._write, context)
         self._tasks.add(task)
         try:
             # Awaited although the run may be cancelled, because its end counts the stored outcomes:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from optimization import load_solver
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
+from serve_app.observability.traces import start_traces
 from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from storage.mongo.connection import WRITER_TIMEOUT_S, disconnect
@@ -51,6 +52,7 @@ def run_in_worker(settings: Settings, call: Callable[[Resources], Coroutine[Any,
 def load_worker(settings: Settings) -> TaskWorker:
     """Open the loop and the resources of this worker process, once."""
     _prepare_process()
+    start_traces(settings)
     runner = asyncio.Runner()
 
     async def open_here() -> Resources:

@@ -13,7 +13,7 @@ import aiohttp
 import httpx
 import stamina
 
-from serve_app.call_context import correlation_id
+from serve_app.call_context import correlation_id, traceparent
 from serve_app.upstream.circuit_breaker import Breaker, BreakerState
 from serve_app.upstream.credentials import AuthorizedTransport, Credentials
 from serve_app.upstream.errors import (
@@ -288,7 +288,7 @@ class Client:
         body: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> Request:
-        headers = {**self._headers, **_correlation_header()}
+        headers = {**self._headers, **_context_headers()}
         if body is not None:
             headers["Content-Type"] = "application/json"
         query = f"?{urlencode(params)}" if params else ""
@@ -312,6 +312,6 @@ def _authorization(url: httpx.URL) -> dict[str, str]:
     return {"Authorization": request.headers["Authorization"]}
 
 
-def _correlation_header() -> dict[str, str]:
-    known = correlation_id.get()
-    return {"X-Correlation-ID": known} if known else {}
+def _context_headers() -> dict[str, str]:
+    sent = {"X-Correlation-ID": correlation_id.get(), "traceparent": traceparent.get()}
+    return {name: value for name, value in sent.items() if value}

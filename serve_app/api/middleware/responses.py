@@ -19,10 +19,13 @@ from serve_app.api.problem_responses import answer_of
 from serve_app.api.response_headers import CORRELATION_ID, REQUEST_ID
 from serve_app.call_context import (
     choose_correlation_id,
+    choose_traceparent,
     correlation_id,
     principal,
     request_id,
+    traceparent,
 )
+from serve_app.observability.traces import span
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -61,6 +64,7 @@ class RequestHeaders:
         offered = Headers(scope=scope)
         correlation_id.set(choose_correlation_id(offered.get(CORRELATION_ID)))
         request_id.set(choose_correlation_id(offered.get(REQUEST_ID)))
+        traceparent.set(choose_traceparent(offered.get("traceparent")))
         principal.set("")  # because the context may be that of an earlier request
         path = scope["path"].rstrip("/") or "/"
         secure = _is_secure(scope, offered)
@@ -142,12 +146,14 @@ class Measured:
             await send(message)
 
         begin = time.perf_counter()
+        method = scope["method"] if scope["method"] in METHODS else OTHER
         self.watch.note_begin()
         try:
-            await self.app(scope, receive, note_status)
+            with span("request", is_request=True) as opened:
+                await self.app(scope, receive, note_status)
+                opened.describe(f"{method} {route_of(scope)}", http_status=status)
         finally:
             milliseconds = (time.perf_counter() - begin) * 1000
-            method = scope["method"] if scope["method"] in METHODS else OTHER
             self.watch.note_end(method, route_of(scope), status, milliseconds)
 
 
