@@ -14,10 +14,10 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install page demo serve stop test check format openapi docs bench drills fuzz mutants clean
+.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz mutants clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .venv/.installed: uv.lock pyproject.toml install.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -43,6 +43,10 @@ test: page ## every test, on a real database, a real Ray cluster and a real brow
 	@$(BIN)/python -m tests.page.browser.install --unless-found
 	@$(BIN)/python console/build.py units
 	@$(BIN)/pytest $(ARGS)
+
+screenshots: page ## draw the console's picture in docs/pictures, from the simulated market
+	@$(BIN)/python -m tests.page.browser.install --unless-found
+	@$(BIN)/python -m tests.page.screenshots
 
 $(TOOLS)/chromium: .venv/.installed
 	@$(BIN)/python -m tests.page.browser.install

@@ -209,7 +209,7 @@ export function Loaded<Value>(props: {
       {error && <Problem error={error} retry={reload} />}
       {value === undefined && !error && <Skeleton lines={props.lines ?? 6} />}
       {value !== undefined && (
-        <div class={isLoading || error ? "old" : undefined} aria-busy={isLoading}>
+        <div class={isLoading || error ? "stack old" : "stack"} aria-busy={isLoading}>
           {error && readAt && (
             <p class="muted">as of {moment(readAt.toISOString())}, not read again since</p>
           )}

@@ -13,21 +13,21 @@ const FILTERS = ["principal", "action", "object_type", "object_id"] as const;
 const WORDS = { principal: "Who", action: "Action", object_type: "Kind", object_id: "Object id" };
 
 const COLUMNS: Column<Entry>[] = [
-  { key: "seq", head: "No", width: "4rem", isNumber: true, cell: (entry) => count(entry.seq) },
+  { key: "seq", head: "No", width: "3rem", isNumber: true, cell: (entry) => count(entry.seq) },
   { key: "at", head: "When", width: "11rem", cell: (entry) => <Time value={entry.at} /> },
-  { key: "who", head: "Who", width: "9rem", cell: (entry) => who(entry) },
-  { key: "action", head: "Action", width: "11rem", cell: (entry) => <code>{entry.action}</code> },
+  { key: "who", head: "Who", width: "7rem", cell: (entry) => who(entry) },
+  { key: "action", head: "Action", width: "8.5rem", cell: (entry) => <code>{entry.action}</code> },
   {
     key: "object",
     head: "Object",
-    width: "14rem",
+    width: "12.5rem",
     cell: (entry) => (
       <>
         {entry.object_type} <Id value={entry.object_id} />
       </>
     ),
   },
-  { key: "outcome", head: "Outcome", width: "6rem", cell: (entry) => entry.outcome },
+  { key: "outcome", head: "Outcome", width: "5rem", cell: (entry) => entry.outcome },
   {
     key: "diff",
     head: "Change",

@@ -67,7 +67,7 @@ export function amountOf(outcome: Outcome, side: "BUY" | "SELL"): string {
 }
 
 const arrow = (before: string | null | undefined, after: string | null | undefined) =>
-  before === after ? before : `${before} → ${after}`;
+  before === after ? before : `${before} to ${after}`;
 
 function facts(outcome: Outcome): Fact[] {
   const { market_value, turnover, before, after } = outcome;

@@ -240,7 +240,7 @@ function OutcomeGrid(props: {
       isNumber: true,
       cell: (row) =>
         row.before && row.after
-          ? `${percent(row.before.total_drift_weight)} → ${percent(row.after.total_drift_weight)}`
+          ? `${percent(row.before.total_drift_weight)} to ${percent(row.after.total_drift_weight)}`
           : "–",
     },
     {
