@@ -113,6 +113,16 @@ def test_the_wheel_asks_for_the_engine_alone_and_marks_every_package_as_typed(wh
     assert {f"{package}/py.typed" for package in ("serve_app", "storage", "optimization")} <= names
 
 
+def test_the_wheel_has_the_console_with_every_file_that_its_index_names(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        index = archive.read("serve_app/web/page/index.html").decode()
+
+    assets = re.findall(r'"/console/(assets/[^"]+)"', index)
+    assert assets
+    assert {f"serve_app/web/page/{name}" for name in assets} <= names
+
+
 def test_the_library_works_with_the_engine_alone(core: Installed) -> None:
     done = core.run("python", "-c", LIBRARY)
     found = core.run(

@@ -84,6 +84,7 @@ export function Grid<Row>(props: GridProps<Row>) {
       const top = next * rowPx;
       const room = box.clientHeight - ROW_PX - rowPx;
       box.scrollTop = Math.min(top, Math.max(box.scrollTop, top - room));
+      box.scrollIntoView({ block: "nearest" });
     } else {
       box.querySelector(`[data-row="${next}"]`)?.scrollIntoView({ block: "nearest" });
     }
