@@ -50,6 +50,7 @@ from storage.proposal_store import ProposalStore
 from storage.rebalance_store import RebalanceStore
 from storage.rule_store import RuleStore
 from storage.run_store import RunStore
+from storage.session_store import SessionStore
 from storage.submission_store import OrderSubmissionStore
 
 SUMMARIES = "summaries"
@@ -83,6 +84,7 @@ class Resources:
     api_keys: ApiKeyStore
     proposals: ProposalStore
     rules: RuleStore
+    sessions: SessionStore
 
 
 def open_resources(
@@ -132,6 +134,7 @@ def open_resources(
         ApiKeyStore(database, find_author),
         ProposalStore(database, find_author),
         RuleStore(database, find_author),
+        SessionStore(database),
     )
 
 

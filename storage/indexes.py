@@ -20,6 +20,7 @@ from storage import (
     rebalance,
     rebalance_removal,
     run_store,
+    session_store,
     submission_store,
 )
 
@@ -118,6 +119,10 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         # the page of keys, newest first
         IndexModel([("created_at", -1), ("_id", -1)], name="newest"),
         audit_schema.WITH_RECORDS,
+    ),
+    session_store.COLLECTION: (
+        # sessions are removed when they have expired
+        IndexModel([("expires_at", 1)], name="expired", expireAfterSeconds=0),
     ),
     **audit_schema.INDEXES,
     **proposal_schema.INDEXES,

@@ -16,6 +16,7 @@ from storage import (
     proposal_schema,
     rebalance,
     run_store,
+    session_store,
     submission_store,
 )
 from storage.mongo import leases
@@ -211,5 +212,15 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "former_hash": BINARY,
             "approver_level": WHOLE,
         },
+    ),
+    session_store.COLLECTION: _record(
+        {
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"},
+            **dict.fromkeys(("name", "display_name"), STRING),
+            "scopes": SHARES,
+            "approver_level": WHOLE,
+            **dict.fromkeys(("created_at", "expires_at"), DATE),
+        },
+        {**dict.fromkeys(("models", "portfolios"), SHARES), "key_id": STRING},
     ),
 }

@@ -46,6 +46,7 @@ from storage.outcome_reader import OutcomePage
 from storage.outcome_search import OutcomeFilter
 from storage.rebalance import Rebalance
 from storage.run import Run, RunStatus
+from storage.session_store import Session
 from storage.submission_store import OrderSubmission
 
 EDIT_TRIES = 8
@@ -54,7 +55,7 @@ EDIT_TRIES = 8
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Store)
 class StoreDeployment(ApprovalCalls, Store):
-    """Models, stored rebalances, runs, orders, idempotency keys and API keys."""
+    """Models, stored rebalances, runs, orders, idempotency keys, API keys and sessions."""
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
         parts = open_parts(settings)  # here, because Serve makes a replica inside its event loop
@@ -334,6 +335,18 @@ class StoreDeployment(ApprovalCalls, Store):
     async def note_api_key_use(self, key_id: str, at: datetime) -> None:
         """Store when an API key was used."""
         await self._with.api_keys.note_use(key_id, at)
+
+    async def put_session(self, session: Session) -> None:
+        """Store a session of a browser."""
+        await self._with.sessions.put(session)
+
+    async def find_session(self, session_id: str) -> Session | None:
+        """Return the session with this id; None if there is none, or if it expired."""
+        return await self._with.sessions.find(session_id)
+
+    async def remove_session(self, session_id: str) -> None:
+        """End a session."""
+        await self._with.sessions.remove(session_id)
 
     async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         """Return names of portfolios; None if the portfolio service has no answer."""

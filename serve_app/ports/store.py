@@ -12,6 +12,7 @@ from serve_app.ports.portfolios import PortfolioNames
 from serve_app.ports.proposals import Proposals
 from serve_app.ports.rules import StoredRules
 from serve_app.ports.runs import StoredRuns
+from serve_app.ports.sessions import StoredSessions
 from serve_app.ports.stored_rebalances import StoredRebalances
 
 
@@ -25,6 +26,7 @@ class Store(
     AuditEntries,
     IdempotencyKeys,
     StoredKeys,
+    StoredSessions,
     PortfolioNames,
     UpstreamChecks,
     DatabaseCheck,

@@ -37,6 +37,7 @@ from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from storage.rule_store import RuleStore
 from storage.run_store import RunStore
+from storage.session_store import SessionStore
 from storage.submission_store import OrderSubmissionStore
 from tests.support.local_handle import Handle
 
@@ -97,6 +98,7 @@ def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) 
         api_keys=ApiKeyStore(database, find_author),
         proposals=ProposalStore(database, find_author),
         rules=RuleStore(database, find_author),
+        sessions=SessionStore(database),
         portfolio_claims=PortfolioClaimStore(database, OrderSubmissionStore(database)),
     )
 
