@@ -16,7 +16,7 @@ from storage.embedded.server import start, stop
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.schema import ensure_indexes
 
-pytest_plugins = ["tests.support.application"]
+pytest_plugins = ["tests.support.application", "tests.support.oidc_provider"]
 
 MEMORY = Path("/dev/shm")
 ROOM = 8 * 2**30  # bytes; the object stores of Ray are there, too
