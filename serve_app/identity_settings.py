@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from serve_app.loopback import is_private_on_the_way
@@ -33,6 +33,13 @@ def _issuer(url: str) -> str:
     return url
 
 
+def _public_url(url: str) -> str:
+    parts = urlsplit(url)
+    if not is_private_on_the_way(url) or url != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError(url)
+    return _issuer(url)
+
+
 def _role_name(pair: str) -> str:
     role, _, name = pair.partition("=")
     if role not in ROLES or not name:
@@ -41,6 +48,10 @@ def _role_name(pair: str) -> str:
 
 
 ClaimName = Annotated[str, Field(min_length=1, max_length=200)]
+ScopeName = Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,200}$")]
+PublicUrl = Annotated[
+    str, BeforeValidator(lambda url: str(url).rstrip("/")), AfterValidator(_public_url)
+]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 Algorithms = Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(comma_list)]
 RoleNames = Annotated[
@@ -77,6 +88,21 @@ class IdentitySettings(BaseSettings):
     )
     oidc_leeway: float = Field(30, ge=0, le=300, description="seconds, from 0 to 300")
     oidc_outage_s: float = Field(3600, ge=60, le=86_400, description="seconds, from 60 to 86400")
+    oidc_client_id: str | None = Field(
+        None, min_length=1, max_length=500, description="the id of a client, or unset"
+    )
+    oidc_client_secret: SecretStr | None = Field(None, description="a secret, or unset")
+    oidc_client_secret_file: Path | None = Field(None, description="a file with one line, or unset")
+    oidc_scopes: Annotated[tuple[ScopeName, ...], NoDecode, BeforeValidator(comma_list)] = Field(
+        ("openid", "profile"), description="scopes separated by commas, openid among them"
+    )
+    oidc_resource: str | None = Field(
+        None, min_length=1, max_length=500, description="a URI, or unset"
+    )
+    public_url: PublicUrl | None = Field(
+        None, description="an https URL without a path, or an http URL on loopback, or unset"
+    )
+    session_hours: int = Field(8, ge=1, le=720, description="hours, from 1 to 720")
     oidc_ca_file: Path | None = Field(
         None, description="a file of certificates in PEM, or unset: the usual authorities"
     )
@@ -111,4 +137,7 @@ class IdentitySettings(BaseSettings):
                 rule = type(self).model_fields[name].description
                 message = f"has to be {rule}, where AUTH is {self.auth}"
                 raise SettingsError(name.upper(), "unset", message)
+        if "openid" not in self.oidc_scopes:  # without it the provider proves nobody's identity
+            rule = type(self).model_fields["oidc_scopes"].description or ""
+            raise SettingsError("OIDC_SCOPES", ",".join(self.oidc_scopes), rule)
         return self

@@ -75,6 +75,7 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "mongodb_uri": ("mongodb_uri", "database_url", "mongodb_url"),
     "upstream_authorization": ("upstream_authorization",),
     "upstream_client_secret": ("upstream_client_secret",),
+    "oidc_client_secret": ("oidc_client_secret",),
 }
 
 

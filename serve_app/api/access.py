@@ -18,7 +18,8 @@ from serve_app.auth.permissions import Scope
 from serve_app.auth.principals import Principal
 
 SCHEME: Final = "bearer"
-PRINCIPAL: Final = "principal"  # key of the ASGI scope
+PRINCIPAL: Final = "principal"  # keys of the ASGI scope
+SESSION: Final = "session"
 
 
 class Authorization(SecurityBase):

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from optimization import GLOBECO, MODEL_RULES
 from serve_app.api.dependencies import Ports, require_known_parameters
 from serve_app.api.event_stream import Streams
+from serve_app.api.identity import build_identity
 from serve_app.api.middleware.authentication import Authentication, open_paths
 from serve_app.api.middleware.model_rules import UnderRules
 from serve_app.api.middleware.origins import Origins
@@ -43,17 +44,11 @@ from serve_app.api.routes import (
     rebalances,
     rules,
     runs,
+    sessions,
     stored_rebalances,
     transactions,
     what_if,
 )
-from serve_app.auth.authentication import (
-    ApiKeyAuthenticator,
-    Authenticator,
-    KeyOrTokenAuthenticator,
-)
-from serve_app.auth.oidc.authentication import open_provider, token_authenticator_of
-from serve_app.auth.oidc.identity_provider import IdentityProvider
 from serve_app.auth.principals import UNKNOWN_CALLER, UNRESTRICTED
 from serve_app.auth.rate_limits import RateLimiter
 from serve_app.settings import Settings
@@ -81,17 +76,19 @@ def api_app(
     app.state.settings = settings
     app.state.ports = ports
     app.state.default_caller = UNKNOWN_CALLER if settings.authenticates else UNRESTRICTED
-    app.state.provider = open_provider(settings) if settings.accepts_tokens else None
+    app.state.identity = identity = build_identity(settings, ports)
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, outcomes, transactions, proposals, rules, orders)
     about_models = (models, model_versions, what_if)
-    others = (names, audit, health, problem_pages)
+    others = (names, audit, health, problem_pages, sessions)
     parts = (*about_models, *about_books, *about_rebalances, *others)
     for part in parts:
         app.include_router(part.router)
     if settings.accepts_keys:  # otherwise everybody could make a key for later
         app.include_router(keys.router)
+    if identity.sign_in is not None:
+        sessions.add_sign_in(app, identity.sign_in, settings.session_hours)
     add_explorer(app)
     add_console(app)
     app.openapi = partial(build_document, app, MODEL_RULES[settings.model_rules])
@@ -102,23 +99,12 @@ def api_app(
         per_minute = settings.rate_limit_per_minute
         app.add_middleware(
             Authentication,
-            authenticator=_authenticator_of(settings, ports, app.state.provider),
+            identity=identity,
             open_paths=open_paths(settings),
             rate_limiter=RateLimiter(per_minute) if per_minute else None,
         )
     _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
     return app
-
-
-def _authenticator_of(
-    settings: Settings, ports: Ports, provider: IdentityProvider | None
-) -> Authenticator:
-    if provider is None:
-        return ApiKeyAuthenticator(ports.store)
-    tokens = token_authenticator_of(settings, provider)
-    if not settings.accepts_keys:
-        return tokens
-    return KeyOrTokenAuthenticator(ApiKeyAuthenticator(ports.store), tokens)
 
 
 def _add_middleware(

@@ -81,6 +81,16 @@ class ApiKeyAuthenticator:
         is_in_overlap = key.former_expires_at is not None and now < key.former_expires_at
         if not (is_present or (is_former and is_in_overlap)):
             raise AuthenticationError(INVALID)
+        return self._use(key, now)
+
+    async def principal_of_id(self, key_id: str) -> Principal:
+        """Return the principal of a key whose secret was checked when its session began."""
+        key = await self._find(key_id)
+        if key is None:
+            raise AuthenticationError(INVALID)
+        return self._use(key, datetime.now(UTC))
+
+    def _use(self, key: ApiKey, now: datetime) -> Principal:
         if key.revoked_at is not None:
             raise AuthenticationError("the key is revoked")
         if key.expires_at is not None and now >= key.expires_at:

@@ -86,3 +86,14 @@ class ProviderUnavailableError(Exception):
 
     def __str__(self) -> str:
         return "tokens cannot be checked now, because the identity provider does not answer"
+
+
+class SignInFailedError(Exception):
+    """A sign-in that proves nobody: a wrong key, or an answer of the provider that does not fit."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"nobody was signed in: {self.detail}"

@@ -141,6 +141,7 @@ class Routes:
     name_portfolios = AnswerRoute(endpoints.name_portfolios)
     name_securities = AnswerRoute(endpoints.name_securities)
 
+    read_session = AnswerRoute(endpoints.read_session)
     list_keys = ListRoute(endpoints.list_keys)
     add_key = AnswerRoute(endpoints.add_key)
     rotate_key = AnswerRoute(endpoints.rotate_key)

@@ -47,6 +47,12 @@ BAD_ID = ProblemKind(
     "Ids of models, rebalances and runs have 24 hexadecimal digits. Those of portfolios and "
     "securities have 24 characters, or 1 to 64 under MODEL_RULES=general.",
 )
+SIGN_IN_FAILED = ProblemKind(
+    400,
+    "sign-in-failed",
+    "Sign-in failed",
+    "Sign in again, with a valid key or at /session/login.",
+)
 UNAUTHENTICATED = ProblemKind(
     401,
     "unauthenticated",
@@ -64,6 +70,12 @@ OUTSIDE_LIMITS = ProblemKind(
     "outside-limits",
     "Outside the limits of the caller",
     "The key is limited to some models or portfolios. Name only these, or use another key.",
+)
+SESSION_INSECURE = ProblemKind(
+    403,
+    "session-insecure",
+    "Session needs https",
+    "Set PUBLIC_URL to the https address of the service, and sign in there.",
 )
 FOREIGN_SITE = ProblemKind(
     403,
@@ -357,7 +369,8 @@ NOT_READY = ProblemKind(
 KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind
     for kind in (
-        BAD_REQUEST, NOT_JSON, BAD_ID, UNAUTHENTICATED, SCOPE_MISSING, OUTSIDE_LIMITS, FOREIGN_SITE,
+        BAD_REQUEST, NOT_JSON, BAD_ID, SIGN_IN_FAILED, UNAUTHENTICATED, SCOPE_MISSING,
+        OUTSIDE_LIMITS, SESSION_INSECURE, FOREIGN_SITE,
         NOT_FOUND, NO_ROUTE, NO_METHOD,
         NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT,

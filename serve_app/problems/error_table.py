@@ -30,6 +30,7 @@ from serve_app.auth.errors import (
     RateExceededError,
     RightsExceededError,
     ScopeMissingError,
+    SignInFailedError,
 )
 from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
@@ -44,6 +45,7 @@ from serve_app.problems.errors import (
     PortfolioDataError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    SessionInsecureError,
     TooManyRowsError,
     TooManyStreamsError,
     UnsupportedMediaTypeError,
@@ -225,6 +227,8 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             catalogue.RATE_EXCEEDED,
             retry_after_s=lambda e: ceil(e.retry_after_s),
         ),
+        row(SignInFailedError, catalogue.SIGN_IN_FAILED),
+        row(SessionInsecureError, catalogue.SESSION_INSECURE),
         row(HostNotAllowedError, catalogue.HOST_NOT_ALLOWED),
         row(ForeignSiteError, catalogue.FOREIGN_SITE),
         row(TooManyRowsError, catalogue.TOO_MANY_ROWS),

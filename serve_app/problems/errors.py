@@ -53,6 +53,17 @@ class HostNotAllowedError(Exception):
         return f"Host is {format_value(self.host)}, which is no name of this service"
 
 
+class SessionInsecureError(Exception):
+    """A sign-in whose cookie would travel in the clear."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return f"a session at {format_value(self.host)} needs https: PUBLIC_URL is unset"
+
+
 class ForeignSiteError(Exception):
     """A change that a page of another site made a browser send."""
 

@@ -20,6 +20,7 @@ from serve_app.api.schemas import (
     orders,
     positions,
     runs,
+    sessions,
     stored_rebalances,
 )
 from serve_app.api.schemas.rebalances import (
@@ -28,7 +29,7 @@ from serve_app.api.schemas.rebalances import (
     RebalanceAnswer,
     TransactionAnswer,
 )
-from serve_app.client import AsyncClient, Client, audit_models, run_models
+from serve_app.client import AsyncClient, Client, audit_models, run_models, session_models
 from serve_app.client import models as answers
 from serve_app.client.call import Group, Options, PortfolioOptions
 from serve_app.settings import settings_from
@@ -46,7 +47,7 @@ HEAVY = [
     "uvicorn",
     "aiohttp",
 ]
-FOR_PROGRAMS_OF_OTHERS = {"health", "metrics"}
+FOR_PROGRAMS_OF_OTHERS = {"health", "metrics", "begin_session", "end_session"}
 PAIRS: dict[type, type[Any]] = {
     answers.Position: positions.GeneralPositionAnswer,
     answers.Model: models.ModelAnswer,
@@ -74,6 +75,9 @@ PAIRS: dict[type, type[Any]] = {
     audit_models.AuditEntry: audit.AuditEntryAnswer,
     audit_models.ChainLink: audit.ChainLink,
     audit_models.AuditHead: audit.AuditHeadAnswer,
+    session_models.Caller: sessions.CallerAnswer,
+    session_models.SessionState: sessions.SessionAnswer,
+    session_models.SignInWays: sessions.SignInAnswer,
     run_models.Progress: runs.Progress,
     run_models.Holdings: runs.HoldingsSource,
     run_models.ChunkError: runs.ChunkError,

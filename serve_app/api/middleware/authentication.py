@@ -7,8 +7,8 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve_app.api.access import PRINCIPAL
-from serve_app.auth.authentication import Authenticator
+from serve_app.api.access import PRINCIPAL, SESSION
+from serve_app.api.identity import Identity
 from serve_app.auth.errors import INVALID, AuthenticationError
 from serve_app.auth.principals import METRICS_READER, UNKNOWN_CALLER, Principal
 from serve_app.auth.rate_limits import RateLimiter
@@ -19,6 +19,7 @@ from serve_app.web import OPEN_PATHS as PAGE_FILES
 LIVENESS: Final = "/health/live"  # never authenticated, because it answers without the database
 HEALTH: Final = r"/health(/.*)?"
 DOCS: Final = r"/(docs|redoc|openapi\.json|docs-files/.*|problems(/.*)?)"
+SIGN_IN: Final = r"/session(/login|/callback)?"
 METRICS: Final = r"/metrics"
 MAX_TOKEN_LENGTH: Final = 16_384
 MISSING: Final = "send an API key or a token as Authorization: Bearer ..."
@@ -33,34 +34,46 @@ class Authentication:
     def __init__(
         self,
         app: ASGIApp,
-        authenticator: Authenticator,
+        identity: Identity,
         open_paths: Mapping[str, Principal],
         rate_limiter: RateLimiter | None = None,
     ) -> None:
         self.app = app
-        self.authenticator = authenticator
+        self.identity = identity
         self.rate_limiter = rate_limiter
         self.open_paths = [(re.compile(path), caller) for path, caller in open_paths.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != LIVENESS:
-            caller = await self._authenticate(Headers(scope=scope), scope["path"])
+            caller = await self._authenticate(Headers(scope=scope), scope)
             scope[PRINCIPAL] = caller
             principal.set(caller.name)
             if self.rate_limiter is not None and caller.name:
                 self.rate_limiter.take(caller.name)
         await self.app(scope, receive, send)
 
-    async def _authenticate(self, headers: Headers, path: str) -> Principal:
+    async def _authenticate(self, headers: Headers, scope: Scope) -> Principal:
         given = headers.getlist("authorization")
         if not given:
-            return self._find_open(path)
+            return await self._find_session(headers, scope) or self._find_open(scope["path"])
         scheme, _, token = given[0].strip().partition(" ")
-        if len(given) > 1 or scheme.lower() != "bearer":
+        if len(given) > 1 or scheme.lower() != "bearer" or self.identity.authenticator is None:
             raise AuthenticationError(MISSING)
         if len(token) > MAX_TOKEN_LENGTH:
             raise AuthenticationError(INVALID)
-        return await self.authenticator.authenticate(token.strip())
+        return await self.identity.authenticator.authenticate(token.strip())
+
+    async def _find_session(self, headers: Headers, scope: Scope) -> Principal | None:
+        """Return who signed in with this browser; None without a session that goes on."""
+        secret = self.identity.cookies.read_session(headers, scope["method"])
+        if secret is None or self.identity.sessions is None:
+            return None
+        try:
+            session = await self.identity.sessions.find(secret)
+        except AuthenticationError:
+            return None  # because the page has to be able to sign in again
+        scope[SESSION] = session
+        return session.principal
 
     def _find_open(self, path: str) -> Principal:
         for pattern, caller in self.open_paths:
@@ -73,4 +86,10 @@ def open_paths(settings: Settings) -> Mapping[str, Principal]:
     """Return the paths that need no credentials, with the principal of their callers."""
     docs = {DOCS: UNKNOWN_CALLER} if settings.open_docs else {}
     metrics = {METRICS: METRICS_READER} if settings.open_metrics else {}
-    return {HEALTH: UNKNOWN_CALLER, PAGE_FILES: UNKNOWN_CALLER, **docs, **metrics}
+    return {
+        HEALTH: UNKNOWN_CALLER,
+        PAGE_FILES: UNKNOWN_CALLER,
+        SIGN_IN: UNKNOWN_CALLER,
+        **docs,
+        **metrics,
+    }

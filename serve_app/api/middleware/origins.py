@@ -3,18 +3,16 @@
 import re
 from collections.abc import Collection, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve_app.api.browser_requests import OWN_SITE, SAFE_METHODS, is_own_origin
 from serve_app.problems.errors import ForeignSiteError, HostNotAllowedError
 
 ANY: Final = "*"
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Called by addresses of pods and containers, and without secrets in their answers.
 OPEN_PATHS: Final = re.compile(r"/(health(/.*)?|metrics)")
-OWN_SITE: Final = frozenset({None, "same-origin", "none"})
 
 
 class Origins:
@@ -42,8 +40,7 @@ class Origins:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if method in SAFE_METHODS or self.origins & {ANY, origin}:
             return
-        is_own = origin is None or urlsplit(origin).netloc.lower() == host.lower()
-        if not is_own or site not in OWN_SITE:
+        if not is_own_origin(headers) or site not in OWN_SITE:
             raise ForeignSiteError(origin, site)
 
     def _is_ours(self, name: str) -> bool:

@@ -80,6 +80,12 @@ from serve_app.api.schemas.rules import (
     stored_rule_results,
 )
 from serve_app.api.schemas.runs import RunAnswer, SelectionAnswer, outcome_line, run_json
+from serve_app.api.schemas.sessions import (
+    CallerAnswer,
+    SessionAnswer,
+    SignedOutAnswer,
+    SignInAnswer,
+)
 from serve_app.api.schemas.stored_rebalances import (
     Deleted,
     OutsideBandResult,
@@ -190,6 +196,10 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     SecurityTicker: {"security_id": SECURITY, "ticker": samples.TICKER},
     Health: _health("ready"),
     KeyAnswer: _round_trip(key_json(samples.API_KEY)),
+    SessionAnswer: _round_trip(samples.SESSION),
+    CallerAnswer: _round_trip(samples.SESSION["caller"]),
+    SignInAnswer: _round_trip(samples.SESSION["sign_in"]),
+    SignedOutAnswer: {"sign_out_url": "https://id.example.com/session/end?client_id=console"},
     NewKeyAnswer: _round_trip(new_key_json(samples.API_KEY, samples.API_KEY_TEXT)),
 }
 """An example of each shape that an answer has."""

@@ -8,7 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from optimization import GENERAL, ModelRules
-from serve_app.api.middleware.origins import OPEN_PATHS, SAFE_METHODS
+from serve_app.api.browser_requests import SAFE_METHODS
+from serve_app.api.middleware.origins import OPEN_PATHS
 from serve_app.api.openapi.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.openapi.links import add_links
 from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, answer_with

@@ -46,6 +46,7 @@ from serve_app.auth.errors import (
     ProviderUnavailableError,
     RateExceededError,
     ScopeMissingError,
+    SignInFailedError,
 )
 from serve_app.json_text import Json, decode, json_errors
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
@@ -60,6 +61,7 @@ from serve_app.problems.errors import (
     PortfolioDataError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    SessionInsecureError,
     TooManyRowsError,
     TooManyStreamsError,
     UnsupportedMediaTypeError,
@@ -150,6 +152,8 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (ONE_MODEL, OutsideLimitsError("desk-7", "models", f"{MODEL} is none of them")),
     (MODELS, ProviderUnavailableError("https://id.example.com/jwks did not answer in time")),
     (MODELS, RateExceededError("nightly-export", 3.2)),
+    ("/session", SignInFailedError(INVALID)),
+    ("/session", SessionInsecureError("orders.example.com")),
     (MODELS, HostNotAllowedError("evil.example")),
     (OF_MODEL, ForeignSiteError("https://evil.example", "cross-site")),
     (ONE_MODEL, PreconditionFailedError('"2"', 3)),

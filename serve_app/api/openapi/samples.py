@@ -40,7 +40,10 @@ from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
 from serve_app.api.schemas.options import OPTIONS as GIVEN_OPTIONS
 from serve_app.api.schemas.options import RebalanceOptionsBody, options_of
 from serve_app.api.schemas.rules import LIMIT, RulePost, rule_of
+from serve_app.api.schemas.sessions import SessionAnswer, session_json
 from serve_app.auth.api_keys import KeyText
+from serve_app.auth.permissions import ROLES, Role
+from serve_app.auth.principals import Principal
 from storage.api_key_store import ApiKey
 from storage.audit_chain import Entry, Link, hash_of
 from storage.audit_log import AuditHead
@@ -336,4 +339,18 @@ API_KEY: Final = ApiKey(
     created_by="ada",
     models=(MODEL,),
     expires_at=datetime(2027, 11, 23, 9, 30, tzinfo=UTC),
+)
+
+SESSION: SessionAnswer = session_json(
+    Principal("ada", ROLES[Role.VIEWER], display_name="Ada Lovelace"),
+    datetime(2026, 11, 26, 17, 30, tzinfo=UTC),
+    {
+        "accepts_keys": True,
+        "login": "/session/login",
+        "issuer": "https://id.example.com/realms/desk",
+        "client_id": "console",
+        "scope": "openid profile",
+        "resource": None,
+    },
+    authenticates=True,
 )

@@ -29,6 +29,7 @@ ANSWER_WITHIN_S: Final = 5.0
 REFRESH_EVERY_S: Final = 900.0  # so that a key that the provider withdraws is soon refused
 MIN_PAUSE_S: Final = 10.0
 MAX_CONNECTIONS: Final = 4
+BASIC: Final = "client_secret_basic"
 OK: Final = frozenset({200})
 HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
@@ -43,6 +44,7 @@ class Metadata:
     authorization_endpoint: str | None
     token_endpoint: str | None
     end_session_endpoint: str | None
+    takes_basic: bool  # the secret of a client in a header, not in the form
 
 
 class IdentityProvider:
@@ -186,7 +188,8 @@ def _metadata_from(document: Any, issuer: str) -> Metadata:
             continue
         if not isinstance(url, str) or not is_private_on_the_way(url):
             raise ProviderUnavailableError(f"{name} is neither https nor on loopback")
-    return Metadata(**urls)
+    methods = document.get("token_endpoint_auth_methods_supported", [BASIC])
+    return Metadata(**urls, takes_basic=isinstance(methods, list) and BASIC in methods)
 
 
 def _keys_from(document: Any, url: str) -> tuple[SigningKey, ...]:

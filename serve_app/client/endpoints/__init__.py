@@ -78,6 +78,7 @@ from serve_app.client.endpoints.runs import (
     read_run,
     stream_outcomes,
 )
+from serve_app.client.endpoints.sessions import read_session
 
 __all__ = [
     "MEDIA_TYPES",
@@ -133,6 +134,7 @@ __all__ = [
     "read_rebalance_summary",
     "read_rule",
     "read_run",
+    "read_session",
     "ready",
     "rebalance_model",
     "rebalance_portfolio",

@@ -43,7 +43,7 @@ def settings(issuer: Issuer, changes: dict[str, Any]) -> Settings:
 @pytest.fixture(autouse=True)
 async def _disconnected(app: FastAPI) -> AsyncIterator[None]:  # pyright: ignore[reportUnusedFunction]
     yield
-    await app.state.provider.close()
+    await app.state.identity.provider.close()
 
 
 async def test_a_caller_with_a_token_may_do_what_its_roles_say(
