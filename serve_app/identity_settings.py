@@ -86,6 +86,9 @@ class IdentitySettings(BaseSettings):
     oidc_portfolios_claim: ClaimName | None = Field(
         None, description="the name of a claim, or unset"
     )
+    oidc_approver_level_claim: ClaimName | None = Field(
+        None, description="the name of a claim, or unset"
+    )
     oidc_leeway: float = Field(30, ge=0, le=300, description="seconds, from 0 to 300")
     oidc_outage_s: float = Field(3600, ge=60, le=86_400, description="seconds, from 60 to 86400")
     oidc_client_id: str | None = Field(

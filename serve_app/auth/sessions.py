@@ -70,6 +70,7 @@ class Sessions:
             expires_at=now + self._lifetime,
             models=_list_ids(principal.models),
             portfolios=_list_ids(principal.portfolios),
+            approver_level=principal.approver_level,
             key_id=key_id,
         )
         await self._stored.put_session(session)
@@ -104,6 +105,7 @@ class Sessions:
             None if session.models is None else frozenset(session.models),
             None if session.portfolios is None else frozenset(session.portfolios),
             session.display_name,
+            session.approver_level,
         )
 
 

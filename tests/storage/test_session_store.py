@@ -21,7 +21,14 @@ SESSION = Session(
 
 async def test_a_session_is_read_as_it_was_stored_until_it_is_removed(database: Any) -> None:
     store = SessionStore(database)
-    full = replace(SESSION, session_id="b" * 64, models=("6" * 24,), portfolios=(), key_id="0" * 16)
+    full = replace(
+        SESSION,
+        session_id="b" * 64,
+        models=("6" * 24,),
+        portfolios=(),
+        approver_level=3,
+        key_id="0" * 16,
+    )
     for session in (SESSION, full, full):
         await store.put(session)
 

@@ -14,6 +14,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/+|:=~-]{0,254}")
 DISPLAY_CLAIMS: Final = ("name", "preferred_username", "email")
 MAX_DISPLAY_LENGTH: Final = 100
 EVERYTHING: Final = "*"
+APPROVER_LEVELS: Final = frozenset({"1", "2", "3"})
 
 Claims = Mapping[str, Any]
 
@@ -31,6 +32,7 @@ class ClaimNames:
     scopes: str | None = None
     models: str | None = None
     portfolios: str | None = None
+    approver_level: str | None = None
 
     @staticmethod
     def of(settings: IdentitySettings) -> "ClaimNames":
@@ -42,6 +44,7 @@ class ClaimNames:
             settings.oidc_scopes_claim,
             settings.oidc_models_claim,
             settings.oidc_portfolios_claim,
+            settings.oidc_approver_level_claim,
         )
 
     def principal_of(self, claims: Claims) -> Principal:
@@ -64,6 +67,7 @@ class ClaimNames:
             None if models is None else frozenset(each.lower() for each in models),
             _limit(claims, self.portfolios),
             _display_name(claims),
+            _approver_level(claims, self.approver_level),
         )
 
 
@@ -97,6 +101,12 @@ def _limit(claims: Claims, path: str | None) -> frozenset[str] | None:
         return None
     ids = _texts(find_claim(claims, path))
     return None if EVERYTHING in ids else ids
+
+
+def _approver_level(claims: Claims, path: str | None) -> int:
+    """Read the level of an approver, as a number or text; 1 if the claim has none."""
+    level = None if path is None else str(find_claim(claims, path))
+    return int(level) if level in APPROVER_LEVELS else 1
 
 
 def _display_name(claims: Claims) -> str:

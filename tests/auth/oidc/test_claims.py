@@ -72,6 +72,17 @@ def test_a_caller_without_the_claim_of_a_limit_is_limited_to_nothing() -> None:
     assert (without.models, without.portfolios) == (frozenset(), frozenset())
 
 
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [(3, 3), ("2", 2), (None, 1), (4, 1), (0, 1), (True, 1), ("3 ", 1), ([3], 1), (2.5, 1)],
+)
+def test_an_approver_has_the_level_of_its_claim_or_the_lowest(value: Any, level: int) -> None:
+    claims = {**ADA, "level": value}
+
+    assert names_of(oidc_approver_level_claim="level").principal_of(claims).approver_level == level
+    assert ClaimNames().principal_of(claims).approver_level == 1
+
+
 @pytest.mark.parametrize("name", [None, 7, "", " ada", "ada\n", "a" * 256, "-ada", "åda", ["ada"]])
 def test_a_token_whose_name_is_none_is_refused(name: Any) -> None:
     with pytest.raises(AuthenticationError, match="no usable claim preferred_username"):
