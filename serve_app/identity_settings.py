@@ -96,6 +96,12 @@ class IdentitySettings(BaseSettings):
     )
     oidc_client_secret: SecretStr | None = Field(None, description="a secret, or unset")
     oidc_client_secret_file: Path | None = Field(None, description="a file with one line, or unset")
+    oidc_cli_client_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="the id of a client without a secret, or unset",
+    )
     oidc_scopes: Annotated[tuple[ScopeName, ...], NoDecode, BeforeValidator(comma_list)] = Field(
         ("openid", "profile"), description="scopes separated by commas, openid among them"
     )

@@ -23,7 +23,8 @@ class SessionCookies:
 
     def __init__(self, settings: Settings) -> None:
         self._public_url = settings.public_url
-        self._is_secure = (settings.public_url or "").startswith("https:")
+        self._has_tls = settings.tls_certificate is not None
+        self._is_secure = self._has_tls or (settings.public_url or "").startswith("https:")
         self._prefix = HOST_PREFIX if self._is_secure else ""
 
     def base_url(self, headers: Headers) -> str:
@@ -34,6 +35,8 @@ class SessionCookies:
         if self._public_url is not None:
             return self._public_url
         host = headers.get("host", "")
+        if self._has_tls:
+            return f"https://{host}"
         if not is_loopback(urlsplit(f"//{host}").hostname or ""):
             raise SessionInsecureError(host)
         return f"http://{host}"

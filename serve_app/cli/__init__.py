@@ -10,6 +10,7 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     order_commands.py    hand-over, orders
     proposal_commands.py proposals list, show, propose, approve, reject, hold, release, ...
     rule_commands.py     rules list, show, create, replace, delete
+    login_commands.py    login, logout: at the identity provider of a service
     key_commands.py      keys create, list, rotate, revoke
     run_commands.py      runs list, begin, show, follow, cancel
     audit_commands.py    audit list, verify, export
@@ -25,6 +26,7 @@ from serve_app.cli import (
     audit_commands,
     doctor_command,
     key_commands,
+    login_commands,
     model_commands,
     optimize_command,
     order_commands,
@@ -49,7 +51,14 @@ cli = typer.Typer(
     epilog=EPILOG,
     help="Keep investment models and rebalance the portfolios that follow them.",
 )
-groups = (service_commands, query_commands, optimize_command, template_command, order_commands)
+groups = (
+    service_commands,
+    query_commands,
+    optimize_command,
+    template_command,
+    order_commands,
+    login_commands,
+)
 for part in (*groups, doctor_command, replay_command):
     cli.add_typer(part.commands)
 for group in (

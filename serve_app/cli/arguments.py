@@ -58,13 +58,14 @@ PortfolioId = Annotated[
 
 
 def client_of(url: str, timeout_s: float, token: str | None) -> "Client":
-    """Make a client with short retries; its token is given, or that of the environment."""
+    """Make a client with short retries; its token is given, of the environment, or of a login."""
     from serve_app.client import Client
+    from serve_app.client.saved_login import saved_token
     from serve_app.client.tokens import authorities_from_environment, token_from_environment
 
     # Retries are not logged, because they are no news to a person.
     logging.getLogger("stamina").setLevel(logging.ERROR)
-    given = token or token_from_environment()
+    given = token or token_from_environment() or saved_token(url)
     authorities = authorities_from_environment()
     try:
         return Client(url, token=given, ca_file=authorities, timeout_s=timeout_s, retry_s=RETRY_S)

@@ -51,11 +51,12 @@ def _offer(
 ) -> list[Offer]:
     from serve_app.cli.arguments import URL
     from serve_app.client import Client
+    from serve_app.client.saved_login import saved_token
     from serve_app.client.tokens import authorities_from_environment, token_from_environment
 
     url = os.environ.get("ORDERGEN_URL") or URL
     try:
-        token = token_from_environment()
+        token = token_from_environment() or saved_token(url)
         ca_file = authorities_from_environment()
         with Client(
             url, token=token, ca_file=ca_file, timeout_s=WITHIN_S, retry_s=RETRY_S

@@ -82,6 +82,7 @@ def _ending_of(error: Exception) -> Ending | None:
 
     from optimization.errors import OptimizationError
     from serve_app.client import ProblemError
+    from serve_app.client.saved_login import LoginError
     from serve_app.files.faults import FilesRefusedError
     from serve_app.launch.launcher import ClusterDidNotStartError
     from serve_app.settings import SettingsError
@@ -106,7 +107,7 @@ def _ending_of(error: Exception) -> Ending | None:
             return Ending.UNREACHABLE
         case ProblemError(type=kind) if kind in OF_USAGE:
             return Ending.USAGE
-        case ProblemError() | NotFoundError() | OptimizationError():
+        case ProblemError() | NotFoundError() | OptimizationError() | LoginError():
             return Ending.REFUSED
         case _:
             return None

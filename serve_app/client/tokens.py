@@ -1,7 +1,7 @@
 """Credentials of a client: an API key or a token, given, or in a file that is read again."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +12,8 @@ FILE_VARIABLE: Final = "ORDERGEN_TOKEN_FILE"
 CA_VARIABLE: Final = "ORDERGEN_CA_FILE"
 MAX_TOKEN_LENGTH: Final = 16_384
 
-Token = str | Path
-"""A key or token, or the path of a file that has it."""
+Token = str | Path | Callable[[], str]
+"""A key or token, the path of a file that has it, or a function that returns it."""
 
 
 class BearerToken(httpx.Auth):
@@ -36,7 +36,7 @@ def read_token(token: Token) -> str:
     if isinstance(token, Path):
         with token.open(encoding="ascii") as file:
             token = file.read(MAX_TOKEN_LENGTH)
-    return token.strip()
+    return (token if isinstance(token, str) else token()).strip()
 
 
 def token_from_environment() -> Token | None:

@@ -61,7 +61,7 @@ class SessionInsecureError(Exception):
         self.host = host
 
     def __str__(self) -> str:
-        return f"a session at {format_value(self.host)} needs https: PUBLIC_URL is unset"
+        return f"a session at {format_value(self.host)} needs https: set PUBLIC_URL"
 
 
 class ForeignSiteError(Exception):

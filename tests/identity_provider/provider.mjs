@@ -58,6 +58,7 @@ function configuration() {
     }),
     extraTokenClaims: (_, token) => ({ roles: roles[token.accountId] }),
     features: {
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,

@@ -348,7 +348,7 @@ SESSION: SessionAnswer = session_json(
         "accepts_keys": True,
         "login": "/session/login",
         "issuer": "https://id.example.com/realms/desk",
-        "client_id": "console",
+        "client_id": "ordergen",
         "scope": "openid profile",
         "resource": None,
     },

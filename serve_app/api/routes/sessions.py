@@ -133,14 +133,14 @@ def _answer(
 
 
 def _ways_to_sign_in(identity: Identity, settings: Settings) -> SignInAnswer:
-    by_provider = identity.sign_in
+    has_provider = identity.provider is not None
     return {
         "accepts_keys": identity.keys is not None,
-        "login": None if by_provider is None else LOGIN,
-        "issuer": None if by_provider is None else by_provider.issuer,
-        "client_id": None if by_provider is None else by_provider.client_id,
-        "scope": None if by_provider is None else " ".join(settings.oidc_scopes),
-        "resource": None if by_provider is None else settings.oidc_resource,
+        "login": None if identity.sign_in is None else LOGIN,
+        "issuer": settings.oidc_issuer if has_provider else None,
+        "client_id": settings.oidc_cli_client_id if has_provider else None,
+        "scope": " ".join(settings.oidc_scopes) if has_provider else None,
+        "resource": settings.oidc_resource if has_provider else None,
     }
 
 
