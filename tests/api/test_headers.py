@@ -31,6 +31,8 @@ OF_REQUESTS = {
 # Readable without being exposed, or of no use to a script: the body of a 415 has "accepted", and
 # that of a 403 "scopes".
 OF_BROWSERS = {
+    "Cross-Origin-Opener-Policy",
+    "Cross-Origin-Resource-Policy",
     "Accept",
     "Accept-Encoding",
     "Cache-Control",
