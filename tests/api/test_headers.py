@@ -127,13 +127,13 @@ async def test_ids_beyond_ascii_that_nobody_has_do_not_make_a_long_header(
 async def test_an_order_is_refused_before_the_links_that_repeat_it_are_too_long(
     client: httpx.AsyncClient, operation: Operation
 ) -> None:
-    names = {"list_models": "name", "list_audit_entries": "seq"}
+    names = {"list_models": "name", "list_audit_entries": "seq", "list_outcomes": "objective"}
     fields = ",".join([names.get(operation.name, "model_name")] * 15)
 
     longest = await client.get(operation.path, params={"sort_by": f"{fields:<200}", "limit": 1})
     longer = await client.get(operation.path, params={"sort_by": f"{fields:<201}"})
 
-    assert longest.status_code == 200
+    assert longest.status_code == (404 if "{" in operation.template else 200)
     assert bytes_of_headers(longest) < MAX_HEADER_BYTES
     assert longer.status_code == 422
     assert longer.json()["errors"][0]["parameter"] == "sort_by"
