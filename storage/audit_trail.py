@@ -54,6 +54,7 @@ class Action(StrEnum):
     RULE_CREATED = "rule.create"
     RULE_EDITED = "rule.edit"
     RULE_DELETED = "rule.delete"
+    RIGHT_REFUSED = "right.refuse"
     KEY_CREATED = "key.create"
     KEY_ROTATED = "key.rotate"
     KEY_REVOKED = "key.revoke"
@@ -106,6 +107,11 @@ class AuditTrail:
         """Store records in a transaction; ``at`` is the time by the clock of the database."""
         documents = [{"at": at, **each, "_id": each["entry_id"]} for each in records]
         await self._pending.insert_many(documents, session=session)
+
+    async def add(self, record: Document) -> None:
+        """Store a record of what changes nothing else."""
+        at = await read_clock(self._pending.database)
+        await self._pending.insert_one({"at": at, **record, "_id": record["entry_id"]})
 
     async def remove(
         self, collection: AsyncCollection[Document], key: Document, record: Document | None = None

@@ -51,6 +51,7 @@ from serve_app.api.routes import (
 )
 from serve_app.auth.principals import UNKNOWN_CALLER, UNRESTRICTED
 from serve_app.auth.rate_limits import RateLimiter
+from serve_app.auth.refusals import RefusalRecorder
 from serve_app.settings import Settings
 from serve_app.web import add_console
 
@@ -101,6 +102,7 @@ def api_app(
             Authentication,
             identity=identity,
             open_paths=open_paths(settings),
+            refusals=RefusalRecorder(ports.store),
             rate_limiter=RateLimiter(per_minute) if per_minute else None,
         )
     _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)

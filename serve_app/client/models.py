@@ -379,3 +379,15 @@ class Health:
     checks: Mapping[str, str]
     breakers: Mapping[str, str]
     simulated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """State of the service as the answering ingress sees it."""
+
+    version: str
+    model_rules: str
+    auth: str
+    health: Health
+    event_streams: Mapping[Literal["open", "most"], int]
+    settings: Mapping[str, Any]

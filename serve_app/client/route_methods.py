@@ -88,6 +88,7 @@ class Routes:
     """The routes of the service, each under its name there."""
 
     live = AnswerRoute(endpoints.live)
+    system = AnswerRoute(endpoints.system)
     ready = AnswerRoute(endpoints.ready)
 
     list_models = ListRoute(endpoints.list_models)

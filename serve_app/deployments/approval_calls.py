@@ -1,11 +1,24 @@
 """Calls of the ModelStore deployment about proposals and pre-trade rules."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from serve_app.approvals.process import ApprovalProcess
+from serve_app.observability.events import log_event
 from serve_app.ports.proposals import Proposals
 from serve_app.ports.rules import StoredRules
 from serve_app.resources import Resources
-from storage.proposal import Decision, Hold, Proposal, ProposalStatus
+from storage.audit_trail import Action
+from storage.proposal import Decision, DecisionKind, Hold, Proposal, ProposalStatus
 from storage.rule import Rule
+
+ACTIONS: Final[Mapping[DecisionKind, Action]] = {
+    DecisionKind.APPROVE: Action.PROPOSAL_APPROVED,
+    DecisionKind.REJECT: Action.PROPOSAL_REJECTED,
+    DecisionKind.HOLD: Action.PROPOSAL_HELD,
+    DecisionKind.RELEASE: Action.PROPOSAL_RELEASED,
+    DecisionKind.OVERRIDE: Action.PROPOSAL_OVERRIDDEN,
+}
 
 
 class ApprovalCalls(StoredRules, Proposals):
@@ -16,7 +29,9 @@ class ApprovalCalls(StoredRules, Proposals):
 
     async def add_proposal(self, rebalance_id: str, proposer: str, note: str | None) -> Proposal:
         """Propose to send the orders of a rebalance."""
-        return await self._approvals.propose(rebalance_id, proposer, note)
+        proposal = await self._approvals.propose(rebalance_id, proposer, note)
+        log_event(Action.PROPOSAL_CREATED, proposal.proposal_id, rebalance_id=rebalance_id)
+        return proposal
 
     async def read_proposal(self, proposal_id: str) -> Proposal:
         """Read the proposal with this id."""
@@ -41,17 +56,23 @@ class ApprovalCalls(StoredRules, Proposals):
 
     async def decide_proposal(self, proposal_id: str, decision: Decision) -> Proposal:
         """Take a decision about a proposal."""
-        return await self._approvals.decide(proposal_id, decision)
+        decided = await self._approvals.decide(proposal_id, decision)
+        log_event(ACTIONS[decision.kind], proposal_id, status=decided.status.value)
+        return decided
 
     async def withdraw_proposal(
         self, proposal_id: str, proposer: str, version: int, note: str | None
     ) -> Proposal:
         """End a proposal on the request of its proposer."""
-        return await self._approvals.withdraw(proposal_id, proposer, version, note)
+        ended = await self._approvals.withdraw(proposal_id, proposer, version, note)
+        log_event(Action.PROPOSAL_WITHDRAWN, proposal_id)
+        return ended
 
     async def add_rule(self, rule: Rule) -> Rule:
         """Store a new rule."""
-        return await self._with.rules.add(rule)
+        added = await self._with.rules.add(rule)
+        log_event(Action.RULE_CREATED, added.rule_id, name=added.name)
+        return added
 
     async def read_rule(self, rule_id: str) -> Rule:
         """Read the rule with this id."""
@@ -63,8 +84,11 @@ class ApprovalCalls(StoredRules, Proposals):
 
     async def replace_rule(self, rule: Rule) -> Rule:
         """Replace the rule of this version."""
-        return await self._with.rules.replace(rule)
+        replaced = await self._with.rules.replace(rule)
+        log_event(Action.RULE_EDITED, replaced.rule_id, version=replaced.version)
+        return replaced
 
     async def delete_rule(self, rule_id: str, version: int) -> None:
         """Remove the rule of this version."""
         await self._with.rules.delete(rule_id, version)
+        log_event(Action.RULE_DELETED, rule_id, version=version)

@@ -27,12 +27,13 @@ from serve_app.deployments.handles import serves
 from serve_app.deployments.store_parts import StoreParts
 from serve_app.observability.events import log_event
 from serve_app.ports.store import Store
+from serve_app.resources import find_author
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.api_key_store import ApiKey
 from storage.audit_chain import Entry
 from storage.audit_log import AuditFilter, AuditHead
-from storage.audit_trail import Action
+from storage.audit_trail import Action, AuditTrail
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
@@ -287,6 +288,13 @@ class StoreDeployment(ApprovalCalls, Store):
         if seq is None:
             await self._with.audit.seal()
         return await self._with.audit.list_beyond(wanted, seq, limit, direction)
+
+    async def record_refusal(self, operation: str, path: str, reason: str) -> None:
+        """Record the refusal of a right."""
+        trail = AuditTrail(self._with.database, find_author)
+        facts = {"operation": operation, "reason": reason}
+        refusal = trail.record(Action.RIGHT_REFUSED, path, diff=facts, outcome="REFUSED")
+        await trail.add(refusal)
 
     async def read_audit_head(self) -> AuditHead:
         """Return the last entry of the audit log, and the last that was removed."""

@@ -9,7 +9,7 @@ from storage.audit_log import AuditFilter, AuditHead
 
 
 class AuditEntries(Protocol):
-    """Entries of the audit log as JSON; a call seals the records that wait first."""
+    """Entries of the audit log as JSON; a call that reads seals the records that wait first."""
 
     @repeatable
     @abstractmethod
@@ -25,6 +25,11 @@ class AuditEntries(Protocol):
         self, wanted: AuditFilter, seq: int | None, limit: int, direction: int
     ) -> tuple[Entry, ...]:
         """Return the next entries beyond a place of the chain; from its end if None."""
+        ...
+
+    @abstractmethod
+    async def record_refusal(self, operation: str, path: str, reason: str) -> None:
+        """Add the refusal of a right to the audit log, with the principal of the call."""
         ...
 
     @repeatable

@@ -209,6 +209,11 @@ async def test_drift_is_told_of_a_portfolio_and_of_all_of_a_model(
 async def test_health_is_told_by_part(service: AsyncClient) -> None:
     assert (await service.live()).status == "healthy"
     assert (await service.ready()).checks == {"database": "healthy"}
+    system = await service.system()
+    assert (system.health.checks, system.settings["MODEL_RULES"]) == (
+        {"database": "healthy"},
+        "globeco",
+    )
 
 
 async def test_a_refusal_names_type_place_and_rule(service: AsyncClient) -> None:

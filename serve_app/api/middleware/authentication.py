@@ -12,6 +12,7 @@ from serve_app.api.identity import Identity
 from serve_app.auth.errors import INVALID, AuthenticationError
 from serve_app.auth.principals import METRICS_READER, UNKNOWN_CALLER, Principal
 from serve_app.auth.rate_limits import RateLimiter
+from serve_app.auth.refusals import REFUSALS, RefusalRecorder
 from serve_app.call_context import principal
 from serve_app.settings import Settings
 from serve_app.web import OPEN_PATHS as PAGE_FILES
@@ -36,21 +37,32 @@ class Authentication:
         app: ASGIApp,
         identity: Identity,
         open_paths: Mapping[str, Principal],
+        refusals: RefusalRecorder,
         rate_limiter: RateLimiter | None = None,
     ) -> None:
         self.app = app
         self.identity = identity
+        self.refusals = refusals
         self.rate_limiter = rate_limiter
         self.open_paths = [(re.compile(path), caller) for path, caller in open_paths.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != LIVENESS:
-            caller = await self._authenticate(Headers(scope=scope), scope)
-            scope[PRINCIPAL] = caller
-            principal.set(caller.name)
-            if self.rate_limiter is not None and caller.name:
-                self.rate_limiter.take(caller.name)
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] == LIVENESS:
+            await self.app(scope, receive, send)
+            return
+        caller = await self._authenticate(Headers(scope=scope), scope)
+        scope[PRINCIPAL] = caller
+        principal.set(caller.name)
+        if self.rate_limiter is not None and caller.name:
+            self.rate_limiter.take(caller.name)
+        try:
+            await self.app(scope, receive, send)
+        except REFUSALS as error:
+            if caller.name:  # because a caller without credentials is told to send some
+                route = getattr(scope.get("route"), "path", scope["path"])
+                operation = f"{scope['method']} {route}"
+                await self.refusals.record(caller.name, operation, scope["path"], error)
+            raise
 
     async def _authenticate(self, headers: Headers, scope: Scope) -> Principal:
         given = headers.getlist("authorization")

@@ -11,7 +11,7 @@ from serve_app.client.endpoints.audit import (
     stream_audit,
 )
 from serve_app.client.endpoints.drift import measure_portfolio, measure_portfolios
-from serve_app.client.endpoints.health import live, ready
+from serve_app.client.endpoints.health import live, ready, system
 from serve_app.client.endpoints.keys import add_key, list_keys, revoke_key, rotate_key
 from serve_app.client.endpoints.media_types import MEDIA_TYPES, Format
 from serve_app.client.endpoints.models import (
@@ -147,6 +147,7 @@ __all__ = [
     "rotate_key",
     "stream_audit",
     "stream_outcomes",
+    "system",
     "try_model",
     "withdraw_proposal",
 ]

@@ -1,12 +1,7 @@
-"""Health of the service."""
+"""Health of the service, and its state for operators."""
 
-from serve_app.client.call import (
-    Call,
-    answer_as,
-)
-from serve_app.client.models import (
-    Health,
-)
+from serve_app.client.call import Call, answer_as, get
+from serve_app.client.models import Health, System
 
 
 def live() -> Call[Health]:
@@ -17,3 +12,8 @@ def live() -> Call[Health]:
 def ready() -> Call[Health]:
     """Check that every part answers; a part that does not is a ProblemError at once."""
     return Call("GET", "/health/ready", answer_as(Health))
+
+
+def system() -> Call[System]:
+    """State, version and settings of the service; of secrets only whether they are set."""
+    return get(System, "system")
