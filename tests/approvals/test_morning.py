@@ -102,6 +102,7 @@ async def test_a_morning_from_drift_to_orders_and_its_story(
             ("model.create", "admin"),
             ("rebalance.store", "anna"),
             ("proposal.create", "anna"),
+            ("right.refuse", "anna"),
             ("proposal.approve", "ben"),
             ("proposal.stale", "nightly"),
             ("rebalance.store", "anna"),
@@ -110,14 +111,14 @@ async def test_a_morning_from_drift_to_orders_and_its_story(
             ("proposal.order", "nightly"),
             ("orders.send", "nightly"),
         ]
-        assert "the price of" in entries[8]["diff"]["reason"]
+        assert "the price of" in entries[9]["diff"]["reason"]
         head = (await call("admin", "GET", "/audit/head")).json()
         assert find_faults(entries, head) == []
 
         # Somebody with the database makes Ben's approval that of Anna.
-        await database["audit"].update_one({"_id": 8}, {"$set": {"principal": "anna"}})
+        await database["audit"].update_one({"_id": 9}, {"$set": {"principal": "anna"}})
         entries = (await call("admin", "GET", "/audit", params={"sort_by": "seq"})).json()
-        assert find_faults(entries, head) == [8]
+        assert find_faults(entries, head) == [9]
 
 
 def find_faults(entries: list[dict[str, Any]], head: dict[str, Any]) -> list[int]:

@@ -15,6 +15,7 @@ from serve_app.api.exports.stored_rebalances import stream_json
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, Runs, order_by, page_headers
 from serve_app.api.responses import json_response, trade_date_of
+from serve_app.api.routes.stored_rebalances import Order
 from serve_app.api.schemas.causes import CausesAnswer, causes_json
 from serve_app.api.schemas.outcome_summaries import (
     OutcomeDetail,
@@ -42,10 +43,6 @@ STORED_NAMES: Final = {
     "cash_after_rebalance": "cash_after",
 }
 
-Newest = Annotated[
-    Sort,
-    Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
-]
 ByAmount = Annotated[Sort, Depends(order_by("market_value", *STORED_NAMES, "objective"))]
 Statuses = Annotated[list[Status], Query(default_factory=list, description="outcomes; repeatable")]
 Codes = Annotated[
@@ -72,7 +69,7 @@ async def list_rebalance_summaries(
     _: ReadsRebalances,
     request: Request,
     store: Store,
-    order: Newest,
+    order: Order,
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
