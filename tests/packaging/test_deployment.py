@@ -183,6 +183,16 @@ def test_the_loss_of_one_node_leaves_a_replica_of_every_deployment(
     assert workers["minReplicas"] >= 2
 
 
+def require_secret_file(pods: list[dict[str, Any]], path: str) -> None:
+    """Require that every pod reads this file from a secret that it cannot change."""
+    for pod in pods:
+        mounts = {each["mountPath"]: each for each in pod["containers"][0]["volumeMounts"]}
+        mount = mounts[str(Path(path).parent)]
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        assert mount["readOnly"]
+        assert "secretName" in volumes[mount["name"]]["secret"]
+
+
 def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str, Any]]) -> None:
     containers = [pod["containers"][0] for pod in pods]
     environment = {entry["name"]: entry for entry in containers[0]["env"]}
@@ -200,7 +210,8 @@ def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str
     assert "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S" in of_serve
     assert f"PATH={Path(program).parent}:$PATH" in dockerfile()
     assert f"\n{Path(program).name} = " in (ROOT / "pyproject.toml").read_text()
-    assert "secretKeyRef" in environment["MONGODB_URI"]["valueFrom"]
+    assert "MONGODB_URI" not in environment
+    require_secret_file(pods, environment["MONGODB_URI_FILE"]["value"])
     assert {name for name in environment if not name.startswith("RAY_")} == {
         "HOME",
         *(name.upper() for name in ours),
@@ -230,7 +241,8 @@ def test_no_container_runs_as_root_or_without_limits(pods: list[dict[str, Any]])
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
-        assert {each["mountPath"] for each in container["volumeMounts"]} == {"/tmp"}
+        writable = [each for each in container["volumeMounts"] if not each.get("readOnly")]
+        assert [each["mountPath"] for each in writable] == ["/tmp"]
         assert {"name": "HOME", "value": "/tmp"} in container["env"]
 
 
