@@ -26,8 +26,8 @@ export interface Page<Row> {
 }
 
 const TIMEOUT_MS = 30_000;
-/** A key that its owner typed; it lives as long as the tab's document. */
-export const apiKey = signal("");
+/** How often the service did not know who asks: a session may have ended. */
+export const refusals = signal(0);
 export const isOffline = signal(false);
 
 /** A refusal of the service; `status` is 0 where no answer came. */
@@ -58,7 +58,6 @@ export function address(template: string, given: Arguments = {}): string {
 async function send(url: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
   if (!headers.has("Accept")) headers.set("Accept", "application/json");
-  if (apiKey.value) headers.set("Authorization", `Bearer ${apiKey.value}`);
   const late = AbortSignal.timeout(TIMEOUT_MS);
   const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
   let response: Response;
@@ -73,6 +72,7 @@ async function send(url: string, init: RequestInit): Promise<Response> {
     throw new ServiceError(0, { title: "No answer", detail }, null);
   }
   isOffline.value = false;
+  if (response.status === 401) refusals.value += 1;
   if (!response.ok) throw await refusal(response);
   return response;
 }

@@ -13,6 +13,7 @@ import { RunsPage } from "./pages/runs.tsx";
 import { SystemPage } from "./pages/system.tsx";
 import { TodayPage } from "./pages/today.tsx";
 import { Shell } from "./shell.tsx";
+import { Gate } from "./sign_in.tsx";
 import { showTheme } from "./theme.ts";
 import "./style.css";
 
@@ -21,31 +22,33 @@ function Console() {
   useLayoutEffect(() => listen(navigate), [navigate]);
   return (
     <Shell>
-      <Switch>
-        <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
-        <Route path="/rebalance/:id/portfolio/:portfolio">
-          {({ id, portfolio }) => (
-            <PortfolioPage key={`${id} ${portfolio}`} id={id} portfolioId={portfolio} />
-          )}
-        </Route>
-        <Route path="/rebalance/:id">{({ id }) => <RebalancePage key={id} id={id} />}</Route>
-        <Route path="/rebalance/:id/orders">
-          {({ id }) => <RebalanceOrdersPage key={id} id={id} />}
-        </Route>
-        <Route path="/orders" component={OrdersPage} />
-        <Route path="/history" component={HistoryPage} />
-        <Route path="/system" component={SystemPage} />
-        <Route path="/models" component={ModelsPage} />
-        <Route path="/model/:id">{({ id }) => <ModelPage key={id} id={id} />}</Route>
-        <Route path="/runs" component={RunsPage} />
-        <Route path="/" component={TodayPage} />
-        <Route>
-          <main id="main">
-            <h1>No such page</h1>
-            <p>The address names no page of the console.</p>
-          </main>
-        </Route>
-      </Switch>
+      <Gate>
+        <Switch>
+          <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
+          <Route path="/rebalance/:id/portfolio/:portfolio">
+            {({ id, portfolio }) => (
+              <PortfolioPage key={`${id} ${portfolio}`} id={id} portfolioId={portfolio} />
+            )}
+          </Route>
+          <Route path="/rebalance/:id">{({ id }) => <RebalancePage key={id} id={id} />}</Route>
+          <Route path="/rebalance/:id/orders">
+            {({ id }) => <RebalanceOrdersPage key={id} id={id} />}
+          </Route>
+          <Route path="/orders" component={OrdersPage} />
+          <Route path="/history" component={HistoryPage} />
+          <Route path="/system" component={SystemPage} />
+          <Route path="/models" component={ModelsPage} />
+          <Route path="/model/:id">{({ id }) => <ModelPage key={id} id={id} />}</Route>
+          <Route path="/runs" component={RunsPage} />
+          <Route path="/" component={TodayPage} />
+          <Route>
+            <main id="main">
+              <h1>No such page</h1>
+              <p>The address names no page of the console.</p>
+            </main>
+          </Route>
+        </Switch>
+      </Gate>
     </Shell>
   );
 }

@@ -1,10 +1,11 @@
 /** Small parts that every page is made of. */
 
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { apiKey, type ServiceError } from "./api.ts";
+import type { ServiceError } from "./api.ts";
 import { moment, shortId } from "./format.ts";
 import type { Resource } from "./resource.ts";
+import { whyNot } from "./session.ts";
 
 const TONES: Record<string, string> = {
   REBALANCED: "blue",
@@ -131,6 +132,28 @@ export function Time({ value }: { value: string | null | undefined }) {
   return value ? <time dateTime={value}>{moment(value)}</time> : <span>–</span>;
 }
 
+/** A button that needs a permission: off, with the reason, for whoever does not have it. */
+export function ScopedButton({
+  scope,
+  disabled,
+  title,
+  ...rest
+}: Omit<JSX.IntrinsicElements["button"], "disabled" | "title"> & {
+  scope: string;
+  disabled?: boolean;
+  title?: string;
+}) {
+  const reason = whyNot(scope);
+  return (
+    <button
+      type="button"
+      {...rest}
+      disabled={disabled || reason !== undefined}
+      title={reason ?? title}
+    />
+  );
+}
+
 function useCountdown(seconds: number | null, act: () => void): number | null {
   const [left, setLeft] = useState(seconds);
   useEffect(() => {
@@ -167,33 +190,7 @@ export function Problem({ error, retry }: { error: ServiceError; retry?: () => v
           </span>
         )}
       </p>
-      {error.status === 401 && <KeyForm />}
     </div>
-  );
-}
-
-function KeyForm() {
-  const [text, setText] = useState("");
-  const use = (event: Event) => {
-    event.preventDefault();
-    apiKey.value = text.trim();
-  };
-  return (
-    <form class="fields" onSubmit={use}>
-      <label>
-        API key
-        <input
-          type="password"
-          autocomplete="off"
-          value={text}
-          onInput={(event) => setText(event.currentTarget.value)}
-        />
-      </label>
-      <button type="submit" disabled={!text.trim()}>
-        Use this key
-      </button>
-      <span class="muted">It stays in this tab and is forgotten when the tab is closed.</span>
-    </form>
   );
 }
 

@@ -6,19 +6,29 @@ import { Link, useLocation } from "wouter-preact";
 import { isOffline } from "./api.ts";
 import { type Zone, zone } from "./format.ts";
 import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
+import { isSignedIn, may, session } from "./session.ts";
+import { Who } from "./sign_in.tsx";
 import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
 
 const PLACES = [
-  { href: "/", under: [], word: "Today", key: "t" },
-  { href: "/runs", under: ["/runs", "/rebalance/"], word: "Runs", key: "r" },
-  { href: "/models", under: ["/model"], word: "Models", key: "m" },
-  { href: "/orders", under: ["/orders"], word: "Orders", key: "o" },
-  { href: "/history", under: ["/history"], word: "History", key: "h" },
-  { href: "/system", under: ["/system"], word: "System", key: "s" },
+  { href: "/", under: [], word: "Today", key: "t", scope: "" },
+  {
+    href: "/runs",
+    under: ["/runs", "/rebalance/"],
+    word: "Runs",
+    key: "r",
+    scope: "rebalances:read",
+  },
+  { href: "/models", under: ["/model"], word: "Models", key: "m", scope: "models:read" },
+  { href: "/orders", under: ["/orders"], word: "Orders", key: "o", scope: "orders:read" },
+  { href: "/history", under: ["/history"], word: "History", key: "h", scope: "audit:read" },
+  { href: "/system", under: ["/system"], word: "System", key: "s", scope: "" },
 ] as const;
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const [path] = useLocation();
+  const known = session.value;
+  const places = PLACES.filter(({ scope }) => known && isSignedIn(known) && (!scope || may(scope)));
   return (
     <>
       <a class="skip" href="#main">
@@ -26,7 +36,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </a>
       <nav aria-label="Pages">
         <span class="brand">Order Generation</span>
-        {PLACES.map(({ href, under, word, key }) => {
+        <Who />
+        {places.map(({ href, under, word, key }) => {
           const isHere = path === href || under.some((each) => path.startsWith(each));
           return (
             <Link

@@ -9,11 +9,15 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from serve_app.auth.permissions import Role
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
 from serve_app.web import is_built
+from storage.mongo.connection import connect, disconnect
 from tests.page.browser.found import MISSING, find_browser
 from tests.page.world import MarketUpstreams, make_models
+from tests.support.fakes import Stored
+from tests.support.keys import add_key
 from tests.support.threaded_server import serve_in_thread
 
 TIMEOUT_MS: Final = 20_000
@@ -67,6 +71,56 @@ def world(mongodb_uri: str) -> Iterator[World]:
         world = World(url, market, upstreams, http, models, {})
         run = world.wait_for_run(world.begin_run(*models))
         yield World(url, market, upstreams, http, models, run)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A service under AUTH=keys over a market, with a model, and the keys of its people."""
+
+    url: str
+    http: httpx.Client  # with the key of an admin
+    keys: dict[str, str]
+    upstreams: MarketUpstreams
+    model: dict[str, Any]
+
+    async def sign_in(self, context: BrowserContext, name: str) -> Page:
+        """Sign somebody in on a page of its own."""
+        page = await context.new_page()
+        await page.goto("/console")
+        await page.get_by_label("API key").fill(self.keys[name])
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        return page
+
+
+PEOPLE: Final = {
+    "admin": (Role.ADMIN,),
+    "vera": (Role.VIEWER,),
+    # Tom trades and approves, so that four eyes and not his rights stop him.
+    "tom": (Role.TRADER, Role.APPROVER),
+    "anna": (Role.APPROVER,),
+}
+
+
+def post(http: httpx.Client, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Return what the service answers to a change that it accepts."""
+    answer = http.post(f"/api/v1/{path}", json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+@pytest.fixture(scope="session")
+async def desk(mongodb_uri: str) -> AsyncIterator[Desk]:
+    market = Market(seed=11, portfolios=40)
+    settings = settings_from({"auth": "keys", "require_approvals": 1})
+    upstreams = MarketUpstreams(market)
+    with serve_in_thread(mongodb_uri, "desk", settings, upstreams, market) as url:
+        database = connect(mongodb_uri, "desk")
+        keys = {name: await add_key(Stored(database), *PEOPLE[name], owner=name) for name in PEOPLE}
+        await disconnect(database)
+        bearer = {"Authorization": f"Bearer {keys['admin']}"}
+        with httpx.Client(base_url=url, timeout=60, headers=bearer) as http:
+            yield Desk(url, http, keys, upstreams, post(http, "models", make_models(market, 2)[0]))
 
 
 @pytest.fixture(scope="session")

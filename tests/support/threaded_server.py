@@ -21,6 +21,7 @@ from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.order_service import Placed
 from storage.mongo.connection import connect, disconnect, ping
 from storage.schema import ensure_indexes
+from tests.support.approvals import connect_upstreams
 from tests.support.fakes import PRICE, A, Stored, render_no_metrics
 from tests.support.flaky_order_service import OrderDesk
 from tests.support.in_process import Upstreams, build_optimizer
@@ -92,7 +93,8 @@ async def _serve(
     await ensure_indexes(database)
     optimizer = build_optimizer(settings, database, upstreams)
     checks = {"database": lambda: ping(database)}
-    stored = Stored(database, MODEL_RULES[settings.model_rules])
+    stored = Stored(database, MODEL_RULES[settings.model_rules], settings)
+    connect_upstreams(stored, upstreams)
     stored.resources = replace(stored.resources, portfolios=upstreams)
     connect_desk(stored, OrderDesk(market))
     app = api_app(settings, Ports(stored.port, optimizer, checks, render_no_metrics))

@@ -4,7 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Schema, ServiceError, write } from "../api.ts";
 import { add, compare, plain } from "../exact.ts";
 import { useTickers } from "../names.ts";
-import { Id, Problem, Section } from "../parts.tsx";
+import { Id, Problem, ScopedButton, Section } from "../parts.tsx";
+import { whyNot } from "../session.ts";
 import { type Change, changesOf, FIELDS, parsePasted, replay } from "./changes.ts";
 import { Conflict } from "./conflict.tsx";
 import { check, type Finding, type Row, type Rules, ratioOf, sumOf, toPercent } from "./rules.ts";
@@ -94,19 +95,19 @@ export function Editor(props: {
       {error && !theirs && <Problem error={error} />}
       <Changes changes={changes} tickerOf={tickerOf} />
       <div class="actions">
-        <button
-          type="button"
+        <ScopedButton
+          scope="models:write"
           class="main"
           disabled={isBusy || !changes.length || findings.length > 0 || theirs !== undefined}
           onClick={() => void save()}
         >
           Save as version {base.version + 1}
-        </button>
+        </ScopedButton>
         <button type="button" disabled={!changes.length} onClick={() => reset(base)}>
           Discard
         </button>
         <span class="muted" role="status">
-          {reasonNotToSave(changes, findings)}
+          {whyNot("models:write") ?? reasonNotToSave(changes, findings)}
         </span>
       </div>
     </>

@@ -4,7 +4,7 @@ import { Link } from "wouter-preact";
 import type { Schema } from "../api.ts";
 import { count, fullPercent } from "../format.ts";
 import { useTickers } from "../names.ts";
-import { Empty, Id, Loaded, Section } from "../parts.tsx";
+import { Empty, Id, Loaded, ScopedButton, Section } from "../parts.tsx";
 import type { Resource } from "../resource.ts";
 
 type Causes = Schema<"CausesAnswer">;
@@ -72,9 +72,9 @@ function CauseList(props: {
               `a band that admits ${cause.bands.map(bandWords).join(", ")}`}
           </span>
           {onRetry && isFirstOfItsCode(shown, cause) && (
-            <button type="button" onClick={() => onRetry(cause)}>
+            <ScopedButton scope="rebalances:start" onClick={() => onRetry(cause)}>
               Retry all of this kind
-            </button>
+            </ScopedButton>
           )}
         </li>
       ))}

@@ -13,7 +13,18 @@ import { Editor, type Model } from "../models/editor.tsx";
 import { type Rules, rulesOf } from "../models/rules.ts";
 import { Versions } from "../models/versions.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
-import { Empty, Id, Loaded, Page, Problem, Section, Skeleton, Status, Time } from "../parts.tsx";
+import {
+  Empty,
+  Id,
+  Loaded,
+  Page,
+  Problem,
+  ScopedButton,
+  Section,
+  Skeleton,
+  Status,
+  Time,
+} from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import type { Run } from "./runs.tsx";
 
@@ -63,9 +74,9 @@ export function ModelPage({ id }: { id: string }) {
       }
       actions={
         value && (
-          <button type="button" onClick={() => rebalance(value)}>
+          <ScopedButton scope="rebalances:start" onClick={() => rebalance(value)}>
             Rebalance
-          </button>
+          </ScopedButton>
         )
       }
     >

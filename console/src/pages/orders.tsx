@@ -17,6 +17,7 @@ import {
   Loaded,
   Page,
   Problem,
+  ScopedButton,
   Section,
   Skeleton,
   Status,
@@ -99,9 +100,9 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
       }
       actions={
         handOver.value?.number_of_transactions !== 0 && (
-          <button type="button" class="danger" onClick={() => void ask()}>
+          <ScopedButton scope="orders:send" class="danger" onClick={() => void ask()}>
             Send orders
-          </button>
+          </ScopedButton>
         )
       }
     >

@@ -2,13 +2,24 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
-import { address, apiKey, newKey, read, type Schema, write } from "../api.ts";
+import { address, newKey, read, type Schema, write } from "../api.ts";
 import { SPARK_POINTS, Spark } from "../charts/spark.tsx";
 import { Stacked } from "../charts/stacked.tsx";
 import { Confirm, type Question } from "../confirm.tsx";
 import { count, duration, NONE, rate } from "../format.ts";
 import { follow, type Mode, type Stream } from "../live.ts";
-import { type Fact, Facts, Id, Loaded, Page, Problem, Section, Status, Time } from "../parts.tsx";
+import {
+  type Fact,
+  Facts,
+  Id,
+  Loaded,
+  Page,
+  Problem,
+  ScopedButton,
+  Section,
+  Status,
+  Time,
+} from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import { CausesSection } from "./causes.tsx";
 import { hasPlanless, slugOf } from "./rebalance.tsx";
@@ -41,21 +52,6 @@ function openStream(id: string, lastEventId: string): Stream {
   };
 }
 
-// A stream cannot carry a key in a header: it is refused at once, and the page polls.
-const REFUSED: Stream = {
-  readyState: 2,
-  addEventListener: () => {},
-  onerror: null,
-  close: () => {},
-};
-
-function openOrRefuse(id: string, lastEventId: string): Stream {
-  if (!apiKey.value) return openStream(id, lastEventId);
-  const refused = { ...REFUSED };
-  setTimeout(() => refused.onerror?.());
-  return refused;
-}
-
 function onVisibility(listener: () => void): () => void {
   document.addEventListener("visibilitychange", listener);
   return () => document.removeEventListener("visibilitychange", listener);
@@ -69,7 +65,7 @@ function useRun(id: string) {
   useEffect(() => {
     if (!goesOn) return;
     const means = {
-      open: (lastEventId: string) => openOrRefuse(id, lastEventId),
+      open: (lastEventId: string) => openStream(id, lastEventId),
       read: () => readRun(id),
       isOver,
       isHidden: () => document.hidden,
@@ -124,9 +120,9 @@ export function RunPage({ id }: { id: string }) {
       actions={
         value &&
         CANCELLABLE.has(value.status) && (
-          <button type="button" class="danger" onClick={() => cancel(value)}>
+          <ScopedButton scope="runs:cancel" class="danger" onClick={() => cancel(value)}>
             Cancel run
-          </button>
+          </ScopedButton>
         )
       }
     >

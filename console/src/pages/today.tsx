@@ -7,27 +7,32 @@ import { count } from "../format.ts";
 import { Grid } from "../lists/grid.tsx";
 import { Empty, Loaded, Page, Section } from "../parts.tsx";
 import { useResource } from "../resource.ts";
+import { mayAll } from "../session.ts";
 import { planless, RUN_COLUMNS } from "./runs.tsx";
 
 const RUNS = 5;
 const LOOK_MS = 10_000;
 
+/** A part of the page for those who may see all of it; nothing for others. */
+const whenAllowed = <Value,>(scope: string, load: () => Promise<Value>) =>
+  mayAll(scope) ? load() : Promise.resolve(undefined);
+
 const countOrders = (status: string, signal: AbortSignal) =>
-  list("/api/v1/orders", { query: { status, limit: 1 }, signal });
+  whenAllowed("orders:read", () => list("/api/v1/orders", { query: { status, limit: 1 }, signal }));
 
 async function readToday(signal: AbortSignal) {
   const [runs, models, unknown, failed, health] = await Promise.all([
-    list("/api/v1/runs", { query: { limit: RUNS }, signal }),
-    list("/api/v1/models", { query: { limit: 1 }, signal }),
+    whenAllowed("rebalances:read", () => list("/api/v1/runs", { query: { limit: RUNS }, signal })),
+    whenAllowed("models:read", () => list("/api/v1/models", { query: { limit: 1 }, signal })),
     countOrders("UNKNOWN", signal),
     countOrders("FAILED", signal),
     read("/health", { signal }),
   ]);
   return {
-    runs: runs.rows,
-    models: models.total,
-    unknown: unknown.total,
-    failed: failed.total,
+    runs: runs?.rows,
+    models: models?.total,
+    unknown: unknown?.total,
+    failed: failed?.total,
     health,
   };
 }
@@ -44,7 +49,7 @@ export function TodayPage() {
     <Page title="Today">
       <Loaded of={today} lines={8}>
         {({ runs, models, unknown, failed, health }) => {
-          const [newest] = runs;
+          const newest = runs?.[0];
           const parts = Object.values(health.checks ?? {});
           const well = parts.filter((state) => state === "healthy").length;
           return (
@@ -55,21 +60,11 @@ export function TodayPage() {
                     href={`/runs/${newest.run_id}`}
                     value={planless(newest)}
                     text="without a plan in the newest run"
-                    isCall={planless(newest) > 0}
+                    isCall
                   />
                 )}
-                <Tile
-                  href="/orders?status=UNKNOWN"
-                  value={unknown}
-                  text="orders in doubt"
-                  isCall={unknown > 0}
-                />
-                <Tile
-                  href="/orders?status=FAILED"
-                  value={failed}
-                  text="orders failed"
-                  isCall={failed > 0}
-                />
+                <Tile href="/orders?status=UNKNOWN" value={unknown} text="orders in doubt" isCall />
+                <Tile href="/orders?status=FAILED" value={failed} text="orders failed" isCall />
                 <Tile
                   href="/system"
                   value={well}
@@ -78,20 +73,22 @@ export function TodayPage() {
                 />
                 <Tile href="/models" value={models} text="models" />
               </div>
-              <Section title="Newest runs" aside={<Link href="/runs">all runs</Link>}>
-                {runs.length ? (
-                  <Grid
-                    label="Newest runs"
-                    columns={RUN_COLUMNS}
-                    total={runs.length}
-                    rowAt={(index) => runs[index]}
-                    keyOf={(run) => run.run_id}
-                    href={(run) => `/runs/${run.run_id}`}
-                  />
-                ) : (
-                  <Empty>No run yet. A model begins one from its page.</Empty>
-                )}
-              </Section>
+              {runs && (
+                <Section title="Newest runs" aside={<Link href="/runs">all runs</Link>}>
+                  {runs.length ? (
+                    <Grid
+                      label="Newest runs"
+                      columns={RUN_COLUMNS}
+                      total={runs.length}
+                      rowAt={(index) => runs[index]}
+                      keyOf={(run) => run.run_id}
+                      href={(run) => `/runs/${run.run_id}`}
+                    />
+                  ) : (
+                    <Empty>No run yet. A model begins one from its page.</Empty>
+                  )}
+                </Section>
+              )}
             </>
           );
         }}
@@ -100,9 +97,11 @@ export function TodayPage() {
   );
 }
 
-function Tile(props: { href: string; value: number; text: string; isCall?: boolean }) {
+/** `isCall`: any number above none calls for somebody. */
+function Tile(props: { href: string; value: number | undefined; text: string; isCall?: boolean }) {
+  if (props.value === undefined) return null;
   return (
-    <Link href={props.href} class={props.isCall ? "tile calls" : "tile"}>
+    <Link href={props.href} class={props.isCall && props.value > 0 ? "tile calls" : "tile"}>
       <b>{count(props.value)}</b>
       <span>{props.text}</span>
     </Link>

@@ -1,0 +1,123 @@
+/** Signing in and out: nothing else is shown before the service knows who asks. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { refusals, ServiceError } from "./api.ts";
+import { Page, Problem, Skeleton } from "./parts.tsx";
+import {
+  isSignedIn,
+  providerAddress,
+  readSession,
+  type Session,
+  session,
+  signIn,
+  signOut,
+} from "./session.ts";
+
+const problemOf = (reason: unknown): ServiceError =>
+  reason instanceof ServiceError ? reason : new ServiceError(0, { detail: String(reason) }, null);
+
+/** The pages for whoever is signed in; another person never sees what the former one read. */
+export function Gate({ children }: { children: ComponentChildren }) {
+  const [error, setError] = useState<ServiceError>();
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    readSession().then(
+      () => setError(undefined),
+      (reason: unknown) => setError(problemOf(reason)),
+    );
+  }, [turn, refusals.value]);
+  const known = session.value;
+  if (known && isSignedIn(known)) return <Pages key={known.caller?.name}>{children}</Pages>;
+  return (
+    <Page title="Sign in">
+      {error && <Problem error={error} retry={() => setTurn(turn + 1)} />}
+      {known && <SignIn known={known} />}
+      {!known && !error && <Skeleton lines={3} />}
+    </Page>
+  );
+}
+
+const Pages = ({ children }: { children: ComponentChildren }) => <>{children}</>;
+
+function SignIn({ known }: { known: Session }) {
+  const { accepts_keys, login, issuer } = known.sign_in;
+  return (
+    <div class="sign-in">
+      {login && (
+        <>
+          <a class="button main" href={providerAddress(login)}>
+            Sign in at {issuer ? new URL(issuer).host : "the identity provider"}
+          </a>
+          {accepts_keys && <p class="muted">or with an API key</p>}
+        </>
+      )}
+      {accepts_keys && <KeyForm />}
+      {!login && !accepts_keys && (
+        <p>
+          This service takes tokens of programs alone. For people it needs OIDC_CLIENT_ID; whoever
+          runs it can set that.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function KeyForm() {
+  const [key, setKey] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState<ServiceError>();
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    setError(undefined);
+    try {
+      await signIn(key.trim());
+    } catch (reason) {
+      setKey("");
+      setError(problemOf(reason));
+      setBusy(false);
+    }
+  };
+  return (
+    <form class="fields" onSubmit={(event) => void submit(event)}>
+      <label>
+        API key
+        <input
+          type="password"
+          autocomplete="off"
+          value={key}
+          onInput={(event) => setKey(event.currentTarget.value)}
+        />
+      </label>
+      <button type="submit" class="main" disabled={isBusy || !key.trim()}>
+        Sign in
+      </button>
+      <p class="muted">
+        The key is sent this once and not kept. The session ends when you sign out, with the key, or
+        after the hours that the service allows.
+      </p>
+      {error && <Problem error={error} />}
+    </form>
+  );
+}
+
+/** Who is signed in, and the way out; nothing where the service asks nobody who they are. */
+export function Who() {
+  const caller = session.value?.authenticates ? session.value.caller : null;
+  const [error, setError] = useState("");
+  if (!caller) return null;
+  const leave = () => {
+    setError("");
+    signOut().catch((reason: unknown) => setError(problemOf(reason).message));
+  };
+  return (
+    <div class="who">
+      <b title={caller.name}>{caller.display_name}</b>
+      <button type="button" onClick={leave}>
+        Sign out
+      </button>
+      {error && <span role="alert">{error}</span>}
+    </div>
+  );
+}
