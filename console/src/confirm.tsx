@@ -8,18 +8,21 @@ export interface Question {
   title: string;
   text: string;
   verb: string;
-  act: () => Promise<unknown>;
+  /** A text that the one who answers may give, or has to. */
+  note?: { label: string; isRequired: boolean };
+  act: (note: string) => Promise<unknown>;
 }
 
 export function Confirm({ question, onClose }: { question: Question; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [isBusy, setBusy] = useState(false);
+  const [note, setNote] = useState("");
   const [error, setError] = useState<ServiceError>();
   useEffect(() => dialog.current?.showModal(), []);
   const act = async () => {
     setBusy(true);
     try {
-      await question.act();
+      await question.act(note.trim());
       dialog.current?.close();
     } catch (reason) {
       setError(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
@@ -30,13 +33,32 @@ export function Confirm({ question, onClose }: { question: Question; onClose: ()
     <dialog ref={dialog} onClose={onClose} aria-labelledby="question">
       <h2 id="question">{question.title}</h2>
       <p>{question.text}</p>
+      {question.note && (
+        <div class="fields">
+          <label>
+            {question.note.label}
+            <input
+              size={40}
+              maxLength={500}
+              required={question.note.isRequired}
+              value={note}
+              onInput={(event) => setNote(event.currentTarget.value)}
+            />
+          </label>
+        </div>
+      )}
       {error && <Problem error={error} />}
       <div class="actions">
-        {/* The harmless one first, because the first one takes the focus and the Enter. */}
+        {/* The harmless one before the other, so that Enter on the first focus does nothing. */}
         <button type="button" onClick={() => dialog.current?.close()}>
           Keep it as it is
         </button>
-        <button type="button" class="danger" disabled={isBusy} onClick={() => void act()}>
+        <button
+          type="button"
+          class="danger"
+          disabled={isBusy || (question.note?.isRequired && !note.trim())}
+          onClick={() => void act()}
+        >
           {question.verb}
         </button>
       </div>

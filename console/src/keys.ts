@@ -13,6 +13,7 @@ export const DESTINATIONS: Record<string, string> = {
   t: "/",
   r: "/runs",
   m: "/models",
+  v: "/review",
   o: "/orders",
   h: "/history",
   s: "/system",

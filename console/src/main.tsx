@@ -8,6 +8,8 @@ import { ModelsPage } from "./pages/models.tsx";
 import { OrdersPage, RebalanceOrdersPage } from "./pages/orders.tsx";
 import { PortfolioPage } from "./pages/portfolio.tsx";
 import { RebalancePage } from "./pages/rebalance.tsx";
+import { ReviewPage } from "./pages/review.tsx";
+import { ReviewsPage } from "./pages/reviews.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { RunsPage } from "./pages/runs.tsx";
 import { SystemPage } from "./pages/system.tsx";
@@ -34,6 +36,8 @@ function Console() {
           <Route path="/rebalance/:id/orders">
             {({ id }) => <RebalanceOrdersPage key={id} id={id} />}
           </Route>
+          <Route path="/review/:id">{({ id }) => <ReviewPage key={id} id={id} />}</Route>
+          <Route path="/review" component={ReviewsPage} />
           <Route path="/orders" component={OrdersPage} />
           <Route path="/history" component={HistoryPage} />
           <Route path="/system" component={SystemPage} />

@@ -20,6 +20,7 @@ const PLACES = [
     scope: "rebalances:read",
   },
   { href: "/models", under: ["/model"], word: "Models", key: "m", scope: "models:read" },
+  { href: "/review", under: ["/review"], word: "Review", key: "v", scope: "rebalances:read" },
   { href: "/orders", under: ["/orders"], word: "Orders", key: "o", scope: "orders:read" },
   { href: "/history", under: ["/history"], word: "History", key: "h", scope: "audit:read" },
   { href: "/system", under: ["/system"], word: "System", key: "s", scope: "" },
@@ -108,6 +109,8 @@ const KEYS = [
   ...PLACES.map(({ word, key }) => [`g ${key}`, `go to ${word}`] as const),
   ["j k", "next and previous row"],
   ["Enter", "open the row"],
+  ["x", "select the row"],
+  ["a h", "approve; hold what is selected or the row"],
   ["s", "another order of the picture"],
   ["?", "this list"],
 ] as const;

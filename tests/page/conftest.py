@@ -81,7 +81,35 @@ class Desk:
     http: httpx.Client  # with the key of an admin
     keys: dict[str, str]
     upstreams: MarketUpstreams
-    model: dict[str, Any]
+    models: list[dict[str, Any]]
+
+    @property
+    def model(self) -> dict[str, Any]:
+        return self.models[0]
+
+    def rebalance(self, portfolio_id: str) -> str:
+        """Rebalance a portfolio by Tom; return the id of the rebalance."""
+        return self._by_tom(f"portfolio/{portfolio_id}/rebalance")["rebalance_id"]
+
+    def propose(self, model: dict[str, Any]) -> str:
+        """Rebalance a model and propose its orders, both by Tom; return the rebalance's id."""
+        (first, *_) = self._by_tom(f"model/{model['model_id']}/rebalance")
+        self._by_tom(f"rebalance/{first['rebalance_id']}/proposal")
+        return first["rebalance_id"]
+
+    def proposal(self, rebalance_id: str) -> dict[str, Any]:
+        """Read the newest proposal of a rebalance."""
+        (newest, *_) = self.read("proposals", rebalance_id=rebalance_id)
+        return newest
+
+    def read(self, path: str, **query: str) -> Any:
+        return self.http.get(f"/api/v1/{path}", params=query).raise_for_status().json()
+
+    def _by_tom(self, path: str) -> Any:
+        bearer = {"Authorization": f"Bearer {self.keys['tom']}"}
+        answer = self.http.post(f"/api/v1/{path}", headers=bearer)
+        assert answer.is_success, answer.text
+        return answer.json()
 
     async def sign_in(self, context: BrowserContext, name: str) -> Page:
         """Sign somebody in on a page of its own."""
@@ -99,6 +127,7 @@ PEOPLE: Final = {
     # Tom trades and approves, so that four eyes and not his rights stop him.
     "tom": (Role.TRADER, Role.APPROVER),
     "anna": (Role.APPROVER,),
+    "ben": (Role.APPROVER,),
 }
 
 
@@ -120,7 +149,8 @@ async def desk(mongodb_uri: str) -> AsyncIterator[Desk]:
         await disconnect(database)
         bearer = {"Authorization": f"Bearer {keys['admin']}"}
         with httpx.Client(base_url=url, timeout=60, headers=bearer) as http:
-            yield Desk(url, http, keys, upstreams, post(http, "models", make_models(market, 2)[0]))
+            models = [post(http, "models", body) for body in make_models(market, 4)[:3]]
+            yield Desk(url, http, keys, upstreams, models)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ PAGES: Final = {
     "model": "/console/model/{model}",
     "followers": "/console/model/{model}?tab=followers",
     "versions": "/console/model/{model}?tab=history",
+    "reviews": "/console/review",
+    "review": "/console/review/{rebalance}?portfolio={rebalanced}",
     "orders": "/console/orders",
     "orders of a rebalance": "/console/rebalance/{rebalance}/orders",
     "history": "/console/history",

@@ -130,7 +130,11 @@ class TestRebalances:
     async def test_an_answer_without_rules_has_no_member_of_rules(
         self, client: httpx.AsyncClient, model: dict[str, Any]
     ) -> None:
-        for element in await rebalance(client, model):
+        elements = await rebalance(client, model)
+        of_rebalance = f"/api/v1/rebalance/{elements[0]['rebalance_id']}"
+        in_brief = (await client.get(f"{of_rebalance}/outcomes")).json()
+
+        for element in [*elements, *in_brief]:
             assert "rules" not in element
 
     async def test_each_plan_has_the_results_of_the_rules_as_they_were_when_it_was_made(
@@ -143,7 +147,11 @@ class TestRebalances:
 
         of_rebalance = f"/api/v1/rebalance/{elements[0]['rebalance_id']}"
         stored = (await client.get(of_rebalance)).json()["portfolios"]
+        in_brief = (await client.get(f"{of_rebalance}/outcomes")).json()
+        whole = (await client.get(f"{of_rebalance}/portfolio/{P}")).json()
 
+        assert [each["rules"] for each in in_brief] == [each["rules"] for each in elements]
+        assert whole["rules"] == in_brief[0]["rules"]
         for element, portfolio in zip(elements, stored, strict=True):
             (result,), (kept,) = element["rules"], portfolio["rules"]
             assert (result["rule_id"], result["version"]) == (rule["rule_id"], 1)

@@ -29,6 +29,7 @@ export interface GridProps<Row> {
   onSort?: (sort: string) => void;
   current?: number;
   onCurrent?: (index: number) => void;
+  onSelect?: (row: Row) => void; // by x
 }
 
 const ROW_PX = 32;
@@ -94,13 +95,18 @@ export function Grid<Row>(props: GridProps<Row>) {
     const target = row && props.href?.(row);
     if (target) navigate(target);
   };
-  const state = useRef({ move, open, current });
-  state.current = { move, open, current };
+  const select = () => {
+    const row = current < 0 ? undefined : rowAt(current);
+    if (row) props.onSelect?.(row);
+  };
+  const state = useRef({ move, open, select, current });
+  state.current = { move, open, select, current };
   useLayoutEffect(
     () =>
       keyList({
         move: (by) => state.current.move(state.current.current + by),
         open: () => state.current.open(),
+        select: () => state.current.select(),
       }),
     [],
   );

@@ -2,10 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
-import { list, newKey, read, type Schema, write } from "../api.ts";
+import { list, read, type Schema } from "../api.ts";
 import { Confirm, type Question } from "../confirm.tsx";
-import { sum } from "../exact.ts";
-import { count, money, quantity } from "../format.ts";
+import { count, quantity } from "../format.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { type PagedRows, usePages } from "../lists/pages.ts";
@@ -24,6 +23,7 @@ import {
   Time,
 } from "../parts.tsx";
 import { useResource } from "../resource.ts";
+import { questionToSend } from "../review/sending.ts";
 
 type Order = Schema<"OrderLine"> & { rebalance_id?: string };
 const STATES = ["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"];
@@ -127,32 +127,6 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
       {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
     </Page>
   );
-}
-
-/** The question names the number and the exact amount of both sides. */
-async function questionToSend(id: string, onSent: () => void): Promise<Question> {
-  const key = newKey();
-  const { rows } = await list("/api/v1/rebalance/{rebalance_id}/transactions", {
-    path: { rebalance_id: id },
-    exact: ["amount"],
-  });
-  const side = (name: "BUY" | "SELL") => {
-    const amounts = rows
-      .filter((row) => row.transaction_type === name)
-      .map((row) => String(row.amount));
-    return `${count(amounts.length)} ${name} of ${money(sum(amounts))}`;
-  };
-  return {
-    title: "Send these orders?",
-    text: `${side("BUY")} and ${side("SELL")} go to the order service. Orders that are there already are not sent again.`,
-    verb: "Send the orders",
-    act: async () => {
-      const headers = { "Idempotency-Key": key };
-      const path = { rebalance_id: id };
-      await write("POST", "/api/v1/rebalance/{rebalance_id}/orders", { path, headers, body: {} });
-      onSent();
-    },
-  };
 }
 
 function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {

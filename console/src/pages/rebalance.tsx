@@ -48,6 +48,9 @@ export function RebalancePage({ id }: { id: string }) {
       actions={
         <>
           <Downloads id={id} />
+          <Link class="button" href={`/review/${id}`}>
+            Review
+          </Link>
           <Link class="button" href={`${path}/orders`}>
             Orders
           </Link>

@@ -44,6 +44,12 @@ const COLUMNS: Column<Rebalance>[] = [
     isNumber: true,
     cell: (row) => count((row.counts["INFEASIBLE"] ?? 0) + (row.counts["FAILED"] ?? 0)),
   },
+  {
+    key: "review",
+    head: "Orders",
+    width: "4.5rem",
+    cell: (row) => <Link href={`/review/${row.rebalance_id}`}>Review</Link>,
+  },
 ];
 
 export function RebalanceGrid({ rows, label }: { rows: readonly Rebalance[]; label: string }) {

@@ -21,11 +21,14 @@ const countOrders = (status: string, signal: AbortSignal) =>
   whenAllowed("orders:read", () => list("/api/v1/orders", { query: { status, limit: 1 }, signal }));
 
 async function readToday(signal: AbortSignal) {
-  const [runs, models, unknown, failed, health] = await Promise.all([
+  const [runs, models, unknown, failed, waiting, health] = await Promise.all([
     whenAllowed("rebalances:read", () => list("/api/v1/runs", { query: { limit: RUNS }, signal })),
     whenAllowed("models:read", () => list("/api/v1/models", { query: { limit: 1 }, signal })),
     countOrders("UNKNOWN", signal),
     countOrders("FAILED", signal),
+    whenAllowed("rebalances:read", () =>
+      list("/api/v1/proposals", { query: { status: "PROPOSED", limit: 1 }, signal }),
+    ),
     read("/health", { signal }),
   ]);
   return {
@@ -33,6 +36,7 @@ async function readToday(signal: AbortSignal) {
     models: models?.total,
     unknown: unknown?.total,
     failed: failed?.total,
+    waiting: waiting?.total,
     health,
   };
 }
@@ -48,7 +52,7 @@ export function TodayPage() {
   return (
     <Page title="Today">
       <Loaded of={today} lines={8}>
-        {({ runs, models, unknown, failed, health }) => {
+        {({ runs, models, unknown, failed, waiting, health }) => {
           const newest = runs?.[0];
           const parts = Object.values(health.checks ?? {});
           const well = parts.filter((state) => state === "healthy").length;
@@ -63,6 +67,12 @@ export function TodayPage() {
                     isCall
                   />
                 )}
+                <Tile
+                  href="/review?status=PROPOSED"
+                  value={waiting}
+                  text="wait for approval"
+                  isCall
+                />
                 <Tile href="/orders?status=UNKNOWN" value={unknown} text="orders in doubt" isCall />
                 <Tile href="/orders?status=FAILED" value={failed} text="orders failed" isCall />
                 <Tile

@@ -31,6 +31,7 @@ from serve_app.json_text import encode
 from serve_app.problems import catalogue
 from storage.mongo.sorting import Sort
 from storage.outcome_search import OutcomeFilter
+from storage.rule import Rule
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
@@ -115,7 +116,7 @@ async def list_outcomes(
     sort = tuple((STORED_NAMES.get(name, name), direction) for name, direction in order)
     outcomes, total = await store.search_outcomes(rebalance, wanted, sort, offset, limit)
     headers = page_headers(request, offset, limit, total)
-    return await stream_json(_summaries(outcomes), headers)
+    return await stream_json(_summaries(outcomes, rebalance.rules), headers)
 
 
 @router.get(
@@ -155,9 +156,12 @@ async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: Store) -> Re
     return json_response(causes_json(await store.list_causes(parts)))
 
 
-async def _summaries(outcomes: Sequence[PortfolioOutcome]) -> AsyncIterator[bytes]:
+async def _summaries(
+    outcomes: Sequence[PortfolioOutcome], rules: Sequence[Rule]
+) -> AsyncIterator[bytes]:
     yield b"["
     for start in range(0, len(outcomes), BATCH_SIZE):
-        lines = [outcome_summary_json(each) for each in outcomes[start : start + BATCH_SIZE]]
+        batch = outcomes[start : start + BATCH_SIZE]
+        lines = [outcome_summary_json(each, rules) for each in batch]
         yield (b"," if start else b"") + encode(lines)[1:-1]
     yield b"]"

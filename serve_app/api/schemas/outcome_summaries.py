@@ -1,7 +1,8 @@
 """Outcomes of a stored rebalance in a line each, and one of them in full; decimals are strings."""
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -39,11 +40,13 @@ from serve_app.api.schemas.rebalances import (
     binding_json,
     outside_json,
 )
+from serve_app.api.schemas.rules import RuleResultAnswer, rule_results
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import Json, instant, plain, string, whole
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rule import Rule
 
 
 class RebalanceSummary(TypedDict):
@@ -102,6 +105,12 @@ class OutcomeSummary(TypedDict):
     proof: ProofText | None
     method: MethodText | None
     error: Reason | None
+    rules: NotRequired[
+        Annotated[
+            list[RuleResultAnswer],
+            Field(description="rules that the plan was checked by; absent without rules"),
+        ]
+    ]
 
 
 class PositionDetail(TypedDict):
@@ -176,8 +185,8 @@ def rebalance_summary_json(rebalance: Rebalance) -> RebalanceSummary:
     }
 
 
-def outcome_summary_json(outcome: PortfolioOutcome) -> OutcomeSummary:
-    """Build an outcome in a line."""
+def outcome_summary_json(outcome: PortfolioOutcome, rules: Sequence[Rule] = ()) -> OutcomeSummary:
+    """Build an outcome in a line, with the results of the rules if there are any."""
     certificate, refusal = outcome.certificate, outcome.refusal
     measured = measure_outcome(outcome)
     before, after = measured or (None, None)
@@ -185,7 +194,7 @@ def outcome_summary_json(outcome: PortfolioOutcome) -> OutcomeSummary:
     if refusal is not None:
         kind = kind_of_refusal(refusal)
         reason = {"type": kind.uri, "title": kind.title, "detail": refusal.detail}
-    return {
+    line: OutcomeSummary = {
         "portfolio_id": outcome.portfolio_id,
         "status": outcome.status,
         "market_value": string(outcome.market_value),
@@ -202,6 +211,9 @@ def outcome_summary_json(outcome: PortfolioOutcome) -> OutcomeSummary:
         "method": certificate.method if certificate else None,
         "error": reason,
     }
+    if rules:
+        line["rules"] = rule_results(rules, outcome)
+    return line
 
 
 def outcome_detail_json(
@@ -212,7 +224,7 @@ def outcome_detail_json(
     own = rebalance.overrides_by_portfolio.get(outcome.portfolio_id)
     options = _options_json(rebalance.options) | (_options_json(own) if own else {})
     return {
-        **outcome_summary_json(outcome),
+        **outcome_summary_json(outcome, rebalance.rules),
         "rebalance_id": rebalance.rebalance_id,
         "model_id": rebalance.model_id,
         "model_name": rebalance.model_name,
