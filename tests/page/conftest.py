@@ -51,6 +51,11 @@ class World:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self.http.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     def wait_for_run(self, run_id: str) -> dict[str, Any]:
         events = self.http.get(f"/api/v1/runs/{run_id}/events")
         assert events.status_code == 200, events.text

@@ -1,13 +1,15 @@
 """Models: the editor refuses what the service refuses, and loses nobody's change."""
 
 from copy import deepcopy
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.page.conftest import World
-from tests.page.test_portfolio import address_of, find_outcome
+from tests.page.test_portfolio import address_of, find_outcome, money
+from tests.page.test_rules_of_pages import find_violations
 
 A, B = "A" * 24, "B" * 24
 # Values of a row beside one of 0.5 with bands of 0.01: target, low drift, high drift.
@@ -146,3 +148,58 @@ async def test_followers_have_the_drift_that_the_service_measures(page: Page, wo
     for place, portfolio in enumerate(measured):
         row = page.get_by_role("table", name="Followers").get_by_role("row").nth(place + 1)
         await expect(row.locator(".status")).to_have_text(portfolio["status"])
+
+
+async def test_an_edit_is_tried_on_followers_beside_the_stored_model(
+    page: Page, world: World
+) -> None:
+    stored = world.models[0]
+    path = f"/api/v1/model/{stored['model_id']}"
+    await page.goto(f"/console/model/{stored['model_id']}")
+    for place in range(len(stored["positions"])):
+        for column in (1, 2):
+            await cell(page, place, column).fill("0.0001")  # narrower than one share
+    positions = [
+        {**each, "low_drift": "0.0001", "high_drift": "0.0001"} for each in stored["positions"]
+    ]
+    await page.get_by_role("button", name="Try").click()
+
+    table = page.get_by_role("table", name="What if")
+    await expect(table).to_be_visible()
+    now, then = (world.post(f"{path}/what-if", body) for body in ({}, {"positions": positions}))
+    assert then["counts"]["INFEASIBLE"] > now["counts"].get("INFEASIBLE", 0)
+    for term, member in (
+        ("out of band now", "out_of_band_before"),
+        ("out of band after", "out_of_band_after"),
+    ):
+        assert await figures(table, term) == [str(now[member]), str(then[member])]
+    for status in ("REBALANCED", "INFEASIBLE"):
+        expected = [str(each["counts"].get(status, 0)) for each in (now, then)]
+        assert await figures(table, status) == expected
+    totals = [
+        sum((Decimal(x["turnover"]) for x in each["outcomes"]), Decimal()) for each in (now, then)
+    ]
+    assert await figures(table, "turnover") == [money(str(each)) for each in totals]
+    lost = planless(then) - planless(now)
+    await expect(page.get_by_text(f"{len(lost)} would lose their plan")).to_be_visible()
+    assert world.read(path)["version"] == stored["version"]
+    assert await find_violations(page) == []
+
+    await page.get_by_role("button", name="Discard").click()
+    await expect(table).to_have_count(0)
+
+
+def planless(attempt: dict[str, Any]) -> set[str]:
+    return {
+        each["portfolio_id"]
+        for each in attempt["outcomes"]
+        if each["status"] in {"INFEASIBLE", "FAILED"}
+    }
+
+
+async def figures(table: Locator, term: str) -> list[str]:
+    """Read the values of the stored and of the edited model in the row of a term."""
+    row = table.get_by_role("row").filter(
+        has=table.page.get_by_role("rowheader", name=term, exact=True)
+    )
+    return (await row.get_by_role("cell").all_inner_texts())[:2]

@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.page.conftest import World
+from tests.page.conftest import Desk, World, open_context
 from tests.page.test_portfolio import money
 
 
@@ -82,3 +82,25 @@ async def test_the_system_page_names_each_part_with_its_state(page: Page, world:
     for part, state in checks.items():
         row = rows.filter(has=page.get_by_role("rowheader", name=part))
         await expect(row.locator(".status").first).to_have_text(state)
+
+
+async def test_the_system_page_has_the_settings_for_those_who_may_read_them(
+    browser: Browser, desk: Desk
+) -> None:
+    async with (
+        open_context(browser, desk.url) as of_admin,
+        open_context(browser, desk.url) as of_vera,
+    ):
+        admin = await desk.sign_in(of_admin, "admin")
+        await admin.goto("/console/system")
+        settings = desk.read("system")["settings"]
+        rows = admin.get_by_role("table", name="Settings").locator("tbody tr")
+        await expect(rows).to_have_count(len(settings))
+        row = rows.filter(has=admin.get_by_role("rowheader", name="REQUIRE_APPROVALS", exact=True))
+        await expect(row.locator("td")).to_have_text(str(settings["REQUIRE_APPROVALS"]))
+        await expect(admin.locator(".facts")).to_contain_text(desk.read("system")["version"])
+
+        vera = await desk.sign_in(of_vera, "vera")
+        await vera.goto("/console/system")
+        await expect(vera.get_by_role("table", name="Parts")).to_be_visible()
+        await expect(vera.get_by_role("table", name="Settings")).to_have_count(0)

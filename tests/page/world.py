@@ -62,6 +62,7 @@ class MarketUpstreams:
             return HoldingsMissingError(portfolio_id)
         cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal())
         held = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
+        held = {security_id: shares for security_id, shares in held.items() if shares}
         return Balance(portfolio_id, cash, held)
 
 

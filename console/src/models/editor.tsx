@@ -9,6 +9,7 @@ import { whyNot } from "../session.ts";
 import { type Change, changesOf, FIELDS, parsePasted, replay } from "./changes.ts";
 import { Conflict } from "./conflict.tsx";
 import { check, type Finding, type Row, type Rules, ratioOf, sumOf, toPercent } from "./rules.ts";
+import { WhatIf } from "./what_if.tsx";
 
 export type Model = Schema<"ModelAnswer">;
 const HEADS = { target: "Target", low_drift: "Low drift", high_drift: "High drift" };
@@ -94,6 +95,13 @@ export function Editor(props: {
       )}
       {error && !theirs && <Problem error={error} />}
       <Changes changes={changes} tickerOf={tickerOf} />
+      {changes.length > 0 && (
+        <WhatIf
+          modelId={base.model_id}
+          positions={positionsOf(base, rows)}
+          isReady={findings.length === 0}
+        />
+      )}
       <div class="actions">
         <ScopedButton
           scope="models:write"
@@ -114,21 +122,24 @@ export function Editor(props: {
   );
 }
 
-/** Replace the positions; everything else of the model stays as it was read. */
-const put = (model: Model, rows: readonly Row[]): Promise<Model> => {
+const positionsOf = (model: Model, rows: readonly Row[]) => {
   const given = new Map(model.positions.map((each) => [each.security_id, each]));
-  return write<Model>("PUT", "/api/v1/model/{model_id}", {
+  return rows.map((row) => ({ ...given.get(row.security_id), ...row }));
+};
+
+/** Replace the positions; everything else of the model stays as it was read. */
+const put = (model: Model, rows: readonly Row[]): Promise<Model> =>
+  write<Model>("PUT", "/api/v1/model/{model_id}", {
     path: { model_id: model.model_id },
     headers: { "If-Match": `"${model.version}"` },
     body: {
       version: model.version,
       name: model.name,
       portfolios: model.portfolios,
-      positions: rows.map((row) => ({ ...given.get(row.security_id), ...row })),
+      positions: positionsOf(model, rows),
       rebalance_options: model.rebalance_options ?? null,
     },
   });
-};
 
 function reasonNotToSave(changes: readonly Change[], findings: readonly Finding[]): string {
   const [first] = findings;
