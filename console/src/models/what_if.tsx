@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { type Schema, ServiceError, write } from "../api.ts";
 import { OUTCOMES } from "../charts/stacked.tsx";
-import { subtract, sum } from "../exact.ts";
+import { compare, subtract, sum } from "../exact.ts";
 import { count, money } from "../format.ts";
 import { usePortfolioNames } from "../names.ts";
 import { useReasons } from "../pages/reasons.ts";
@@ -142,7 +142,7 @@ function Figures({ stored, edited }: Comparison) {
                 {money(turnovers[1])}
               </td>
               <td class="number" title={more}>
-                {signed(money(more), !more.startsWith("-") && more !== "0")}
+                {signed(money(more), compare(more, "0") > 0)}
               </td>
             </tr>
           </tbody>

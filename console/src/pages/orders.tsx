@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
-import { list, read, type Schema } from "../api.ts";
+import { list, read, type Schema, ServiceError } from "../api.ts";
 import { Confirm, type Question } from "../confirm.tsx";
 import { count, quantity } from "../format.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
@@ -83,13 +83,20 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
     return { rows: orders, total: number_of_orders };
   });
   const [question, setQuestion] = useState<Question>();
-  const ask = async () =>
-    setQuestion(
-      await questionToSend(id, () => {
-        handOver.reload();
-        rows.reload();
-      }),
-    );
+  const [error, setError] = useState<ServiceError>();
+  const ask = async () => {
+    const onSent = () => {
+      handOver.reload();
+      rows.reload();
+    };
+    setError(undefined);
+    try {
+      setQuestion(await questionToSend(id, onSent));
+    } catch (reason) {
+      if (!(reason instanceof ServiceError)) throw reason;
+      setError(reason);
+    }
+  };
   return (
     <Page
       title="Orders of a rebalance"
@@ -106,6 +113,7 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
         )
       }
     >
+      {error && <Problem error={error} />}
       <Loaded of={handOver} lines={2}>
         {(given) => (
           <Facts

@@ -7,7 +7,17 @@ import { Confirm, type Question } from "../confirm.tsx";
 import { count } from "../format.ts";
 import { onKey } from "../keys.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
-import { type Fact, Facts, Id, Loaded, Page, ScopedButton, Status, Time } from "../parts.tsx";
+import {
+  type Fact,
+  Facts,
+  Id,
+  Loaded,
+  Page,
+  Problem,
+  ScopedButton,
+  Status,
+  Time,
+} from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import { Broken, type BrokenRules, brokenRulesOf } from "../review/broken.tsx";
 import { TradingPortfolios } from "../review/portfolios.tsx";
@@ -46,6 +56,7 @@ export function ReviewPage({ id }: { id: string }) {
   );
   const state = useResource(`review ${id}`, (signal) => readState(id, signal));
   const [question, setQuestion] = useState<Question>();
+  const [error, setError] = useState<ServiceError>();
   const [broken, setBroken] = useState<BrokenRules>();
   const { proposal, holds = new Holds() } = state.value ?? {};
   const { portfolio } = readFilters(search, ["portfolio"]);
@@ -54,6 +65,16 @@ export function ReviewPage({ id }: { id: string }) {
   const close = () => {
     setQuestion(undefined);
     state.reload();
+  };
+  /** A question may need figures first, which the service may not have. */
+  const ask = async (next: Question | Promise<Question>) => {
+    setError(undefined);
+    try {
+      setQuestion(await next);
+    } catch (reason) {
+      if (!(reason instanceof ServiceError)) throw reason;
+      setError(reason);
+    }
   };
   const make = (given: Decision) => async (note: string) => {
     if (!proposal) return;
@@ -94,7 +115,7 @@ export function ReviewPage({ id }: { id: string }) {
       }
       actions={
         <>
-          <Actions id={id} state={state.value} ask={setQuestion} make={make} onSent={close} />
+          <Actions id={id} state={state.value} ask={ask} make={make} onSent={close} />
           <Link class="button" href={`/rebalance/${id}`}>
             Outcomes
           </Link>
@@ -107,6 +128,7 @@ export function ReviewPage({ id }: { id: string }) {
       <Loaded of={state} lines={3}>
         {(given) => <Standing proposal={given.proposal} modelId={rebalance.value?.model_id} />}
       </Loaded>
+      {error && <Problem error={error} />}
       {broken && isOpen(proposal) && (
         <Broken
           broken={broken}
@@ -139,7 +161,7 @@ export function ReviewPage({ id }: { id: string }) {
 
 interface ActionProps {
   id: string;
-  ask: (question: Question) => void;
+  ask: (question: Question | Promise<Question>) => void;
   make: (decision: Decision) => (note: string) => Promise<void>;
   onSent: () => void;
 }
@@ -184,7 +206,7 @@ function Actions(props: ActionProps & { state: State | undefined }) {
         <ScopedButton
           scope="orders:send"
           class="danger"
-          onClick={async () => ask(await questionToSend(id, onSent, proposal))}
+          onClick={() => ask(questionToSend(id, onSent, proposal))}
         >
           Send orders
         </ScopedButton>
@@ -209,15 +231,15 @@ const REASONED = {
 } as const;
 
 function Decisions({ id, holds, ask, make }: ActionProps & { holds: Holds }) {
-  const approve = async () =>
-    ask({
-      title: "Approve these orders?",
-      text: `${await describeTrades(id, holds)} would be sent.`,
-      note: { label: "Note", isRequired: false },
-      verb: "Approve",
-      act: make({ decision: "APPROVE" }),
-    });
-  useEffect(() => (may("approvals:decide") ? onKey("a", () => void approve()) : undefined));
+  const questionToApprove = async () => ({
+    title: "Approve these orders?",
+    text: `${await describeTrades(id, holds)} would be sent.`,
+    note: { label: "Note", isRequired: false },
+    verb: "Approve",
+    act: make({ decision: "APPROVE" }),
+  });
+  const approve = () => ask(questionToApprove());
+  useEffect(() => (may("approvals:decide") ? onKey("a", approve) : undefined));
   const reasoned = (decision: keyof typeof REASONED) => (
     <ScopedButton
       scope="approvals:decide"
@@ -234,7 +256,7 @@ function Decisions({ id, holds, ask, make }: ActionProps & { holds: Holds }) {
   );
   return (
     <>
-      <ScopedButton scope="approvals:decide" class="main" onClick={() => void approve()}>
+      <ScopedButton scope="approvals:decide" class="main" onClick={approve}>
         Approve
       </ScopedButton>
       {reasoned("REJECT")}
