@@ -14,6 +14,7 @@ from serve_app.client.models import (
     Status,
     Weight,
 )
+from serve_app.client.rule_models import RuleResult
 
 BandSide = Literal["BELOW", "ABOVE"]
 
@@ -74,6 +75,7 @@ class OutcomeSummary:
     proof: str | None
     method: str | None
     error: Reason | None
+    rules: tuple[RuleResult, ...] = ()  # that the plan was checked by
 
 
 @dataclass(frozen=True, slots=True)
