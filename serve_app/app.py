@@ -5,6 +5,7 @@ deployment.
 """
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from serve_app.deployments.optimizer import OptimizerDeployment, open_optimizer
 from serve_app.deployments.store_parts import open_store
 from serve_app.local.stand_ins import start_missing_services, upstreams_line
 from serve_app.settings import Settings
+from serve_app.tls_proxy import require_tls_proxy
 
 DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")
 
@@ -31,6 +33,7 @@ def build_app(settings: Settings) -> Application:
     Serve fills the settings from ``args`` in serve_config.yaml and scales the deployments by it.
     """
     settings.require_protection(_listening_host() or settings.host)
+    require_tls_proxy(settings, os.environ)
     settings = start_missing_services(settings)
     logger.warning("upstreams %s", upstreams_line(settings))
     return compose_application(settings, {})
