@@ -14,7 +14,8 @@ from serve_app.api.schemas.optimize import MAX_ERRORS
 from serve_app.call_context import correlation_id
 from serve_app.json_text import Json, encode
 from serve_app.problems import catalogue
-from serve_app.problems.catalogue import ProblemKind, problem
+from serve_app.problems.catalogue import ProblemKind
+from serve_app.problems.documents import problem
 from serve_app.problems.error_table import (
     detail_of,
     headers_of,

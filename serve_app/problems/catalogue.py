@@ -6,11 +6,6 @@ kinds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from typing_extensions import TypedDict
-
-from serve_app.json_text import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,25 +384,3 @@ KINDS: Mapping[str, ProblemKind] = {
 OF_STATUS: Mapping[int, ProblemKind] = {
     kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, BODY_SLOW, TOO_LARGE)
 }
-
-
-class ProblemInAnswer(TypedDict, extra_items=object):
-    """Reason why a portfolio has no plan."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
-def problem(
-    kind: ProblemKind, detail: str, members: Mapping[str, Any] | None = None
-) -> ProblemInAnswer:
-    """Build the document of a problem; its own members cannot replace the standard ones."""
-    standard: Json = {
-        "type": kind.uri,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": detail,
-    }
-    return ProblemInAnswer(**{**standard, **(members or {}), **standard})

@@ -34,7 +34,8 @@ from serve_app.auth.errors import (
 )
 from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
-from serve_app.problems.catalogue import KINDS, ProblemInAnswer, ProblemKind, problem
+from serve_app.problems.catalogue import KINDS, ProblemKind
+from serve_app.problems.documents import ProblemInAnswer, problem
 from serve_app.problems.errors import (
     BodyCodingError,
     DeadlineExceededError,

@@ -3,7 +3,6 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from serve_app.api.access import ReadsOrders, SendsOrders
@@ -14,6 +13,7 @@ from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, page_headers
 from serve_app.api.responses import json_response
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
+from serve_app.api.schemas.audit import Moment
 from serve_app.api.schemas.fields import WHOLE
 from serve_app.api.schemas.orders import (
     HandOverAnswer,
@@ -38,7 +38,7 @@ States = Annotated[
 ]
 
 Since = Annotated[
-    AwareDatetime | None, Query(description="only orders of rebalances that began then or later")
+    Moment | None, Query(description="only orders of rebalances that began then or later")
 ]
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import AwareDatetime
 from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome
@@ -36,6 +35,7 @@ from serve_app.api.pagination import Offset, Runs, page_headers
 from serve_app.api.responses import json_response
 from serve_app.api.run_progress import answer_accepted, progress_json
 from serve_app.api.run_retries import retry
+from serve_app.api.schemas.audit import Moment
 from serve_app.api.schemas.options import options_of
 from serve_app.api.schemas.runs import (
     MAX_LISTED_REBALANCES,
@@ -74,9 +74,7 @@ LastEventQuery = Annotated[
 Statuses = Annotated[
     list[RunStatus], Query(default_factory=list, max_length=8, description="states; repeatable")
 ]
-Since = Annotated[
-    AwareDatetime | None, Query(description="only runs that were begun then or later")
-]
+Since = Annotated[Moment | None, Query(description="only runs that were begun then or later")]
 LOOK_EVERY_S = 0.5
 ALIVE_EVERY = 30  # polls, because proxies close a connection that is silent for long
 EVENT_BATCH_SIZE = 500

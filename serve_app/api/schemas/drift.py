@@ -16,7 +16,7 @@ from serve_app.api.schemas.fields import (
 from serve_app.api.schemas.rebalances import BandSide
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import plain, string, whole
-from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 
 Weight = Annotated[DecimalText, Field(description="of market value, 4 decimals")]

@@ -43,7 +43,7 @@ from serve_app.api.schemas.rebalances import (
 from serve_app.api.schemas.rules import RuleResultAnswer, rule_results
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import Json, instant, plain, string, whole
-from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.rule import Rule

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from typing_extensions import TypedDict
 
 from optimization.errors import RuleError
@@ -73,7 +73,7 @@ class DecisionBody(BaseModel):
     )
 
     decision: DecisionKind
-    all: bool = Field(False, description="the whole proposal")
+    all: StrictBool = Field(False, description="the whole proposal")
     portfolios: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         [], max_length=MAX_TARGETS, description="portfolios with all their trades"
     )

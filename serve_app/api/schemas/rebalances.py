@@ -28,7 +28,7 @@ from serve_app.api.schemas.general_fields import AnyIdentifier
 from serve_app.api.schemas.outcome_lines import DriftAnswer, OutcomeLines, TransactionAnswer
 from serve_app.api.schemas.rules import RuleResultAnswer
 from serve_app.json_text import plain, string
-from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 
 NO_NOTES: Final[Mapping[str, str]] = {}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from typing_extensions import TypedDict
 
 from optimization import PortfolioOutcome
@@ -53,7 +53,7 @@ class RulePost(BaseModel):
     name: Annotated[str, Field(pattern=rf"^[^{HIDDEN}]{{1,{MAX_NAME_LENGTH}}}$")]
     kind: RuleKind
     severity: Severity
-    as_option: bool = Field(False, description="narrows the options before the plan is made")
+    as_option: StrictBool = Field(False, description="narrows the options before the plan is made")
     models: (
         Annotated[
             list[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]],

@@ -24,7 +24,7 @@ from serve_app.api.schemas.options import (
 from serve_app.api.schemas.stored_fields import Identifier, several_ids
 from serve_app.api.schemas.stored_rebalances import PortfolioResult
 from serve_app.json_text import encode, instant
-from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from storage.chunk_store import Event
 from storage.run import HoldingsRef, Run, RunStatus, Selection

@@ -27,7 +27,7 @@ from serve_app.api.schemas.rebalances import (
 from serve_app.api.schemas.rules import StoredRuleResult, stored_rule_results
 from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
 from serve_app.json_text import instant, number, weight_number, whole
-from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.rule import Rule

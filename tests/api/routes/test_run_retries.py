@@ -145,7 +145,7 @@ async def test_runs_are_listed_by_state_and_time(client: httpx.AsyncClient, mode
     assert await ids(status=["COMPLETED", "STOPPED"]) == [second["run_id"], first["run_id"]]
     assert await ids(status="RUNNING") == []
     assert await ids(since=second["created_at"]) == [second["run_id"]]
-    assert (await client.get("/api/v1/runs?since=2026-11-23T09:30:00")).status_code == 422
+    assert (await client.get("/api/v1/runs?since=0.5")).status_code == 422
 
 
 async def test_the_last_event_may_be_named_in_the_query(
