@@ -125,6 +125,7 @@ async def test_every_change_of_a_key_is_in_the_audit_log_without_its_secrets(dat
         "scopes": [],
         "models": 1,
         "portfolios": None,
+        "approver_level": 1,
         "expires_at": "2026-12-05T09:30:00.000Z",
     }
     assert "hash" not in str([each["diff"] for each in entries])
