@@ -27,7 +27,9 @@ from storage.mongo.connection import Document, connect, disconnect
 from storage.open_order_store import OpenOrderStore
 from storage.order import Batch, OrderState, Settlement
 from storage.order_store import OrderStore
+from storage.outcome_search import OutcomeFilter
 from storage.portfolio_claim_store import PortfolioClaimStore
+from storage.proposal import Hold
 from storage.rebalance import RebalanceStatus
 from storage.rebalance_store import RebalanceStore
 from storage.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
@@ -69,6 +71,7 @@ ARGUMENTS: dict[str, Any] = {
     "finished_at": NOON,
     "first_number": 1,
     "first": 0,
+    "holds": [Hold(make_id("P", 0), make_id("S", 0), "ada", NOON)],
     "key": "key",
     "keys": ["key"],
     "lease_s": 30.0,
@@ -104,11 +107,17 @@ ARGUMENTS: dict[str, Any] = {
     "token": "token",
     "totals": TOTALS,
     "seq": 1,
+    "since": NOON,
+    "sort": (),
+    "states": [OrderState.SENT],
     "version": 1,
     "wanted": AuditFilter(),
     "what": {},
 }
-OF_RUNS: dict[str, Any] = {"status": RunStatus.COMPLETED}
+OF_STORE: dict[type[Any], dict[str, Any]] = {
+    RunStore: {"status": RunStatus.COMPLETED, "statuses": [RunStatus.COMPLETED]},
+    RebalanceStore: {"wanted": OutcomeFilter()},
+}
 
 
 def stores(database: AsyncDatabase[Document]) -> Iterator[Any]:
@@ -133,7 +142,7 @@ def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
     """List every public method of every store by name, bound to arguments."""
     found: dict[str, Callable[[], Any]] = {}
     for store in stores(database):
-        known = ARGUMENTS | (OF_RUNS if isinstance(store, RunStore) else {})
+        known = ARGUMENTS | OF_STORE.get(type(store), {})
         for name in (each for each in vars(type(store)) if not each.startswith("_")):
             method = getattr(store, name)
             taken = inspect.signature(method).parameters.values()
