@@ -71,7 +71,7 @@ class ApprovalCalls(StoredRules, Proposals):
     async def add_rule(self, rule: Rule) -> Rule:
         """Store a new rule."""
         added = await self._with.rules.add(rule)
-        log_event(Action.RULE_CREATED, added.rule_id, name=added.name)
+        log_event(Action.RULE_CREATED, added.rule_id, rule=added.name)
         return added
 
     async def read_rule(self, rule_id: str) -> Rule:
