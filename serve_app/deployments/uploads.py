@@ -39,6 +39,9 @@ WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome], Notes], b
     XLSX: lambda _, outcomes, notes: write_workbook(outcomes, notes),
 }
 
+# Reserved as for so many portfolios, 0.6 s, because a worker writes the answer and sends it on.
+ANSWER_AS_PORTFOLIOS = 600
+
 
 async def answer_upload_in_worker(asked: Upload, settings: Settings) -> RawResponse:
     """Answer in a worker process, because reading tables here would block the event loop."""
@@ -53,7 +56,7 @@ async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
     except FilesRefusedError as error:
         return raw_response_of(_refuse(asked.path, error))
     # Reserved, because otherwise a search would go on until the answer is due.
-    with reserve_time(len(given.body.portfolios)):
+    with reserve_time(ANSWER_AS_PORTFOLIOS + len(given.body.portfolios)):
         outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
     return raw_response_of(await _answer(asked, given, outcomes))
 
