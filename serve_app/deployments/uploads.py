@@ -1,6 +1,7 @@
 """Uploads to POST /optimize: a worker task reads the tables, solves, and writes the answer."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -33,20 +34,21 @@ from serve_app.settings import Settings
 VARY: Final = {"Vary": "Accept"}
 ENDINGS: Final = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
 Notes = Mapping[str, str]
+Due = tuple[float, float]
+"""Seconds that a caller waits, and the time by the wall clock at which it stops."""
 WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome], Notes], bytes]]] = {
     CSV: write_csv,
     PARQUET: write_parquet,
     XLSX: lambda _, outcomes, notes: write_workbook(outcomes, notes),
 }
 
-# Reserved as for so many portfolios, 0.6 s, because a worker writes the answer and sends it on.
-ANSWER_AS_PORTFOLIOS = 600
-
 
 async def answer_upload_in_worker(asked: Upload, settings: Settings) -> RawResponse:
     """Answer in a worker process, because reading tables here would block the event loop."""
     task: Any = _upload_task
-    return await result_of(task.remote(asked, settings, correlation_id.get(), sendable_s()))
+    within_s = sendable_s()
+    due = None if within_s is None else (within_s, time.time() + within_s)
+    return await result_of(task.remote(asked, settings, correlation_id.get(), due))
 
 
 async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
@@ -56,7 +58,7 @@ async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
     except FilesRefusedError as error:
         return raw_response_of(_refuse(asked.path, error))
     # Reserved, because otherwise a search would go on until the answer is due.
-    with reserve_time(ANSWER_AS_PORTFOLIOS + len(given.body.portfolios)):
+    with reserve_time(len(given.body.portfolios)):
         outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
     return raw_response_of(await _answer(asked, given, outcomes))
 
@@ -92,19 +94,28 @@ def _refuse(path: str, error: FilesRefusedError) -> Response:
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
 def _upload_task(
-    asked: Upload, settings: Settings, correlated: str, within_s: float | None
+    asked: Upload, settings: Settings, correlated: str, due: Due | None
 ) -> RawResponse:
     """Answer an upload, in a worker process."""
-    return asyncio.run(_answer_in_context(asked, settings, correlated, within_s))
+    return asyncio.run(_answer_in_context(asked, settings, correlated, due))
 
 
 # Apart from the task, because Ray pickles a task's function with the globals that it names, and a
 # context variable cannot be pickled.
 async def _answer_in_context(
-    asked: Upload, settings: Settings, correlated: str, within_s: float | None
+    asked: Upload, settings: Settings, correlated: str, due: Due | None
 ) -> RawResponse:
-    load_solver()  # before the deadline begins, because loading takes seconds
+    load_solver()
     correlate_logs()
     correlation_id.set(correlated)
-    with set_deadline(within_s):
+    with set_deadline(None if due is None else _left_s(*due)):
         return await answer_upload(asked, settings)
+
+
+def _left_s(within_s: float, due_at: float) -> float:
+    """Return the seconds that are left of ``within_s`` after the start of this worker.
+
+    By the wall clock, because a worker that starts and loads the solver takes seconds; at least
+    a tenth of them, because the clocks of two nodes may differ.
+    """
+    return max(within_s / 10, min(within_s, due_at - time.time()))
