@@ -47,8 +47,10 @@ def uri_of(database: SupervisedDatabase) -> str:
 
 def read_pid(directory: Path) -> int | None:
     """Read the process of the server of this directory; None while no server takes writes."""
-    note = directory / "server.json"
-    return json.loads(note.read_text())["pid"] if note.exists() else None
+    try:
+        return json.loads((directory / "server.json").read_text())["pid"]
+    except FileNotFoundError:
+        return None
 
 
 def kill_server(directory: Path) -> int:
