@@ -9,6 +9,7 @@ from pathlib import Path
 import fastapi_offline
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
@@ -39,13 +40,16 @@ def add_explorer(app: FastAPI) -> None:
         with_google_fonts=False,
     )
 
-    async def document() -> JSONResponse:
-        return JSONResponse(app.openapi())
-
-    app.add_api_route(DOCUMENT_URL, document, include_in_schema=False)
+    app.add_api_route(DOCUMENT_URL, _answer_document, include_in_schema=False)
     app.mount(FILES_URL, StaticFiles(directory=FILES), name="docs-files")
     for path, page in (("/docs", swagger), ("/redoc", redoc)):
         _add_page(app, path, bytes(page.body).decode())
+
+
+async def _answer_document(request: Request) -> JSONResponse:
+    # FastAPI caches what it learned of each route's function. One that closed over the application
+    # would keep every application that was ever made.
+    return JSONResponse(request.app.openapi())
 
 
 def _add_page(app: FastAPI, path: str, html: str) -> None:

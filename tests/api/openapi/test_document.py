@@ -1,5 +1,7 @@
 """OpenAPI document: every body has a valid example, and every problem is shown."""
 
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,3 +134,9 @@ def test_every_schema_is_written_in_words_of_json_schema() -> None:
 
 def test_no_answer_has_the_shape_of_the_framework() -> None:
     assert "HTTPValidationError" not in DOCUMENT["components"]["schemas"]
+
+
+def test_the_route_of_the_document_keeps_no_application_that_nobody_uses() -> None:
+    app = weakref.ref(api_app(SETTINGS, Ports(NOBODY, NOBODY, {}, render_no_metrics)))
+    gc.collect()
+    assert app() is None
