@@ -74,7 +74,7 @@ def _document_value(value: Any) -> Any:
         case tuple():
             return [_group_document(group) for group in value]
         case Mapping():  # pairs, because a name in a document may not begin with $
-            return [[security_id, lot] for security_id, lot in value.items()]
+            return [[security_id, shares] for security_id, shares in value.items()]
         case _:
             return value
 
@@ -87,9 +87,9 @@ def _value(name: str, value: Any) -> Any:
             return None if value is None else ENUMS[name](value)
         case "do_not_buy" | "do_not_sell" | "frozen":
             return frozenset(value)
-        case "lots":
+        case "lots" | "volumes":
             pairs = value.items() if isinstance(value, Mapping) else value
-            return {security_id: decimal_from(lot) for security_id, lot in pairs}
+            return {security_id: decimal_from(shares) for security_id, shares in pairs}
         case "groups":
             return tuple(_group(document) for document in value)
         case _ if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
 """Rule: a pre-trade rule that plans are checked against, and its document."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
@@ -25,7 +25,7 @@ class RuleKind(StrEnum):
     TRADE_MOST = "TRADE_MOST"  # the value of a single trade
     TURNOVER_MOST = "TURNOVER_MOST"
     CASH_LEAST = "CASH_LEAST"
-    ORDER_SHARE_MOST = "ORDER_SHARE_MOST"  # of the volume of a security, for a single order
+    ORDER_SHARE_MOST = "ORDER_SHARE_MOST"  # of the volume that the options give, for one order
 
 
 class RestrictedSide(StrEnum):
@@ -54,9 +54,8 @@ class Rule:
     """A pre-trade rule; ``models`` and ``portfolios`` limit it to these ids, None for no limit.
 
     ``part`` is a part of market value (of the volume, for ORDER_SHARE_MOST), ``amount`` is in
-    currency, ``volumes`` are shares by security. With ``as_option`` it narrows the options of a
-    rebalance, so that a plan complies by construction. Raises RuleError for members that do not
-    belong to its kind.
+    currency. With ``as_option`` it narrows the options of a rebalance, so that a plan complies by
+    construction. Raises RuleError for members that do not belong to its kind.
     """
 
     name: str
@@ -69,7 +68,6 @@ class Rule:
     side: RestrictedSide | None = None
     part: Decimal | None = None
     amount: Decimal | None = None
-    volumes: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], hash=False)
     rule_id: str = ""
     version: int = 1
 
@@ -77,7 +75,6 @@ class Rule:
         kind = self.kind
         _require(bool(self.security_ids) is (kind in OF_SECURITIES), "security_ids", kind)
         _require((self.side is not None) is (kind is RuleKind.RESTRICTED), "side", kind)
-        _require(bool(self.volumes) is (kind is RuleKind.ORDER_SHARE_MOST), "volumes", kind)
         if kind in OF_AMOUNT:
             if (self.part is None) is (self.amount is None):
                 raise RuleError(("amount",), self.amount, f"{kind} takes an amount or a part")
@@ -110,7 +107,7 @@ MEMBERS: Final[Mapping[RuleKind, tuple[str, ...]]] = {
     RuleKind.TRADE_MOST: ("amount or part",),
     RuleKind.TURNOVER_MOST: ("amount or part",),
     RuleKind.CASH_LEAST: ("amount or part",),
-    RuleKind.ORDER_SHARE_MOST: ("part", "volumes"),
+    RuleKind.ORDER_SHARE_MOST: ("part",),
 }
 """The members of each kind beside its name, scope, severity and ``as_option``."""
 
@@ -128,8 +125,6 @@ def rule_fields(rule: Rule) -> Document:
         "side": None if rule.side is None else rule.side.value,
         "part": rule.part,
         "amount": rule.amount,
-        # Pairs, because a ticker may contain a dot and a field name should not.
-        "volumes": [[one, shares] for one, shares in sorted(rule.volumes.items())] or None,
     }
     return {name: value for name, value in members.items() if value is not None}
 
@@ -153,7 +148,6 @@ def rule_from(document: Document) -> Rule:
         side=None if side is None else RestrictedSide(side),
         part=None if part is None else decimal_from(part),
         amount=None if amount is None else decimal_from(amount),
-        volumes={one: decimal_from(shares) for one, shares in document.get("volumes", ())},
         rule_id=str(document["_id"]),
         version=document["version"],
     )

@@ -19,7 +19,7 @@ from storage.rule import MAX_RULES, Rule, rule_document, rule_fields, rule_from
 
 COLLECTION: Final = "rules"
 ENTITY: Final = "rule"
-OPTIONAL: Final = ("models", "portfolios", "security_ids", "side", "part", "amount", "volumes")
+OPTIONAL: Final = ("models", "portfolios", "security_ids", "side", "part", "amount")
 
 
 class RuleStore:

@@ -194,7 +194,7 @@ def _read_choice(kind: type[StrEnum], value: object, field: Path) -> StrEnum:
         raise RuleError(field, value, f"one of {', '.join(kind)}") from None
 
 
-def _read_lots(value: Mapping[str, object], field: Path) -> Mapping[str, Decimal]:
+def _read_shares(value: Mapping[str, object], field: Path) -> Mapping[str, Decimal]:
     require_mapping(field, value)
     if are_decimals(value.values()):
         return cast("Mapping[str, Decimal]", value)
@@ -212,7 +212,7 @@ _READERS: Final[dict[str, Callable[[Any, Path], object]]] = {
         read_decimal,
     ),
     **dict.fromkeys(("do_not_buy", "do_not_sell", "frozen"), read_ids),
-    "lots": _read_lots,
+    **dict.fromkeys(("lots", "volumes"), _read_shares),
     "direction": partial(_read_choice, Direction),
     "scope": partial(_read_choice, Scope),
     "bands": partial(_read_choice, BandRule),
@@ -221,7 +221,10 @@ _READERS: Final[dict[str, Callable[[Any, Path], object]]] = {
 }
 READ_OPTIONS: Final = tuple(_READERS)
 NEVER_NONE: Final = frozenset(
-    {"cash_flow", "cost_rate", "do_not_buy", "do_not_sell", "frozen", "lots", "groups"}
+    {
+        *("cash_flow", "cost_rate", "do_not_buy", "do_not_sell", "frozen", "lots", "groups"),
+        "volumes",
+    }
 )
 
 

@@ -46,7 +46,8 @@ class RebalanceOptions:
     breaks ties of drift. ``time_limit_s`` bounds all solver calls of one portfolio together.
     ``liquidate`` confirms that a model without targets is intended: everything is sold.
 
-    ``open_orders`` chooses the holdings that a portfolio is built from; the engine ignores it.
+    ``open_orders`` chooses the holdings that a portfolio is built from, and ``volumes`` are the
+    shares of each security that its market trades; the engine ignores both.
 
     Every field accepts what people write (see option_values.py): numbers of any type, ``"2%"``, the
     names of choices, lists of ids. Raises RuleError, which names the option, and
@@ -79,6 +80,7 @@ class RebalanceOptions:
     fewest_trades: bool = False
     liquidate: bool = False
     open_orders: OpenOrders = OpenOrders.IGNORE
+    volumes: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], hash=False)
     time_limit_s: float = 30.0
 
     if TYPE_CHECKING:
@@ -107,6 +109,7 @@ class RebalanceOptions:
             fewest_trades: bool = ...,
             liquidate: bool = ...,
             open_orders: OpenOrders | str = ...,
+            volumes: Mapping[str, Number] = ...,
             time_limit_s: float = ...,
         ) -> None: ...
 
@@ -121,6 +124,8 @@ class RebalanceOptions:
         self._require_numbers()
         for place, security_id in self.named_ids():
             require_identifier(place, security_id)
+        for security_id in self.volumes:
+            require_identifier(("volumes", security_id), security_id)
         _require_consistent(self)
 
     def named_ids(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -210,6 +215,8 @@ class RebalanceOptions:
         for security_id, lot in self.lots.items():
             if not (lot.is_finite() and lot > 0):
                 raise RuleError(("lots", security_id), lot, "a lot is above 0 shares")
+        for security_id, volume in self.volumes.items():
+            require_range(("volumes", security_id), volume, 0, None)
         self._require_limits()
 
     def _require_limits(self) -> None:

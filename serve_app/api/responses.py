@@ -20,8 +20,8 @@ from serve_app.ports.optimize import RawResponse
 from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, retry_headers
+from serve_app.rules.evaluation import NO_RULES, RuleCheck
 from storage.rebalance import Rebalance
-from storage.rule import Rule
 
 ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
 MAX_LISTED_PORTFOLIOS = 100
@@ -79,14 +79,14 @@ class Heading:
     """Members shared by all elements of an answer; an id is None if nothing is stored.
 
     ``notes`` are the members of single portfolios that tell what was assumed, by portfolio id,
-    ``rules`` those that plans are checked by.
+    ``rules`` what plans are checked by.
     """
 
     rebalance_id: str | None
     model_id: str | None
     trade_date: str
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
-    rules: tuple[Rule, ...] = ()
+    rules: RuleCheck = NO_RULES
     lines: OutcomeLines = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ def heading_of(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) ->
     """Return the heading of a rebalance, with its id if it is stored."""
     rebalance_id = rebalance.rebalance_id if is_stored else None
     day = trade_date_of(rebalance, zone)
-    return Heading(rebalance_id, rebalance.model_id, day, rules=rebalance.rules)
+    return Heading(rebalance_id, rebalance.model_id, day, rules=RuleCheck.of(rebalance))
 
 
 async def write_outcomes(

@@ -1,11 +1,11 @@
 """Broken rules: the portfolios of a rebalance whose plans break rules of severity BLOCK."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from serve_app.resources import Resources
-from serve_app.rules.evaluation import RuleOutcome, evaluate_rules
+from serve_app.rules.evaluation import RuleCheck, RuleOutcome
 from storage.rebalance import Rebalance
 from storage.rule import Severity
 
@@ -27,8 +27,9 @@ async def iterate_blocked(
 
     Nothing is read for a rebalance without rules that block.
     """
-    rules = [each for each in rebalance.rules if each.severity is Severity.BLOCK]
-    if not rules:
+    rules = tuple(each for each in rebalance.rules if each.severity is Severity.BLOCK)
+    check = RuleCheck.of(replace(rebalance, rules=rules))
+    if not check:
         return
     for offset in range(0, rebalance.number_of_portfolios, PORTFOLIO_BATCH_SIZE):
         page = await resources.rebalances.list_outcomes(rebalance, offset, PORTFOLIO_BATCH_SIZE)
@@ -36,7 +37,7 @@ async def iterate_blocked(
         for outcome in page:
             broken = tuple(
                 each.rule.name
-                for each in evaluate_rules(rules, outcome)
+                for each in check.evaluate(outcome)
                 if each.outcome is RuleOutcome.BLOCK
             )
             if broken and outcome.transactions:

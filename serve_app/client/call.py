@@ -60,6 +60,7 @@ class Options(TypedDict, total=False):
     fewest_trades: bool | None
     liquidate: bool | None
     open_orders: str | None
+    volumes: Mapping[str, Amount] | None
 
 
 class PortfolioOptions(Options, total=False):

@@ -1,6 +1,5 @@
 """Answers of the service about pre-trade rules."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -20,18 +19,22 @@ class Rule:
     side: str | None
     part: Decimal | None
     amount: Decimal | None
-    volumes: Mapping[str, Decimal] | None
     version: int
 
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """Outcome of a rule for a plan: PASS, WARN or BLOCK; ``left`` is below 0 if it is broken."""
+    """Outcome of a rule for a plan: PASS, WARN or BLOCK; ``left`` is below 0 if it is broken.
+
+    ``value`` and ``left`` are None if the options give no volume of the securities in
+    ``without_volume``, which the plan trades.
+    """
 
     rule_id: str
     name: str
     version: int
     result: str
-    value: Decimal
+    value: Decimal | None
     limit: Decimal
-    left: Decimal
+    left: Decimal | None
+    without_volume: tuple[str, ...] = ()

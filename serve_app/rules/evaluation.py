@@ -4,19 +4,23 @@ Values and limits are compared as fractions. What is shown is rounded so that a 
 shows as kept: what is left is rounded down.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
 
 from optimization import EXACT, PortfolioOutcome, Status
+from storage.rebalance import Rebalance
 from storage.rule import RestrictedSide, Rule, RuleKind, Severity
 
 WITHOUT_PLAN: Final = frozenset({Status.INFEASIBLE, Status.FAILED})
 FLOORS: Final = frozenset({RuleKind.WEIGHT_LEAST, RuleKind.CASH_LEAST})
 ZERO: Final = Fraction(0)
+Volumes: TypeAlias = Mapping[str, Decimal]
+"""Shares that the market trades, by security."""
+NO_VOLUMES: Final[Volumes] = {}
 
 
 class RuleOutcome(StrEnum):
@@ -32,14 +36,47 @@ class RuleResult:
     """Outcome of a version of a rule, with value, limit and what is left, below 0 if broken.
 
     The numbers are currency, or parts: of market value after costs for weights, of the volume for
-    orders.
+    orders. ``without_volume`` lists the traded securities whose volume the options do not give; the
+    rule is broken then, and nobody knows by how much.
     """
 
     rule: Rule
     outcome: RuleOutcome
-    value: Decimal
+    value: Decimal | None
     limit: Decimal
-    left: Decimal
+    left: Decimal | None
+    without_volume: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCheck:
+    """The rules of a rebalance and the volumes in its options; false without rules."""
+
+    rules: tuple[Rule, ...] = ()
+    volumes: Volumes = field(default_factory=dict[str, Decimal])
+    own_volumes: Mapping[str, Volumes] = field(default_factory=dict[str, Volumes])
+    """Volumes of portfolios that have some of their own, in place of those of all."""
+
+    @staticmethod
+    def of(rebalance: Rebalance) -> "RuleCheck":
+        """Make the check of the plans of a rebalance."""
+        own = rebalance.overrides_by_portfolio
+        return RuleCheck(
+            rebalance.rules,
+            rebalance.options.values.get("volumes", NO_VOLUMES),
+            {one: each.values["volumes"] for one, each in own.items() if "volumes" in each.values},
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def evaluate(self, outcome: PortfolioOutcome) -> list[RuleResult]:
+        """Evaluate the rules that concern a portfolio; none if it has no plan."""
+        volumes = self.own_volumes.get(outcome.portfolio_id, self.volumes)
+        return evaluate_rules(self.rules, outcome, volumes)
+
+
+NO_RULES: Final = RuleCheck()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +89,17 @@ class _Line:
     shares: Fraction
 
 
-def evaluate_rules(rules: Sequence[Rule], outcome: PortfolioOutcome) -> list[RuleResult]:
+def evaluate_rules(
+    rules: Sequence[Rule], outcome: PortfolioOutcome, volumes: Volumes = NO_VOLUMES
+) -> list[RuleResult]:
     """Evaluate the rules that concern a portfolio; none if it has no plan."""
     if outcome.status in WITHOUT_PLAN or outcome.base is None:
         return []
     lines = [*_lines_of(outcome)]
     return [
-        _result(each, *_measure(each, outcome, lines))
+        _order_share(each, lines, volumes)
+        if each.kind is RuleKind.ORDER_SHARE_MOST
+        else _result(each, *_measure(each, outcome, lines))
         for each in rules
         if each.concerns(outcome.portfolio_id)
     ]
@@ -71,7 +112,7 @@ def _lines_of(outcome: PortfolioOutcome) -> Iterator[_Line]:
 
 
 def _measure(
-    rule: Rule, outcome: PortfolioOutcome, lines: Iterable[_Line]
+    rule: Rule, outcome: PortfolioOutcome, lines: Sequence[_Line]
 ) -> tuple[Fraction, Fraction]:
     """Return the value that a rule limits, and the limit, in the same unit."""
     assert outcome.base is not None
@@ -90,17 +131,19 @@ def _measure(
             return most, _amount_of(rule, base)
         case RuleKind.TURNOVER_MOST:
             return sum((abs(each.traded) for each in lines), ZERO), _amount_of(rule, base)
-        case RuleKind.CASH_LEAST:
+        case _:  # CASH_LEAST
             return Fraction(outcome.cash_after or 0), _amount_of(rule, base)
-        case RuleKind.ORDER_SHARE_MOST:
-            shares = (_share_of(rule, each) for each in lines)
-            return max(shares, default=ZERO), _part_of(rule)
 
 
-def _share_of(rule: Rule, line: _Line) -> Fraction:
-    """Return which part of its volume a trade is; a security without a volume is not limited."""
-    volume = rule.volumes.get(line.security_id)
-    return ZERO if volume is None else abs(line.shares) / Fraction(volume)
+def _order_share(rule: Rule, lines: Sequence[_Line], volumes: Volumes) -> RuleResult:
+    """Compare the greatest order with its volume; an order without a volume breaks the rule."""
+    traded = [each for each in lines if each.shares]
+    without = tuple(each.security_id for each in traded if not volumes.get(each.security_id))
+    if without:
+        limit = _to_decimal(_part_of(rule), ROUND_HALF_UP)
+        return RuleResult(rule, _outcome_if_broken(rule), None, limit, None, without)
+    shares = (abs(each.shares) / Fraction(volumes[each.security_id]) for each in traded)
+    return _result(rule, max(shares, default=ZERO), _part_of(rule))
 
 
 def _part_of(rule: Rule) -> Fraction:
@@ -116,8 +159,7 @@ def _amount_of(rule: Rule, base: Fraction) -> Fraction:
 
 def _result(rule: Rule, value: Fraction, limit: Fraction) -> RuleResult:
     left = value - limit if rule.kind in FLOORS else limit - value
-    broken = RuleOutcome.BLOCK if rule.severity is Severity.BLOCK else RuleOutcome.WARN
-    outcome = broken if left < 0 else RuleOutcome.PASS
+    outcome = _outcome_if_broken(rule) if left < 0 else RuleOutcome.PASS
     return RuleResult(
         rule,
         outcome,
@@ -125,6 +167,10 @@ def _result(rule: Rule, value: Fraction, limit: Fraction) -> RuleResult:
         _to_decimal(limit, ROUND_HALF_UP),
         _to_decimal(left, ROUND_FLOOR),
     )
+
+
+def _outcome_if_broken(rule: Rule) -> RuleOutcome:
+    return RuleOutcome.BLOCK if rule.severity is Severity.BLOCK else RuleOutcome.WARN
 
 
 def _to_decimal(value: Fraction, rounding: str) -> Decimal:

@@ -50,6 +50,7 @@ async def test_every_option_has_a_json_form(
         "bands": None,
         "soft_band_price": 10,
         "fewest_trades": None,
+        "volumes": {A: "1250000", B: 0},
     }
 
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance", json=body)
@@ -77,6 +78,7 @@ async def test_every_option_has_a_json_form(
         "bands": None,
         "soft_band_price": Decimal(10),
         "fewest_trades": False,
+        "volumes": {A: Decimal(1250000), B: Decimal(0)},
     }
 
 
@@ -97,7 +99,8 @@ async def test_a_model_carries_default_options_that_a_put_without_any_leaves_as_
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}"
-    options = {"cash_floor": "2.5%", "frozen": [A], "lots": {A: "0.5"}, "maximum_trades": 5}
+    options = {"cash_floor": "2.5%", "frozen": [A], "maximum_trades": 5}
+    options |= {"lots": {A: "0.5"}, "volumes": {A: "1250000"}}
 
     given = await client.put(path, json={**model, "rebalance_options": options})
     left = await client.put(path, json={**model, "version": 2})

@@ -17,8 +17,11 @@ from serve_app.settings import settings_from
 from tests.files.books import SHEETS, csv_of, files_of, parquet_of, request_of, workbook_of
 from tests.support.optimize_bodies import build_optimize_app, open_client
 
-HEADS = ("portfolio", "Cash floor", "Direction", "do_not_sell", "fewest trades", "lots", "bands")
-ROW = ("A2", "2.5%", "buy only", "VTI; BND", True, '{"VTI": "0.5"}', None)
+HEADS = (
+    *("portfolio", "Cash floor", "Direction", "do_not_sell", "fewest trades", "lots", "bands"),
+    "Volumes",
+)
+ROW = ("A2", "2.5%", "buy only", "VTI; BND", True, '{"VTI": "0.5"}', None, '{"VTI": 900}')
 
 
 def options_in(*rows: Any, **files: bytes) -> Mapping[str, Mapping[str, Any]]:
@@ -64,6 +67,7 @@ def test_a_row_gives_the_options_of_its_portfolio_in_every_form(kind: str) -> No
         "do_not_sell": frozenset({"VTI", "BND"}),
         "fewest_trades": True,
         "lots": {"VTI": Decimal("0.5")},
+        "volumes": {"VTI": Decimal(900)},
     }
     assert request.body.portfolios[0].options is None
 

@@ -18,6 +18,9 @@ X = PricedTarget("X", Decimal("10.00"), Decimal("0.1"), BAND)
 Y = PricedTarget("Y", Decimal("30.00"), Decimal("0.6"), BAND)
 
 
+VOLUMES = {"X": Decimal(50), "Y": Decimal(1000)}
+
+
 def plan(x: Any = 10, y: Any = 20) -> PortfolioOutcome:
     """A portfolio of 1,000 that had 5 X and 25 Y, and has these shares after its trades."""
     cash = Decimal(1000) - x * X.price - y * Y.price
@@ -32,7 +35,7 @@ def rule(kind: RuleKind, severity: Severity = Severity.BLOCK, **members: Any) ->
 
 
 def evaluate(one: Rule, outcome: PortfolioOutcome) -> tuple[str, str, str, str]:
-    (result,) = evaluate_rules([one], outcome)
+    (result,) = evaluate_rules([one], outcome, VOLUMES)
     return (result.outcome, *(f"{each:f}" for each in (result.value, result.limit, result.left)))
 
 
@@ -93,13 +96,9 @@ def test_the_least_excess_shows_below_zero_although_the_value_rounds_to_the_limi
             (plan(10, 20), "300", "300", "0"),
             (plan(11, 20), "290", "300", "-10"),
         ),
-        # Five of fifty X are bought; nobody knows the volume of Y.
+        # Five of fifty X are bought; Y is sold by a far smaller part.
         (
-            {
-                "kind": RuleKind.ORDER_SHARE_MOST,
-                "part": Decimal("0.1"),
-                "volumes": {"X": Decimal(50)},
-            },
+            {"kind": RuleKind.ORDER_SHARE_MOST, "part": Decimal("0.1")},
             (plan(10, 20), "0.1", "0.1", "0"),
             (plan(11, 20), "0.12", "0.1", "-0.02"),
         ),
@@ -113,6 +112,20 @@ def test_each_kind_passes_at_its_limit_and_breaks_beyond(
 
     assert evaluate(one, passes[0]) == ("PASS", *passes[1:])
     assert evaluate(one, breaks[0]) == ("BLOCK", *breaks[1:])
+
+
+@pytest.mark.parametrize("volumes", [{}, {"X": Decimal(50)}, {"X": Decimal(50), "Y": Decimal(0)}])
+def test_a_trade_without_a_volume_breaks_the_rule_by_nobody_knows_how_much(
+    volumes: dict[str, Decimal],
+) -> None:
+    warning = rule(RuleKind.ORDER_SHARE_MOST, Severity.WARN, part=Decimal("0.1"))
+
+    (untraded,) = evaluate_rules([warning], plan(5, 25), volumes)
+    (result,) = evaluate_rules([warning], plan(5, 20), volumes)
+
+    assert (untraded.outcome, untraded.left) == (RuleOutcome.PASS, Decimal("0.1"))
+    assert (result.outcome, result.without_volume) == (RuleOutcome.WARN, ("Y",))
+    assert (result.value, result.limit, result.left) == (None, Decimal("0.1"), None)
 
 
 def test_a_portfolio_without_a_plan_has_no_results() -> None:
@@ -136,7 +149,7 @@ def test_a_rule_for_other_portfolios_is_not_evaluated() -> None:
         ({"kind": RuleKind.WEIGHT_MOST, "security_ids": ["X"]}, "part"),
         ({"kind": RuleKind.TURNOVER_MOST}, "amount"),
         ({"kind": RuleKind.CASH_LEAST, "part": Decimal("0.1"), "amount": Decimal(1)}, "amount"),
-        ({"kind": RuleKind.ORDER_SHARE_MOST, "part": Decimal("0.1")}, "volumes"),
+        ({"kind": RuleKind.ORDER_SHARE_MOST}, "part"),
         ({"kind": RuleKind.TRADE_MOST, "amount": Decimal(1), "as_option": True}, "as_option"),
         (
             {"kind": RuleKind.CASH_LEAST, "amount": Decimal(1), "security_ids": ["X"]},

@@ -29,6 +29,12 @@ NEVER: dict[str, Any] = {
     "security_ids": [A],
     "side": "BUY",
 }
+OF_THE_MARKET: dict[str, Any] = {
+    "name": "a tenth of the volume",
+    "kind": "ORDER_SHARE_MOST",
+    "severity": "BLOCK",
+    "part": "0.1",
+}
 
 
 @pytest.fixture
@@ -116,6 +122,7 @@ class TestRoutes:
             ({"kind": "TRADE_MOST", "security_ids": None, "as_option": True}, "/as_option"),
             ({"part": "1.1"}, "/part"),
             ({"models": ["zz"]}, "/models/0"),
+            ({"kind": "ORDER_SHARE_MOST", "security_ids": None, "volumes": {A: 1}}, "/volumes"),
         ],
     )
     async def test_a_rule_that_does_not_add_up_is_refused_by_name(
@@ -189,6 +196,44 @@ class TestRebalances:
         for element in await rebalance(client, model, {"turnover_cap": "90%"}):
             assert results(element) == [(A_TENTH["name"], "PASS")]
             assert float(element["rules"][0]["left"]) >= 0
+
+    async def test_orders_are_compared_with_the_volumes_in_the_options_of_the_rebalance(
+        self, client: httpx.AsyncClient, model: dict[str, Any]
+    ) -> None:
+        await add(client, OF_THE_MARKET)
+        ample, scarce = {A: 10**9, B: 10**9}, {A: 10**9, B: "0.5"}
+
+        found = [
+            (await rebalance(client, model, body, dry_run=True))[0]["rules"][0]
+            for body in ({"volumes": ample}, {"volumes": scarce}, {"volumes": {A: 1}}, None)
+        ]
+
+        assert [each["result"] for each in found] == ["PASS", "BLOCK", "BLOCK", "BLOCK"]
+        assert [each["left"] is None for each in found] == [False, False, True, True]
+        assert float(found[1]["left"]) < 0
+        assert [each.get("without_volume") for each in found] == [None, None, [B], [A, B]]
+
+    async def test_a_portfolio_of_a_run_may_have_volumes_of_its_own_and_both_are_kept(
+        self, client: httpx.AsyncClient, model: dict[str, Any]
+    ) -> None:
+        await add(client, OF_THE_MARKET, severity="WARN")
+        body = {
+            "models": [model["model_id"]],
+            "options": {"volumes": {A: 10**9, B: 10**9}},
+            "options_by_portfolio": {Q: {"volumes": {A: 10**9}}},
+        }
+
+        begun = (await client.post("/api/v1/runs", json=body)).json()
+        await wait_until_over(client, begun["run_id"])
+
+        run = (await client.get(f"/api/v1/runs/{begun['run_id']}")).json()
+        of_rebalance = f"/api/v1/rebalance/{run['rebalances'][0]}"
+        stored = (await client.get(of_rebalance)).json()["portfolios"]
+        one = (await client.get(f"{of_rebalance}/portfolio/{P}")).json()
+        found = {each["portfolio_id"]: each["rules"][0] for each in stored}
+        assert (found[P]["result"], found[Q]["result"]) == ("PASS", "WARN")
+        assert (found[Q]["value"], found[Q]["without_volume"]) == (None, [B])
+        assert one["options"]["volumes"] == {A: "1000000000", B: "1000000000"}
 
     @pytest.mark.parametrize(
         "rule",

@@ -19,6 +19,7 @@ from optimization import PortfolioOutcome
 from serve_app.api.responses import trade_date_of
 from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, rebalance_json
 from serve_app.json_text import encode
+from serve_app.rules.evaluation import RuleCheck
 from storage.rebalance import Rebalance
 
 OUTCOME_BATCH_SIZE: Final = 100  # portfolios that are read, and written to the caller, at once
@@ -112,5 +113,5 @@ def portfolios_json(
     rebalance: Rebalance, outcomes: Iterable[PortfolioOutcome], zone: tzinfo
 ) -> list[PortfolioResult]:
     """Build portfolios of a stored rebalance."""
-    day = trade_date_of(rebalance, zone)
-    return [portfolio_json(each, day, rebalance.rules) for each in outcomes]
+    day, check = trade_date_of(rebalance, zone), RuleCheck.of(rebalance)
+    return [portfolio_json(each, day, check) for each in outcomes]

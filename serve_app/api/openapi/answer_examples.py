@@ -99,6 +99,7 @@ from serve_app.api.schemas.stored_rebalances import (
 from serve_app.api.schemas.system import EventStreams, system_json
 from serve_app.api.schemas.what_if import WhatIfAnswer, what_if_json
 from serve_app.json_text import Json, encode
+from serve_app.rules.evaluation import RuleCheck
 from serve_app.settings import Settings
 from storage.run import Run
 
@@ -187,8 +188,8 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     ProposalAnswer: _PROPOSED,
     OverrideAnswer: _OVERRIDDEN["override"],
     RuleAnswer: _RULE,
-    RuleResultAnswer: _round_trip(rule_results((samples.RULE,), samples.SOLD))[0],
-    StoredRuleResult: _round_trip(stored_rule_results((samples.RULE,), samples.SOLD))[0],
+    RuleResultAnswer: _round_trip(rule_results(RuleCheck((samples.RULE,)), samples.SOLD))[0],
+    StoredRuleResult: _round_trip(stored_rule_results(RuleCheck((samples.RULE,)), samples.SOLD))[0],
     ApprovalAnswer: _APPROVED["approvals"][0],
     EndingAnswer: _WITHDRAWN["ending"],
     HoldAnswer: _round_trip(hold_json(samples.HELD_TRADE)),

@@ -29,9 +29,9 @@ from serve_app.api.schemas.runs import CODE, MAX_CODES
 from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.json_text import encode
 from serve_app.problems import catalogue
+from serve_app.rules.evaluation import RuleCheck
 from storage.mongo.sorting import Sort
 from storage.outcome_search import OutcomeFilter
-from storage.rule import Rule
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
@@ -116,7 +116,7 @@ async def list_outcomes(
     sort = tuple((STORED_NAMES.get(name, name), direction) for name, direction in order)
     outcomes, total = await store.search_outcomes(rebalance, wanted, sort, offset, limit)
     headers = page_headers(request, offset, limit, total)
-    return await stream_json(_summaries(outcomes, rebalance.rules), headers)
+    return await stream_json(_summaries(outcomes, RuleCheck.of(rebalance)), headers)
 
 
 @router.get(
@@ -157,7 +157,7 @@ async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: Store) -> Re
 
 
 async def _summaries(
-    outcomes: Sequence[PortfolioOutcome], rules: Sequence[Rule]
+    outcomes: Sequence[PortfolioOutcome], rules: RuleCheck
 ) -> AsyncIterator[bytes]:
     yield b"["
     for start in range(0, len(outcomes), BATCH_SIZE):

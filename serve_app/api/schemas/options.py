@@ -115,6 +115,12 @@ Lot = Annotated[
     limit_decimals(MAX_DECIMALS),
     describe_number(r"^[0-9]{1,10}(\.[0-9]{1,18})?$", 1e-18, 10**9),
 ]
+Volume = Annotated[
+    Decimal,
+    Field(ge=0, le=MAX_AMOUNT),
+    limit_decimals(MAX_DECIMALS),
+    describe_number(AMOUNT, 0, MAX_AMOUNT),
+]
 Ids = Annotated[list[AnyIdentifier], Field(max_length=MAX_SECURITY_IDS)]
 
 
@@ -200,6 +206,14 @@ class RebalanceOptionsBody(BaseModel):
     open_orders: Annotated[
         OpenOrders | None, Field(description="whether open orders count as if they were filled")
     ] = None
+    volumes: Annotated[
+        dict[AnyIdentifier, Volume] | None,
+        Field(
+            max_length=MAX_SECURITY_IDS,
+            description="shares traded on the market, by security; rules of the kind "
+            "ORDER_SHARE_MOST compare orders with them",
+        ),
+    ] = None
 
 
 class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
@@ -258,7 +272,7 @@ def _json_value(value: Any) -> Any:
         case frozenset():  # sorted, otherwise equal options would differ in their text
             return sorted(value)
         case Mapping():
-            return {security_id: plain(lot) for security_id, lot in value.items()}
+            return {security_id: plain(shares) for security_id, shares in value.items()}
         case tuple():
             return [_group_json(group) for group in value]
         case _:

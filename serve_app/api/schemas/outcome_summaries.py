@@ -1,6 +1,5 @@
 """Outcomes of a stored rebalance in a line each, and one of them in full; decimals are strings."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, NotRequired
 
@@ -45,8 +44,8 @@ from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import Json, instant, plain, string, whole
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
+from serve_app.rules.evaluation import NO_RULES, RuleCheck
 from storage.rebalance import Rebalance, RebalanceStatus
-from storage.rule import Rule
 
 
 class RebalanceSummary(TypedDict):
@@ -185,7 +184,7 @@ def rebalance_summary_json(rebalance: Rebalance) -> RebalanceSummary:
     }
 
 
-def outcome_summary_json(outcome: PortfolioOutcome, rules: Sequence[Rule] = ()) -> OutcomeSummary:
+def outcome_summary_json(outcome: PortfolioOutcome, rules: RuleCheck = NO_RULES) -> OutcomeSummary:
     """Build an outcome in a line, with the results of the rules if there are any."""
     certificate, refusal = outcome.certificate, outcome.refusal
     measured = measure_outcome(outcome)
@@ -224,7 +223,7 @@ def outcome_detail_json(
     own = rebalance.overrides_by_portfolio.get(outcome.portfolio_id)
     options = _options_json(rebalance.options) | (_options_json(own) if own else {})
     return {
-        **outcome_summary_json(outcome, rebalance.rules),
+        **outcome_summary_json(outcome, RuleCheck.of(rebalance)),
         "rebalance_id": rebalance.rebalance_id,
         "model_id": rebalance.model_id,
         "model_name": rebalance.model_name,

@@ -1,8 +1,8 @@
 """Pre-trade rules, and their results for the plan of a portfolio."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from typing_extensions import TypedDict
@@ -20,7 +20,7 @@ from serve_app.api.schemas.fields import (
 from serve_app.api.schemas.general_fields import AMOUNT, HIDDEN, MAX_AMOUNT, Part, limit_decimals
 from serve_app.api.schemas.models import Version
 from serve_app.json_text import Json, number, string
-from serve_app.rules.evaluation import RuleOutcome, evaluate_rules
+from serve_app.rules.evaluation import RuleCheck, RuleOutcome, RuleResult
 from storage.rule import MAX_RULE_IDS, RestrictedSide, Rule, RuleKind, Severity
 
 MAX_NAME_LENGTH: Final = 80
@@ -34,9 +34,6 @@ LIMIT: Final[Json] = {
 }
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=MAX_RULE_IDS)]
-Positive = Annotated[
-    Decimal, Field(gt=0, le=MAX_AMOUNT), limit_decimals(18), describe_number(AMOUNT, 0, MAX_AMOUNT)
-]
 NotNegative = Annotated[
     Decimal, Field(ge=0, le=MAX_AMOUNT), limit_decimals(18), describe_number(AMOUNT, 0, MAX_AMOUNT)
 ]
@@ -64,11 +61,12 @@ class RulePost(BaseModel):
     portfolios: Ids | None = None
     security_ids: Ids | None = None
     side: RestrictedSide | None = Field(None, description="of RESTRICTED: not bought, or not held")
-    part: Part | None = Field(None, description="of market value; of the volume for orders")
-    amount: NotNegative | None = Field(None, description="in currency")
-    volumes: Annotated[dict[Id, Positive], Field(max_length=MAX_RULE_IDS)] | None = Field(
-        None, description="shares of each security that ORDER_SHARE_MOST compares orders with"
+    part: Part | None = Field(
+        None,
+        description="of market value; of ORDER_SHARE_MOST, of the volume in the options of a "
+        "rebalance",
     )
+    amount: NotNegative | None = Field(None, description="in currency")
 
 
 class RulePut(RulePost):
@@ -95,7 +93,6 @@ class RuleAnswer(TypedDict):
     side: RestrictedSide | None
     part: DecimalText | None
     amount: DecimalText | None
-    volumes: dict[str, DecimalText] | None
     version: int
 
 
@@ -103,27 +100,37 @@ Result = Annotated[RuleOutcome, DocumentedAs(inline_enum(RuleOutcome))]
 
 
 class RuleResultAnswer(TypedDict):
-    """Outcome of a rule for a plan; ``left`` is below 0 if the plan breaks it."""
+    """Outcome of a rule for a plan; ``left`` is below 0 if the plan breaks it.
+
+    ``value`` and ``left`` are null if the options give no volume of the securities in
+    ``without_volume``, which the plan trades.
+    """
 
     rule_id: ObjectIdentifier
     name: str
     version: int
     result: Result
-    value: DecimalText
+    value: DecimalText | None
     limit: DecimalText
-    left: DecimalText
+    left: DecimalText | None
+    without_volume: NotRequired[list[str]]
 
 
 class StoredRuleResult(TypedDict):
-    """Outcome of a rule for a stored plan; ``left`` is below 0 if the plan breaks it."""
+    """Outcome of a rule for a stored plan; ``left`` is below 0 if the plan breaks it.
+
+    ``value`` and ``left`` are null if the options give no volume of the securities in
+    ``without_volume``, which the plan trades.
+    """
 
     rule_id: ObjectIdentifier
     name: str
     version: int
     result: Result
-    value: JsonNumber
+    value: JsonNumber | None
     limit: JsonNumber
-    left: JsonNumber
+    left: JsonNumber | None
+    without_volume: NotRequired[list[str]]
 
 
 def rule_of(body: RulePost, rule_id: str = "", version: int = 1) -> Rule:
@@ -140,7 +147,6 @@ def rule_of(body: RulePost, rule_id: str = "", version: int = 1) -> Rule:
         side=body.side,
         part=body.part,
         amount=body.amount,
-        volumes=body.volumes or {},
         rule_id=rule_id.lower(),
         version=version,
     )
@@ -160,12 +166,11 @@ def rule_json(rule: Rule) -> RuleAnswer:
         "side": rule.side,
         "part": string(rule.part),
         "amount": string(rule.amount),
-        "volumes": {one: string(shares) for one, shares in sorted(rule.volumes.items())} or None,
         "version": rule.version,
     }
 
 
-def rule_results(rules: Sequence[Rule], outcome: PortfolioOutcome) -> list[RuleResultAnswer]:
+def rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[RuleResultAnswer]:
     """Build the results of rules for the plan of a portfolio, with decimals as strings."""
     return [
         {
@@ -176,12 +181,13 @@ def rule_results(rules: Sequence[Rule], outcome: PortfolioOutcome) -> list[RuleR
             "value": string(each.value),
             "limit": string(each.limit),
             "left": string(each.left),
+            **_volumes_missing(each),
         }
-        for each in evaluate_rules(rules, outcome)
+        for each in check.evaluate(outcome)
     ]
 
 
-def stored_rule_results(rules: Sequence[Rule], outcome: PortfolioOutcome) -> list[StoredRuleResult]:
+def stored_rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[StoredRuleResult]:
     """Build the results of rules for a stored plan, with decimals as numbers."""
     return [
         {
@@ -192,9 +198,18 @@ def stored_rule_results(rules: Sequence[Rule], outcome: PortfolioOutcome) -> lis
             "value": number(each.value),
             "limit": number(each.limit),
             "left": number(each.left),
+            **_volumes_missing(each),
         }
-        for each in evaluate_rules(rules, outcome)
+        for each in check.evaluate(outcome)
     ]
+
+
+class _VolumesMissing(TypedDict, total=False):
+    without_volume: list[str]
+
+
+def _volumes_missing(result: RuleResult) -> _VolumesMissing:
+    return {"without_volume": [*result.without_volume]} if result.without_volume else {}
 
 
 def _id_list(ids: Iterable[str] | None) -> list[str] | None:

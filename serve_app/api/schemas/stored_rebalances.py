@@ -1,6 +1,5 @@
 """Stored rebalances: their decimals are JSON numbers, written from the Decimal's own digits."""
 
-from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, NotRequired
 
@@ -29,8 +28,8 @@ from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, severa
 from serve_app.json_text import instant, number, weight_number, whole
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
+from serve_app.rules.evaluation import NO_RULES, RuleCheck
 from storage.rebalance import Rebalance, RebalanceStatus
-from storage.rule import Rule
 
 
 class PositionResult(TypedDict):
@@ -172,7 +171,7 @@ def deleted_json(rebalance_id: str) -> Deleted:
 
 
 def portfolio_json(
-    outcome: PortfolioOutcome, trade_date: str, rules: Sequence[Rule] = ()
+    outcome: PortfolioOutcome, trade_date: str, rules: RuleCheck = NO_RULES
 ) -> PortfolioResult:
     """Build one portfolio of a stored rebalance, with the results of its rules if it has any."""
     result: PortfolioResult = {

@@ -31,7 +31,7 @@ def tabulate_rules(found: Iterable[Rule]) -> Table:
             "yes" if each.as_option else "no",
             _format_limit(each),
             _format_scope(each),
-            len(each.security_ids or each.volumes or ()) or None,
+            len(each.security_ids or ()) or None,
         )
         for each in found
     ]
