@@ -12,7 +12,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.deployments.handles import connect
 from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import OBSERVERS, HttpMetrics, drop_ray_prefix
+from serve_app.observability.metrics import OBSERVERS, HttpMetrics, select_own_series
 from serve_app.observability.traces import start_traces
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.store import Store
@@ -54,11 +54,11 @@ class Ingress:
 
 
 async def node_metrics() -> str:
-    """Read the metrics that the Ray node of this replica exports: Ray's own and the service's."""
+    """Read the service's own metrics from the Ray node of this replica."""
     here = ray.get_runtime_context().get_node_id()
     node = next(node for node in ray.nodes() if node["NodeID"] == here)
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     async with httpx.AsyncClient(trust_env=False, timeout=METRICS_TIMEOUT_S) as client:
         answer = await client.get(url)
     answer.raise_for_status()
-    return drop_ray_prefix(answer.text)
+    return select_own_series(answer.text)

@@ -1,7 +1,8 @@
 """Metrics of the service: counts and durations, by labels with a bounded number of values.
 
 They are exported by Ray, which prefixes ``ray_`` and serves them on every node's metrics port,
-because counters of prometheus_client itself would read 0 there. GET /metrics drops the prefix.
+because counters of prometheus_client itself would read 0 there. GET /metrics has these metrics
+alone, without the prefix.
 """
 
 import re
@@ -26,14 +27,17 @@ MILLISECONDS = [
     *(each * 1000 for each in SECONDS[7:]),
 ]
 OWN = re.compile(
-    r"^(# (?:HELP|TYPE) )?ray_(?=(?:http|rebalances?|solver|orders|upstream|database)_)",
+    r"^(# (?:HELP|TYPE) )?ray_((?:http|rebalances?|solver|orders|upstream|database)_.*\n?)",
     re.MULTILINE,
 )
 
 
-def drop_ray_prefix(exported: str) -> str:
-    """Drop Ray's prefix from the service's metrics in the export of a node."""
-    return OWN.sub(r"\1", exported)
+def select_own_series(exported: str) -> str:
+    """Keep the service's own metrics of what a node exports, without Ray's prefix.
+
+    Ray's own series are megabytes, and a monitoring system reads them from the node.
+    """
+    return "".join(f"{match[1] or ''}{match[2]}" for match in OWN.finditer(exported))
 
 
 class HttpMetrics:
