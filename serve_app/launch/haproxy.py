@@ -48,9 +48,9 @@ def harden(
 ) -> str:
     """Make pages and socket of a configuration private, and bound slow and numerous clients.
 
-    With a ``certificate`` the port of the service speaks TLS. HAProxy then also notices every
-    client that hangs up. Raises ValueError if a line of Ray's template is missing, because another
-    version of Ray must be reviewed first.
+    The health check counts replicas alone. With a ``certificate`` the port of the service speaks
+    TLS, and HAProxy notices every client that hangs up. Raises ValueError if a line of Ray's
+    template is missing, because another version of Ray must be reviewed first.
     """
     bind = ""
     if certificate is not None:
@@ -74,7 +74,30 @@ def harden(
         configuration, count = re.subn(pattern, replacement, configuration, flags=re.MULTILINE)
         if count != 1:
             raise ValueError(f"the configuration of HAProxy has {count} lines like {pattern}")
-    return configuration
+    return _count_replicas_alone(configuration)
+
+
+def _count_replicas_alone(configuration: str) -> str:
+    """Let /-/healthz answer 503 if no replica of any backend is up.
+
+    Ray counts the fallback, too: the proxy of the head, behind which requests wait for a replica.
+    """
+
+    def ask_each_replica(found: re.Match[str]) -> str:
+        acl, backend = found.groups()
+        start = rf"^backend {re.escape(backend)}\n"
+        block = re.search(rf"{start}((?:[ \t]+.*\n|\n)*)", configuration, re.MULTILINE)
+        lines = block[1].splitlines() if block else []
+        words = [line.split() for line in lines if not line.endswith(" backup")]
+        servers = [each[1] for each in words if each[:1] == ["server"]]
+        asked = [f"srv_is_up({backend}/{server})" for server in servers] or ["always_false"]
+        return "\n".join(f"{acl} {condition}" for condition in asked)
+
+    counted = r"^(\s*acl backend_\S+_server_up) nbsrv\((\S+)\) ge 1$"
+    hardened = re.sub(counted, ask_each_replica, configuration, flags=re.MULTILINE)
+    if "nbsrv(" in hardened:
+        raise ValueError("the configuration of HAProxy has another health check")
+    return hardened
 
 
 def main() -> None:
