@@ -14,7 +14,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz mutants clean
+.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -90,6 +90,17 @@ drills: .venv/.installed ## processes, nodes, databases and upstreams broken in 
 fuzz: .venv/.installed ## schemathesis against the service, in process and running
 	@$(BIN)/pytest -m apart tests/api/test_conformance.py $(ARGS)
 	@$(BIN)/pytest -m apart tests/end_to_end/test_hostile.py $(ARGS)
+
+# Prometheus' own tool: that of PROMTOOL, one on the PATH, or without root from the archive of Debian or Ubuntu.
+$(TOOLS)/promtool: .venv/.installed
+	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; cd "$$d"; \
+	  apt-get download --quiet prometheus >/dev/null && dpkg -x prometheus_*.deb . \
+	  || { echo "promtool is missing: install Prometheus, or set PROMTOOL to its path"; exit 1; }; \
+	  install usr/bin/promtool "$(CURDIR)/$(TOOLS)/promtool"
+
+alerts: .venv/.installed ## the alerts tried on series by promtool
+	@[ -n "$$PROMTOOL" ] || command -v promtool >/dev/null || $(MAKE) --no-print-directory $(TOOLS)/promtool
+	@$(BIN)/pytest -m apart tests/alerts $(ARGS)
 
 mutants: .venv/.installed ## small changes of the engine that no test notices, two hours; ARGS="--every 10"
 	@$(BIN)/python tests/engine_checks/mutants.py $(ARGS)
