@@ -319,6 +319,14 @@ def test_prometheus_reads_ports_that_every_pod_names_and_that_the_policy_opens(
         assert {ports[name] for name in names} == opened
 
 
+def test_grafana_gets_every_dashboard_of_the_directory() -> None:
+    maps = [each for each in overlay("overlays/production") if each["kind"] == "ConfigMap"]
+    (dashboards,) = (each for each in maps if "grafana_dashboard" in each["metadata"]["labels"])
+    directory = KUBERAY / "components/monitoring/dashboards"
+
+    assert dashboards["data"] == {each.name: each.read_text() for each in directory.iterdir()}
+
+
 def test_each_kustomization_names_every_manifest_beside_it() -> None:
     for path in KUBERAY.rglob("kustomization.yaml"):
         content = yaml.safe_load(path.read_text())
