@@ -44,7 +44,7 @@ def test_each_alert_fires_on_its_series_and_on_no_other(rules: str, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
-    [("> 0.02", "> 0.2"), ('status="STOPPED"', 'status="STOPED"'), ("== 1", ">= 0")],
+    [("> 0.02", "> 0.2"), ('status="STOPPED"', 'status="ENDED"'), ("== 1", ">= 0")],
 )
 def test_a_wrong_limit_or_label_is_told(rules: str, right: str, wrong: str, tmp_path: Path) -> None:
     assert right in rules
