@@ -30,6 +30,14 @@ async def for_each(
         raise errors.exceptions[0] from None
 
 
+async def wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait until a task ends and raise its error; return the tasks that still run."""
+    done, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+    for one in done:
+        one.result()
+    return going
+
+
 def require_caller() -> None:
     """Raise CancelledError if the caller of this task has left.
 

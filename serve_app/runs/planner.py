@@ -34,7 +34,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
-from storage.model_store import not_followed_error
+from storage.model_store import ModelStore, not_followed_error
 from storage.mongo.decimal_codec import now
 from storage.outcome_columns import rows_per_document
 from storage.rebalance import Rebalance, new_rebalance
@@ -131,12 +131,8 @@ class Planner:
             for model_id in await self._with.models.list_newest_first(tuple(by_model)):
                 yield await self._with.models.read(model_id), by_model[model_id]
             return
-        newest = await self._with.models.find_newest_of_many((), selection.model_ids)
-        for model_id in await self._with.models.list_newest_first(selection.model_ids):
-            model = await self._with.models.read(model_id)
-            mine = [one for one in model.portfolio_ids if newest.get(one, model_id) == model_id]
-            if mine:
-                yield model, mine
+        async for each in followers_by_model(self._with.models, selection.model_ids):
+            yield each
 
     async def _group_by_model(self, selection: Selection) -> Mapping[str, list[str]]:
         """Group the selected portfolios by the model that each is rebalanced to."""
@@ -151,6 +147,18 @@ class Planner:
                 raise not_followed_error(portfolio_id, selection.model_ids)
             by_model[newest[portfolio_id]].append(portfolio_id)
         return by_model
+
+
+async def followers_by_model(
+    models: ModelStore, model_ids: Sequence[str] = ()
+) -> AsyncIterator[tuple[Model, Sequence[str]]]:
+    """Yield these models, or all, the newest first, each with those who follow no newer one."""
+    newest = await models.find_newest_of_many((), model_ids)
+    for model_id in await models.list_newest_first(model_ids):
+        model = await models.read(model_id)
+        mine = [one for one in model.portfolio_ids if newest.get(one, model_id) == model_id]
+        if mine:
+            yield model, mine
 
 
 @dataclass(slots=True)

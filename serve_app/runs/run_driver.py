@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from optimization import Refusal, Status
 from serve_app.chunks.unmatched_ids import UnmatchedIds
+from serve_app.concurrency import wait_for_first
 from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_run
 from serve_app.problems.error_table import refusal_of
@@ -159,12 +160,12 @@ class RunDriver:
         try:
             async for chunk in self._with.chunks.stream_open(self._run.run_id):
                 while len(going) >= self._attempts.window.size:
-                    going = await _wait_for_first(going)
+                    going = await wait_for_first(going)
                 if self._attempts.is_cancelled:
                     break
                 going.add(asyncio.create_task(self._do(chunk)))
             while going:
-                going = await _wait_for_first(going)
+                going = await wait_for_first(going)
         finally:
             for one in going:
                 one.cancel()
@@ -246,11 +247,3 @@ class RunDriver:
         if status is RebalanceStatus.COMPLETED:
             with suppress(NotFoundError):  # because the model may be deleted meanwhile
                 await self._with.models.record_rebalance_date(part.model_id, part.started_at)
-
-
-async def _wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Wait until a task ends and raise its error; return the tasks that still run."""
-    done, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
-    for one in done:
-        one.result()
-    return going
