@@ -82,7 +82,7 @@ class StaleVersionError(StorageError):
 
 
 class LeaseLostError(StorageError):
-    """Another process works on the run by now; nothing was written for this process."""
+    """Another process works on the run or scan by now; nothing was written for this process."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(run_id)

@@ -10,6 +10,7 @@ from storage import (
     api_key_store,
     audit_schema,
     chunk_store,
+    drift_schema,
     idempotency_store,
     model_store,
     order_store,
@@ -126,4 +127,5 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     ),
     **audit_schema.INDEXES,
     **proposal_schema.INDEXES,
+    **drift_schema.INDEXES,
 }

@@ -7,6 +7,7 @@ from storage import (
     api_key_store,
     audit_schema,
     chunk_store,
+    drift_schema,
     idempotency_store,
     model_store,
     order_store,
@@ -195,6 +196,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     **{name: _record(fields) for name, fields in audit_schema.FIELDS.items()},
     **{name: _record(*fields) for name, fields in proposal_schema.FIELDS.items()},
+    **{name: _record(*fields) for name, fields in drift_schema.FIELDS.items()},
     portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
     api_key_store.COLLECTION: _record(
         {

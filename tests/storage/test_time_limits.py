@@ -14,10 +14,14 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
+from optimization import BandStatus
 from optimization.domain.options import NO_OVERRIDES
 from storage.audit_log import AuditFilter, AuditLog
 from storage.audit_trail import Action
 from storage.chunk_store import Chunk, ChunkStore, Report
+from storage.drift_line_store import DriftLineStore, LineFilter
+from storage.drift_scan import DriftLine, DriftScan, ScanStatus
+from storage.drift_scan_store import DriftScanStore
 from storage.embedded import server as embedded
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
@@ -99,6 +103,8 @@ ARGUMENTS: dict[str, Any] = {
     "request_hash": "hash",
     "run": Run(ID, Selection(), NO_OVERRIDES, HoldingsRef("summaries"), NOON),
     "run_id": ID,
+    "scan": DriftScan(ID, NOON),
+    "scan_id": ID,
     "security_ids": [make_id("S", 0)],
     "settlements": {"key": Settlement(OrderState.SENT, 1)},
     "status": RebalanceStatus.COMPLETED,
@@ -107,6 +113,10 @@ ARGUMENTS: dict[str, Any] = {
     "token": "token",
     "totals": TOTALS,
     "seq": 1,
+    "kept": 1,
+    "counts": {},
+    "portfolios": 1,
+    "lines": [DriftLine(make_id("P", 0), ID, BandStatus.FAILED)],
     "since": NOON,
     "sort": (),
     "states": [OrderState.SENT],
@@ -117,6 +127,8 @@ ARGUMENTS: dict[str, Any] = {
 OF_STORE: dict[type[Any], dict[str, Any]] = {
     RunStore: {"status": RunStatus.COMPLETED, "statuses": [RunStatus.COMPLETED]},
     RebalanceStore: {"wanted": OutcomeFilter()},
+    DriftLineStore: {"wanted": LineFilter()},
+    DriftScanStore: {"statuses": [ScanStatus.COMPLETED]},
 }
 
 
@@ -129,6 +141,8 @@ def stores(database: AsyncDatabase[Document]) -> Iterator[Any]:
         RebalanceStore,
         RunStore,
         ChunkStore,
+        DriftScanStore,
+        DriftLineStore,
         IdempotencyStore,
         OpenOrderStore,
         OrderStore,
