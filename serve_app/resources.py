@@ -39,6 +39,8 @@ from storage.api_key_store import ApiKeyStore
 from storage.audit_log import AuditLog
 from storage.author import Author
 from storage.chunk_store import ChunkStore
+from storage.drift_line_store import DriftLineStore
+from storage.drift_scan_store import DriftScanStore
 from storage.idempotency_store import IdempotencyStore
 from storage.model_history import ModelHistory
 from storage.model_store import ModelStore
@@ -85,6 +87,8 @@ class Resources:
     proposals: ProposalStore
     rules: RuleStore
     sessions: SessionStore
+    drift_scans: DriftScanStore
+    drift_lines: DriftLineStore
 
 
 def open_resources(
@@ -135,6 +139,8 @@ def open_resources(
         ProposalStore(database, find_author),
         RuleStore(database, find_author),
         SessionStore(database),
+        DriftScanStore(database),
+        DriftLineStore(database),
     )
 
 

@@ -31,6 +31,7 @@ from serve_app.api.response_headers import EXPOSED
 from serve_app.api.routes import (
     audit,
     drift,
+    drift_scans,
     health,
     keys,
     model_versions,
@@ -79,7 +80,7 @@ def api_app(
     app.state.default_caller = UNKNOWN_CALLER if settings.authenticates else UNRESTRICTED
     app.state.identity = identity = build_identity(settings, ports)
     app.state.streams = Streams(settings.event_streams)
-    about_books = (rebalances, optimize, drift, runs)
+    about_books = (rebalances, optimize, drift, drift_scans, runs)
     about_rebalances = (stored_rebalances, outcomes, transactions, proposals, rules, orders)
     about_models = (models, model_versions, what_if)
     others = (names, audit, health, problem_pages, sessions)

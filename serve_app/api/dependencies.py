@@ -31,6 +31,7 @@ _OBJECT_ID: Final[Any] = Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexa
 ModelId = Annotated[str, _OBJECT_ID]
 RebalanceId = Annotated[str, _OBJECT_ID]
 RunId = Annotated[str, _OBJECT_ID]
+ScanId = Annotated[str, _OBJECT_ID]
 
 
 def _require_one_step(value: str) -> str:

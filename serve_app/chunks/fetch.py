@@ -84,12 +84,13 @@ async def fetch_chunk(
     source: HoldingsSource,
     securities: Securities,
     snapshot: PriceSnapshot,
+    tries: int = 1,
 ) -> ChunkInputs:
     """Fetch the balances of the portfolios, and the prices of their holdings.
 
     Raises UpstreamUnavailableError if an upstream does not respond (see ``fetch_holdings``).
     """
-    found = await fetch_holdings(source, portfolio_ids)
+    found = await fetch_holdings(source, portfolio_ids, tries)
     return await price_balances(model, portfolio_ids, found, securities, snapshot)
 
 

@@ -14,6 +14,7 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     key_commands.py      keys create, list, rotate, revoke
     run_commands.py      runs list, begin, show, follow, cancel
     audit_commands.py    audit list, verify, export
+    book_commands.py     book scan, show
     doctor_command.py    doctor: check this machine and name remedies
     replay_command.py    replay: solve a stored rebalance again
 
@@ -24,6 +25,7 @@ import typer
 
 from serve_app.cli import (
     audit_commands,
+    book_commands,
     doctor_command,
     key_commands,
     login_commands,
@@ -64,6 +66,7 @@ for part in (*groups, doctor_command, replay_command):
 for group in (
     model_commands,
     run_commands,
+    book_commands,
     proposal_commands,
     rule_commands,
     key_commands,

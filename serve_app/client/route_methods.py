@@ -110,6 +110,11 @@ class Routes:
     try_model = AnswerRoute(endpoints.try_model)
     measure_portfolio = AnswerRoute(endpoints.measure_portfolio)
     measure_portfolios = ListRoute(endpoints.measure_portfolios)
+    begin_drift_scan = AnswerRoute(endpoints.begin_drift_scan)
+    list_drift_scans = ListRoute(endpoints.list_drift_scans)
+    read_drift_scan = AnswerRoute(endpoints.read_drift_scan)
+    list_drift_lines = ListRoute(endpoints.list_drift_lines)
+    read_drift_histogram = AnswerRoute(endpoints.read_drift_histogram)
 
     list_rebalances = ListRoute(endpoints.list_rebalances)
     list_rebalances_of_portfolios = ListRoute(endpoints.list_rebalances_of_portfolios)

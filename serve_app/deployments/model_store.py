@@ -23,6 +23,7 @@ from optimization import (
 )
 from serve_app.approvals.process import ApprovalProcess
 from serve_app.deployments.approval_calls import ApprovalCalls
+from serve_app.deployments.drift_scan_calls import DriftScanCalls
 from serve_app.deployments.handles import serves
 from serve_app.deployments.store_parts import StoreParts
 from serve_app.observability.events import log_event
@@ -55,8 +56,8 @@ EDIT_TRIES = 8
 
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Store)
-class StoreDeployment(ApprovalCalls, Store):
-    """Models, stored rebalances, runs, orders, idempotency keys, API keys and sessions."""
+class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
+    """Models, stored rebalances, runs, drift scans, orders, idempotency and API keys, sessions."""
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
         parts = open_parts(settings)  # here, because Serve makes a replica inside its event loop

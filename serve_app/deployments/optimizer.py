@@ -37,6 +37,7 @@ from serve_app.ports.rebalances import (
 from serve_app.ports.runs import BeginRun
 from serve_app.rebalances.direct import DirectRebalancer, OpenOutcomeRunner
 from serve_app.rebalances.drift import DriftMeter
+from serve_app.rebalances.drift_scans import DriftScanner
 from serve_app.rebalances.stateless import optimize_portfolios
 from serve_app.resources import Resources, open_resources
 from serve_app.runs.chunk_tasks import open_task_runner, warm_workers
@@ -46,6 +47,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
 from serve_app.upstream.securities import find_tickers
+from storage.drift_scan import DriftScan
 from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance
 from storage.run import HoldingsRef, Run
@@ -61,6 +63,7 @@ class OptimizerParts:
     coordinator: Coordinator
     answer_text: Callable[[RawRequest, Settings], Awaitable[RawResponse]]
     open_runner: OpenOutcomeRunner  # of direct rebalances
+    scanner: DriftScanner
     watching: asyncio.Task[None] | None = None  # kept, because nothing else refers to the task
     answer_upload: Callable[[Upload, Settings], Awaitable[RawResponse]] = answer_upload_in_worker
 
@@ -73,9 +76,14 @@ def open_optimizer(settings: Settings) -> OptimizerParts:
     warm_workers(settings, WARM_WORKERS, write_outcomes)
     resources = open_resources(settings, OBSERVERS)
     coordinator = Coordinator(settings, resources, announce=_announce)
-    watching = asyncio.get_running_loop().create_task(coordinator.watch())
+    scanner = DriftScanner(settings, resources)
+    watching = asyncio.get_running_loop().create_task(_watch(coordinator, scanner))
     open_runner = partial(open_task_runner, write=write_outcomes)
-    return OptimizerParts(resources, coordinator, answer_in_workers, open_runner, watching)
+    return OptimizerParts(resources, coordinator, answer_in_workers, open_runner, scanner, watching)
+
+
+async def _watch(coordinator: Coordinator, scanner: DriftScanner) -> None:
+    await asyncio.gather(coordinator.watch(), scanner.watch())
 
 
 async def _announce(run_id: str) -> None:
@@ -86,7 +94,7 @@ async def _announce(run_id: str) -> None:
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Optimizer)
 class OptimizerDeployment(Optimizer):
-    """Direct rebalances, drift reports, and the start of runs over a book."""
+    """Direct rebalances, drift reports, and the start of runs and drift scans over a book."""
 
     def __init__(
         self, settings: Settings, open_parts: Callable[[Settings], OptimizerParts]
@@ -177,6 +185,12 @@ class OptimizerDeployment(Optimizer):
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """Measure one page of the portfolios of a model; also return the number of all."""
         return await self._drifts.measure_portfolios(model_id, offset, limit)
+
+    async def begin_drift_scan(self, scan_id: str) -> DriftScan:
+        """Begin to measure the book; the scan goes on by itself, here or in another replica."""
+        scan = DriftScan(scan_id, now(), correlation_id.get(), principal.get() or None)
+        with lift_deadline():
+            return await self._parts.scanner.begin(scan)
 
     async def begin_run(self, command: BeginRun) -> Run:
         """Begin a run over a book; it continues on its own, here or in another replica."""

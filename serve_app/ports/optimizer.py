@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from serve_app.ports.drift import DriftMeasurement
+from serve_app.ports.drift_scans import DriftScanning
 from serve_app.ports.health import UpstreamChecks
 from serve_app.ports.optimize import StatelessRebalancing
 from serve_app.ports.rebalances import Rebalancing
@@ -14,6 +15,7 @@ class Optimizer(
     Rebalancing,
     StatelessRebalancing,
     DriftMeasurement,
+    DriftScanning,
     RunControl,
     SecurityTickers,
     UpstreamChecks,

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from serve_app.ports.audit import AuditEntries
+from serve_app.ports.drift_scans import StoredDriftScans
 from serve_app.ports.health import DatabaseCheck, UpstreamChecks
 from serve_app.ports.idempotency import IdempotencyKeys
 from serve_app.ports.keys import StoredKeys
@@ -20,6 +21,7 @@ class Store(
     StoredModels,
     StoredRebalances,
     StoredRuns,
+    StoredDriftScans,
     StoredRules,
     OrderSubmissions,
     Proposals,

@@ -1,7 +1,7 @@
 """Drift: holdings and prices are fetched as for a rebalance, then measured instead of solved."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from optimization import (
@@ -18,10 +18,15 @@ from serve_app.chunks.fetch import UNPRICED, ChunkInputs, fetch_chunk, price_mod
 from serve_app.chunks.solve import failed_outcome
 from serve_app.problems.errors import PortfolioDataError
 from serve_app.resources import Resources
-from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
+from serve_app.upstream.errors import (
+    HoldingsMissingError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
 from serve_app.upstream.holdings.source import Found
+from serve_app.upstream.prices import PriceSnapshot
 
-FORESEEN = (HoldingsMissingError, UpstreamContractError, *UNPRICED)
+FORESEEN = (HoldingsMissingError, UpstreamContractError, UpstreamUnavailableError, *UNPRICED)
 
 
 class DriftMeter:
@@ -55,7 +60,7 @@ class DriftMeter:
         try:
             securities, portfolios = await self._fetch(model)
         except UNPRICED as error:
-            return tuple(_failed_summary(each, error) for each in model.portfolio_ids), total
+            return failed_summaries(model.portfolio_ids, error), total
         # In a thread, because a page of 1,000 would block the event loop for a noticeable time.
         return await asyncio.to_thread(_summarize, securities, portfolios), total
 
@@ -64,6 +69,29 @@ class DriftMeter:
         securities = await price_model(model, self._with.securities, snapshot)
         sources = self._with.holdings, self._with.securities
         return securities, await fetch_chunk(securities, model.portfolio_ids, *sources, snapshot)
+
+
+async def measure_followers(
+    resources: Resources,
+    snapshot: PriceSnapshot,
+    tries: int,
+    securities: tuple[PricedTarget, ...],
+    portfolio_ids: Sequence[str],
+) -> tuple[DriftSummary, ...]:
+    """Measure portfolios against a model with prices, in a process that has no other work.
+
+    Holdings are asked for up to ``tries`` times. Raises UpstreamUnavailableError if an upstream is
+    down.
+    """
+    sources = resources.holdings, resources.securities
+    return _summarize(
+        securities, await fetch_chunk(securities, portfolio_ids, *sources, snapshot, tries)
+    )
+
+
+def failed_summaries(portfolio_ids: Sequence[str], error: Exception) -> tuple[DriftSummary, ...]:
+    """Summarize portfolios none of which can be measured."""
+    return tuple(_failed_summary(each, error) for each in portfolio_ids)
 
 
 def _summarize(

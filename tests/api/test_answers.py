@@ -27,7 +27,7 @@ async def paths(client: httpx.AsyncClient) -> dict[str, str]:
         "model_id": model["model_id"],
         "portfolio_id": P,
         "rebalance_id": rebalance.headers["location"].rpartition("/")[2],
-        **dict.fromkeys(("run_id", "proposal_id", "rule_id"), "0" * 24),
+        **dict.fromkeys(("run_id", "proposal_id", "rule_id", "scan_id"), "0" * 24),
         "version": "1",
     }
     return {

@@ -47,6 +47,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "runs export": (ID,),
     "runs retry": (ID,),
     "runs causes": (ID,),
+    "book scan": (),
+    "book show": (),
     "proposals list": (),
     "proposals show": (ID,),
     "proposals propose": (ID,),

@@ -12,6 +12,7 @@ from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerParts
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.rebalances import RebalanceModel, RebalancePortfolio
+from serve_app.rebalances.drift_scans import DriftScanner
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from storage.model_store import ModelStore
@@ -63,7 +64,8 @@ async def test_a_caller_that_leaves_during_the_look_up_of_the_model_stores_nothi
     models: Any = DeafModels(resources.models)
     resources = replace(resources, models=models)
     coordinator = Coordinator(settings, resources, LocalRunner)
-    parts = OptimizerParts(resources, coordinator, answer_text, LocalRunner)
+    scanner = DriftScanner(settings, resources)
+    parts = OptimizerParts(resources, coordinator, answer_text, LocalRunner, scanner)
     before = asyncio.all_tasks()
     calling = ASKED[asked](connect_optimizer(settings, parts), model["model_id"])
 

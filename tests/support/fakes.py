@@ -26,6 +26,9 @@ from serve_app.upstream.holdings.source import Balance
 from storage.api_key_store import ApiKeyStore
 from storage.audit_log import AuditLog
 from storage.chunk_store import ChunkStore
+from storage.drift_line_store import DriftLineStore
+from storage.drift_scan import DriftScan
+from storage.drift_scan_store import DriftScanStore
 from storage.idempotency_store import IdempotencyStore
 from storage.model_history import ModelHistory
 from storage.model_store import ModelStore
@@ -99,6 +102,8 @@ def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) 
         proposals=ProposalStore(database, find_author),
         rules=RuleStore(database, find_author),
         sessions=SessionStore(database),
+        drift_scans=DriftScanStore(database),
+        drift_lines=DriftLineStore(database),
         portfolio_claims=PortfolioClaimStore(database, OrderSubmissionStore(database)),
     )
 
@@ -198,6 +203,10 @@ class FakeOptimizer:
         model, total = await self.stored.models.read_followers(model_id, offset, limit)
         ids = model.portfolio_ids if model else ()
         return tuple(_drift(model, each).summary for each in ids if model), total
+
+    async def begin_drift_scan(self, scan_id: str) -> DriftScan:
+        scan = DriftScan(scan_id, datetime.now(UTC))
+        return (await self.stored.resources.drift_scans.add(scan, "nobody", 60))[0]
 
     async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         return {each: TICKERS.get(each) for each in security_ids}

@@ -19,6 +19,9 @@ from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
 from serve_app.deployments.uploads import answer_upload
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes
+from serve_app.rebalances.drift import measure_followers
+from serve_app.rebalances.drift_scans import DriftScanner
+from serve_app.rebalances.drift_tasks import Measure
 from serve_app.resources import Resources
 from serve_app.runs.chunk_tasks import RecordedChunk, preview_chunk, record_chunk
 from serve_app.runs.chunk_texts import ChunkPreview, ChunkTexts, Preview, join_previews
@@ -165,13 +168,23 @@ class LocalRunner:
         pass
 
 
+def open_local_meter(settings: Settings, resources: Resources, snapshot: PriceSnapshot) -> Measure:
+    """Open the meter of a drift scan in this process instead of in Ray tasks."""
+    return partial(measure_followers, resources, snapshot, settings.run_chunk_tries)
+
+
 def build_optimizer(settings: Settings, database: Any, upstreams: Any) -> Optimizer:
     """Build the optimizer that the ingress calls, on these upstreams and this database."""
     resources = build_resources(database, upstreams, MODEL_RULES[settings.model_rules])
     coordinator = Coordinator(settings, resources, LocalRunner)
     open_runner = partial(LocalRunner, write=write_outcomes)
     parts = OptimizerParts(
-        resources, coordinator, answer_text, open_runner, answer_upload=answer_upload
+        resources,
+        coordinator,
+        answer_text,
+        open_runner,
+        DriftScanner(settings, resources, open_local_meter),
+        answer_upload=answer_upload,
     )
     return connect_optimizer(settings, parts)
 

@@ -23,7 +23,9 @@ JSON = {"content-type": "application/json"}
 def build_optimize_app(settings: Settings) -> FastAPI:
     """Build an application without a database and without upstreams."""
     nothing: Any = None
-    parts = OptimizerParts(nothing, nothing, answer_text, nothing, answer_upload=answer_upload)
+    parts = OptimizerParts(
+        nothing, nothing, answer_text, nothing, nothing, answer_upload=answer_upload
+    )
     optimizer = connect_optimizer(settings, parts)
     collaborators = Ports(nothing, optimizer, {}, render_no_metrics)
     return api_app(settings, collaborators)

@@ -26,6 +26,16 @@ from serve_app.api.schemas.drift import (
     drift_summary_json,
     portfolio_drift_json,
 )
+from serve_app.api.schemas.drift_scans import (
+    BinAnswer,
+    DriftHistogramAnswer,
+    DriftLineAnswer,
+    DriftScanAnswer,
+    LineDeviation,
+    drift_histogram_json,
+    drift_line_json,
+    drift_scan_json,
+)
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.health import Health
 from serve_app.api.schemas.keys import KeyAnswer, NewKeyAnswer, key_json, new_key_json
@@ -122,6 +132,8 @@ _STORED = portfolio_json(samples.SOLD, samples.DAY)
 _OUTCOME = _round_trip(_STORED)
 _DRIFT = _round_trip(portfolio_drift_json(samples.DRIFT, MODEL))
 _SUMMARY = _round_trip(drift_summary_json(samples.DRIFT.summary))
+_DRIFT_LINE = _round_trip(drift_line_json(samples.DRIFT_LINE))
+_HISTOGRAM = _round_trip(drift_histogram_json(samples.HISTOGRAM))
 _READ = replace(samples.SOLD, cost=Decimal(0))  # because a cost of nothing is not stored
 _DETAIL = _round_trip(outcome_detail_json(samples.STORED, _READ, samples.DAY))
 _LINE = _round_trip(outcome_summary_json(_READ))
@@ -183,6 +195,11 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     PortfolioDriftAnswer: _DRIFT,
     LargestDeviation: _SUMMARY["largest_deviation"],
     DriftSummaryAnswer: _SUMMARY,
+    DriftScanAnswer: _round_trip(drift_scan_json(samples.SCAN)),
+    DriftLineAnswer: _DRIFT_LINE,
+    LineDeviation: _DRIFT_LINE["largest_deviation"],
+    DriftHistogramAnswer: _HISTOGRAM,
+    BinAnswer: _HISTOGRAM["bins"][0],
     RunAnswer: _round_trip(_RUNNING),
     HandOverAnswer: _SENT,
     ProposalAnswer: _PROPOSED,
@@ -216,6 +233,7 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
     ("rebalance_model", "202"): _QUEUED,
     ("rebalance_portfolio", "202"): _round_trip(_state(samples.QUEUED_FOR_ONE)),
     ("begin_run", "202"): _QUEUED,
+    ("begin_drift_scan", "202"): _round_trip(drift_scan_json(samples.SCAN_BEGUN)),
     ("cancel_run", "202"): _round_trip(_state(samples.CANCELLING, samples.REBALANCE)),
     ("hand_over", "207"): _round_trip(hand_over_json(samples.submission_of(samples.REFUSED_ORDER))),
     ("decide_proposal", "200"): _APPROVED,

@@ -49,6 +49,8 @@ from storage.audit_chain import Entry, Link, hash_of
 from storage.audit_log import AuditHead
 from storage.author import Author
 from storage.chunk_store import Event, Report
+from storage.drift_histogram import Weighed, make_histogram
+from storage.drift_scan import DriftScan, ScanStatus, drift_line
 from storage.model_history import ModelChanges, ModelVersion
 from storage.order import Order, OrderState
 from storage.outcome_causes import AdmittingBand, Cause, Causes
@@ -116,6 +118,16 @@ HELD: Final = Portfolio(
 OPTIONS: Final = convert_options(_GIVEN).build_common(30.0)
 SECURITIES: Final = price_targets(GROWTH, HELD.prices)
 DRIFT: Final = measure_drift(SECURITIES, HELD)
+SCAN_BEGUN: Final = DriftScan("6723f1a2b3c4d5e6f7a8b9c0", BEGUN_AT, CORRELATION)
+SCAN: Final = replace(
+    SCAN_BEGUN,
+    status=ScanStatus.COMPLETED,
+    number_of_portfolios=1,
+    counts={DRIFT.summary.status: 1},
+    finished_at=BEGUN_AT + timedelta(seconds=1),
+)
+DRIFT_LINE: Final = drift_line(MODEL, DRIFT.summary)
+HISTOGRAM: Final = make_histogram([Weighed(DRIFT_LINE.drift_weight or Decimal(0), 1, 1)], 40)
 
 SOLD: Final = PortfolioOutcome(
     PORTFOLIO,

@@ -1,7 +1,12 @@
 """Tables of the commands, a module for each noun; formats.py has their amounts and times."""
 
 from serve_app.cli.tables.audit import tabulate_audit
-from serve_app.cli.tables.drifts import tabulate_drift, tabulate_drifts
+from serve_app.cli.tables.drifts import (
+    tabulate_book,
+    tabulate_drift,
+    tabulate_drifts,
+    tabulate_scans,
+)
 from serve_app.cli.tables.keys import tabulate_keys
 from serve_app.cli.tables.models import tabulate_model, tabulate_models, tabulate_versions
 from serve_app.cli.tables.orders import tabulate_orders, tabulate_submission
@@ -22,6 +27,7 @@ from serve_app.cli.tables.runs import tabulate_causes, tabulate_runs
 
 __all__ = [
     "tabulate_audit",
+    "tabulate_book",
     "tabulate_causes",
     "tabulate_drift",
     "tabulate_drifts",
@@ -39,6 +45,7 @@ __all__ = [
     "tabulate_rebalances",
     "tabulate_rules",
     "tabulate_runs",
+    "tabulate_scans",
     "tabulate_submission",
     "tabulate_trades",
     "tabulate_versions",

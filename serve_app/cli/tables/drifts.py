@@ -7,10 +7,13 @@ from rich.table import Table
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import (
+    format_counts,
+    format_moment,
     format_status,
     percent,
     round_to_cents,
 )
+from serve_app.client.drift_scan_models import DriftLine, DriftScan
 from serve_app.client.models import (
     DriftSummary,
     PortfolioDrift,
@@ -73,3 +76,59 @@ def tabulate_drifts(found: Iterable[DriftSummary], names: Names = NO_NAMES) -> T
         for each in found
     ]
     return make_table("Drift", columns, rows)
+
+
+def tabulate_scans(found: Iterable[DriftScan]) -> Table:
+    """Tabulate scans of the book."""
+    columns = ("scan", "status", "started", "done", "total", "portfolios")
+    rows = [
+        (
+            each.scan_id,
+            format_status(each.status, each.error),
+            format_moment(each.created_at),
+            each.portfolios.done,
+            each.portfolios.total,
+            format_counts(each.counts),
+        )
+        for each in found
+    ]
+    return make_table("Scans of the book", columns, rows)
+
+
+def tabulate_book(scan: DriftScan, found: Iterable[DriftLine], names: Names = NO_NAMES) -> Table:
+    """Tabulate portfolios of a scan."""
+    columns = (
+        "portfolio",
+        "name",
+        "model",
+        "status",
+        "market value",
+        "total drift",
+        "farthest from target",
+        "ticker",
+        "by",
+        "out of band",
+        "cash",
+    )
+    rows = [_book_row(each, names) for each in found]
+    counts = format_counts(scan.counts)
+    return make_table(f"Book of {format_moment(scan.created_at)}, {counts}", columns, rows)
+
+
+def _book_row(line: DriftLine, names: Names) -> tuple[object, ...]:
+    largest = line.largest_deviation
+    farthest = (None, None, None)
+    if largest is not None:
+        ticker = names.tickers.get(largest.security_id)
+        farthest = (largest.security_id, ticker, percent(largest.deviation_weight))
+    return (
+        line.portfolio_id,
+        names.portfolios.get(line.portfolio_id),
+        line.model_id,
+        format_status(line.status, line.error),
+        round_to_cents(line.market_value),
+        percent(line.total_drift_weight),
+        *farthest,
+        line.out_of_band,
+        percent(line.cash_weight),
+    )

@@ -11,6 +11,13 @@ from serve_app.client.endpoints.audit import (
     stream_audit,
 )
 from serve_app.client.endpoints.drift import measure_portfolio, measure_portfolios
+from serve_app.client.endpoints.drift_scans import (
+    begin_drift_scan,
+    list_drift_lines,
+    list_drift_scans,
+    read_drift_histogram,
+    read_drift_scan,
+)
 from serve_app.client.endpoints.health import live, ready, system
 from serve_app.client.endpoints.keys import add_key, list_keys, revoke_key, rotate_key
 from serve_app.client.endpoints.media_types import MEDIA_TYPES, Format
@@ -88,6 +95,7 @@ __all__ = [
     "add_portfolios",
     "add_position",
     "add_rule",
+    "begin_drift_scan",
     "begin_run",
     "cancel_run",
     "decide_proposal",
@@ -101,6 +109,8 @@ __all__ = [
     "hand_over",
     "list_audit_entries",
     "list_causes",
+    "list_drift_lines",
+    "list_drift_scans",
     "list_holds",
     "list_keys",
     "list_model_versions",
@@ -126,6 +136,8 @@ __all__ = [
     "optimize",
     "propose_orders",
     "read_audit_head",
+    "read_drift_histogram",
+    "read_drift_scan",
     "read_model",
     "read_model_version",
     "read_outcome",

@@ -31,6 +31,7 @@ from serve_app.upstream.circuit_breaker import BreakerState
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.mongo.connection import ping
 from tests.support.approvals import connect_upstreams
+from tests.support.drift_scans import wait_until_measured
 from tests.support.every_route import DOCUMENT
 from tests.support.fakes import Stored, render_no_metrics
 from tests.support.flaky_order_service import OrderDesk, refuse_first
@@ -235,6 +236,16 @@ async def begin_and_read_runs(
     await asker.ask("list_runs", query={"limit": 1})
 
 
+async def scan_book(asker: Asker, client: httpx.AsyncClient) -> None:
+    """Measure the book, and read what was measured."""
+    begun = await asker.ask("begin_drift_scan", headers=NAMED)
+    await wait_until_measured(client, begun["scan_id"])
+    of = {"scan_id": begun["scan_id"]}
+    for name in ("read_drift_scan", "list_drift_lines", "read_drift_histogram"):
+        await asker.ask(name, of)
+    await asker.ask("list_drift_scans")
+
+
 async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request(
     client: httpx.AsyncClient,
     desk: OrderDesk,
@@ -250,6 +261,7 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
     for name in ("list_models", "read_model", "measure_portfolio", "measure_portfolios"):
         await asker.ask(name, ids)
     await asker.ask("try_model", ids)
+    await scan_book(asker, client)
     await rebalance_and_submit(asker, ids, desk)
     await begin_and_read_runs(asker, ids, client)
     rule = await asker.ask("add_rule")

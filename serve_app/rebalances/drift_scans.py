@@ -1,0 +1,232 @@
+"""Drift scans: the whole book is measured in the background, page by page, and the lines kept."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from uuid import uuid4
+
+import stamina
+from ray.exceptions import RayError
+
+from optimization import BandStatus, PricedTarget, Refusal
+from serve_app.call_context import correlation_id
+from serve_app.chunks.fetch import UNPRICED, price_model
+from serve_app.concurrency import wait_for_first
+from serve_app.problems.catalogue import INTERNAL
+from serve_app.problems.error_table import refusal_of
+from serve_app.rebalances.drift import failed_summaries
+from serve_app.rebalances.drift_tasks import Measure, OpenMeter, open_task_meter
+from serve_app.resources import Resources
+from serve_app.retries import repeat_for_ever, retry_while_unavailable
+from serve_app.runs.planner import followers_by_model
+from serve_app.settings import Settings
+from serve_app.upstream.errors import FAILURES, PASSING
+from serve_app.upstream.prices import PriceSnapshot
+from storage.drift_scan import DriftScan, drift_line
+from storage.errors import LeaseLostError, StorageUnavailableError
+from storage.mongo.decimal_codec import now
+
+logger = logging.getLogger(__name__)
+
+PAGE_SIZE: Final = 500  # portfolios that a task measures
+KEPT_SCANS: Final = 3  # that are over, because somebody may be reading the one before
+MAX_TAKEOVERS: Final = 5
+LOOK_EVERY_S: Final = 2.0
+PAUSE_S: Final = 0.5
+MAX_PAUSE_S: Final = 8.0
+TRANSIENT: Final = (*PASSING, RayError)
+R = TypeVar("R")
+
+
+class DriftScanner:
+    """Drives the scans that begin in this replica, and takes over one whose replica died."""
+
+    def __init__(
+        self, settings: Settings, resources: Resources, open_meter: OpenMeter = open_task_meter
+    ) -> None:
+        self._settings = settings
+        self._with = resources
+        self._open_meter = open_meter
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self, scan: DriftScan) -> DriftScan:
+        """Store a scan and drive it from now on, or return the one that goes on already."""
+        token = uuid4().hex
+        stored, is_new = await self._with.drift_scans.add(scan, token, self._settings.run_lease_s)
+        if is_new:
+            self._drive(stored, token)
+        return stored
+
+    @property
+    def going(self) -> Sequence[asyncio.Task[None]]:
+        """The work on the scans of this replica."""
+        return tuple(self._tasks)
+
+    async def watch(self) -> None:
+        """Take over abandoned scans, for ever."""
+        await repeat_for_ever(self.take_over, LOOK_EVERY_S, "search for drift scans")
+
+    async def take_over(self) -> None:
+        """Take over the scan whose replica died, if there is one."""
+        token = uuid4().hex
+        scan = await self._with.drift_scans.claim(token, self._settings.run_lease_s)
+        if scan is not None:
+            logger.warning("drift scan %s: taken over from another replica", scan.scan_id)
+            self._drive(scan, token)
+
+    def _drive(self, scan: DriftScan, token: str) -> None:
+        driver = _ScanDriver(self._settings, self._with, self._open_meter, scan, token)
+        task = asyncio.create_task(driver.drive())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Portfolios that follow a model: its targets at their prices, or why it has none."""
+
+    model_id: str
+    securities: tuple[PricedTarget, ...] | Exception
+    portfolio_ids: Sequence[str]
+
+
+class _ScanDriver:
+    """Driver of one scan, from its beginning to its end, while it holds the lease."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        resources: Resources,
+        open_meter: OpenMeter,
+        scan: DriftScan,
+        token: str,
+    ) -> None:
+        self._settings = settings
+        self._with = resources
+        self._open_meter = open_meter
+        self._scan = scan
+        self._token = token
+        self._counts = Counter[BandStatus]()
+        self._one_at_a_time = asyncio.Lock()
+
+    async def drive(self) -> None:
+        """Work until the scan is over, or another replica may have taken it over."""
+        correlation_id.set(self._scan.correlation_id)  # of the request, also after a takeover
+        tasks = [asyncio.create_task(each) for each in (self._hold(), self._work())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except (LeaseLostError, StorageUnavailableError):
+            logger.warning("drift scan %s: lease lost, a replica takes it over", self._scan.scan_id)
+        except Exception:
+            logger.exception("drift scan %s failed unexpectedly", self._scan.scan_id)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hold(self) -> None:
+        lease_s = self._settings.run_lease_s
+        renew = self._with.drift_scans.renew
+        while True:
+            await asyncio.sleep(lease_s / 5)
+            await retry_while_unavailable(
+                lambda: renew(self._scan.scan_id, self._token, lease_s), lease_s / 2
+            )
+
+    async def _work(self) -> None:
+        problem = await self._measure()
+        end, scan_id = self._with.drift_scans.end, self._scan.scan_id
+        finished_at = now()
+        await retry_while_unavailable(
+            lambda: end(scan_id, self._token, finished_at, self._counts, problem)
+        )
+        for older in await self._with.drift_scans.list_older(KEPT_SCANS):
+            await self._with.drift_lines.forget(older)
+            await self._with.drift_scans.forget(older)
+
+    async def _measure(self) -> Refusal | None:
+        """Measure the book; return the reason if that was given up."""
+        if self._scan.takeovers > MAX_TAKEOVERS:
+            return Refusal(INTERNAL.code, f"given up after {MAX_TAKEOVERS} attempts", {})
+        try:
+            await self._measure_book()
+        except FAILURES as error:
+            return refusal_of(error)
+        except (LeaseLostError, StorageUnavailableError):
+            raise
+        except Exception:
+            logger.exception("drift scan %s failed unexpectedly", self._scan.scan_id)
+            return Refusal(INTERNAL.code, "it failed unexpectedly; the log has the cause", {})
+        return None
+
+    async def _measure_book(self) -> None:
+        if self._scan.takeovers:
+            await self._with.drift_lines.forget(self._scan.scan_id)
+        followers = [
+            len(portfolio_ids) async for _, portfolio_ids in followers_by_model(self._with.models)
+        ]
+        scans = self._with.drift_scans
+        await scans.store_number(self._scan.scan_id, self._token, sum(followers))
+        snapshot = await self._retry(self._with.prices.read_snapshot)
+        measure = self._open_meter(self._settings, self._with, snapshot)
+        place = 0
+        going: set[asyncio.Task[None]] = set()
+        try:
+            async for page in self._pages(snapshot):
+                while len(going) >= self._settings.run_window:
+                    going = await wait_for_first(going)
+                going.add(asyncio.create_task(self._record(place, page, measure)))
+                place += len(page.portfolio_ids)
+            while going:
+                going = await wait_for_first(going)
+        finally:
+            for one in going:
+                one.cancel()
+            await asyncio.gather(*going, return_exceptions=True)
+
+    async def _pages(self, snapshot: PriceSnapshot) -> AsyncIterator[_Page]:
+        """Yield the book page by page, with the prices of its models."""
+        async for model, portfolio_ids in followers_by_model(self._with.models):
+            priced: tuple[PricedTarget, ...] | Exception
+            try:
+                priced = await self._retry(
+                    lambda model=model: price_model(model, self._with.securities, snapshot)
+                )
+            except UNPRICED as error:
+                priced = error
+            for first in range(0, len(portfolio_ids), PAGE_SIZE):
+                yield _Page(str(model.model_id), priced, portfolio_ids[first : first + PAGE_SIZE])
+
+    async def _record(self, place: int, page: _Page, measure: Measure) -> None:
+        """Measure a page, whose first portfolio has this place in the book, and store its lines."""
+        securities = page.securities
+        if isinstance(securities, Exception):
+            summaries = failed_summaries(page.portfolio_ids, securities)
+        else:
+            summaries = await self._retry(lambda: measure(securities, page.portfolio_ids))
+        lines = [drift_line(page.model_id, each) for each in summaries]
+        record, progress = self._with.drift_lines.record, self._with.drift_scans.store_progress
+        await retry_while_unavailable(lambda: record(self._scan, place, lines))
+        # One write at a time, because otherwise the progress could go back.
+        async with self._one_at_a_time:
+            self._counts.update(line.status for line in lines)
+            await retry_while_unavailable(
+                lambda: progress(self._scan.scan_id, self._token, self._counts)
+            )
+
+    async def _retry(self, call: Callable[[], Awaitable[R]]) -> R:
+        async for attempt in stamina.retry_context(
+            TRANSIENT,
+            attempts=self._settings.run_chunk_tries,
+            timeout=None,
+            wait_initial=PAUSE_S,
+            wait_max=MAX_PAUSE_S,
+        ):
+            with attempt:
+                return await call()
+        raise AssertionError
