@@ -12,6 +12,7 @@ from optimization import BlockOutcome, PortfolioOutcome, Status
 from serve_app.api.problem_responses import response
 from serve_app.api.schemas.block_elements import write_block
 from serve_app.api.schemas.outcome_lines import OutcomeLines
+from serve_app.api.schemas.position_details import given_positions_json
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
 from serve_app.api.schemas.rules import rule_results
 from serve_app.chunks.blocks import objects_of, outcomes_beside
@@ -79,7 +80,7 @@ class Heading:
     """Members shared by all elements of an answer; an id is None if nothing is stored.
 
     ``notes`` are the members of single portfolios that tell what was assumed, by portfolio id,
-    ``rules`` what plans are checked by.
+    ``rules`` what plans are checked by; ``positions`` tells that elements have theirs.
     """
 
     rebalance_id: str | None
@@ -87,6 +88,7 @@ class Heading:
     trade_date: str
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
     rules: RuleCheck = NO_RULES
+    positions: bool = False
     lines: OutcomeLines = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -139,7 +141,7 @@ def answer_of_one(
     """Answer with the element of the only portfolio, or with its problem."""
     if outcome.status in WITHOUT_PLAN and outcome.refusal is not None:
         return refuse_one(path, heading, outcome, headers)
-    element = _with_rules(heading, outcome, _lines_of(heading.trade_date))
+    element = _full_element(heading, outcome, _lines_of(heading.trade_date))
     return json_response(element, headers=headers)
 
 
@@ -168,14 +170,16 @@ async def _write_block_elements(heading: Heading, outcome: BlockOutcome) -> byte
 
 
 def _element(heading: Heading, outcome: PortfolioOutcome) -> RebalanceAnswer:
-    return _with_rules(heading, outcome, heading.lines)
+    return _full_element(heading, outcome, heading.lines)
 
 
-def _with_rules(
+def _full_element(
     heading: Heading, outcome: PortfolioOutcome, lines: OutcomeLines
 ) -> RebalanceAnswer:
     ids = heading.rebalance_id, heading.model_id
     element = outcome_json(outcome, *ids, lines, heading.notes)
+    if heading.positions:
+        element["positions"] = given_positions_json(outcome)
     if heading.rules:  # left out without, because clients of the original do not know the member
         element["rules"] = rule_results(heading.rules, outcome)
     return element

@@ -7,18 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
+from serve_app.client.position_models import PositionDetail, Side, Weight
 from serve_app.client.rule_models import RuleResult
 
 Problem = Mapping[str, Any]
-Side = Literal["BUY", "SELL"]
 Status = Literal["REBALANCED", "IN_BAND", "NO_TRADE", "INFEASIBLE", "FAILED"]
-# A fraction such as 1/3 where a model has it as one.
-Weight = Annotated[Decimal | Fraction, Field(union_mode="left_to_right")]
 OrderState = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
 
 
@@ -171,6 +166,7 @@ class PortfolioOutcome:
     outside_band: tuple[OutsideBand, ...] = ()
     notes: tuple[str, ...] = ()  # what was assumed about a portfolio that files gave
     rules: tuple[RuleResult, ...] = ()  # that the plan was checked by
+    positions: tuple[PositionDetail, ...] = ()  # where they are asked for
 
 
 @dataclass(frozen=True, slots=True)

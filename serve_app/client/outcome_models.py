@@ -10,13 +10,10 @@ from serve_app.client.models import (
     Binding,
     OutsideBand,
     Problem,
-    Side,
     Status,
-    Weight,
 )
+from serve_app.client.position_models import PositionDetail
 from serve_app.client.rule_models import RuleResult
-
-BandSide = Literal["BELOW", "ABOVE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +85,6 @@ class WhatIf:
     out_of_band_before: int
     out_of_band_after: int
     outcomes: tuple[OutcomeSummary, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PositionDetail:
-    """One security before and after; amounts are in currency, weights of market value."""
-
-    security_id: str
-    price: Decimal
-    target: Weight
-    low_drift: Weight
-    high_drift: Weight
-    original_quantity: Decimal
-    adjusted_quantity: Decimal
-    original_position_market_value: Decimal
-    adjusted_position_market_value: Decimal
-    original_weight: Decimal
-    actual: Decimal
-    target_value: Decimal
-    lower_edge: Decimal
-    upper_edge: Decimal
-    original_deviation: Decimal
-    deviation: Decimal
-    original_side: BandSide | None
-    side: BandSide | None
-    transaction_type: Side | None
-    trade_quantity: Decimal | None
-    trade_amount: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from serve_app.problems import catalogue
 from serve_app.ray_calls import result_of
 from serve_app.settings import Settings
 
+MAX_POSITIONS: Final = 100_000  # of an answer, about 70 MB of JSON
 VARY: Final = {"Vary": "Accept"}
 ENDINGS: Final = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
 Notes = Mapping[str, str]
@@ -66,7 +67,9 @@ async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
 async def _answer(
     asked: Upload, given: GivenRequest, outcomes: Sequence[PortfolioOutcome]
 ) -> Response:
-    heading = Heading(None, None, asked.trade_date, given.notes)
+    positions = sum(len(each.before) for each in outcomes)
+    are_listed = asked.positions and positions <= MAX_POSITIONS
+    heading = Heading(None, None, asked.trade_date, given.notes, positions=are_listed)
     # In a header, too, because a list of trades has no column for what was assumed.
     common = {**VARY, "Notes": given.summary} if given.notes else VARY
     if asked.answer_type == JSON:

@@ -55,7 +55,8 @@ class Upload:
     """Body of a request that is read, or answered, as tables.
 
     ``content_type`` is the header of the body, ``answer_type`` the media type of the answer;
-    ``table`` is the one that is answered where the media type holds only one.
+    ``table`` is the one that is answered where the media type holds only one; with ``positions``
+    an answer in JSON has prices and amounts of each position.
     """
 
     data: bytes
@@ -64,6 +65,7 @@ class Upload:
     table: str
     path: str
     trade_date: str
+    positions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

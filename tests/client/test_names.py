@@ -18,6 +18,7 @@ from serve_app.api.schemas import (
     names,
     options,
     orders,
+    position_details,
     positions,
     runs,
     sessions,
@@ -29,7 +30,14 @@ from serve_app.api.schemas.rebalances import (
     RebalanceAnswer,
     TransactionAnswer,
 )
-from serve_app.client import AsyncClient, Client, audit_models, run_models, session_models
+from serve_app.client import (
+    AsyncClient,
+    Client,
+    audit_models,
+    position_models,
+    run_models,
+    session_models,
+)
 from serve_app.client import models as answers
 from serve_app.client.call import Group, Options, PortfolioOptions
 from serve_app.settings import settings_from
@@ -60,6 +68,7 @@ PAIRS: dict[type, type[Any]] = {
     answers.Drift: DriftAnswer,
     answers.Binding: BindingAnswer,
     answers.PortfolioOutcome: RebalanceAnswer,
+    position_models.PositionDetail: position_details.GivenPositionDetail,
     answers.PositionResult: stored_rebalances.PositionResult,
     answers.RebalanceResult: stored_rebalances.RebalanceResult,
     answers.TransactionLine: TransactionLine,

@@ -59,13 +59,13 @@ from serve_app.api.schemas.outcome_summaries import (
     DriftTotals,
     OutcomeDetail,
     OutcomeSummary,
-    PositionDetail,
     Reason,
     RebalanceSummary,
     outcome_detail_json,
     outcome_summary_json,
     rebalance_summary_json,
 )
+from serve_app.api.schemas.position_details import GivenPositionDetail, PositionDetail
 from serve_app.api.schemas.proposals import (
     ApprovalAnswer,
     EndingAnswer,
@@ -183,6 +183,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     OutcomeSummary: _LINE,
     OutcomeDetail: _DETAIL,
     PositionDetail: _DETAIL["positions"][0],
+    GivenPositionDetail: _DETAIL["positions"][0],
     DriftTotals: _LINE["after"],
     Reason: _REASON,
     CausesAnswer: _CAUSES,

@@ -1,5 +1,6 @@
 """Route that rebalances the portfolios of the request, without database and upstreams."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -93,14 +94,21 @@ class BySize(APIRoute):
         return handle_by_size
 
 
-async def _declare_table(
+async def _declare_parameters(
     table: Annotated[
         Literal["trades", "outcomes", "drift"],
         Query(description="the table of an answer as CSV or Parquet; a workbook has all three"),
     ] = "trades",
-) -> str:
-    """Declare the parameter for the document; _upload_of reads it."""
-    return table
+    positions: Annotated[
+        bool,
+        Query(
+            description="whether elements in JSON have `positions` with prices and amounts, which "
+            "are left out if they are more than 100,000"
+        ),
+    ] = False,
+) -> tuple[str, bool]:
+    """Declare the parameters for the document; _upload_of reads them."""
+    return table, positions
 
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
@@ -109,7 +117,7 @@ router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
 @router.post(
     "/optimize",
     response_model=list[RebalanceAnswer],
-    dependencies=[Depends(_declare_table)],
+    dependencies=[Depends(_declare_parameters)],
     openapi_extra={"requestBody": {"content": UPLOAD_BODIES}},
     responses={
         200: {"description": "Outcomes in the form that Accept asks for", "content": TABLE_ANSWERS},
@@ -176,7 +184,7 @@ def _optimizer_of(request: Request) -> Optimizer:
 
 
 def _upload_of(request: Request, body: bytes) -> Upload | None:
-    """Return the request if its body or its answer is a table; None for JSON on both sides."""
+    """Return the request if a worker process answers it; None for plain JSON on both sides."""
     content_type = request.headers.get("content-type", JSON)
     accept = ",".join(request.headers.getlist("accept"))
     has_json = content_type == JSON
@@ -186,15 +194,22 @@ def _upload_of(request: Request, body: bytes) -> Upload | None:
         if not has_json:
             raise
         answer_type = JSON  # because JSON has been answered with JSON whatever Accept says
-    if has_json and answer_type == JSON:
+    has_positions = _parameter(request, "positions", ("false", "true")) == "true"
+    if has_json and answer_type == JSON and not has_positions:
         return None
-    table = request.query_params.get("table", REPORT_TABLES[0])
-    if table not in REPORT_TABLES:
-        rule = f"one of {', '.join(REPORT_TABLES)}"
-        raise RequestValidationError([{"type": "enum", "loc": ("query", "table"), "msg": rule}])
+    table = _parameter(request, "table", REPORT_TABLES)
     settings: Settings = request.app.state.settings
     path, day = request.url.path, _today(settings)
-    return Upload(body, content_type, answer_type, table, path, day)
+    return Upload(body, content_type, answer_type, table, path, day, has_positions)
+
+
+def _parameter(request: Request, name: str, choices: Sequence[str]) -> str:
+    """Return a parameter of the query, by default the first choice."""
+    value = request.query_params.get(name, choices[0])
+    if value not in choices:
+        rule = f"one of {', '.join(choices)}"
+        raise RequestValidationError([{"type": "enum", "loc": ("query", name), "msg": rule}])
+    return value
 
 
 def _today(settings: Settings) -> str:

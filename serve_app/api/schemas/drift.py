@@ -13,7 +13,7 @@ from serve_app.api.schemas.fields import (
     ObjectIdentifier,
     inline_enum,
 )
-from serve_app.api.schemas.rebalances import BandSide
+from serve_app.api.schemas.outcome_lines import BandSide
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import plain, string, whole
 from serve_app.problems.documents import ProblemInAnswer

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from optimization import (
     EXACT,
     Drift,
+    Edge,
     PortfolioOutcome,
     PricedTarget,
     Side,
@@ -38,6 +39,7 @@ ZERO: Final = Decimal(0)
 MAX_TEXTS: Final = 10_000  # securities, about 10 MB
 
 TransactionType = Annotated[Side, DocumentedAs(inline_enum(Side))]
+BandSide = Annotated[Edge, DocumentedAs(inline_enum(Edge))]
 
 
 class TransactionAnswer(TypedDict):

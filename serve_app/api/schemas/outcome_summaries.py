@@ -1,21 +1,16 @@
 """Outcomes of a stored rebalance in a line each, and one of them in full; decimals are strings."""
 
-from decimal import Decimal
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from optimization import (
-    EXACT,
-    Drift,
     DriftSummary,
     OptionOverrides,
     PortfolioOutcome,
-    Standing,
     Status,
     measure_outcome,
-    weight_text,
 )
 from serve_app.api.schemas.drift import Weight
 from serve_app.api.schemas.fields import (
@@ -28,9 +23,8 @@ from serve_app.api.schemas.fields import (
     inline_enum,
 )
 from serve_app.api.schemas.options import overrides_json
-from serve_app.api.schemas.outcome_lines import TransactionType, side_of
+from serve_app.api.schemas.position_details import PositionDetail, positions_json
 from serve_app.api.schemas.rebalances import (
-    BandSide,
     BindingAnswer,
     MethodText,
     Outcome,
@@ -40,8 +34,8 @@ from serve_app.api.schemas.rebalances import (
     outside_json,
 )
 from serve_app.api.schemas.rules import RuleResultAnswer, rule_results
-from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
-from serve_app.json_text import Json, instant, plain, string, whole
+from serve_app.api.schemas.stored_fields import Identifier
+from serve_app.json_text import Json, instant, plain, string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
@@ -110,36 +104,6 @@ class OutcomeSummary(TypedDict):
             Field(description="rules that the plan was checked by; absent without rules"),
         ]
     ]
-
-
-class PositionDetail(TypedDict):
-    """One security before and after; amounts are in currency."""
-
-    security_id: Identifier
-    price: DecimalText
-    target: ModelWeightText
-    low_drift: ModelWeightText
-    high_drift: ModelWeightText
-    original_quantity: DecimalText
-    adjusted_quantity: DecimalText
-    original_position_market_value: DecimalText
-    adjusted_position_market_value: DecimalText
-    original_weight: Weight
-    actual: Weight
-    target_value: Annotated[DecimalText, Field(description="of the market value after costs")]
-    lower_edge: Annotated[DecimalText, Field(description="least value inside the band, at least 0")]
-    upper_edge: Annotated[DecimalText, Field(description="greatest value inside the band")]
-    original_deviation: Annotated[
-        DecimalText, Field(description="distance from the target before; negative if below")
-    ]
-    deviation: Annotated[
-        DecimalText, Field(description="distance from the target after; negative if below")
-    ]
-    original_side: Annotated[BandSide | None, Field(description="null inside the band")]
-    side: Annotated[BandSide | None, Field(description="null inside the band")]
-    transaction_type: TransactionType | None
-    trade_quantity: DecimalText | None
-    trade_amount: Annotated[DecimalText | None, Field(description="quantity times price")]
 
 
 class OutcomeDetail(OutcomeSummary):
@@ -238,7 +202,7 @@ def outcome_detail_json(
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
         "outside_band": [outside_json(each) for each in outcome.outside_band],
         "problem": outcome.refusal and problem_of(outcome.refusal),
-        "positions": _positions_json(outcome),
+        "positions": positions_json(outcome),
     }
 
 
@@ -253,41 +217,4 @@ def _totals_json(drift: DriftSummary) -> DriftTotals:
         "total_drift": plain(drift.drift),
         "total_drift_weight": plain(drift.drift_weight),
         "out_of_band": drift.out_of_band,
-    }
-
-
-def _positions_json(outcome: PortfolioOutcome) -> list[PositionDetail]:
-    measured = measure_outcome(outcome)
-    if measured is None:
-        return []
-    before, after = measured
-    standings = zip(before.standings, after.standings, outcome.drifts, strict=True)
-    return [_position_json(*each) for each in standings]
-
-
-def _position_json(before: Standing, after: Standing, drift: Drift) -> PositionDetail:
-    security, side = after.security, side_of(drift)
-    amount = EXACT.multiply(Decimal(drift.trade_quantity), security.price)
-    return {
-        "security_id": security.security_id,
-        "price": plain(security.price),
-        "target": weight_text(security.weight),
-        "low_drift": weight_text(security.band.low),
-        "high_drift": weight_text(security.band.high),
-        "original_quantity": string(whole(drift.original_quantity)),
-        "adjusted_quantity": string(whole(drift.adjusted_quantity)),
-        "original_position_market_value": plain(before.value),
-        "adjusted_position_market_value": plain(after.value),
-        "original_weight": plain(before.actual),
-        "actual": plain(after.actual),
-        "target_value": plain(after.target),
-        "lower_edge": plain(after.lower),
-        "upper_edge": plain(after.upper),
-        "original_deviation": plain(before.deviation),
-        "deviation": plain(after.deviation),
-        "original_side": before.edge,
-        "side": after.edge,
-        "transaction_type": side,
-        "trade_quantity": string(whole(drift.trade_quantity)) if side else None,
-        "trade_amount": plain(amount) if side else None,
     }

@@ -11,7 +11,6 @@ from typing_extensions import TypedDict
 
 from optimization import (
     Binding,
-    Edge,
     Method,
     OutsideBand,
     PortfolioOutcome,
@@ -25,7 +24,13 @@ from serve_app.api.schemas.fields import (
     inline_enum,
 )
 from serve_app.api.schemas.general_fields import AnyIdentifier
-from serve_app.api.schemas.outcome_lines import DriftAnswer, OutcomeLines, TransactionAnswer
+from serve_app.api.schemas.outcome_lines import (
+    BandSide,
+    DriftAnswer,
+    OutcomeLines,
+    TransactionAnswer,
+)
+from serve_app.api.schemas.position_details import GivenPositionDetail
 from serve_app.api.schemas.rules import RuleResultAnswer
 from serve_app.json_text import plain, string
 from serve_app.problems.documents import ProblemInAnswer
@@ -33,7 +38,6 @@ from serve_app.problems.error_table import problem_of
 
 NO_NOTES: Final[Mapping[str, str]] = {}
 Outcome = Annotated[Status, DocumentedAs(inline_enum(Status))]
-BandSide = Annotated[Edge, DocumentedAs(inline_enum(Edge))]
 ProofText = Annotated[Proof, DocumentedAs(inline_enum(Proof))]
 MethodText = Annotated[Method, DocumentedAs(inline_enum(Method))]
 
@@ -99,6 +103,12 @@ class RebalanceAnswer(TypedDict):
         Annotated[
             list[str],
             Field(description="what was assumed, as files left it out; absent if nothing was"),
+        ]
+    ]
+    positions: NotRequired[
+        Annotated[
+            list[GivenPositionDetail],
+            Field(description="drifts with prices and amounts; absent unless asked for"),
         ]
     ]
     rules: NotRequired[

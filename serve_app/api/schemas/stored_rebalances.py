@@ -18,11 +18,8 @@ from serve_app.api.schemas.fields import (
     counts_by,
     inline_enum,
 )
-from serve_app.api.schemas.outcome_lines import TransactionType, side_of
-from serve_app.api.schemas.rebalances import (
-    BandSide,
-    Outcome,
-)
+from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, side_of
+from serve_app.api.schemas.rebalances import Outcome
 from serve_app.api.schemas.rules import StoredRuleResult, stored_rule_results
 from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
 from serve_app.json_text import instant, number, weight_number, whole

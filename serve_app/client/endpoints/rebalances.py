@@ -56,11 +56,15 @@ def rebalance_portfolio(
     return work(PortfolioOutcome, steps, options, idempotency_key, dry_run=asked)
 
 
-def optimize(request: Any) -> Call[tuple[PortfolioOutcome, ...]]:
-    """Rebalance portfolios that are given whole: the body of POST /optimize, or the text of it."""
+def optimize(request: Any, *, positions: bool = False) -> Call[tuple[PortfolioOutcome, ...]]:
+    """Rebalance portfolios that are given whole: the body of POST /optimize, or the text of it.
+
+    With ``positions`` outcomes have their positions with prices and amounts, up to 100,000 in all.
+    """
     body = request if isinstance(request, bytes) else encode_body(request)
     answer = answer_as(tuple[PortfolioOutcome, ...])
-    return Call("POST", "/api/v1/optimize", answer, body=body, repeatable=True)
+    query = {"positions": "true"} if positions else {}
+    return Call("POST", "/api/v1/optimize", answer, query, body=body, repeatable=True)
 
 
 def try_model(

@@ -15,9 +15,10 @@ from pyarrow import parquet
 
 from serve_app.api.media_types import CSV, JSON, PARQUET, XLSX
 from serve_app.api.schemas.optimize import MAX_PORTFOLIOS
+from serve_app.deployments import uploads
 from serve_app.settings import settings_from
 from tests.files.books import HOLDINGS, MODEL, PRICES, csv_of, workbook_of
-from tests.support.optimize_bodies import build_optimize_app, open_client
+from tests.support.optimize_bodies import build_optimize_app, make_body, open_client
 
 PATH = "/api/v1/optimize"
 ALL_IN_ONE = (
@@ -131,6 +132,56 @@ async def test_a_table_of_the_answer_is_chosen_by_name(client: httpx.AsyncClient
     assert wrong.json()["errors"] == [
         {"parameter": "table", "detail": "one of trades, outcomes, drift"}
     ]
+
+
+async def test_positions_have_the_amounts_of_the_table_of_drift(client: httpx.AsyncClient) -> None:
+    answer = await client.post(PATH, files=form(), params={"positions": "true"})
+    table = await client.post(
+        PATH, files=form(), params={"table": "drift"}, headers={"accept": CSV}
+    )
+
+    found = [
+        (each["portfolio_id"], *[position[name] for name in ("security_id", "price", "actual")])
+        for each in answer.json()
+        for position in each["positions"]
+    ]
+    assert found == [
+        (row["portfolio"], row["security"], row["price"], row["weight_after"])
+        for row in csv.DictReader(table.text.splitlines())
+    ]
+
+
+async def test_portfolios_without_a_plan_have_positions_too(client: httpx.AsyncClient) -> None:
+    options = json.dumps({"cash_floor": "100%", "bands": "HARD"})
+    asked: dict[str, Any] = {"files": form(), "data": {"options": options}}
+    answer = await client.post(PATH, params={"positions": "true"}, **asked)
+
+    assert answer.status_code == 422
+    assert all(each["positions"] for each in answer.json()["portfolios"])
+
+
+async def test_plain_json_may_ask_for_positions_and_has_none_unless_it_asks(
+    client: httpx.AsyncClient,
+) -> None:
+    body = make_body(VTI=10)
+    plain, full, wrong = [
+        await client.post(PATH, json=body, params=params)
+        for params in ({}, {"positions": "true"}, {"positions": "yes"})
+    ]
+
+    assert "positions" not in plain.json()[0]
+    assert [each["price"] for each in full.json()[0]["positions"]] == ["10", "10"]
+    assert wrong.json()["errors"] == [{"parameter": "positions", "detail": "one of false, true"}]
+
+
+async def test_more_positions_than_an_answer_holds_are_left_out(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_POSITIONS", 1)
+    answer = await client.post(PATH, files=form(), params={"positions": "true"})
+
+    assert [each["status"] for each in answer.json()] == ["REBALANCED"] * 2
+    assert "positions" not in answer.json()[0]
 
 
 async def test_json_may_be_answered_as_a_table_and_is_json_otherwise(
