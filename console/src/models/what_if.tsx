@@ -6,8 +6,8 @@ import { OUTCOMES } from "../charts/stacked.tsx";
 import { compare, subtract, sum } from "../exact.ts";
 import { count, money } from "../format.ts";
 import { usePortfolioNames } from "../names.ts";
-import { useReasons } from "../pages/reasons.ts";
 import { Id, Problem, ScopedButton, Section } from "../parts.tsx";
+import { useReasons } from "../plan/reasons.ts";
 
 type Attempt = Schema<"WhatIfAnswer">;
 type Outcome = Schema<"OutcomeSummary">;

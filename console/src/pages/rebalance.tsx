@@ -20,9 +20,9 @@ import {
   Status,
   Time,
 } from "../parts.tsx";
+import { useReasons } from "../plan/reasons.ts";
 import { useResource } from "../resource.ts";
 import { CausesSection } from "./causes.tsx";
-import { useReasons } from "./reasons.ts";
 
 type Outcome = Schema<"OutcomeSummary">;
 export type Rebalance = Schema<"RebalanceSummary">;

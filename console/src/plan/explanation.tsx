@@ -5,7 +5,7 @@ import { toFloat } from "../exact.ts";
 import { fullPercent, money, quantity } from "../format.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Id, Section } from "../parts.tsx";
-import type { Outcome } from "./portfolio.tsx";
+import type { Plan, TickerOf } from "./plan.tsx";
 import { useReasons } from "./reasons.ts";
 
 interface Band {
@@ -31,22 +31,18 @@ const ADMITS: Record<string, string> = {
   soft_band_price: "give bands a price (soft_band_price)",
 };
 
-export function Explanation(props: {
-  outcome: Outcome;
-  tickerOf: (id: string) => string | undefined;
-}) {
-  const { outcome, tickerOf } = props;
-  const problem = outcome.problem;
+export function Explanation({ plan, tickerOf }: { plan: Plan; tickerOf: TickerOf }) {
+  const problem = plan.problem;
   const reason = useReasons([problem?.detail ?? ""]);
   if (!problem) return null;
   const facts = problem as unknown as Facts;
   const culprits = facts.securities ?? [];
-  const plan = facts.nearest_plan;
+  const nearest = facts.nearest_plan;
   return (
     <Section title={problem.title} aside={<a href={problem.type}>What to do</a>}>
       <p>{reason(problem.detail.replace(`${problem.title}: `, ""))}</p>
       {culprits.length > 0 && (
-        <Culprits culprits={culprits} marketValue={outcome.market_value} tickerOf={tickerOf} />
+        <Culprits culprits={culprits} marketValue={plan.market_value} tickerOf={tickerOf} />
       )}
       {(facts.limits ?? []).map((limit) => (
         <p key={JSON.stringify(limit)}>
@@ -54,9 +50,9 @@ export function Explanation(props: {
         </p>
       ))}
       <ul class="lines">
-        {culprits.some((each) => each.smallest_band) && (
+        {plan.model_id && culprits.some((each) => each.smallest_band) && (
           <li>
-            <Link href={`/model/${outcome.model_id}?${widening(culprits)}`}>
+            <Link href={`/model/${plan.model_id}?${widening(culprits)}`}>
               Widen these bands in the model
             </Link>{" "}
             <span class="muted">opens the editor with the change filled in; nothing is saved</span>
@@ -65,10 +61,10 @@ export function Explanation(props: {
         {(facts.admits ?? []).map((each) => (
           <li key={each.option}>or {ADMITS[each.option] ?? `change the option ${each.option}`}</li>
         ))}
-        {plan && (
+        {nearest && (
           <li class="muted">
-            The nearest plan is a dashed dot below: {plan.transactions.length} trades, cash after{" "}
-            {money(plan.cash_after_rebalance)}.
+            The nearest plan is a dashed dot below: {nearest.transactions.length} trades, cash after{" "}
+            {money(nearest.cash_after_rebalance)}.
           </li>
         )}
       </ul>
@@ -93,7 +89,7 @@ function widening(culprits: readonly Culprit[]): URLSearchParams {
 function Culprits(props: {
   culprits: readonly Culprit[];
   marketValue: string | null;
-  tickerOf: (id: string) => string | undefined;
+  tickerOf: TickerOf;
 }) {
   const whole = toFloat(props.marketValue ?? "0");
   const lot = (price: string) =>
