@@ -55,10 +55,15 @@ export function address(template: string, given: Arguments = {}): string {
   return query.size ? `${path}?${query}` : path;
 }
 
-async function send(url: string, init: RequestInit): Promise<Response> {
+/** Send a request; a refusal, and no answer in time, are a ServiceError. */
+export async function send(
+  url: string,
+  init: RequestInit,
+  timeoutMs = TIMEOUT_MS,
+): Promise<Response> {
   const headers = new Headers(init.headers);
   if (!headers.has("Accept")) headers.set("Accept", "application/json");
-  const late = AbortSignal.timeout(TIMEOUT_MS);
+  const late = AbortSignal.timeout(timeoutMs);
   const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
   let response: Response;
   try {
@@ -67,7 +72,7 @@ async function send(url: string, init: RequestInit): Promise<Response> {
     if (init.signal?.aborted) throw error;
     isOffline.value = true;
     const detail = late.aborted
-      ? `no answer within ${TIMEOUT_MS / 1000} seconds`
+      ? `no answer within ${timeoutMs / 1000} seconds`
       : "the service cannot be reached";
     throw new ServiceError(0, { title: "No answer", detail }, null);
   }
@@ -144,7 +149,10 @@ export async function write<Body>(
 
 /** Save an answer of another media type as a file. */
 export async function download(url: string, mediaType: string, name: string): Promise<void> {
-  const response = await send(url, { headers: { Accept: mediaType } });
+  await save(await send(url, { headers: { Accept: mediaType } }), name);
+}
+
+export async function save(response: Response, name: string): Promise<void> {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
   link.download = name;

@@ -59,6 +59,14 @@ export function times(left: string, right: string): string {
   return write({ units: one.units * other.units, places: one.places + other.places });
 }
 
+/** The quotient to so many places; a half goes away from zero. */
+export function divide(left: string, right: string, places = 4): string {
+  const [one, other] = align(parse(left), parse(right));
+  const size = (each: bigint) => (each < 0n ? -each : each);
+  const units = (size(one) * 10n ** BigInt(places) * 2n + size(other)) / (size(other) * 2n);
+  return write({ units: one < 0n === other < 0n ? units : -units, places });
+}
+
 /** Negative, zero or positive, as left is less than, equal to or greater than right. */
 export function compare(left: string, right: string): number {
   const [one, other] = align(parse(left), parse(right));

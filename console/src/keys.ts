@@ -15,6 +15,7 @@ export const DESTINATIONS: Record<string, string> = {
   m: "/models",
   v: "/review",
   o: "/orders",
+  u: "/upload",
   h: "/history",
   s: "/system",
 };

@@ -14,6 +14,7 @@ import { RunPage } from "./pages/run.tsx";
 import { RunsPage } from "./pages/runs.tsx";
 import { SystemPage } from "./pages/system.tsx";
 import { TodayPage } from "./pages/today.tsx";
+import { UploadPage } from "./pages/upload.tsx";
 import { Shell } from "./shell.tsx";
 import { Gate } from "./sign_in.tsx";
 import { showTheme } from "./theme.ts";
@@ -44,6 +45,7 @@ function Console() {
           <Route path="/models" component={ModelsPage} />
           <Route path="/model/:id">{({ id }) => <ModelPage key={id} id={id} />}</Route>
           <Route path="/runs" component={RunsPage} />
+          <Route path="/upload" component={UploadPage} />
           <Route path="/" component={TodayPage} />
           <Route>
             <main id="main">

@@ -22,6 +22,7 @@ const PLACES = [
   { href: "/models", under: ["/model"], word: "Models", key: "m", scope: "models:read" },
   { href: "/review", under: ["/review"], word: "Review", key: "v", scope: "rebalances:read" },
   { href: "/orders", under: ["/orders"], word: "Orders", key: "o", scope: "orders:read" },
+  { href: "/upload", under: ["/upload"], word: "Upload", key: "u", scope: "optimize:use" },
   { href: "/history", under: ["/history"], word: "History", key: "h", scope: "audit:read" },
   { href: "/system", under: ["/system"], word: "System", key: "s", scope: "" },
 ] as const;

@@ -20,6 +20,7 @@ SHORT: Final = st.decimals(min_value=-1000, max_value=1000, places=4).map(lambda
 OPERANDS: Final = DECIMALS | SHORT
 CASES: Final = st.one_of(
     st.tuples(st.sampled_from(["add", "subtract", "times", "compare"]), OPERANDS, OPERANDS),
+    st.tuples(st.just("divide"), OPERANDS, OPERANDS.filter(lambda each: Decimal(each) != 0)),
     st.tuples(st.just("round"), OPERANDS, st.integers(0, 8)),
     st.tuples(st.just("shift"), OPERANDS, st.integers(0, 4)),
 )
@@ -34,6 +35,8 @@ def by_decimal(name: str, first: str, second: Any) -> Decimal | int:
     other = Decimal(second)
     if name == "compare":
         return (one > other) - (one < other)
+    if name == "divide":
+        return EXACT.divide(one, other).quantize(Decimal("0.0001"), context=EXACT)
     operations = {"add": EXACT.add, "subtract": EXACT.subtract, "times": EXACT.multiply}
     return operations[name](one, other)
 

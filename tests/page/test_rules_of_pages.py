@@ -24,6 +24,7 @@ PAGES: Final = {
     "review": "/console/review/{rebalance}?portfolio={rebalanced}",
     "orders": "/console/orders",
     "orders of a rebalance": "/console/rebalance/{rebalance}/orders",
+    "upload": "/console/upload",
     "history": "/console/history",
     "system": "/console/system",
     "no plan": "/console/rebalance/{tight}/portfolio/{infeasible}?view=distance",
