@@ -4,6 +4,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 TIMES ?= 1
+URL ?= http://127.0.0.1:8088
+USERS ?= 20
+DURATION_S ?= 60
 TOOLS := .tools
 UV := $(TOOLS)/bin/uv
 UV_VERSION := 0.13.9
@@ -14,7 +17,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts mutants clean
+.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts load mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -67,6 +70,7 @@ check: page ## the static gates
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/fault.yml .github/ISSUE_TEMPLATE/wish.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/zensical build --strict --clean
 
 format: .venv/.installed ## format and fix what can be fixed
@@ -101,6 +105,11 @@ $(TOOLS)/promtool: .venv/.installed
 alerts: .venv/.installed ## the alerts tried on series by promtool
 	@[ -n "$$PROMTOOL" ] || command -v promtool >/dev/null || $(MAKE) --no-print-directory $(TOOLS)/promtool
 	@$(BIN)/pytest -m apart tests/alerts $(ARGS)
+
+load: .venv/.installed ## USERS requests a second on the service at URL for DURATION_S, with a report
+	@mkdir -p .cache/load
+	@$(BIN)/locust -f benchmarks/load.py --headless --host $(URL) --users $(USERS) --spawn-rate $(USERS) \
+	  --run-time $(DURATION_S)s --only-summary --html .cache/load/report.html --csv .cache/load/report $(ARGS)
 
 mutants: .venv/.installed ## small changes of the engine that no test notices, two hours; ARGS="--every 10"
 	@$(BIN)/python tests/engine_checks/mutants.py $(ARGS)

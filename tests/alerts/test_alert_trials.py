@@ -42,6 +42,12 @@ def test_each_alert_fires_on_its_series_and_on_no_other(rules: str, tmp_path: Pa
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_prometheus_takes_the_configuration_of_compose() -> None:
+    done = promtool("check", "config", ROOT / "compose/prometheus.yml")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [("> 0.02", "> 0.2"), ('status="STOPPED"', 'status="ENDED"'), ("== 1", ">= 0")],

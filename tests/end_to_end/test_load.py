@@ -1,0 +1,59 @@
+"""`make load`: the scenario against the application behind a real server."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.support.fakes import make_model_body
+from tests.support.threaded_server import serve_in_thread
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.mongo
+
+
+@pytest.fixture(scope="module")
+def url(mongodb_uri: str) -> Iterator[str]:
+    with serve_in_thread(mongodb_uri, f"load-{uuid4().hex}") as address:
+        yield address
+
+
+def load(url: str, directory: Path, p99_ms: str = "60000") -> subprocess.CompletedProcess[str]:
+    locust = Path(sys.executable).with_name("locust")
+    shape = ["--headless", "--users", "4", "--spawn-rate", "4", "--run-time", "2s"]
+    report = ["--only-summary", "--html", str(directory / "report.html")]
+    return subprocess.run(
+        [locust, "-f", ROOT / "benchmarks/load.py", "--host", url, *shape, *report],
+        env={"PATH": "/usr/bin:/bin", "P99_MS": p99_ms},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_service_without_models_is_not_loaded(url: str, tmp_path: Path) -> None:
+    done = load(url, tmp_path)
+
+    assert done.returncode == 2
+    assert "no model with a portfolio" in done.stderr
+
+
+def test_every_request_of_the_scenario_is_answered_and_reported(url: str, tmp_path: Path) -> None:
+    httpx.post(f"{url}/api/v1/models", json=make_model_body(), timeout=30).raise_for_status()
+
+    done = load(url, tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "POST /portfolio/{portfolio_id}/rebalance" in (tmp_path / "report.html").read_text()
+
+
+def test_answers_that_take_too_long_fail_the_load(url: str, tmp_path: Path) -> None:
+    done = load(url, tmp_path, p99_ms="0.01")
+
+    assert done.returncode == 1
+    assert "the 99th percentile is" in done.stderr
