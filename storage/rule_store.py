@@ -1,6 +1,5 @@
 """RuleStore: the pre-trade rules of one database; every change is one entry of the audit log."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
@@ -58,11 +57,6 @@ class RuleStore:
         """Return all rules by name."""
         cursor = self._rules.find({}, sort=[("name", 1)], limit=MAX_RULES, batch_size=MAX_RULES)
         return tuple([rule_from(document) async for document in cursor])
-
-    async def list_of(self, model_id: str, portfolio_ids: Collection[str]) -> tuple[Rule, ...]:
-        """Return the rules that may apply to these portfolios in a rebalance of the model."""
-        rules = await self.list_all()
-        return tuple(each for each in rules if each.may_concern(model_id, portfolio_ids))
 
     @translate_failures
     async def replace(self, rule: Rule) -> Rule:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Final, final
+from typing import Any, Final, final
 
 from optimization import Model, OpenOrders, OptionOverrides, PortfolioOutcome, RebalanceOptions
 from serve_app.chunks.fetch import price_balances, source_of
@@ -35,16 +35,17 @@ from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Found, fetch_holdings
 from storage.errors import StorageUnavailableError
 from storage.rebalance import Rebalance, new_rebalance_id
+from storage.rule import Rule
 from storage.run import HoldingsRef
 
 MAX_INLINE_REBALANCES: Final = 4  # at a time, as many as one replica of the Optimizer is meant for
 MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the event loop
 
 OfOne = tuple[Rebalance, PortfolioOutcome]
-Reading = asyncio.Task[Mapping[str, Found]]
-"""The read of the holdings of one portfolio."""
+Reading = tuple[asyncio.Task[Mapping[str, Found]], asyncio.Task[tuple[Rule, ...]]]
+"""The reads of the holdings of one portfolio and of the stored rules."""
 Begun = tuple[Model, RebalanceOptions, Reading]
-"""The model with the options of the rebalance, and the read of the holdings."""
+"""The model with the options of the rebalance, and what is read meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +117,12 @@ class InlineRebalancer(Rebalancing):
             return
         self._at_work += 1
         # Beside the look-up of the model, although its error would make them needless.
-        reading = asyncio.create_task(self._read_holdings(portfolio_id))
-        reading.add_done_callback(_take_error)
+        reading = (
+            asyncio.create_task(self._read_holdings(portfolio_id)),
+            asyncio.create_task(self._with.rules.list_all()),
+        )
+        for read in reading:
+            read.add_done_callback(_take_error)
         try:
             model = await self._with.models.find_followed(portfolio_id, model_id)
             require_caller()
@@ -125,7 +130,8 @@ class InlineRebalancer(Rebalancing):
             is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
             yield (model, options, reading) if is_light else None
         finally:
-            reading.cancel()
+            for read in reading:
+                read.cancel()
             self._at_work -= 1
 
     async def _read_holdings(self, portfolio_id: str) -> Mapping[str, Found]:
@@ -166,7 +172,8 @@ class InlineRebalancer(Rebalancing):
         reading: Reading,
     ) -> OfOne | None:
         """Solve a portfolio of the model; None if it needs a search."""
-        of = rebalance_id, model, 1, options
+        holdings, rules = reading
+        of = rebalance_id, model, 1, options, rules
         price = self._priced.price
         work = await prepare_work(
             self._settings, self._with, *of, must_match=must_match, price=price
@@ -175,7 +182,7 @@ class InlineRebalancer(Rebalancing):
             return None  # because a plan that keeps to rules may need a search
         if work.refusal is not None:
             return work.rebalance, refused_outcome(portfolio_id, work.refusal)
-        found, securities = await reading, work.rebalance.securities
+        found, securities = await holdings, work.rebalance.securities
         inputs = await price_balances(
             securities, (portfolio_id,), found, self._with.securities, work.snapshot
         )
@@ -206,7 +213,7 @@ def _is_light(options: RebalanceOptions) -> bool:
     return not (options.couples or options.open_orders is OpenOrders.COUNT)
 
 
-def _take_error(reading: Reading) -> None:
+def _take_error(reading: asyncio.Task[Any]) -> None:
     """Take the error of a read that nobody waits for, because the loop would report it."""
     if not reading.cancelled():
         reading.exception()

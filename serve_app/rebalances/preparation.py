@@ -1,7 +1,7 @@
 """Preparation of a direct rebalance: its options, its prices, and what is to be stored."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
 from storage.mongo.decimal_codec import now
 from storage.rebalance import new_rebalance
+from storage.rule import Rule, rules_that_may_concern
 from storage.run import HoldingsRef
 
 PriceModel: TypeAlias = Callable[
@@ -31,20 +32,21 @@ async def prepare_work(
     model: Model,
     portfolios: int,
     options: RebalanceOptions,
+    stored_rules: Awaitable[Sequence[Rule]],
     *,
     must_match: RebalanceOptions | None = None,
     price: PriceModel = price_model,
 ) -> Work:
     """Take one price snapshot for a rebalance of the model, and price the model at it.
 
+    Of the stored rules it takes those that may concern the model and its portfolios.
     The securities that the restrictions of ``must_match`` name must exist.
     """
     # Beside the prices, because a rebalance of one portfolio takes hardly longer than one of them.
-    reading = resources.rules.list_of(str(model.model_id), model.portfolio_ids)
-    snapshot, rules = await asyncio.gather(resources.prices.read_snapshot(), reading)
-    unmatched = find_unmatched_ids(
-        model, options
-    )  # of the caller, who does not name the rules' ids
+    snapshot, stored = await asyncio.gather(resources.prices.read_snapshot(), stored_rules)
+    rules = rules_that_may_concern(stored, str(model.model_id), model.portfolio_ids)
+    # Of the caller alone, who does not name the ids of the rules.
+    unmatched = find_unmatched_ids(model, options)
     options = narrow_options(options, general_rules(rules))
     own = narrow_own_options(options, {}, rules, model.portfolio_ids)
     given = OptionOverrides.from_options(options)
