@@ -42,10 +42,18 @@ serve: page ## start the service alone (settings: environment or serve_config.ya
 stop: .venv/.installed ## stop the embedded database that `serve run` left running; its data stays
 	@$(BIN)/ordergen stop
 
-test: page ## every test, on a real database, a real Ray cluster and a real browser
+# Two at a time but for those that start Ray, a browser or a service of their own, which need the machine.
+ALONE := tests/end_to_end tests/launch tests/local tests/packaging tests/page
+
+test: page ## every test, on a real database, a real Ray cluster and a real browser; ARGS="tests/rules" for a part
 	@$(BIN)/python -m tests.page.browser.install --unless-found
-	@$(BIN)/python console/build.py units
+ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
+else
+	@failed=0; $(BIN)/python console/build.py units || failed=1; \
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%) || failed=1; \
+	$(BIN)/pytest $(ALONE) || failed=1; exit $$failed
+endif
 
 screenshots: page ## draw the console's picture in docs/pictures, from the simulated market
 	@$(BIN)/python -m tests.page.browser.install --unless-found

@@ -45,11 +45,8 @@ async def prepare_work(
     # Beside the prices, because a rebalance of one portfolio takes hardly longer than one of them.
     snapshot, stored = await asyncio.gather(resources.prices.read_snapshot(), stored_rules)
     rules = rules_that_may_concern(stored, str(model.model_id), model.portfolio_ids)
-    # Of the caller alone, who does not name the ids of the rules.
-    unmatched = find_unmatched_ids(model, options)
-    options = narrow_options(options, general_rules(rules))
-    own = narrow_own_options(options, {}, rules, model.portfolio_ids)
-    given = OptionOverrides.from_options(options)
+    narrowed = narrow_options(options, general_rules(rules))
+    given = OptionOverrides.from_options(narrowed)
     begun_by = principal.get() or None
     rebalance = new_rebalance(rebalance_id, model, portfolios, given, now(), begun_by)
     refusal = None
@@ -59,20 +56,12 @@ async def prepare_work(
         securities, refusal = (), refusal_of(error)
     rebalance = replace(
         rebalance,
-        unmatched=unmatched,
+        # Of the caller's options alone, because the caller does not name the ids of the rules.
+        unmatched=find_unmatched_ids(model, options),
         securities=securities,
         rules=rules,
-        overrides_by_portfolio=own,
+        overrides_by_portfolio=narrow_own_options(narrowed, {}, rules, model.portfolio_ids),
     )
     holdings = HoldingsRef(settings.holdings_source)
-    correlated = correlation_id.get()
-    return Work(
-        settings,
-        rebalance,
-        snapshot,
-        options,
-        correlated,
-        holdings,
-        refusal,
-        must_match=must_match,
-    )
+    of = settings, rebalance, snapshot, narrowed, correlation_id.get(), holdings, refusal
+    return Work(*of, must_match=must_match)

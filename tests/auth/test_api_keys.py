@@ -78,20 +78,20 @@ async def test_an_unknown_id_and_a_wrong_secret_make_the_same_calls_and_get_the_
     assert unknown == wrong == ("the credentials are not valid", ["find"], [(32, 32), (32, 32)])
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        "ordergen_",
-        str(TEXT)[:-1],
-        f"{TEXT}0",
-        str(TEXT).upper(),
-        f" {TEXT}",
-        f"{TEXT}\n",
-        str(TEXT).replace("ordergen", "order"),
-        str(TEXT).replace("_", "-"),
-    ],
-)
+NO_KEYS = {
+    "empty": "",
+    "its first word": "ordergen_",
+    "shorter": str(TEXT)[:-1],
+    "longer": f"{TEXT}0",
+    "in capitals": str(TEXT).upper(),
+    "after a space": f" {TEXT}",
+    "before a line break": f"{TEXT}\n",
+    "with another first word": str(TEXT).replace("ordergen", "order"),
+    "with hyphens": str(TEXT).replace("_", "-"),
+}
+
+
+@pytest.mark.parametrize("token", NO_KEYS.values(), ids=NO_KEYS)
 async def test_a_text_that_is_no_key_is_refused_without_a_look_into_the_database(token: str):
     keys = Keys(KEY)
 

@@ -40,7 +40,7 @@ CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("value", WRONG, ids=repr)
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("name", CALLS)
 def test_an_argument_of_a_wrong_type_is_named(name: str, value: Any) -> None:
     call, argument = CALLS[name]
