@@ -69,7 +69,7 @@ def prepare_environment(settings: Settings, haproxy_directory: Path) -> None:
     ours = {
         haproxy.CONNECTIONS_VARIABLE: str(settings.proxy_connections_per_client),
         haproxy.METRICS_VARIABLE: settings.proxy_metrics_host,
-        haproxy.BINARY_VARIABLE: str(_write_program(haproxy_directory)),
+        haproxy.BINARY_VARIABLE: str(_find_program(haproxy_directory)),
     }
     for name, path in (
         (haproxy.CERTIFICATE_VARIABLE, settings.tls_certificate),
@@ -81,8 +81,15 @@ def prepare_environment(settings: Settings, haproxy_directory: Path) -> None:
         os.environ.setdefault(name, value)
 
 
-def _write_program(directory: Path) -> Path:
-    """Write a program that becomes our HAProxy, because Ray takes a path without arguments."""
+def _find_program(directory: Path) -> Path:
+    """Return the installed program that becomes our HAProxy, or write one.
+
+    The installed one comes first, because the directory may be on a file system that is mounted
+    without the right to execute, as containers mount /tmp. Ray takes a path without arguments.
+    """
+    installed = Path(sys.executable).with_name("ordergen-haproxy")
+    if os.access(installed, os.X_OK):
+        return installed
     program = directory / "haproxy"
     program.write_text(
         f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m serve_app.launch.haproxy "$@"\n'
