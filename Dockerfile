@@ -1,5 +1,7 @@
 # The Python on which the tests run. Every node of a Ray cluster needs the same one: use this image for all.
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# In a stage of its own, because Dependabot renews a digest in a FROM, and none in an ARG.
+ARG PYTHON_IMAGE=pinned
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS pinned
 
 FROM ${PYTHON_IMAGE} AS build
 ARG UV_VERSION=0.13.9
@@ -9,11 +11,24 @@ ENV UV_PROJECT_ENVIRONMENT=/app/.venv \
     UV_PYTHON_DOWNLOADS=never \
     UV_LINK_MODE=copy \
     UV_COMPILE_BYTECODE=1
-RUN pip install --no-cache-dir --disable-pip-version-check uv==${UV_VERSION}
+# node, which builds the console, is linked against libstdc++; container/slim.py calls strip.
+# Without versions, because a version leaves the archive with the next security update.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils libstdc++6 \
+    && rm -rf /var/lib/apt/lists/* \
+    && pip install --no-cache-dir --disable-pip-version-check uv==${UV_VERSION}
 WORKDIR /app
 # Dependencies first: they change less often than the code, and this layer is the large one.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-dev --extra serve --no-install-project ${EXTRAS}
+COPY container/slim.py ./container/slim.py
+# Solvers that CVXPY depends on and the engine never calls, and packages for virtual environments and profiles that Ray
+# makes on demand, on disks that are read-only here.
+ARG UNUSED="--no-install-package scs --no-install-package clarabel --no-install-package osqp \
+    --no-install-package sparsediffpy --no-install-package joblib \
+    --no-install-package virtualenv --no-install-package distlib --no-install-package py-spy"
+# hadolint ignore=SC2086
+RUN uv sync --frozen --no-dev --extra serve --no-install-project ${UNUSED} ${EXTRAS} \
+    && python container/slim.py .venv/lib/python3.11/site-packages
 COPY README.md LICENSE serve_config.yaml ./
 COPY optimization ./optimization
 COPY storage ./storage
@@ -21,9 +36,12 @@ COPY serve_app ./serve_app
 # The build makes the console's page from these.
 COPY console ./console
 COPY docs/openapi.json ./docs/openapi.json
-RUN uv sync --frozen --no-dev --extra serve --no-editable ${EXTRAS}
+# hadolint ignore=SC2086
+RUN uv sync --frozen --no-dev --extra serve --no-editable ${UNUSED} ${EXTRAS}
 
 FROM ${PYTHON_IMAGE} AS run
+LABEL org.opencontainers.image.title="Order Generation Service" \
+      org.opencontainers.image.licenses="Apache-2.0"
 ARG EXTRAS=""
 # The embedded mongod is linked against libcurl.
 # Without a version, because a version leaves the archive with the next security update.
