@@ -17,10 +17,10 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts load mutants clean
+.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts load mutants image test-image clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .venv/.installed: uv.lock pyproject.toml install.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -121,6 +121,12 @@ load: .venv/.installed ## USERS requests a second on the service at URL for DURA
 
 mutants: .venv/.installed ## small changes of the engine that no test notices, two hours; ARGS="--every 10"
 	@$(BIN)/python tests/engine_checks/mutants.py $(ARGS)
+
+image: .venv/.installed ## the container image and its bill of materials; ENGINE=docker BASE=IMAGE EXTRAS="--extra traces"
+	@$(BIN)/python -m container.build
+
+test-image: .venv/.installed ## the image, run as a cluster runs it: size, user, read-only root, a run, stop
+	@$(BIN)/pytest -m container tests/container $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
 	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache site build dist console/node_modules console/src/schema.d.ts serve_app/web/page

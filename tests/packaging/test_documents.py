@@ -15,7 +15,7 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kuberay/*.md")],
 )
 API = ROOT / "docs/reference/api.md"
-FOLDERS = "benchmarks|docs|examples|kuberay|optimization|serve_app|storage|tests"
+FOLDERS = "benchmarks|container|docs|examples|kuberay|optimization|serve_app|storage|tests"
 PATH = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./-]*[\w]")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 

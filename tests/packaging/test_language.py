@@ -17,7 +17,7 @@ PAGES = sorted(
 PAGE_COLUMNS = 120
 CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\([^)]*\)|https?://\S+|^\[[^\]]+\]: ")
-FOLDERS = ("optimization", "storage", "serve_app", "tests", "benchmarks", "examples")
+FOLDERS = ("optimization", "storage", "serve_app", "tests", "benchmarks", "container", "examples")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 # Openings of a docstring that asks, or that depends on the text before it.
 UNCLEAR = re.compile(r"(What|Where|Whoever|That|Likewise|The same)\b")
