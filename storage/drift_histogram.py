@@ -9,7 +9,7 @@ from typing import Final
 
 UNIT_OF_WIDTH: Final = Decimal("0.0001")  # because weights have four decimals
 STEPS: Final = (Decimal(1), Decimal(2), Decimal(5))
-SHOWN: Final = 99  # percent of the portfolios that the bins of one width hold, at least
+SHOWN: Final = 95  # percent of the portfolios that the bins of one width hold, at least
 
 
 @dataclass(frozen=True, slots=True)

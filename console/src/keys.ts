@@ -11,6 +11,7 @@ export interface KeyedList {
 
 export const DESTINATIONS: Record<string, string> = {
   t: "/",
+  b: "/book",
   r: "/runs",
   m: "/models",
   v: "/review",

@@ -2,6 +2,7 @@ import { render } from "preact";
 import { useLayoutEffect } from "preact/hooks";
 import { Route, Router, Switch, useLocation } from "wouter-preact";
 import { listen } from "./keys.ts";
+import { BookPage } from "./pages/book.tsx";
 import { HistoryPage } from "./pages/history.tsx";
 import { ModelPage } from "./pages/model.tsx";
 import { ModelsPage } from "./pages/models.tsx";
@@ -42,6 +43,7 @@ function Console() {
           <Route path="/orders" component={OrdersPage} />
           <Route path="/history" component={HistoryPage} />
           <Route path="/system" component={SystemPage} />
+          <Route path="/book" component={BookPage} />
           <Route path="/models" component={ModelsPage} />
           <Route path="/model/:id">{({ id }) => <ModelPage key={id} id={id} />}</Route>
           <Route path="/runs" component={RunsPage} />

@@ -12,6 +12,7 @@ import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
 
 const PLACES = [
   { href: "/", under: [], word: "Today", key: "t", scope: "" },
+  { href: "/book", under: ["/book"], word: "Book", key: "b", scope: "portfolios:read" },
   {
     href: "/runs",
     under: ["/runs", "/rebalance/"],

@@ -1,5 +1,6 @@
 """The console in a real browser, over the served application and a simulated market."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,6 +57,15 @@ class World:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def measure_book(self) -> dict[str, Any]:
+        """Scan the drift of the book, and wait for the end."""
+        scan = self.http.post("/api/v1/drift-scans").json()
+        while scan["status"] == "RUNNING":
+            time.sleep(0.05)
+            scan = self.read(f"/api/v1/drift-scans/{scan['scan_id']}")
+        assert scan["status"] == "COMPLETED", scan
+        return scan
+
     def wait_for_run(self, run_id: str) -> dict[str, Any]:
         events = self.http.get(f"/api/v1/runs/{run_id}/events")
         assert events.status_code == 200, events.text
@@ -75,6 +85,7 @@ def world(mongodb_uri: str) -> Iterator[World]:
         models = [http.post("/api/v1/models", json=body).json() for body in bodies]
         world = World(url, market, upstreams, http, models, {})
         run = world.wait_for_run(world.begin_run(*models))
+        world.measure_book()
         yield World(url, market, upstreams, http, models, run)
 
 

@@ -23,6 +23,7 @@ PAGES: Final = {
     "reviews": "/console/review",
     "review": "/console/review/{rebalance}?portfolio={rebalanced}",
     "orders": "/console/orders",
+    "book": "/console/book?status=OUT_OF_BAND&portfolio={rebalanced}",
     "orders of a rebalance": "/console/rebalance/{rebalance}/orders",
     "upload": "/console/upload",
     "history": "/console/history",

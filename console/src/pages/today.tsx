@@ -21,13 +21,16 @@ const countOrders = (status: string, signal: AbortSignal) =>
   whenAllowed("orders:read", () => list("/api/v1/orders", { query: { status, limit: 1 }, signal }));
 
 async function readToday(signal: AbortSignal) {
-  const [runs, models, unknown, failed, waiting, health] = await Promise.all([
+  const [runs, models, unknown, failed, waiting, scans, health] = await Promise.all([
     whenAllowed("rebalances:read", () => list("/api/v1/runs", { query: { limit: RUNS }, signal })),
     whenAllowed("models:read", () => list("/api/v1/models", { query: { limit: 1 }, signal })),
     countOrders("UNKNOWN", signal),
     countOrders("FAILED", signal),
     whenAllowed("rebalances:read", () =>
       list("/api/v1/proposals", { query: { status: "PROPOSED", limit: 1 }, signal }),
+    ),
+    whenAllowed("portfolios:read", () =>
+      list("/api/v1/drift-scans", { query: { status: "COMPLETED", limit: 1 }, signal }),
     ),
     read("/health", { signal }),
   ]);
@@ -37,6 +40,7 @@ async function readToday(signal: AbortSignal) {
     unknown: unknown?.total,
     failed: failed?.total,
     waiting: waiting?.total,
+    scan: scans?.rows[0],
     health,
   };
 }
@@ -52,7 +56,7 @@ export function TodayPage() {
   return (
     <Page title="Today">
       <Loaded of={today} lines={8}>
-        {({ runs, models, unknown, failed, waiting, health }) => {
+        {({ runs, models, unknown, failed, waiting, scan, health }) => {
           const newest = runs?.[0];
           const parts = Object.values(health.checks ?? {});
           const well = parts.filter((state) => state === "healthy").length;
@@ -67,6 +71,12 @@ export function TodayPage() {
                     isCall
                   />
                 )}
+                <Tile
+                  href="/book?status=OUT_OF_BAND"
+                  value={scan && (scan.counts["OUT_OF_BAND"] ?? 0)}
+                  text="out of band when the book was measured"
+                  isCall
+                />
                 <Tile
                   href="/review?status=PROPOSED"
                   value={waiting}

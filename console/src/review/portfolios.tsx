@@ -206,11 +206,10 @@ function Rules({ row }: { row: Row }) {
   );
   if (!worst) return null;
   const names = results.filter(({ result }) => result === worst).map(({ name }) => name);
-  const all = results.map(
-    ({ name, result, value, limit, without_volume }) =>
-      without_volume
-        ? `${name}: ${result}, no volume of ${without_volume.join(", ")}`
-        : `${name}: ${result}, ${value} against ${limit}`,
+  const all = results.map(({ name, result, value, limit, without_volume }) =>
+    without_volume
+      ? `${name}: ${result}, no volume of ${without_volume.join(", ")}`
+      : `${name}: ${result}, ${value} against ${limit}`,
   );
   return (
     <span title={all.join("\n")}>

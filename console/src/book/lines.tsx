@@ -1,0 +1,131 @@
+/** The portfolios of a scan: sorted by the service, chosen one by one or all that match. */
+
+import { useCallback, useState } from "preact/hooks";
+import { Link } from "wouter-preact";
+import type { Schema } from "../api.ts";
+import { toFloat } from "../exact.ts";
+import { count, money, percent, points, shortId } from "../format.ts";
+import { type Column, Grid } from "../lists/grid.tsx";
+import type { PagedRows } from "../lists/pages.ts";
+import { usePortfolioNames, useTickers } from "../names.ts";
+import { Status } from "../parts.tsx";
+import type { Selection } from "./selection.ts";
+
+export type Line = Schema<"DriftLineAnswer">;
+const FULL_BAR = 0.25; // total drift that fills the bar
+
+export function BookGrid(props: {
+  rows: PagedRows<Line>;
+  total: number;
+  sort: string;
+  onSort: (sort: string) => void;
+  selection: Selection;
+  modelName: (id: string) => string | undefined;
+  hrefOf: (portfolioId: string) => string;
+}) {
+  const { rows, total, selection } = props;
+  const [[first, last], setWindow] = useState<readonly [number, number]>([0, 60]);
+  const shown = Array.from({ length: Math.max(0, Math.min(last, total) - first) }, (_, each) =>
+    rows.rowAt(first + each),
+  ).filter((row) => row !== undefined);
+  const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
+  const tickerOf = useTickers(shown.flatMap((row) => row.largest_deviation?.security_id ?? []));
+  const onWindow = useCallback(
+    (from: number, to: number) => {
+      setWindow([from, to]);
+      rows.onWindow(from, to);
+    },
+    [rows.onWindow],
+  );
+  const columns: Column<Line>[] = [
+    {
+      key: "select",
+      head: "Select",
+      width: "3rem",
+      cell: ({ portfolio_id: id }) => (
+        <input
+          type="checkbox"
+          aria-label={`Select ${nameOf(id) ?? id}`}
+          checked={selection.chosen.has(id)}
+          onChange={() => selection.toggle(id)}
+        />
+      ),
+    },
+    {
+      key: "portfolio",
+      head: "Portfolio",
+      width: "minmax(9rem, 1fr)",
+      cell: ({ portfolio_id: id }) => (
+        <Link href={props.hrefOf(id)} title={id}>
+          {nameOf(id) ?? id}
+        </Link>
+      ),
+    },
+    {
+      key: "model",
+      head: "Model",
+      width: "minmax(7rem, 11rem)",
+      cell: ({ model_id: id }) => (
+        <Link href={`/model/${id}`}>{props.modelName(id) ?? shortId(id)}</Link>
+      ),
+    },
+    {
+      key: "status",
+      head: "Status",
+      width: "8.5rem",
+      cell: (row) =>
+        row.error ? (
+          <span title={row.error.detail ?? ""}>
+            <Status value={row.status} />
+          </span>
+        ) : (
+          <Status value={row.status} />
+        ),
+    },
+    {
+      ...amount("total_drift_weight", "Total drift %", "9rem"),
+      cell: (row) => <DriftBar weight={row.total_drift_weight} />,
+    },
+    {
+      ...amount("largest_deviation", "Farthest, pp", "11rem"),
+      cell: ({ largest_deviation: largest }) =>
+        largest
+          ? `${tickerOf(largest.security_id) ?? shortId(largest.security_id)} ${points(largest.deviation_weight)}`
+          : "–",
+    },
+    { ...amount("out_of_band", "Out of band", "6.5rem"), cell: (row) => count(row.out_of_band) },
+    { ...amount("cash_weight", "Cash %", "5.5rem"), cell: (row) => percent(row.cash_weight) },
+    {
+      ...amount("market_value", "Market value", "9rem"),
+      cell: (row) => <span title={row.market_value ?? ""}>{money(row.market_value)}</span>,
+    },
+  ];
+  return (
+    <Grid
+      label="Portfolios"
+      columns={columns}
+      total={total}
+      rowAt={rows.rowAt}
+      keyOf={(row) => row.portfolio_id}
+      href={(row) => props.hrefOf(row.portfolio_id)}
+      onWindow={onWindow}
+      sort={props.sort}
+      onSort={props.onSort}
+      onSelect={(row) => selection.toggle(row.portfolio_id)}
+    />
+  );
+}
+
+const amount = (key: string, head: string, width: string) =>
+  ({ key, head, width, isNumber: true, isSortable: true }) as const;
+
+function DriftBar({ weight }: { weight: string | null }) {
+  if (weight === null) return <>–</>;
+  const part = Math.min(1, toFloat(weight) / FULL_BAR);
+  return (
+    <span class="measured">
+      <i aria-hidden="true" style={{ width: `${part * 60}px` }} />
+      {percent(weight)}
+    </span>
+  );
+}

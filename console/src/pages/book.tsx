@@ -1,0 +1,332 @@
+/** The whole book: who is how far from their model, as it was last measured, and a run for some. */
+
+import { useState } from "preact/hooks";
+import { useLocation, useSearch } from "wouter-preact";
+import { list, newKey, read, ServiceError, write } from "../api.ts";
+import { BookGrid, type Line } from "../book/lines.tsx";
+import { PortfolioNow } from "../book/now.tsx";
+import { type Scan, useScans } from "../book/scans.ts";
+import { MAX_CHOSEN, type Selection, useSelection } from "../book/selection.ts";
+import { Histogram } from "../charts/histogram.tsx";
+import { Confirm, type Question } from "../confirm.tsx";
+import { count, fullPercent, percent } from "../format.ts";
+import { type Filters, readFilters, withFilters } from "../lists/filters.ts";
+import { usePages } from "../lists/pages.ts";
+import {
+  Empty,
+  Loaded,
+  Page,
+  Problem,
+  ScopedButton,
+  Section,
+  Skeleton,
+  Status,
+  Time,
+} from "../parts.tsx";
+import { useResource } from "../resource.ts";
+import type { Run } from "./runs.tsx";
+
+const FILTERS = ["status", "model_id", "portfolio_id", "min_drift", "max_drift"] as const;
+const STATES = ["OUT_OF_BAND", "WITHIN_BANDS", "FAILED"] as const;
+const MOST_DRIFT_FIRST = "-total_drift_weight";
+const ID_PAGE = 1000;
+const MODELS = 200; // whose names are looked up
+
+export function BookPage() {
+  const { scans, goesOn, measure, refusal } = useScans();
+  const selection = useSelection();
+  const [question, setQuestion] = useState<Question>();
+  const [, navigate] = useLocation();
+  const { newest, completed } = scans.value ?? {};
+  const rebalance = (ids: string[]) => {
+    const key = newKey();
+    setQuestion({
+      title: `Rebalance ${count(ids.length)} portfolios?`,
+      text: `A run plans the trades of ${count(ids.length)} portfolios, each to the newest model that it follows. No order is sent.`,
+      verb: "Begin the run",
+      act: async () => {
+        const body = { portfolios: ids };
+        const headers = { "Idempotency-Key": key };
+        const run = await write<Run>("POST", "/api/v1/runs", { body, headers });
+        navigate(`/runs/${run.run_id}`);
+      },
+    });
+  };
+  return (
+    <Page
+      title="Book"
+      meta={
+        completed && (
+          <span class="muted">
+            {count(completed.portfolios.total)} portfolios, measured{" "}
+            <Time value={completed.created_at} />
+          </span>
+        )
+      }
+      actions={
+        <>
+          <ScopedButton
+            scope="portfolios:read"
+            disabled={goesOn}
+            title="ask for the holdings of every portfolio"
+            onClick={() => void measure()}
+          >
+            Measure the book
+          </ScopedButton>
+          <ScopedButton
+            scope="rebalances:start"
+            class="main"
+            disabled={selection.chosen.size === 0}
+            onClick={() => rebalance([...selection.chosen])}
+          >
+            Rebalance {count(selection.chosen.size)} selected
+          </ScopedButton>
+        </>
+      }
+    >
+      {refusal && <Problem error={refusal} />}
+      {scans.error && <Problem error={scans.error} retry={scans.reload} />}
+      {!scans.value && !scans.error && <Skeleton lines={12} />}
+      {newest && newest.status !== "COMPLETED" && <Newest scan={newest} />}
+      {completed ? (
+        <Book key={completed.scan_id} scan={completed} selection={selection} />
+      ) : (
+        scans.value && !goesOn && <Empty>The book was not measured yet.</Empty>
+      )}
+      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+    </Page>
+  );
+}
+
+/** A scan that goes on, or the reason why it stopped. */
+function Newest({ scan }: { scan: Scan }) {
+  if (scan.error) {
+    const problem = scan.error;
+    return (
+      <>
+        <p>
+          <Status value={scan.status} /> <Time value={scan.created_at} />
+        </p>
+        <Problem error={new ServiceError(0, problem, null)} />
+      </>
+    );
+  }
+  const { done, total } = scan.portfolios;
+  return (
+    <p class="progress" role="status">
+      <Status value={scan.status} /> measured {count(done)} of {count(total)}{" "}
+      <progress aria-label="measured" value={done} max={Math.max(1, total ?? 1)} />
+    </p>
+  );
+}
+
+function Book({ scan, selection }: { scan: Scan; selection: Selection }) {
+  const search = useSearch();
+  const [, navigate] = useLocation();
+  const filters = readFilters(search, FILTERS);
+  const { sort_by = "", portfolio = "" } = readFilters(search, ["sort_by", "portfolio"]);
+  const models = useResource("models of the book", (signal) =>
+    list("/api/v1/models", { query: { limit: MODELS, sort_by: "name" }, signal }),
+  );
+  const names = new Map(models.value?.rows.map((model) => [model.model_id, model.name]));
+  const query = { ...filters, sort_by: sort_by || MOST_DRIFT_FIRST };
+  const fetchPage = (offset: number, limit: number, signal?: AbortSignal) =>
+    list("/api/v1/drift-scans/{scan_id}/portfolios", {
+      path: { scan_id: scan.scan_id },
+      query: { ...query, offset, limit },
+      ...(signal ? { signal } : {}),
+    });
+  const rows = usePages<Line>(`${scan.scan_id} ${JSON.stringify(query)}`, fetchPage);
+  const change = (changes: Filters) =>
+    navigate(withFilters("/book", search, changes), { replace: true });
+  const addAll = async (total: number) => {
+    const all: string[] = [];
+    for (let offset = 0; offset < total; offset += ID_PAGE) {
+      const page = await fetchPage(offset, ID_PAGE);
+      all.push(...page.rows.map((row) => row.portfolio_id));
+    }
+    selection.add(all);
+  };
+  return (
+    <>
+      <Tiles scan={scan} status={filters["status"] ?? ""} />
+      <DriftPicture scan={scan} filters={filters} onBrush={change} />
+      <Section
+        title="Portfolios"
+        note={count(rows.total)}
+        aside={
+          <>
+            <FilterFields filters={filters} names={names} onChange={change} />
+            <Choose selection={selection} total={rows.total} onAll={addAll} />
+          </>
+        }
+      >
+        {rows.error && <Problem error={rows.error} retry={rows.reload} />}
+        {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
+        {rows.total === 0 && <Empty>No portfolio matches.</Empty>}
+        {rows.total !== undefined && rows.total > 0 && (
+          <BookGrid
+            rows={rows}
+            total={rows.total}
+            sort={query.sort_by}
+            onSort={(sort) => change({ sort_by: sort })}
+            selection={selection}
+            modelName={(id) => names.get(id)}
+            hrefOf={(id) => withFilters("/book", search, { portfolio: id })}
+          />
+        )}
+      </Section>
+      {portfolio && (
+        <PortfolioNow key={portfolio} id={portfolio} onClose={() => change({ portfolio: "" })} />
+      )}
+    </>
+  );
+}
+
+function Tiles({ scan, status }: { scan: Scan; status: string }) {
+  const search = useSearch();
+  const [, navigate] = useLocation();
+  return (
+    <div class="tiles">
+      {STATES.map((state) => {
+        const number = scan.counts[state] ?? 0;
+        const isCall = state !== "WITHIN_BANDS" && number > 0;
+        const to = withFilters("/book", search, { status: state === status ? "" : state });
+        return (
+          <button
+            key={state}
+            type="button"
+            class={isCall ? "tile calls" : "tile"}
+            aria-pressed={state === status}
+            onClick={() => navigate(to, { replace: true })}
+          >
+            <b>{count(number)}</b>
+            <span>{state}</span>
+          </button>
+        );
+      })}
+    </div>
+  );
+}
+
+/** The histogram under every filter but its own. */
+function DriftPicture(props: {
+  scan: Scan;
+  filters: Filters;
+  onBrush: (changes: Filters) => void;
+}) {
+  const { min_drift = "", max_drift = "", ...others } = props.filters;
+  const key = `histogram ${props.scan.scan_id} ${JSON.stringify(others)}`;
+  const histogram = useResource(key, (signal) =>
+    read("/api/v1/drift-scans/{scan_id}/histogram", {
+      path: { scan_id: props.scan.scan_id },
+      query: others,
+      signal,
+    }),
+  );
+  return (
+    <Section
+      title="Drift across the book"
+      note="percent of market value; a range is chosen by dragging"
+      aside={
+        (min_drift || max_drift) && (
+          <button type="button" onClick={() => props.onBrush({ min_drift: "", max_drift: "" })}>
+            {fullPercent(min_drift || "0")} % to{" "}
+            {max_drift ? `${fullPercent(max_drift)} %` : "no end"} ✕
+          </button>
+        )
+      }
+    >
+      <Loaded of={histogram} lines={4}>
+        {({ bins, median, p95, largest, portfolios }) =>
+          bins.length === 0 ? (
+            <Empty>No portfolio that was measured matches.</Empty>
+          ) : (
+            <>
+              <p class="muted">
+                median {percent(median)} %, 95 % at most {percent(p95)} %, largest{" "}
+                {percent(largest)} %
+              </p>
+              <Histogram
+                bins={bins}
+                from={min_drift}
+                to={max_drift}
+                label={`Total drift of ${count(portfolios)} portfolios: median ${percent(median)} %, 95 % have at most ${percent(p95)} %`}
+                onBrush={(from, to) => props.onBrush({ min_drift: from, max_drift: to })}
+              />
+            </>
+          )
+        }
+      </Loaded>
+    </Section>
+  );
+}
+
+function FilterFields(props: {
+  filters: Filters;
+  names: ReadonlyMap<string, string>;
+  onChange: (changes: Filters) => void;
+}) {
+  const { filters, names, onChange } = props;
+  const model = filters["model_id"] ?? "";
+  return (
+    <>
+      <label class="inline">
+        Model
+        <select
+          value={model}
+          onChange={(event) => onChange({ model_id: event.currentTarget.value })}
+        >
+          <option value="">all</option>
+          {model && !names.has(model) && <option>{model}</option>}
+          {[...names].map(([id, name]) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="inline">
+        Portfolio id
+        <input
+          size={26}
+          value={filters["portfolio_id"] ?? ""}
+          onChange={(event) => onChange({ portfolio_id: event.currentTarget.value.trim() })}
+        />
+      </label>
+    </>
+  );
+}
+
+function Choose(props: {
+  selection: Selection;
+  total: number | undefined;
+  onAll: (total: number) => Promise<void>;
+}) {
+  const { selection, total = 0 } = props;
+  const [isBusy, setBusy] = useState(false);
+  const addAll = async () => {
+    setBusy(true);
+    await props.onAll(total).finally(() => setBusy(false));
+  };
+  const isTooLong = total > MAX_CHOSEN;
+  return (
+    <>
+      <button
+        type="button"
+        disabled={isBusy || total === 0 || isTooLong}
+        title={isTooLong ? `a run takes at most ${count(MAX_CHOSEN)} of a selection` : undefined}
+        onClick={() => void addAll()}
+      >
+        Select all {count(total)} that match
+      </button>
+      <button
+        type="button"
+        disabled={selection.chosen.size === 0}
+        onClick={() => selection.clear()}
+      >
+        Select none
+      </button>
+    </>
+  );
+}
