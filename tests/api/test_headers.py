@@ -127,7 +127,12 @@ async def test_ids_beyond_ascii_that_nobody_has_do_not_make_a_long_header(
 async def test_an_order_is_refused_before_the_links_that_repeat_it_are_too_long(
     client: httpx.AsyncClient, operation: Operation
 ) -> None:
-    names = {"list_models": "name", "list_audit_entries": "seq", "list_outcomes": "objective"}
+    names = {
+        "list_models": "name",
+        "list_audit_entries": "seq",
+        "list_outcomes": "objective",
+        "list_drift_lines": "cash_weight",
+    }
     fields = ",".join([names.get(operation.name, "model_name")] * 15)
 
     longest = await client.get(operation.path, params={"sort_by": f"{fields:<200}", "limit": 1})
