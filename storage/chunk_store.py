@@ -6,7 +6,7 @@ numbered reports of the done chunks are the events of the run.
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 from typing import Final
@@ -68,12 +68,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Result of a chunk: portfolios by outcome and by method, seconds by stage of the work."""
+    """Result of a chunk: portfolios by outcome, method and proof, seconds by stage of the work."""
 
     counts: Mapping[Status, int]
     methods: Mapping[str, int]
     seconds: Mapping[str, float]
     error: str | None = None  # reason why the chunk was given up
+    proofs: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __add__(self, other: "Report") -> "Report":
         """Report of two parts of a chunk."""
@@ -82,6 +83,7 @@ class Report:
             Counter(self.methods) + Counter(other.methods),
             add_seconds(self.seconds, other.seconds),
             self.error or other.error,
+            Counter(self.proofs) + Counter(other.proofs),
         )
 
 
@@ -220,6 +222,7 @@ def _report_fields(number: int, report: Report, done_at: datetime) -> Document:
         "number": number,
         "counts": {status.value: count for status, count in report.counts.items()},
         "methods": dict(report.methods),
+        "proofs": dict(report.proofs),
         "seconds": dict(report.seconds),
         "error": report.error,
         "done_at": done_at,
@@ -238,6 +241,7 @@ def _event_from(document: Document) -> Event:
         document["methods"],
         document["seconds"],
         document["error"],
+        document.get("proofs", {}),  # an earlier release did not count them
     )
     return Event(
         document["number"],

@@ -106,6 +106,7 @@ class Totals:
     methods: Mapping[str, int] = field(default_factory=dict[str, int])
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     unmatched: tuple[str, ...] = ()  # securities that options name and no portfolio has
+    proofs: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def portfolios(self) -> int:
@@ -242,6 +243,7 @@ def totals_document(totals: Totals) -> Document:
         "chunks": totals.chunks,
         "counts": {status.value: count for status, count in totals.counts.items()},
         "methods": dict(totals.methods),
+        "proofs": dict(totals.proofs),
         "seconds": dict(totals.seconds),
         **({"unmatched": list(totals.unmatched)} if totals.unmatched else {}),
     }
@@ -250,4 +252,11 @@ def totals_document(totals: Totals) -> Document:
 def _totals_from(document: Document) -> Totals:
     counts = {Status(status): count for status, count in document["counts"].items()}
     unmatched = tuple(document.get("unmatched", ()))
-    return Totals(document["chunks"], counts, document["methods"], document["seconds"], unmatched)
+    return Totals(
+        document["chunks"],
+        counts,
+        document["methods"],
+        document["seconds"],
+        unmatched,
+        document.get("proofs", {}),  # an earlier release did not count them
+    )

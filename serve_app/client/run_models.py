@@ -76,6 +76,7 @@ class Run:
     begun_by: str | None = None
     correlation_id: str = ""
     retry_of: str | None = None
+    proofs: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def is_over(self) -> bool:

@@ -17,7 +17,7 @@ import ray
 from numpy.typing import NDArray
 from ray import ObjectRef
 
-from optimization import BlockOutcome, PortfolioOutcome, Status
+from optimization import BlockOutcome, PortfolioOutcome, Proof, Status
 from serve_app.call_context import CallContext, Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.unmatched_ids import list_other_holdings
@@ -274,10 +274,14 @@ def report_of(
 ) -> Report:
     """Summarize a chunk whose outcomes are stored."""
     outcomes = outcomes_beside(solved) if isinstance(solved, BlockOutcome) else solved
-    methods = Counter(one.certificate.method.value for one in outcomes if one.certificate)
+    certificates = [one.certificate for one in outcomes if one.certificate]
+    methods = Counter(one.method.value for one in certificates)
+    proofs = Counter(one.proof.value for one in certificates)
     if isinstance(solved, BlockOutcome):
-        methods.update({one.value: count for one, count in solved.count_methods().items()})
-    return Report(counts, methods, seconds)
+        plain = {one.value: count for one, count in solved.count_methods().items()}
+        methods.update(plain)
+        proofs.update({Proof.OPTIMAL.value: sum(plain.values())})  # as every plain row is
+    return Report(counts, methods, seconds, proofs=+proofs)
 
 
 @ray.remote(num_cpus=1)

@@ -68,4 +68,5 @@ def _sum(totals: Totals, report: Report) -> Totals:
         Counter(totals.counts) + Counter(report.counts),
         Counter(totals.methods) + Counter(report.methods),
         add_seconds(totals.seconds, report.seconds),
+        proofs=Counter(totals.proofs) + Counter(report.proofs),
     )

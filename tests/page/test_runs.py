@@ -10,11 +10,24 @@ from tests.page.conftest import World, open_context
 async def test_a_run_shows_the_counts_that_the_service_has(page: Page, world: World) -> None:
     await page.goto(f"/console/runs/{world.run['run_id']}")
 
-    legend = page.locator(".legend li")
+    legend = page.locator(".legend").first.locator("li")
     counts = {status: count for status, count in world.run["counts"].items() if count}
     await expect(legend).to_have_count(len(counts))
     shown = [line.split() for line in await legend.all_inner_texts()]
     assert {status: int(count.replace(",", "")) for status, count in shown} == counts
+
+
+async def test_the_plans_of_a_run_are_counted_by_method_and_by_proof(
+    page: Page, world: World
+) -> None:
+    run = world.run
+    await page.goto(f"/console/runs/{run['run_id']}")
+
+    for label, counts in (("Methods", run["methods"]), ("Proofs", run["proofs"])):
+        words = ", ".join(f"{count:,} {word}" for word, count in counts.items())
+        picture = page.get_by_role("img", name=f"{label}: {words}", exact=True)
+        await expect(picture.locator("rect")).to_have_count(len(counts))
+    assert sum(run["proofs"].values()) == sum(run["methods"].values()) > 0
 
 
 async def test_a_run_is_followed_by_its_stream_to_its_end(page: Page, world: World) -> None:

@@ -18,7 +18,7 @@ from tests.support.runs import make_portfolio_ids, make_run
 
 pytestmark = pytest.mark.mongo
 COUNT = 30
-REPORT = Report({Status.IN_BAND: 1}, {"SEPARABLE": 1}, {"solve": 0.5})
+REPORT = Report({Status.IN_BAND: 1}, {"SEPARABLE": 1}, {"solve": 0.5}, proofs={"OPTIMAL": 1})
 
 
 class Watched(ChunkStore):

@@ -57,7 +57,12 @@ async def test_events_begin_after_the_last_that_was_seen(chunks: ChunkStore) -> 
     made = chunks_of(rebalance_id)
     await chunks.add(run_id, made)
     reports = [
-        Report({Status.REBALANCED: 9, Status.FAILED: 1}, {"COVER": 9}, {"solve": 0.25}),
+        Report(
+            {Status.REBALANCED: 9, Status.FAILED: 1},
+            {"COVER": 9},
+            {"solve": 0.25},
+            proofs={"OPTIMAL": 9},
+        ),
         Report({Status.FAILED: 5}, {}, {}, "the pricing service is unavailable"),
     ]
     await chunks.record_reports(run_id, 1, [(made[2], reports[0])], NOW)

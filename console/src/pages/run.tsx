@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { address, newKey, read, type Schema, write } from "../api.ts";
+import { Mix } from "../charts/mix.tsx";
 import { SPARK_POINTS, Spark } from "../charts/spark.tsx";
 import { Stacked } from "../charts/stacked.tsx";
 import { Confirm, type Question } from "../confirm.tsx";
@@ -140,6 +141,12 @@ function RunState({ run, rates }: { run: Run; rates: readonly number[] }) {
       <Stacked counts={run.counts} total={run.portfolios.total} />
       <Progress run={run} />
       <Facts facts={facts(run, rates)} />
+      {Object.keys(run.methods).length > 0 && (
+        <Section title="Plans" note="by the method that found them, and by what is proven of them">
+          <Mix label="Methods" parts={run.methods} />
+          <Mix label="Proofs" parts={run.proofs} />
+        </Section>
+      )}
       {run.error && (
         <Problem
           error={Object.assign(new Error(), { status: 0, problem: run.error, retryAfterS: null })}
@@ -255,9 +262,8 @@ function describe(run: Run): string {
 }
 
 function facts(run: Run, rates: readonly number[]): Fact[] {
-  const { portfolios, chunks, methods } = run;
+  const { portfolios, chunks } = run;
   const stages = Object.entries(run.seconds).map(([stage, time]) => `${stage} ${time.toFixed(1)}`);
-  const solved = Object.entries(methods).map(([method, number]) => `${method} ${count(number)}`);
   return [
     { term: "portfolios", value: count(portfolios.done), note: `of ${count(portfolios.total)}` },
     { term: "chunks", value: count(chunks.done), note: `of ${count(chunks.total)}` },
@@ -266,7 +272,6 @@ function facts(run: Run, rates: readonly number[]): Fact[] {
       value: rate(run.portfolios_per_second),
       note: <Spark values={rates} label="portfolios per second, the last changes" />,
     },
-    { term: "solved by", value: solved.join(" · ") || NONE },
     { term: "worker seconds", value: stages.join(" · ") || NONE },
     { term: "asked for", value: selectionWords(run) },
     ...(run.retry_of

@@ -263,6 +263,7 @@ CHUNK: Final = Report(
     {Status.REBALANCED: 240, Status.IN_BAND: 10},
     {"SEPARABLE": 247, "COVER": 3},
     {"fetch": 0.604, "solve": 0.206, "write": 0.051},
+    proofs={"OPTIMAL": 250},
 )
 RUNNING: Final = replace(
     QUEUED,
@@ -275,6 +276,7 @@ RUNNING: Final = replace(
         counts={status: 2 * count for status, count in CHUNK.counts.items()},
         methods={method: 2 * count for method, count in CHUNK.methods.items()},
         seconds={stage: 2 * seconds for stage, seconds in CHUNK.seconds.items()},
+        proofs={proof: 2 * count for proof, count in CHUNK.proofs.items()},
     ),
     started_at=BEGUN_AT + timedelta(milliseconds=120),
     updated_at=BEGUN_AT + timedelta(milliseconds=936),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
-from optimization import OptionOverrides, RebalanceOptions, Status
+from optimization import OptionOverrides, Proof, RebalanceOptions, Status
 from optimization.errors import RuleError
 from serve_app.api.schemas.fields import (
     MODEL,
@@ -163,6 +163,9 @@ class RunAnswer(TypedDict):
     chunks: Progress
     counts: Annotated[dict[str, int], counts_by(Status)]
     methods: Annotated[dict[str, int], Field(description="portfolios by solution method")]
+    proofs: Annotated[
+        dict[str, int], counts_by(Proof), Field(description="portfolios by the proof of their plan")
+    ]
     seconds: Annotated[
         dict[str, float], Field(description="work by stage, summed over all processors")
     ]
@@ -257,6 +260,7 @@ def run_json(
         "chunks": {"done": run.totals.chunks, "total": run.number_of_chunks},
         "counts": {str(status): count for status, count in run.totals.counts.items()},
         "methods": dict(run.totals.methods),
+        "proofs": dict(run.totals.proofs),
         "seconds": {stage: round(each, 3) for stage, each in run.totals.seconds.items()},
         "portfolios_per_second": None if rate is None else round(rate, 1),
         "remaining_seconds": None if remaining is None else round(remaining, 1),

@@ -383,5 +383,6 @@ def test_the_parts_of_the_run_in_the_examples_add_up() -> None:
 
     done, total = run["portfolios"]["done"], run["portfolios"]["total"]
     assert sum(run["counts"].values()) == sum(run["methods"].values()) == done
+    assert sum(run["proofs"].values()) == done
     assert run["remaining_seconds"] == round((total - done) / run["portfolios_per_second"], 1)
     assert len(run["rebalances"]) == run["number_of_rebalances"]
