@@ -46,6 +46,41 @@ async def test_orders_are_sent_once_two_have_approved_them(
     assert (await approvals.actions(made["proposal_id"]))[-1] == ("proposal.order", "trader")
 
 
+async def test_totals_are_those_of_the_orders_that_a_hand_over_sends(
+    approvals: Desk, desk: OrderDesk
+) -> None:
+    made = await approvals.proposal()
+    path = f"/api/v1/rebalance/{made['rebalance_id']}/transactions/totals"
+    reader = await approvals.people("anna")
+    before = (await reader.get(path)).json()
+    held = await approvals.decide(made, "anna", "HOLD", portfolios=[Q], transactions=[trade()])
+    after = (await reader.get(path)).json()
+    await approve(approvals, held.json())
+    sent = await approvals.send(made["rebalance_id"])
+
+    assert (before["held"]["transactions"], after["held"]["transactions"]) == (0, 3)
+    assert after["proposal_id"] == made["proposal_id"]
+    assert after["portfolios"] == 1
+    counts = [after[side]["transactions"] for side in ("buys", "sells")]
+    assert read_counts(sent)["SENT"] == sum(counts) == 1
+    amounts = [
+        [Decimal(one[side]["amount"]) for side in ("buys", "sells", "held")]
+        for one in (before, after)
+    ]
+    assert sum(amounts[0]) == sum(amounts[1])
+
+
+async def test_totals_leave_out_the_holds_of_a_proposal_that_ended(approvals: Desk) -> None:
+    made = await approvals.proposal()
+    path = f"/api/v1/rebalance/{made['rebalance_id']}/transactions/totals"
+    held = await approvals.decide(made, "anna", "HOLD", portfolios=[Q])
+    await approvals.withdraw(held.json())
+
+    totals = (await (await approvals.people("anna")).get(path)).json()
+
+    assert (totals["held"]["transactions"], totals["proposal_id"]) == (0, None)
+
+
 async def test_what_is_held_is_not_sent_also_by_a_second_request(
     approvals: Desk, desk: OrderDesk
 ) -> None:

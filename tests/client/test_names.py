@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from serve_app.api.app import api_app
+from serve_app.api.exports import trade_totals
 from serve_app.api.exports.transactions import TransactionLine
 from serve_app.api.schemas import (
     audit,
@@ -35,6 +36,7 @@ from serve_app.client import (
     Client,
     audit_models,
     position_models,
+    proposal_models,
     run_models,
     session_models,
 )
@@ -69,6 +71,8 @@ PAIRS: dict[type, type[Any]] = {
     answers.Binding: BindingAnswer,
     answers.PortfolioOutcome: RebalanceAnswer,
     position_models.PositionDetail: position_details.GivenPositionDetail,
+    proposal_models.TradeTotals: trade_totals.TradeTotalsAnswer,
+    proposal_models.TotalsOfTrades: trade_totals.TotalsOfTrades,
     answers.PositionResult: stored_rebalances.PositionResult,
     answers.RebalanceResult: stored_rebalances.RebalanceResult,
     answers.TransactionLine: TransactionLine,

@@ -228,7 +228,7 @@ async def test_figures_that_cannot_be_read_are_a_problem_and_no_question(
     rebalance_id = desk.propose(desk.models[1])
     async with open_context(browser, desk.url) as context:
         page = await open_review(desk, context, "anna", rebalance_id)
-        await context.route("**/transactions", lambda route: route.abort())
+        await context.route("**/transactions/totals", lambda route: route.abort())
         await page.get_by_role("button", name="Approve").click()
 
         await expect(page.get_by_role("alert")).to_contain_text("cannot be reached")

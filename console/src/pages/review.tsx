@@ -170,7 +170,7 @@ interface ActionProps {
 function Actions(props: ActionProps & { state: State | undefined }) {
   const { id, state, ask, onSent } = props;
   if (!state) return null;
-  const { proposal, holds } = state;
+  const { proposal } = state;
   if (!proposal || ENDED.has(proposal.status)) {
     const propose = () =>
       ask({
@@ -196,7 +196,7 @@ function Actions(props: ActionProps & { state: State | undefined }) {
     });
   return (
     <>
-      {proposal.status === "PROPOSED" && <Decisions {...props} holds={holds} />}
+      {proposal.status === "PROPOSED" && <Decisions {...props} />}
       {isOpen(proposal) && (
         <ScopedButton scope="rebalances:start" onClick={takeBack}>
           Withdraw
@@ -206,7 +206,7 @@ function Actions(props: ActionProps & { state: State | undefined }) {
         <ScopedButton
           scope="orders:send"
           class="danger"
-          onClick={() => ask(questionToSend(id, onSent, proposal))}
+          onClick={() => ask(questionToSend(id, onSent))}
         >
           Send orders
         </ScopedButton>
@@ -230,10 +230,10 @@ const REASONED = {
   },
 } as const;
 
-function Decisions({ id, holds, ask, make }: ActionProps & { holds: Holds }) {
+function Decisions({ id, ask, make }: ActionProps) {
   const questionToApprove = async () => ({
     title: "Approve these orders?",
-    text: `${await describeTrades(id, holds)} would be sent.`,
+    text: `${await describeTrades(id)} would be sent.`,
     note: { label: "Note", isRequired: false },
     verb: "Approve",
     act: make({ decision: "APPROVE" }),

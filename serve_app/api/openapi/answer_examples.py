@@ -9,6 +9,7 @@ import orjson
 
 from serve_app.api.event_stream import chunk_event, state_event
 from serve_app.api.exports import audit_entries
+from serve_app.api.exports.trade_totals import TotalsOfTrades, TradeTotals, TradeTotalsAnswer
 from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, lines_of
 from serve_app.api.openapi import samples
 from serve_app.api.schemas.audit import AuditEntryAnswer, AuditHeadAnswer, head_json
@@ -146,6 +147,9 @@ _OVERRIDDEN = _round_trip(proposal_json(replace(samples.PROPOSED, override=sampl
 _RULE = _round_trip(rule_json(samples.RULE))
 _WITHDRAWN = _round_trip(proposal_json(samples.WITHDRAWN))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
+_TOTALED = TradeTotals(samples.REBALANCE)
+_TOTALED.add((samples.SOLD,))
+_TOTALS = _round_trip(_TOTALED.json())
 _ORDER = _round_trip(order_json(samples.ORDER))
 _EDITED = _round_trip(version_json(samples.EDITED))
 _QUEUED = _round_trip(_state(samples.QUEUED))
@@ -192,6 +196,8 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     RebalanceResult: _round_trip(rebalance_json(samples.STORED, [_STORED])),
     Deleted: _round_trip(deleted_json(samples.REBALANCE)),
     TransactionLine: _round_trip(line_json(_LINES[0])),
+    TradeTotalsAnswer: _TOTALS,
+    TotalsOfTrades: _TOTALS["buys"],
     StandingAnswer: _DRIFT["drifts"][0],
     PortfolioDriftAnswer: _DRIFT,
     LargestDeviation: _SUMMARY["largest_deviation"],

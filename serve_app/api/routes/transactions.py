@@ -1,6 +1,7 @@
 """Route of the transactions of a stored rebalance."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import IO, Annotated, Any, Final
 
 import pyarrow as pa
@@ -22,6 +23,11 @@ from serve_app.api.exports.arrow_tables import (
 )
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
 from serve_app.api.exports.stored_tables import transaction_tables
+from serve_app.api.exports.trade_totals import (
+    TradeTotals,
+    TradeTotalsAnswer,
+    totals_with_holds,
+)
 from serve_app.api.exports.transactions import (
     Page,
     TransactionLine,
@@ -34,12 +40,16 @@ from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.media_types import CSV, JSON, XLSX
 from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.responses import trade_date_of
+from serve_app.api.responses import json_response, trade_date_of
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.stored_fields import several_ids
+from serve_app.ports.proposals import Proposals
 from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
+from serve_app.rules.evaluation import RuleCheck
+from storage.proposal import Hold, ProposalStatus
 from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rule import Severity
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 
@@ -55,6 +65,8 @@ WRITERS: Final[dict[str, Writer]] = {
 FILES: Final = {CSV: "csv", XLSX: "xlsx", **FILE_ENDINGS}
 MAX_CHOSEN_PORTFOLIOS: Final = 100  # because more ids exceed the longest request line
 CHUNK: Final = 65_536
+HOLD_BATCH_SIZE: Final = 1_000
+WITH_HOLDS: Final = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED, ProposalStatus.ORDERED)
 
 TEXT: Final = {"type": "string"}
 CONTENT: Final[dict[str, Any]] = {
@@ -109,6 +121,35 @@ async def list_transactions(
         tables = (pa.Table.from_batches([transactions_batch(page)]) async for page in pages)
         return _table(media_type, tables, headers)
     return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/transactions/totals",
+    response_model=TradeTotalsAnswer,
+    responses=refuses(*WRONG_RUN),
+)
+async def read_trade_totals(
+    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store
+) -> Response:
+    """Add up what a hand-over of the orders would send, by side, and what is held back."""
+    rebalance = await store.read_rebalance(rebalance_id)
+    totals = await _begin_totals(store, rebalance)
+    for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
+        totals.add(await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE))
+    return json_response(totals.json())
+
+
+async def _begin_totals(store: Proposals, rebalance: Rebalance) -> TradeTotals:
+    (newest, _) = await store.list_proposals((), rebalance.rebalance_id, 0, 1)
+    if not newest or newest[0].status not in WITH_HOLDS:
+        blocking = tuple(each for each in rebalance.rules if each.severity is Severity.BLOCK)
+        check = RuleCheck.of(replace(rebalance, rules=blocking))
+        return TradeTotals(rebalance.rebalance_id, check=check)
+    holds: list[Hold] = []
+    for offset in range(0, newest[0].number_of_holds, HOLD_BATCH_SIZE):
+        page, _ = await store.list_holds(newest[0].proposal_id, offset, HOLD_BATCH_SIZE)
+        holds += page
+    return totals_with_holds(rebalance.rebalance_id, newest[0], holds)
 
 
 def _table(media_type: str, pages: Tables, headers: dict[str, str]) -> Response:

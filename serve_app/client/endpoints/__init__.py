@@ -42,6 +42,7 @@ from serve_app.client.endpoints.orders import (
     list_orders,
     list_orders_of_all,
     list_transactions,
+    read_trade_totals,
 )
 from serve_app.client.endpoints.proposals import (
     decide_proposal,
@@ -147,6 +148,7 @@ __all__ = [
     "read_rule",
     "read_run",
     "read_session",
+    "read_trade_totals",
     "ready",
     "rebalance_model",
     "rebalance_portfolio",

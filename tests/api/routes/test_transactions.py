@@ -101,6 +101,21 @@ async def test_portfolios_stand_in_their_order_and_those_that_do_not_trade_are_n
     assert [line["portfolio_id"] for line in await lines(client, run)] == [P, P, R, R]
 
 
+async def test_totals_are_the_exact_sums_of_the_list_by_side(
+    client: httpx.AsyncClient, run: dict[str, Any]
+) -> None:
+    listed = await lines(client, run)
+    answer = await client.get(f"{path(run)}/totals")
+
+    totals = answer.json()
+    for side, name in (("BUY", "buys"), ("SELL", "sells")):
+        amounts = [Decimal(each["amount"]) for each in listed if each["transaction_type"] == side]
+        assert totals[name]["transactions"] == len(amounts) > 0
+        assert Decimal(totals[name]["amount"]) == sum(amounts)
+    assert totals["portfolios"] == len({each["portfolio_id"] for each in listed})
+    assert (totals["held"], totals["proposal_id"]) == ({"transactions": 0, "amount": "0"}, None)
+
+
 async def test_the_list_can_be_cut_down_to_some_portfolios(
     client: httpx.AsyncClient, run: dict[str, Any]
 ) -> None:

@@ -1,0 +1,112 @@
+"""Totals of a trade list: what a hand-over of the orders would send, and what is held back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from optimization import EXACT, PortfolioOutcome, Side
+from serve_app.api.exports.transactions import lines_of
+from serve_app.api.schemas.fields import DecimalText, ObjectIdentifier
+from serve_app.json_text import plain
+from serve_app.rules.evaluation import NO_RULES, RuleCheck, RuleOutcome
+from storage.proposal import Hold, Proposal
+
+NO_DAY: Final = ""
+
+
+class TotalsOfTrades(TypedDict):
+    """Number of trades, and the sum of quantity times price."""
+
+    transactions: int
+    amount: DecimalText
+
+
+class TradeTotalsAnswer(TypedDict):
+    """Trades that a hand-over of the orders would send, by side, and those that are held back."""
+
+    rebalance_id: ObjectIdentifier
+    proposal_id: Annotated[
+        ObjectIdentifier | None, Field(description="the proposal whose holds are held back")
+    ]
+    portfolios: Annotated[int, Field(description="portfolios with a trade that would be sent")]
+    buys: TotalsOfTrades
+    sells: TotalsOfTrades
+    held: Annotated[
+        TotalsOfTrades,
+        Field(description="trades that are held, or that rules block where nobody proposed them"),
+    ]
+
+
+@dataclass(slots=True)
+class _Sum:
+    transactions: int = 0
+    amount: Decimal = Decimal(0)
+
+    def add(self, amount: Decimal) -> None:
+        self.transactions += 1
+        self.amount = EXACT.add(self.amount, amount)
+
+    def json(self) -> TotalsOfTrades:
+        return {"transactions": self.transactions, "amount": plain(self.amount)}
+
+
+@dataclass(slots=True)
+class TradeTotals:
+    """Sums over the outcomes of a rebalance, exact whatever their number.
+
+    ``check`` has the rules that hold plans back; none of a proposal, whose approval minds them.
+    """
+
+    rebalance_id: str
+    proposal: Proposal | None = None
+    held_portfolios: frozenset[str] = frozenset()
+    held_trades: frozenset[tuple[str, str]] = frozenset()
+    check: RuleCheck = NO_RULES
+    portfolios: int = 0
+    _sides: dict[Side, _Sum] = field(default_factory=lambda: {side: _Sum() for side in Side})
+    _held: _Sum = field(default_factory=_Sum)
+
+    def add(self, outcomes: Iterable[PortfolioOutcome]) -> None:
+        """Add the trades of some portfolios."""
+        for outcome in outcomes:
+            is_held = outcome.portfolio_id in self.held_portfolios or self._is_blocked(outcome)
+            sent = 0
+            for line in lines_of(self.rebalance_id, (outcome,), NO_DAY):
+                if is_held or (line.portfolio_id, line.security_id) in self.held_trades:
+                    self._held.add(line.amount)
+                else:
+                    self._sides[line.transaction_type].add(line.amount)
+                    sent += 1
+            self.portfolios += sent > 0
+
+    def _is_blocked(self, outcome: PortfolioOutcome) -> bool:
+        if not self.check:
+            return False
+        return any(each.outcome is RuleOutcome.BLOCK for each in self.check.evaluate(outcome))
+
+    def json(self) -> TradeTotalsAnswer:
+        """Build the answer."""
+        return {
+            "rebalance_id": self.rebalance_id,
+            "proposal_id": self.proposal and self.proposal.proposal_id,
+            "portfolios": self.portfolios,
+            "buys": self._sides[Side.BUY].json(),
+            "sells": self._sides[Side.SELL].json(),
+            "held": self._held.json(),
+        }
+
+
+def totals_with_holds(rebalance_id: str, proposal: Proposal, holds: Sequence[Hold]) -> TradeTotals:
+    """Begin the totals of proposed orders, which leave out what is held."""
+    return TradeTotals(
+        rebalance_id,
+        proposal,
+        frozenset(each.portfolio_id for each in holds if each.security_id is None),
+        frozenset(
+            (each.portfolio_id, each.security_id) for each in holds if each.security_id is not None
+        ),
+    )
