@@ -1,5 +1,6 @@
 """The review of a rebalance: two people from proposal to orders, holds, rules, staleness."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -121,6 +122,44 @@ async def test_what_is_held_is_not_approved_until_it_is_released(
         await expect(rows.first).not_to_contain_text("held by")
 
     assert [each["portfolio_id"] for each in desk.read(f"proposal/{proposal_id}/holds")] == [part]
+
+
+async def test_filters_and_order_are_in_the_address_and_all_that_match_are_held_at_once(
+    browser: Browser, desk: Desk
+) -> None:
+    rebalance_id = desk.propose(desk.models[1])
+    path = f"rebalance/{rebalance_id}/outcomes"
+    by_value = desk.read(path, status="REBALANCED", sort_by="-market_value")
+    async with open_context(browser, desk.url) as context:
+        page = await open_review(desk, context, "anna", rebalance_id)
+        table = page.get_by_role("table", name="Portfolios that trade")
+        await table.get_by_role("button", name="Market value").click()
+        await expect(page).to_have_url(re.compile("sort_by=-market_value"))
+        links = table.locator(".body .row a")
+        await expect(links.first).to_have_attribute("title", by_value[0]["portfolio_id"])
+
+        boxes = table.get_by_role("checkbox")
+        await boxes.first.check()
+        await boxes.nth(2).click(modifiers=["Shift"])
+        chosen = page.locator(".chosen")
+        three = sum(Decimal(each["turnover"]) for each in by_value[:3])
+        await expect(chosen).to_contain_text(f"3 selected, turnover {money(str(three))}")
+        await page.get_by_role("button", name=f"Select all {len(by_value)}").click()
+        whole = sum(Decimal(each["turnover"]) for each in by_value)
+        await expect(chosen.locator("span").first).to_have_attribute("title", str(whole))
+        await page.keyboard.press("h")
+        question = page.get_by_role("dialog")
+        await expect(question).to_contain_text(f"Hold {len(by_value)} portfolios?")
+        await question.get_by_role("button", name="Hold", exact=True).click()
+        await expect(table.get_by_text("held by anna")).to_have_count(len(by_value))
+
+        last = by_value[-1]["portfolio_id"]
+        await page.get_by_label("Portfolio id").fill(last)
+        await page.get_by_label("Portfolio id").press("Enter")
+        await expect(links).to_have_count(1)
+        await page.reload()
+        await expect(links).to_have_count(1)
+        await expect(links.first).to_have_attribute("title", last)
 
 
 async def test_a_rejection_gives_its_reason_and_the_orders_may_be_proposed_again(

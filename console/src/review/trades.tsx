@@ -8,7 +8,7 @@ import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Id, Loaded, ScopedButton, Section, Status } from "../parts.tsx";
 import { useResource } from "../resource.ts";
-import { holdWords } from "./portfolios.tsx";
+import { holdWords } from "./portfolio_grid.tsx";
 import type { Holds, Trade } from "./proposals.ts";
 
 type Position = Schema<"PositionDetail">;

@@ -1,0 +1,163 @@
+/** The table of portfolios that trade: what their rules say, and which are held. */
+
+import { type MutableRef, useRef } from "preact/hooks";
+import { Link } from "wouter-preact";
+import type { Schema } from "../api.ts";
+import { count, money, percent } from "../format.ts";
+import { type Column, Grid } from "../lists/grid.tsx";
+import type { PagedRows } from "../lists/pages.ts";
+import { usePortfolioNames } from "../names.ts";
+import { Status } from "../parts.tsx";
+import type { Hold, Holds } from "./proposals.ts";
+import type { Selection } from "./selection.ts";
+
+type Row = Schema<"OutcomeSummary">;
+
+export const holdWords = (hold: Hold) =>
+  `held by ${hold.principal}${hold.note ? `: ${hold.note}` : ""}`;
+
+const amount = (key: string, head: string, of: (row: Row) => string | null): Column<Row> => ({
+  key,
+  head,
+  width: "7.5rem",
+  isNumber: true,
+  isSortable: true,
+  cell: (row) => <span title={of(row) ?? ""}>{money(of(row))}</span>,
+});
+
+export function PortfolioGrid(props: {
+  total: number;
+  rows: PagedRows<Row>;
+  holds: Holds;
+  selection: Selection | undefined;
+  current: number;
+  onCurrent: (index: number) => void;
+  hrefOf: (portfolioId: string) => string;
+  sort: string;
+  onSort: (sort: string) => void;
+}) {
+  const { rows, total, holds, selection } = props;
+  const last = useRef<number>();
+  const seen = Array.from({ length: Math.min(total, 200) }, (_, each) => rows.rowAt(each)).filter(
+    (row) => row !== undefined,
+  );
+  const nameOf = usePortfolioNames(seen.map((row) => row.portfolio_id));
+  const columns: Column<Row>[] = [
+    {
+      key: "portfolio",
+      head: "Portfolio",
+      width: "minmax(9rem, 14rem)",
+      cell: ({ portfolio_id: id }) => (
+        <Link href={props.hrefOf(id)} title={id}>
+          {nameOf(id) ?? id}
+        </Link>
+      ),
+    },
+    amount("market_value", "Market value", (row) => row.market_value),
+    amount("cash_after_rebalance", "Cash after", (row) => row.cash_after_rebalance),
+    {
+      key: "trades",
+      head: "Trades",
+      width: "4rem",
+      isNumber: true,
+      cell: (row) => count(row.transactions),
+    },
+    { ...amount("turnover", "Turnover", (row) => row.turnover), isSortable: false },
+    {
+      key: "drift",
+      head: "Drift %",
+      width: "8rem",
+      isNumber: true,
+      cell: (row) =>
+        `${percent(row.before?.total_drift_weight)} to ${percent(row.after?.total_drift_weight)}`,
+    },
+    {
+      key: "rules",
+      head: "Rules",
+      width: "minmax(7rem, 1fr)",
+      cell: (row) => <Rules row={row} />,
+    },
+    {
+      key: "held",
+      head: "Held",
+      width: "minmax(8rem, 1fr)",
+      cell: ({ portfolio_id: id }) => <HeldWords holds={holds} id={id} />,
+    },
+  ];
+  if (selection) columns.unshift(selectColumn(selection, rows, nameOf, last));
+  return (
+    <Grid
+      label="Portfolios that trade"
+      columns={columns}
+      total={total}
+      rowAt={rows.rowAt}
+      keyOf={(row) => row.portfolio_id}
+      href={(row) => props.hrefOf(row.portfolio_id)}
+      onWindow={rows.onWindow}
+      sort={props.sort}
+      onSort={props.onSort}
+      current={props.current}
+      onCurrent={props.onCurrent}
+      onSelect={(row) => selection?.toggle(row)}
+    />
+  );
+}
+
+/** Boxes of the rows: a click with Shift chooses the rows since the last click, too. */
+function selectColumn(
+  selection: Selection,
+  rows: PagedRows<Row>,
+  nameOf: (id: string) => string | undefined,
+  last: MutableRef<number | undefined>,
+): Column<Row> {
+  const click = (row: Row, event: MouseEvent) => {
+    const box = event.currentTarget as HTMLInputElement;
+    const index = Number(box.closest("[data-row]")?.getAttribute("data-row"));
+    const from = event.shiftKey ? last.current : undefined;
+    last.current = index;
+    if (from === undefined || !box.checked) return selection.toggle(row);
+    const [first, end] = [Math.min(from, index), Math.max(from, index)];
+    const between = Array.from({ length: end - first + 1 }, (_, each) => rows.rowAt(first + each));
+    selection.extend(between.filter((each) => each !== undefined));
+  };
+  return {
+    key: "select",
+    head: "Select",
+    width: "3rem",
+    cell: (row) => (
+      <input
+        type="checkbox"
+        aria-label={`Select ${nameOf(row.portfolio_id) ?? row.portfolio_id}`}
+        checked={selection.has(row.portfolio_id)}
+        onClick={(event) => click(row, event)}
+      />
+    ),
+  };
+}
+
+function HeldWords({ holds, id }: { holds: Holds; id: string }) {
+  const hold = holds.ofPortfolio(id);
+  if (hold) return <span title={holdWords(hold)}>{holdWords(hold)}</span>;
+  const trades = holds.tradesOf(id);
+  return trades ? <span>{count(trades)} trades held</span> : null;
+}
+
+/** The worst result with the rules that have it; nothing where no rule was in force. */
+function Rules({ row }: { row: Row }) {
+  const results = row.rules ?? [];
+  const worst = ["BLOCK", "WARN", "PASS"].find((each) =>
+    results.some(({ result }) => result === each),
+  );
+  if (!worst) return null;
+  const names = results.filter(({ result }) => result === worst).map(({ name }) => name);
+  const all = results.map(({ name, result, value, limit, without_volume }) =>
+    without_volume
+      ? `${name}: ${result}, no volume of ${without_volume.join(", ")}`
+      : `${name}: ${result}, ${value} against ${limit}`,
+  );
+  return (
+    <span title={all.join("\n")}>
+      <Status value={worst} /> {worst === "PASS" ? "" : names.join(", ")}
+    </span>
+  );
+}
