@@ -27,7 +27,7 @@ def list_transactions(
 
 
 def read_trade_totals(rebalance_id: str) -> Call[TradeTotals]:
-    """What a hand-over of the orders would send, by side, and what is held back."""
+    """Read what a hand-over of the orders would send, by side, and what is held back."""
     return get(TradeTotals, "rebalance", rebalance_id, "transactions", "totals")
 
 
