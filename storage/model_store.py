@@ -1,5 +1,6 @@
 """Models in MongoDB: one document a model, one atomic operation a change."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -127,15 +128,19 @@ class ModelStore:
         limit: int | None = None,
         sort: Sort = (),
         model_ids: Collection[str] | None = None,
+        name: str = "",
     ) -> tuple[tuple[Model, ...], int]:
         """Return a page of models, by default the oldest first, and the number of models.
 
-        ``model_ids`` are the only models that count; None for all.
+        ``model_ids`` are the only models that count; None for all. ``name`` is a text that the
+        names of those that count have, in any case.
         """
         order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
         ids = None if model_ids is None else [ObjectId(each) for each in model_ids]
         only: Document = {} if ids is None else {"_id": {"$in": ids}}
-        total = await self._models.count_documents(only, hint="_id_")
+        if name:
+            only["name"] = {"$regex": re.escape(name), "$options": "i"}
+        total = await self._models.count_documents(only, hint="name" if name else "_id_")
         if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
         cursor = self._models.find(only, sort=order, skip=offset, limit=limit or 0)

@@ -75,10 +75,15 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
         return await self._with.models.read(model_id)
 
     async def list_models(
-        self, offset: int, limit: int, sort: Sort, model_ids: frozenset[str] | None = None
+        self,
+        offset: int,
+        limit: int,
+        sort: Sort,
+        model_ids: frozenset[str] | None = None,
+        name: str = "",
     ) -> tuple[tuple[Model, ...], int]:
         """Return one page of models and the number of all."""
-        return await self._with.models.read_page(offset, limit, sort, model_ids)
+        return await self._with.models.read_page(offset, limit, sort, model_ids, name)
 
     async def list_model_versions(
         self, model_id: str, offset: int, limit: int

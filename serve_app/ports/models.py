@@ -28,9 +28,17 @@ class StoredModels(Protocol):
     @repeatable
     @abstractmethod
     async def list_models(
-        self, offset: int, limit: int, sort: Sort, model_ids: frozenset[str] | None = None
+        self,
+        offset: int,
+        limit: int,
+        sort: Sort,
+        model_ids: frozenset[str] | None = None,
+        name: str = "",
     ) -> tuple[tuple[Model, ...], int]:
-        """Return one page and the number of all models, or of those with these ids."""
+        """Return one page and the number of all models, or of those with these ids.
+
+        With ``name`` only models count whose name has that text, in any case.
+        """
         ...
 
     @repeatable

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from optimization import Model
@@ -15,6 +15,7 @@ from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import MAX_MODELS_PER_PAGE, Models, Offset, order_by, page_headers
 from serve_app.api.responses import json_response
+from serve_app.api.schemas.general_fields import HIDDEN
 from serve_app.api.schemas.models import (
     ModelAnswer,
     NewModel,
@@ -31,6 +32,15 @@ from storage.mongo.sorting import Sort
 router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 
 Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
+
+Named = Annotated[
+    str,
+    Query(
+        max_length=100,
+        pattern=rf"^[^{HIDDEN}]*$",
+        description="only models whose name has this text, in any case",
+    ),
+]
 
 WRONG_MODEL = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 WRONG_CHANGE = (
@@ -50,9 +60,10 @@ async def list_models(
     order: Order,
     offset: Offset = 0,
     limit: Models = MAX_MODELS_PER_PAGE,
+    name: Named = "",
 ) -> Response:
     """List models, the oldest first by default."""
-    models, total = await store.list_models(offset, limit, order, caller.models)
+    models, total = await store.list_models(offset, limit, order, caller.models, name)
     listed = [model_json(model) for model in models]
     return json_response(listed, headers=page_headers(request, offset, limit, total))
 

@@ -20,9 +20,9 @@ from serve_app.client.models import (
 )
 
 
-def list_models(*, sort_by: str = "", limit: int = 1000) -> Call[tuple[Model, ...]]:
-    """All models, ``limit`` in a request."""
-    return get(tuple[Model, ...], "models", sort_by=sort_by, limit=limit)
+def list_models(*, sort_by: str = "", name: str = "", limit: int = 1000) -> Call[tuple[Model, ...]]:
+    """All models, or those whose name has this text in any case, ``limit`` in a request."""
+    return get(tuple[Model, ...], "models", sort_by=sort_by, name=name, limit=limit)
 
 
 def add_model(

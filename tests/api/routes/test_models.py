@@ -95,6 +95,26 @@ async def test_a_taken_name_is_a_409(client: httpx.AsyncClient, model: dict[str,
     assert answer.json()["type"] == "/problems/name-taken"
 
 
+async def test_models_are_found_by_a_part_of_their_name_in_any_case(
+    client: httpx.AsyncClient,
+) -> None:
+    for name in ("Global Growth", "Income (EUR)", "growth 50%"):
+        await client.post("/api/v1/models", json=make_model_body(name))
+
+    async def find(text: str) -> list[str]:
+        answer = await client.get(
+            "/api/v1/models", params={"name": text, "sort_by": "name", "limit": 1}
+        )
+        assert answer.status_code == 200, answer.text
+        return [answer.headers["x-total-count"], *[each["name"] for each in answer.json()]]
+
+    assert await find("growth") == ["2", "Global Growth"]
+    assert await find("(EUR)") == ["1", "Income (EUR)"]
+    assert await find(".*") == ["0"]
+    refused = await client.get("/api/v1/models", params={"name": "a\0"})
+    assert refused.status_code == 422
+
+
 async def test_models_come_in_pages_that_link_to_each_other(client: httpx.AsyncClient) -> None:
     for name in ("b", "a", "c"):
         await client.post("/api/v1/models", json=make_model_body(name))
