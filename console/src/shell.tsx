@@ -6,6 +6,7 @@ import { Link, useLocation } from "wouter-preact";
 import { isOffline } from "./api.ts";
 import { type Zone, zone } from "./format.ts";
 import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
+import { SearchBox } from "./search_box.tsx";
 import { isSignedIn, may, session } from "./session.ts";
 import { Who } from "./sign_in.tsx";
 import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
@@ -40,6 +41,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <nav aria-label="Pages">
         <span class="brand">Order Generation</span>
         <Who />
+        {known && isSignedIn(known) && <SearchBox />}
         {places.map(({ href, under, word, key }) => {
           const isHere = path === href || under.some((each) => path.startsWith(each));
           return (
@@ -109,6 +111,7 @@ function Choices() {
 
 const KEYS = [
   ...PLACES.map(({ word, key }) => [`g ${key}`, `go to ${word}`] as const),
+  ["/", "search for a name or an id"],
   ["j k", "next and previous row"],
   ["Enter", "open the row"],
   ["x", "select the row"],

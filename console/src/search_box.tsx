@@ -1,0 +1,79 @@
+/** The search of every page: by `/`, answered by Enter; a single hit is opened at once. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Link, useLocation } from "wouter-preact";
+import { ServiceError } from "./api.ts";
+import { onKey } from "./keys.ts";
+import { Problem } from "./parts.tsx";
+import { type Found, find } from "./search.ts";
+
+export function SearchBox() {
+  const [path, navigate] = useLocation();
+  const field = useRef<HTMLInputElement>(null);
+  const [found, setFound] = useState<Found[]>();
+  const [error, setError] = useState<ServiceError>();
+  const [isBusy, setBusy] = useState(false);
+  const close = () => {
+    setFound(undefined);
+    setError(undefined);
+  };
+  useEffect(() => onKey("/", () => field.current?.focus()));
+  useEffect(close, [path]);
+  const look = async () => {
+    const text = field.current?.value.trim();
+    if (!text || isBusy) return;
+    close();
+    setBusy(true);
+    try {
+      const hits = await find(text);
+      const [only] = hits;
+      if (only && hits.length === 1) navigate(only.href);
+      else setFound(hits);
+    } catch (reason) {
+      setError(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
+    }
+    setBusy(false);
+  };
+  return (
+    <search
+      class="search"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") close();
+      }}
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void look();
+        }}
+      >
+        <input
+          ref={field}
+          type="search"
+          aria-label="Search"
+          placeholder="name or id  /"
+          maxLength={64}
+          aria-busy={isBusy}
+        />
+      </form>
+      {(found || error) && (
+        <div class="found" role="status">
+          {error && <Problem error={error} />}
+          {found?.length === 0 && <p>Nothing has this name or id.</p>}
+          {found && found.length > 0 && (
+            <ul class="lines" aria-label="Found">
+              {found.map(({ kind, name, href }) => (
+                <li key={href}>
+                  <Link href={href} onClick={close}>
+                    {name}
+                  </Link>{" "}
+                  <span class="muted">{kind}</span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </div>
+      )}
+    </search>
+  );
+}

@@ -1,0 +1,59 @@
+"""The search of every page: by slash, for names and ids, with what the caller may read."""
+
+import re
+
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.page.conftest import Desk, World, open_context
+from tests.page.test_portfolio import find_outcome
+from tests.page.test_rules_of_pages import find_violations
+
+
+async def search(page: Page, text: str) -> Locator:
+    await page.keyboard.press("/")
+    field = page.get_by_label("Search")
+    await expect(field).to_be_focused()
+    await field.fill(text)
+    await field.press("Enter")
+    return page.get_by_role("list", name="Found")
+
+
+async def test_a_name_or_an_id_leads_to_what_has_it(page: Page, world: World) -> None:
+    model, outcome = world.models[0], find_outcome(world, "REBALANCED")
+    await page.goto("/console")
+    await expect(page.get_by_role("heading", name="Today")).to_be_visible()
+
+    found = await search(page, "strategy")
+    for each in world.models:
+        await expect(found.get_by_role("link", name=each["name"])).to_be_visible()
+    assert await find_violations(page) == []
+    await page.keyboard.press("Escape")
+    await expect(found).to_have_count(0)
+    for text, path in (
+        (model["name"].upper(), f"/model/{model['model_id']}"),
+        (model["model_id"], f"/model/{model['model_id']}"),
+        (world.run["run_id"], f"/runs/{world.run['run_id']}"),
+        (outcome["rebalance_id"], f"/rebalance/{outcome['rebalance_id']}"),
+    ):
+        await page.get_by_role("link", name="Today", exact=True).click()
+        await search(page, text)
+        await expect(page).to_have_url(re.compile(f"{path}$"))
+
+    plan = f"/rebalance/{outcome['rebalance_id']}/portfolio/{outcome['portfolio_id']}"
+    await page.goto("/console")
+    await expect(page.get_by_role("heading", name="Today")).to_be_visible()
+    found = await search(page, outcome["portfolio_id"])
+    others = world.post("/api/v1/rebalances/portfolios", {"portfolios": [outcome["portfolio_id"]]})
+    if len(others) > 1:  # tests of this world rebalance some portfolios once more
+        await found.locator(f"a[href='/console{plan}']").click()
+    await expect(page).to_have_url(re.compile(f"{plan}$"))
+    await search(page, "0" * 24)
+    await expect(page.get_by_text("Nothing has this name or id.")).to_be_visible()
+
+
+async def test_it_is_not_there_before_somebody_has_signed_in(browser: Browser, desk: Desk) -> None:
+    async with open_context(browser, desk.url) as context:
+        page = await context.new_page()
+        await page.goto("/console")
+        await expect(page.get_by_label("API key")).to_be_visible()
+        await expect(page.get_by_label("Search")).to_have_count(0)
