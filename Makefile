@@ -129,4 +129,4 @@ test-image: .venv/.installed ## the image, run as a cluster runs it: size, user,
 	@$(BIN)/pytest -m container tests/container $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
-	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache site build dist console/node_modules console/src/schema.d.ts serve_app/web/page
+	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache .containers site build dist console/node_modules console/src/schema.d.ts serve_app/web/page

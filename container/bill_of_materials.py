@@ -14,9 +14,9 @@ from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Final
 
-from container.engines import ROOT, EngineError
+from container.engines import ROOT, STATE, EngineError
 
-TOOLS: Final = ROOT / ".cache/containers/tools"
+TOOLS: Final = STATE / "tools"
 WITHIN_S: Final = 600.0
 CYCLONEDX: Final = "order-generation-service.cdx.json"
 SPDX: Final = "order-generation-service.spdx.json"

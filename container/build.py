@@ -67,5 +67,10 @@ def file_system(engine: Engine) -> Path:
     return root
 
 
+def file_system_of_last_build() -> Path | None:
+    """Return the files of the image that was built last; None if there are none."""
+    return STATE / "root" if (STATE / "root.id").exists() else None
+
+
 if __name__ == "__main__":
     sys.exit(main())

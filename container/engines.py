@@ -2,7 +2,7 @@
 
 A machine without a running engine, but with Debian's docker.io, gets a daemon for the time of a
 command: without a bridge and without rules of the firewall, because it serves nobody else, so that
-its containers share the network of the machine. Its images stay in .cache/containers.
+its containers share the network of the machine. Its images stay in .containers.
 """
 
 import fcntl
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
-STATE: Final = ROOT / ".cache/containers"
+# Not in .cache, which the build of the documentation empties.
+STATE: Final = ROOT / ".containers"
 START_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 30.0
 ASK_WITHIN_S: Final = 20.0
