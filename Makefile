@@ -17,7 +17,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts load mutants image test-image clean
+.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts load mutants image test-image cluster-drills clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -127,6 +127,9 @@ image: .venv/.installed ## the container image and its bill of materials; ENGINE
 
 test-image: .venv/.installed ## the image, run as a cluster runs it: size, user, read-only root, a run, stop
 	@$(BIN)/pytest -m container tests/container $(ARGS)
+
+cluster-drills: .venv/.installed ## the image on a head and two workers in networks of their own, and parts of them lost
+	@$(BIN)/pytest -m container tests/cluster_drills $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
 	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache .containers site build dist console/node_modules console/src/schema.d.ts serve_app/web/page
