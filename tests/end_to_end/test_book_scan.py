@@ -1,0 +1,37 @@
+"""The book is measured by worker processes, and read at another replica than the one at work."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.end_to_end.book import Book
+from tests.end_to_end.calls import add_model, make_model
+
+pytestmark = pytest.mark.cluster
+SCANS = "/api/v1/drift-scans"
+WITHIN_S = 120
+
+
+async def test_a_scan_of_the_running_service_has_the_drift_that_a_request_is_answered(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    ids = book.market.portfolio_ids(40)
+    made = await add_model(http, make_model(book, ids))
+
+    begun = await http.post(SCANS)
+    assert begun.status_code == 202, begun.text
+    path = begun.headers["Location"]
+    async with asyncio.timeout(WITHIN_S):
+        while (scan := (await http.get(path)).json())["status"] == "RUNNING":  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+    assert (scan["status"], scan["error"]) == ("COMPLETED", None)
+    assert scan["portfolios"]["done"] == scan["portfolios"]["total"] >= len(ids)
+    of_model = {"model_id": made["model_id"], "limit": 1000}
+    scanned = (await http.get(f"{path}/portfolios", params=of_model)).json()
+    asked = (await http.get(f"/api/v1/model/{made['model_id']}/drift")).json()
+    drifts = {each["portfolio_id"]: (each["status"], each["total_drift"]) for each in asked}
+    assert drifts == {
+        each["portfolio_id"]: (each["status"], each["total_drift"]) for each in scanned
+    }
