@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.page.conftest import World
 from tests.page.world import make_models
@@ -63,3 +64,30 @@ async def test_keys_walk_beyond_the_rows_in_view(
 
     target = f"/console/rebalance/{rebalance_id}/portfolio/{fortieth['portfolio_id']}"
     await expect(page).to_have_url(target)
+
+
+async def test_a_list_of_a_hundred_thousand_keeps_a_small_document(
+    page: Page, world: World, rebalance_id: str
+) -> None:
+    total = 100_000
+    (line,) = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?limit=1")
+
+    async def answer(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        first, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
+        places = range(first, min(first + limit, total))
+        rows = [{**line, "portfolio_id": f"{place:024x}"} for place in places]
+        await route.fulfill(json=rows, headers={"X-Total-Count": str(total)})
+
+    await page.route("**/outcomes?*", answer)
+    await page.goto(f"/console/rebalance/{rebalance_id}")
+    table = page.get_by_role("table", name="Outcomes")
+    await expect(table).to_have_attribute("aria-rowcount", str(total + 1))
+    await expect(table.get_by_text(f"{0:024x}")).to_be_visible()
+    assert await page.evaluate("document.querySelectorAll('*').length") < 1_500
+
+    await page.get_by_role("region", name="Outcomes").evaluate(
+        "element => element.scrollTo(0, element.scrollHeight)"
+    )
+    await expect(table.get_by_text(f"{total - 1:024x}")).to_be_visible()
+    assert await page.evaluate("document.querySelectorAll('*').length") < 1_500
