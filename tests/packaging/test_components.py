@@ -1,0 +1,132 @@
+"""Components of the manifests: kinds of other controllers, and how they fit the service."""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
+from pydantic import ValidationError
+
+ROOT = Path(__file__).parents[2]
+KUBERAY = ROOT / "kuberay"
+KUBECTL = Path(sys.executable).with_name("kubectl")
+MONITORING = {"PodMonitor": PodMonitor, "PrometheusRule": PrometheusRule}
+DIGEST = "sha256:" + "0" * 64
+
+
+@cache
+def production() -> list[dict[str, Any]]:
+    return render(KUBERAY / "overlays/production")
+
+
+def render(directory: Path) -> list[dict[str, Any]]:
+    command = [KUBECTL, "kustomize", directory]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(kind: str) -> dict[str, Any]:
+    (found,) = (each for each in production() if each["kind"] == kind)
+    return found
+
+
+def is_known(document: dict[str, Any]) -> bool:
+    """Report if Prometheus' operator knows every field of its kind, and misses none."""
+    try:
+        model = MONITORING[document["kind"]].model_validate(document)
+    except ValidationError:
+        return False
+    known = model.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return known["spec"] == document["spec"]
+
+
+@pytest.mark.parametrize("kind", MONITORING)
+def test_the_operator_of_prometheus_knows_every_field(kind: str) -> None:
+    assert is_known(of_kind(kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [("PodMonitor", "interval", "every"), ("PrometheusRule", "expr", "expression")],
+)
+def test_a_misspelt_field_for_the_operator_is_told(kind: str, right: str, wrong: str) -> None:
+    document = yaml.safe_load(yaml.safe_dump(of_kind(kind)).replace(f"{right}:", f"{wrong}:"))
+
+    assert not is_known(document)
+
+
+def test_the_route_leads_from_the_gateway_to_the_service_of_the_workers() -> None:
+    gateway, route = of_kind("Gateway"), of_kind("HTTPRoute")
+    service = of_kind("RayService")["spec"]["serveService"]
+    (listener,) = gateway["spec"]["listeners"]
+    (rule,) = route["spec"]["rules"]
+    (port,) = service["spec"]["ports"]
+
+    assert route["spec"]["parentRefs"] == [{"name": gateway["metadata"]["name"]}]
+    assert route["spec"]["hostnames"] == [listener["hostname"]]
+    assert rule["backendRefs"] == [{"name": service["metadata"]["name"], "port": port["port"]}]
+
+
+def test_the_gateway_speaks_tls_alone_with_the_certificate_of_the_readme() -> None:
+    (listener,) = of_kind("Gateway")["spec"]["listeners"]
+    (secret,) = listener["tls"]["certificateRefs"]
+
+    assert (listener["protocol"], listener["tls"]["mode"]) == ("HTTPS", "Terminate")
+    assert f"create secret tls {secret['name']} " in (KUBERAY / "README.md").read_text()
+
+
+def test_the_gateway_waits_longer_than_the_service_for_an_answer() -> None:
+    serve_config = yaml.safe_load(of_kind("RayService")["spec"]["serveConfigV2"])
+    (rule,) = of_kind("HTTPRoute")["spec"]["rules"]
+    waits = int(rule["timeouts"]["request"].removesuffix("s"))
+
+    assert waits > serve_config["http_options"]["request_timeout_s"]
+
+
+def test_the_largest_cluster_has_room_for_the_replicas_that_autoscaling_may_want() -> None:
+    spec = of_kind("RayService")["spec"]
+    (group,) = spec["rayClusterConfig"]["workerGroupSpecs"]
+    (container,) = group["template"]["spec"]["containers"]
+    (application,) = yaml.safe_load(spec["serveConfigV2"])["applications"]
+    wanted = 0.0
+    for deployment in application["deployments"]:
+        scaling = deployment.get("autoscaling_config", {})
+        replicas = scaling.get("max_replicas", deployment.get("num_replicas"))
+        wanted += replicas * deployment["ray_actor_options"]["num_cpus"]
+        if deployment["name"] == "Optimizer":
+            assert replicas == 2 * group["maxReplicas"]
+    resources = container["resources"]
+
+    assert resources["requests"]["cpu"] == resources["limits"]["cpu"]
+    assert wanted < 0.1 * group["maxReplicas"] * int(resources["limits"]["cpu"])
+
+
+def test_a_worker_is_behind_the_service_while_its_proxy_has_an_ingress_and_is_drained() -> None:
+    spec = of_kind("RayService")["spec"]
+    (group,) = spec["rayClusterConfig"]["workerGroupSpecs"]
+    pod = group["template"]["spec"]
+    (container,) = pod["containers"]
+    probe = container["readinessProbe"]
+
+    assert spec["excludeHeadPodFromServeSvc"]
+    assert probe["httpGet"] == {"path": "/-/healthz", "port": "serve"}
+    _, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    # Until the endpoint is gone everywhere, the proxy goes on; then replicas end their requests.
+    assert int(seconds) >= probe["periodSeconds"] * probe["failureThreshold"]
+    assert pod["terminationGracePeriodSeconds"] >= int(seconds) + 60
+
+
+def test_an_image_by_its_digest_reaches_every_container_of_the_service(tmp_path: Path) -> None:
+    steps = Path(*[".."] * len(tmp_path.parts[1:]))
+    base = steps / (KUBERAY / "overlays/production").relative_to("/")
+    image = {"name": "order-generation-service", "newName": "r.example.com/s", "digest": DIGEST}
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": [str(base)], "images": [image]})
+    )
+    text = yaml.safe_dump(next(each for each in render(tmp_path) if each["kind"] == "RayService"))
+
+    assert text.count(f"image: r.example.com/s@{DIGEST}") == text.count("image:") == 2
