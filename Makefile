@@ -17,7 +17,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts load mutants image test-image cluster-drills clean
+.PHONY: help install page demo serve stop test check format openapi screenshots docs bench drills fuzz alerts load versions mutants image test-image cluster-drills clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -96,7 +96,7 @@ bench: .venv/.installed ## the benchmarks; each prints a table
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 drills: .venv/.installed ## processes, nodes, databases and upstreams broken in the middle of runs, TIMES=10 in a row
-	@set -e; for time in $$(seq $(TIMES)); do for drill in tests/drills/test_*.py; do \
+	@set -e; for time in $$(seq $(TIMES)); do for drill in $(filter-out %/test_versions.py,$(wildcard tests/drills/test_*.py)); do \
 	  echo "== $$drill, $$time of $(TIMES)"; $(BIN)/pytest -m apart $$drill $(ARGS); done; done
 
 fuzz: .venv/.installed ## schemathesis against the service, in process and running
@@ -118,6 +118,10 @@ load: .venv/.installed ## USERS requests a second on the service at URL for DURA
 	@mkdir -p .cache/load
 	@$(BIN)/locust -f benchmarks/load.py --headless --host $(URL) --users $(USERS) --spawn-rate $(USERS) \
 	  --run-time $(DURATION_S)s --only-summary --html .cache/load/report.html --csv .cache/load/report $(ARGS)
+
+versions: .venv/.installed ## a database written by the version FROM=REVISION and by this one, in turn
+	@[ -n "$(FROM)" ] || { echo "make versions FROM=REVISION: the version to upgrade from"; exit 1; }
+	@FROM=$(FROM) $(BIN)/pytest -m apart tests/drills/test_versions.py $(ARGS)
 
 mutants: .venv/.installed ## small changes of the engine that no test notices, two hours; ARGS="--every 10"
 	@$(BIN)/python tests/engine_checks/mutants.py $(ARGS)
