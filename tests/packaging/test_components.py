@@ -87,6 +87,24 @@ def test_the_gateway_waits_longer_than_the_service_for_an_answer() -> None:
     assert waits > serve_config["http_options"]["request_timeout_s"]
 
 
+def test_production_keeps_the_state_of_its_head_in_a_redis_of_its_own() -> None:
+    cluster = of_kind("RayService")["spec"]["rayClusterConfig"]
+    options = cluster["gcsFaultToleranceOptions"]
+    host, _, port = options["redisAddress"].partition(":")
+    policies = [each for each in production() if each["kind"] == "NetworkPolicy"]
+    (policy,) = (each for each in policies if each["metadata"]["name"] == host)
+    ((rule,),) = (policy["spec"]["ingress"],)
+    labels = cluster["headGroupSpec"]["template"]["metadata"]["labels"]
+
+    assert options["redisPassword"]["valueFrom"]["secretKeyRef"] == {
+        "name": host,
+        "key": "password",
+    }
+    assert rule["from"] == [{"podSelector": {"matchLabels": labels}}]
+    assert rule["ports"] == [{"protocol": "TCP", "port": int(port)}]
+    assert f"create secret generic {host} " in (KUBERAY / "README.md").read_text()
+
+
 def test_the_largest_cluster_has_room_for_the_replicas_that_autoscaling_may_want() -> None:
     spec = of_kind("RayService")["spec"]
     (group,) = spec["rayClusterConfig"]["workerGroupSpecs"]
