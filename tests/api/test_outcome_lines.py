@@ -47,3 +47,12 @@ def test_only_so_many_securities_are_remembered(monkeypatch: pytest.MonkeyPatch)
     assert kept.text_of(outcome.securities[1]) is second
     kept.text_of(replace(outcome.securities[0], security_id=P))
     assert kept.text_of(outcome.securities[0]) is not first
+
+
+def test_a_security_with_a_new_price_is_compared_once() -> None:
+    kept = OutcomeLines(DAY)
+    old, new = (outcome_of("0.25", price=price).securities[0] for price in ("10.25", "11.50"))
+    first = kept.text_of(old)
+
+    assert kept.text_of(new) == first._replace(security=new)
+    assert kept.text_of(new) is kept.text_of(new)

@@ -119,14 +119,18 @@ class OutcomeLines:
     def text_of(self, security: PricedTarget) -> SecurityText:
         """Return the text of the lines of a security."""
         known = self._texts.get(security.security_id)
+        if known is not None and known.security is security:
+            return known
         # The same security may have another target in another portfolio's outcome.
-        if known is None or not _reads_alike(known.security, security):
+        if known is not None and _reads_alike(known.security, security):
+            # With the newer object, because the next outcome is likely to have that one again.
+            text = known._replace(security=security)
+        else:
             if len(self._texts) >= MAX_TEXTS:
                 self._texts.clear()
-            known = self._texts[security.security_id] = self._split_lines(
-                security, security.security_id
-            )
-        return known
+            text = self._split_lines(security, security.security_id)
+        self._texts[security.security_id] = text
+        return text
 
     def frame_of(self, security: PricedTarget) -> SecurityText:
         """Return the text of the lines of a security, with a gap for its id, too."""
@@ -142,8 +146,6 @@ class OutcomeLines:
 
 def _reads_alike(known: PricedTarget, security: PricedTarget) -> bool:
     """Whether all lines of two securities of one id have the same text around their values."""
-    if known is security:
-        return True
     # By their text, because equal numbers may be written with other digits.
     numbers = (known.weight, security.weight), (known.band.low, security.band.low)
     more = (known.band.high, security.band.high)
