@@ -51,7 +51,7 @@ def make_histogram(weighed: Sequence[Weighed], bins: int) -> DriftHistogram:
 
     >>> made = make_histogram([Weighed(Decimal("0.01"), 3, 0), Weighed(Decimal("0.07"), 1, 1)], 4)
     >>> [(str(each.lower), each.portfolios) for each in made.bins], str(made.median)
-    ([('0.00', 3), ('0.02', 0), ('0.04', 0), ('0.06', 1)], '0.01')
+    ([('0.0000', 3), ('0.0200', 0), ('0.0400', 0), ('0.0600', 1)], '0.01')
     """
     if not weighed:
         return DriftHistogram((), 0)
