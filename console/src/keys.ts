@@ -32,7 +32,7 @@ export function keyList(list: KeyedList): () => void {
   return () => void lists.splice(lists.indexOf(list), 1);
 }
 
-/** Let a key do something until the returned function is called. */
+/** Let a key do something until the returned function is called; in a layout effect, it works once it shows. */
 export function onKey(key: string, act: () => void): () => void {
   others.set(key, act);
   return () => {

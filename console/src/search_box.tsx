@@ -1,6 +1,6 @@
 /** The search of every page: by `/`, answered by Enter; a single hit is opened at once. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { ServiceError } from "./api.ts";
 import { onKey } from "./keys.ts";
@@ -17,7 +17,7 @@ export function SearchBox() {
     setFound(undefined);
     setError(undefined);
   };
-  useEffect(() => onKey("/", () => field.current?.focus()));
+  useLayoutEffect(() => onKey("/", () => field.current?.focus()));
   useEffect(close, [path]);
   const look = async () => {
     const text = field.current?.value.trim();

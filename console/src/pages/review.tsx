@@ -1,6 +1,6 @@
 /** The review of a rebalance: propose its orders, approve, hold, override rules, send. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Link, useSearch } from "wouter-preact";
 import { read, ServiceError } from "../api.ts";
 import { Confirm, type Question } from "../confirm.tsx";
@@ -239,7 +239,7 @@ function Decisions({ id, ask, make }: ActionProps) {
     act: make({ decision: "APPROVE" }),
   });
   const approve = () => ask(questionToApprove());
-  useEffect(() => (may("approvals:decide") ? onKey("a", approve) : undefined));
+  useLayoutEffect(() => (may("approvals:decide") ? onKey("a", approve) : undefined));
   const reasoned = (decision: keyof typeof REASONED) => (
     <ScopedButton
       scope="approvals:decide"

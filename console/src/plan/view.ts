@@ -1,6 +1,6 @@
 /** How the positions of a plan are shown, kept in the address. */
 
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { useLocation, useSearch } from "wouter-preact";
 import { onKey } from "../keys.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
@@ -16,7 +16,7 @@ export function useView() {
       : "distance";
   const change = (changes: Record<string, string>) =>
     navigate(withFilters(path, search, changes), { replace: true });
-  useEffect(() => {
+  useLayoutEffect(() => {
     const names = Object.keys(SORTS);
     return onKey("s", () =>
       change({ sort: names[(names.indexOf(sort) + 1) % names.length] ?? "distance" }),

@@ -1,6 +1,6 @@
 /** The portfolios of a rebalance that trade: filtered, sorted, chosen, held and released. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { useLocation, useSearch } from "wouter-preact";
 import type { Schema } from "../api.ts";
 import { count, money } from "../format.ts";
@@ -44,7 +44,7 @@ export function TradingPortfolios(props: Holding) {
     const ids = selection.ids.length ? [...selection.ids] : row ? [row.portfolio_id] : [];
     if (isOpen && may("approvals:decide") && ids.length) props.onHold(ids);
   };
-  useEffect(() => onKey("h", hold));
+  useLayoutEffect(() => onKey("h", hold));
   return (
     <Section
       title="Portfolios that trade"
