@@ -1,8 +1,8 @@
 """Bounded concurrency: many calls, a few at a time, and callers that leave."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -30,12 +30,55 @@ async def for_each(
         raise errors.exceptions[0] from None
 
 
-async def wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+async def for_each_in_window(
+    items: AsyncIterable[Item],
+    call: Callable[[Item], Coroutine[Any, Any, None]],
+    window: Callable[[], int],
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Call for every item as it comes, at most ``window()`` at a time; the first error cancels all.
+
+    Once ``is_over()``, no other call begins.
+    """
+    going: set[asyncio.Task[None]] = set()
+    try:
+        async for item in items:
+            while len(going) >= window():
+                going = await _wait_for_first(going)
+            if is_over():
+                break
+            going.add(asyncio.create_task(call(item)))
+        while going:
+            going = await _wait_for_first(going)
+    finally:
+        await _end(going)
+
+
+async def _wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     """Wait until a task ends and raise its error; return the tasks that still run."""
     done, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
     for one in done:
         one.result()
     return going
+
+
+async def work_while_held(hold: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
+    """Work to the end while something is held; a hold that fails ends the work with its error."""
+    holding, working = asyncio.create_task(hold), asyncio.create_task(work)
+    try:
+        await asyncio.wait((holding, working), return_when=asyncio.FIRST_COMPLETED)
+        if holding.done():
+            holding.result()
+        working.result()
+    finally:
+        await _end((holding, working))
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    listed = list(tasks)
+    for one in listed:
+        one.cancel()
+    await asyncio.gather(*listed, return_exceptions=True)
 
 
 def require_caller() -> None:

@@ -1,10 +1,11 @@
 """Many calls, a few at a time, and no more tasks than calls."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from serve_app.concurrency import for_each
+from serve_app.concurrency import for_each, for_each_in_window, work_while_held
 
 
 class CallError(Exception):
@@ -57,5 +58,62 @@ async def test_a_cancelled_caller_ends_a_single_call() -> None:
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
+
+    assert ended.is_set()
+
+
+async def stream(count: int) -> AsyncIterator[int]:
+    for item in range(count):
+        yield item
+
+
+async def test_no_more_calls_of_a_stream_go_on_than_the_window_admits() -> None:
+    going, most, done = 0, 0, list[int]()
+
+    async def call(item: int) -> None:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0)
+        going -= 1
+        done.append(item)
+
+    await for_each_in_window(stream(9), call, window=lambda: 3)
+
+    assert (most, sorted(done)) == (3, [*range(9)])
+
+
+async def test_the_first_error_of_a_stream_ends_the_other_calls() -> None:
+    ended = list[int]()
+
+    async def call(item: int) -> None:
+        if item == 2:
+            raise CallError(item)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(item)
+
+    with pytest.raises(CallError):
+        await for_each_in_window(stream(3), call, window=lambda: 3)
+
+    assert sorted(ended) == [0, 1]
+
+
+async def test_a_hold_that_is_lost_ends_the_work() -> None:
+    ended = asyncio.Event()
+
+    async def hold() -> None:
+        await asyncio.sleep(0)
+        raise CallError("lost")
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with pytest.raises(CallError, match="lost"):
+        await work_while_held(hold(), work())
 
     assert ended.is_set()

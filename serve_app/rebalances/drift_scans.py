@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from optimization import BandStatus, PricedTarget, Refusal
 from serve_app.call_context import correlation_id
 from serve_app.chunks.fetch import UNPRICED, price_model
-from serve_app.concurrency import wait_for_first
+from serve_app.concurrency import for_each_in_window, work_while_held
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.problems.error_table import refusal_of
 from serve_app.rebalances.drift import failed_summaries
@@ -86,8 +86,12 @@ class DriftScanner:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Portfolios that follow a model: its targets at their prices, or why it has none."""
+    """Portfolios that follow a model: its targets at their prices, or why it has none.
 
+    ``place`` is that of the first portfolio in the book.
+    """
+
+    place: int
     model_id: str
     securities: tuple[PricedTarget, ...] | Exception
     portfolio_ids: Sequence[str]
@@ -115,19 +119,12 @@ class _ScanDriver:
     async def drive(self) -> None:
         """Work until the scan is over, or another replica may have taken it over."""
         correlation_id.set(self._scan.correlation_id)  # of the request, also after a takeover
-        tasks = [asyncio.create_task(each) for each in (self._hold(), self._work())]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await work_while_held(self._hold(), self._work())
         except (LeaseLostError, StorageUnavailableError):
             logger.warning("drift scan %s: lease lost, a replica takes it over", self._scan.scan_id)
         except Exception:
             logger.exception("drift scan %s failed unexpectedly", self._scan.scan_id)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _hold(self) -> None:
         lease_s = self._settings.run_lease_s
@@ -174,23 +171,15 @@ class _ScanDriver:
         await scans.store_number(self._scan.scan_id, self._token, sum(followers))
         snapshot = await self._retry(self._with.prices.read_snapshot)
         measure = self._open_meter(self._settings, self._with, snapshot)
-        place = 0
-        going: set[asyncio.Task[None]] = set()
-        try:
-            async for page in self._pages(snapshot):
-                while len(going) >= self._settings.run_window:
-                    going = await wait_for_first(going)
-                going.add(asyncio.create_task(self._record(place, page, measure)))
-                place += len(page.portfolio_ids)
-            while going:
-                going = await wait_for_first(going)
-        finally:
-            for one in going:
-                one.cancel()
-            await asyncio.gather(*going, return_exceptions=True)
+        await for_each_in_window(
+            self._pages(snapshot),
+            lambda page: self._record(page, measure),
+            window=lambda: self._settings.run_window,
+        )
 
     async def _pages(self, snapshot: PriceSnapshot) -> AsyncIterator[_Page]:
         """Yield the book page by page, with the prices of its models."""
+        place = 0
         async for model, portfolio_ids in followers_by_model(self._with.models):
             priced: tuple[PricedTarget, ...] | Exception
             try:
@@ -200,10 +189,12 @@ class _ScanDriver:
             except UNPRICED as error:
                 priced = error
             for first in range(0, len(portfolio_ids), PAGE_SIZE):
-                yield _Page(str(model.model_id), priced, portfolio_ids[first : first + PAGE_SIZE])
+                ids = portfolio_ids[first : first + PAGE_SIZE]
+                yield _Page(place, str(model.model_id), priced, ids)
+                place += len(ids)
 
-    async def _record(self, place: int, page: _Page, measure: Measure) -> None:
-        """Measure a page, whose first portfolio has this place in the book, and store its lines."""
+    async def _record(self, page: _Page, measure: Measure) -> None:
+        """Measure a page, and store its lines."""
         securities = page.securities
         if isinstance(securities, Exception):
             summaries = failed_summaries(page.portfolio_ids, securities)
@@ -211,7 +202,7 @@ class _ScanDriver:
             summaries = await self._retry(lambda: measure(securities, page.portfolio_ids))
         lines = [drift_line(page.model_id, each) for each in summaries]
         record, progress = self._with.drift_lines.record, self._with.drift_scans.store_progress
-        await retry_while_unavailable(lambda: record(self._scan, place, lines))
+        await retry_while_unavailable(lambda: record(self._scan, page.place, lines))
         # One write at a time, because otherwise the progress could go back.
         async with self._one_at_a_time:
             self._counts.update(line.status for line in lines)

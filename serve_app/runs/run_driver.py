@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from optimization import Refusal, Status
 from serve_app.chunks.unmatched_ids import UnmatchedIds
-from serve_app.concurrency import wait_for_first
+from serve_app.concurrency import for_each_in_window, work_while_held
 from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_run
 from serve_app.problems.error_table import refusal_of
@@ -62,17 +62,7 @@ class RunDriver:
         Raises the error of an upstream if the run stops on outages, and LeaseLostError if another
         replica may have taken the run over.
         """
-        holding = asyncio.create_task(self._hold())
-        working = asyncio.create_task(self._work())
-        try:
-            await asyncio.wait((holding, working), return_when=asyncio.FIRST_COMPLETED)
-            if holding.done():
-                holding.result()
-            working.result()
-        finally:
-            holding.cancel()
-            working.cancel()
-            await asyncio.gather(holding, working, return_exceptions=True)
+        await work_while_held(self._hold(), self._work())
 
     def look(self) -> None:
         """Check at once whether the run was cancelled."""
@@ -156,20 +146,12 @@ class RunDriver:
 
     async def _work_through_chunks(self) -> None:
         """Work through the open chunks within the window; the first error cancels the others."""
-        going: set[asyncio.Task[None]] = set()
-        try:
-            async for chunk in self._with.chunks.stream_open(self._run.run_id):
-                while len(going) >= self._attempts.window.size:
-                    going = await wait_for_first(going)
-                if self._attempts.is_cancelled:
-                    break
-                going.add(asyncio.create_task(self._do(chunk)))
-            while going:
-                going = await wait_for_first(going)
-        finally:
-            for one in going:
-                one.cancel()
-            await asyncio.gather(*going, return_exceptions=True)
+        await for_each_in_window(
+            self._with.chunks.stream_open(self._run.run_id),
+            self._do,
+            window=lambda: self._attempts.window.size,
+            is_over=lambda: self._attempts.is_cancelled,
+        )
 
     async def _do(self, chunk: Chunk) -> None:
         report = await self._attempts.report(chunk)
