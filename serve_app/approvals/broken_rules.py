@@ -1,13 +1,12 @@
 """Broken rules: the portfolios of a rebalance whose plans break rules of severity BLOCK."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from serve_app.resources import Resources
 from serve_app.rules.evaluation import RuleCheck, RuleOutcome
 from storage.rebalance import Rebalance
-from storage.rule import Severity
 
 PORTFOLIO_BATCH_SIZE: Final = 500
 
@@ -27,8 +26,7 @@ async def iterate_blocked(
 
     Nothing is read for a rebalance without rules that block.
     """
-    rules = tuple(each for each in rebalance.rules if each.severity is Severity.BLOCK)
-    check = RuleCheck.of(replace(rebalance, rules=rules))
+    check = RuleCheck.of_blocking(rebalance)
     if not check:
         return
     for offset in range(0, rebalance.number_of_portfolios, PORTFOLIO_BATCH_SIZE):

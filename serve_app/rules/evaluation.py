@@ -5,7 +5,7 @@ shows as kept: what is left is rounded down.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -66,6 +66,12 @@ class RuleCheck:
             rebalance.options.values.get("volumes", NO_VOLUMES),
             {one: each.values["volumes"] for one, each in own.items() if "volumes" in each.values},
         )
+
+    @staticmethod
+    def of_blocking(rebalance: Rebalance) -> "RuleCheck":
+        """Make the check by those rules alone that hold the orders of a plan back."""
+        rules = tuple(each for each in rebalance.rules if each.severity is Severity.BLOCK)
+        return RuleCheck.of(replace(rebalance, rules=rules))
 
     def __bool__(self) -> bool:
         return bool(self.rules)

@@ -1,7 +1,6 @@
 """Route of the transactions of a stored rebalance."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from typing import IO, Annotated, Any, Final
 
 import pyarrow as pa
@@ -49,7 +48,6 @@ from serve_app.problems import catalogue
 from serve_app.rules.evaluation import RuleCheck
 from storage.proposal import Hold, ProposalStatus
 from storage.rebalance import Rebalance, RebalanceStatus
-from storage.rule import Severity
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 
@@ -142,8 +140,7 @@ async def read_trade_totals(
 async def _begin_totals(store: Proposals, rebalance: Rebalance) -> TradeTotals:
     (newest, _) = await store.list_proposals((), rebalance.rebalance_id, 0, 1)
     if not newest or newest[0].status not in WITH_HOLDS:
-        blocking = tuple(each for each in rebalance.rules if each.severity is Severity.BLOCK)
-        check = RuleCheck.of(replace(rebalance, rules=blocking))
+        check = RuleCheck.of_blocking(rebalance)
         return TradeTotals(rebalance.rebalance_id, check=check)
     holds: list[Hold] = []
     for offset in range(0, newest[0].number_of_holds, HOLD_BATCH_SIZE):

@@ -1,8 +1,8 @@
 """Pre-trade rules, and their results for the plan of a portfolio."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Annotated, Final, NotRequired
+from typing import Annotated, Any, Final, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from typing_extensions import TypedDict
@@ -172,44 +172,26 @@ def rule_json(rule: Rule) -> RuleAnswer:
 
 def rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[RuleResultAnswer]:
     """Build the results of rules for the plan of a portfolio, with decimals as strings."""
-    return [
-        {
-            "rule_id": each.rule.rule_id,
-            "name": each.rule.name,
-            "version": each.rule.version,
-            "result": each.outcome,
-            "value": string(each.value),
-            "limit": string(each.limit),
-            "left": string(each.left),
-            **_volumes_missing(each),
-        }
-        for each in check.evaluate(outcome)
-    ]
+    return [_result_json(each, string) for each in check.evaluate(outcome)]
 
 
 def stored_rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[StoredRuleResult]:
     """Build the results of rules for a stored plan, with decimals as numbers."""
-    return [
-        {
-            "rule_id": each.rule.rule_id,
-            "name": each.rule.name,
-            "version": each.rule.version,
-            "result": each.outcome,
-            "value": number(each.value),
-            "limit": number(each.limit),
-            "left": number(each.left),
-            **_volumes_missing(each),
-        }
-        for each in check.evaluate(outcome)
-    ]
+    return [_result_json(each, number) for each in check.evaluate(outcome)]
 
 
-class _VolumesMissing(TypedDict, total=False):
-    without_volume: list[str]
-
-
-def _volumes_missing(result: RuleResult) -> _VolumesMissing:
-    return {"without_volume": [*result.without_volume]} if result.without_volume else {}
+def _result_json(result: RuleResult, write: Callable[[Decimal | None], Any]) -> Any:
+    missing = {"without_volume": [*result.without_volume]} if result.without_volume else {}
+    return {
+        "rule_id": result.rule.rule_id,
+        "name": result.rule.name,
+        "version": result.rule.version,
+        "result": result.outcome,
+        "value": write(result.value),
+        "limit": write(result.limit),
+        "left": write(result.left),
+        **missing,
+    }
 
 
 def _id_list(ids: Iterable[str] | None) -> list[str] | None:
