@@ -40,6 +40,7 @@ Timeout = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs, with exact numbers")]
+Most = Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")]
 Wide = Annotated[bool, typer.Option("--wide", help="whole lines, however narrow the terminal is")]
 OptionsText = Annotated[
     str | None,

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
+from serve_app.cli.arguments import (
+    TIMEOUT_S,
+    URL,
+    AsJson,
+    Most,
+    Timeout,
+    Token,
+    Url,
+    Wide,
+    client_of,
+)
 from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
@@ -45,7 +55,7 @@ def list_entries(
     principal: Principal = None,
     action: Action = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
+    limit: Most = 100,
     url: Url = URL,
     token: Token = None,
     timeout: Timeout = TIMEOUT_S,

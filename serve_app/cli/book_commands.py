@@ -12,6 +12,7 @@ from serve_app.cli.arguments import (
     TIMEOUT_S,
     URL,
     AsJson,
+    Most,
     Timeout,
     Token,
     Url,
@@ -77,7 +78,7 @@ def show(
     sort_by: Annotated[
         str, typer.Option("--sort-by", help="an amount, with - the greatest first")
     ] = BY_DRIFT,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 20,
+    limit: Most = 20,
     url: Url = URL,
     token: Token = None,
     timeout: Timeout = TIMEOUT_S,

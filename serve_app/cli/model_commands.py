@@ -8,7 +8,17 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
+from serve_app.cli.arguments import (
+    TIMEOUT_S,
+    URL,
+    AsJson,
+    Most,
+    Timeout,
+    Token,
+    Url,
+    Wide,
+    client_of,
+)
 from serve_app.cli.completions import complete_models
 from serve_app.cli.exit_codes import one_line_errors
 
@@ -47,7 +57,7 @@ def show_models(
     sort_by: Annotated[
         str, typer.Option("--sort-by", help="a field, or several: -name,model_id")
     ] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 1000,
+    limit: Most = 1000,
     url: Url = URL,
     token: Token = None,
     timeout: Timeout = TIMEOUT_S,
@@ -76,7 +86,7 @@ def versions(
     version: Annotated[
         int | None, typer.Argument(min=1, help="show the model as this version had it")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
+    limit: Most = 100,
     url: Url = URL,
     token: Token = None,
     timeout: Timeout = TIMEOUT_S,

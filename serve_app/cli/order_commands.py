@@ -11,6 +11,7 @@ from serve_app.cli.arguments import (
     TIMEOUT_S,
     URL,
     AsJson,
+    Most,
     RebalanceId,
     Timeout,
     Token,
@@ -93,9 +94,7 @@ def hand_over(
 def orders(
     rebalance_id: RebalanceId,
     status: States = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, help="maximum number of rows")
-    ] = DEFAULT_ORDERS_SHOWN,
+    limit: Most = DEFAULT_ORDERS_SHOWN,
     url: Url = URL,
     token: Token = None,
     timeout: Timeout = TIMEOUT_S,

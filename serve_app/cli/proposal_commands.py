@@ -10,6 +10,7 @@ from serve_app.cli.arguments import (
     TIMEOUT_S,
     URL,
     AsJson,
+    Most,
     RebalanceId,
     Timeout,
     Token,
@@ -70,7 +71,7 @@ def list_proposals(
     rebalance_id: Annotated[
         str | None, typer.Option("--rebalance", metavar="REBALANCE_ID", help="of this rebalance")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 100,
+    limit: Most = 100,
     url: Url = URL,
     token: Token = None,
     timeout: Timeout = TIMEOUT_S,

@@ -12,6 +12,7 @@ from serve_app.cli.arguments import (
     URL,
     AsJson,
     ModelId,
+    Most,
     OptionsText,
     PortfolioId,
     RebalanceId,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-Most = Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")]
 WITH_PLAN = frozenset({"REBALANCED", "IN_BAND", "NO_TRADE"})
 MAX_REBALANCES_PER_PAGE = 100
 
