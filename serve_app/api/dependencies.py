@@ -20,11 +20,13 @@ from serve_app.api.schemas.fields import GlobecoIdentifier
 from serve_app.api.schemas.general_fields import AnyIdentifier
 from serve_app.api.schemas.models import Version
 from serve_app.api.schemas.rules_in_force import ByRules
+from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.ports import optimizer, rebalances, store
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 
 MAX_PARAMETER_ERRORS: Final = 20
+MAX_SOUGHT: Final = 100  # ids of a query, because more exceed the longest request line
 RESPOND_ASYNC: Final = "respond-async"
 _OBJECT_ID: Final[Any] = Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexadecimal digits")
 
@@ -32,6 +34,11 @@ ModelId = Annotated[str, _OBJECT_ID]
 RebalanceId = Annotated[str, _OBJECT_ID]
 RunId = Annotated[str, _OBJECT_ID]
 ScanId = Annotated[str, _OBJECT_ID]
+SoughtPortfolios = Annotated[
+    list[str],
+    several_ids(max_length=MAX_SOUGHT),
+    Query(default_factory=list, description="portfolio ids; repeatable"),
+]
 
 
 def _require_one_step(value: str) -> str:

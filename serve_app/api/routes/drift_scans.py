@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from optimization import BandStatus
 from serve_app.api.access import ReadsPortfolios
-from serve_app.api.dependencies import Rebalancer, ScanId, Store
+from serve_app.api.dependencies import MAX_SOUGHT, Rebalancer, ScanId, SoughtPortfolios, Store
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, Runs, order_by, page_headers
 from serve_app.api.responses import json_response
@@ -22,7 +22,6 @@ from serve_app.api.schemas.drift_scans import (
     drift_scan_json,
 )
 from serve_app.api.schemas.fields import WHOLE, ObjectIdentifier
-from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.problems import catalogue
 from storage.drift_line_store import SORT_FIELDS, LineFilter
 from storage.drift_scan import ScanStatus
@@ -31,7 +30,6 @@ from storage.rebalance import new_rebalance_id
 
 router = APIRouter(prefix="/api/v1", tags=["drift"])
 
-MAX_SOUGHT: Final = 100  # ids of a query, because more exceed the longest request line
 MAX_BINS: Final = 100
 WRONG_SCAN: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 _WEIGHT: Final = r"^[0-9]{1,9}(\.[0-9]{1,10})?$"
@@ -46,11 +44,6 @@ ModelIds = Annotated[
     list[ObjectIdentifier],
     Query(default_factory=list, max_length=MAX_SOUGHT, description="followed models; repeatable"),
 ]
-PortfolioIds = Annotated[
-    list[str],
-    several_ids(max_length=MAX_SOUGHT),
-    Query(default_factory=list, description="portfolio ids; repeatable"),
-]
 DriftText = Annotated[str, Field(pattern=_WEIGHT, examples=["0.05"])]
 MinDrift = Annotated[
     DriftText | None, Query(description="least total drift, as a part of market value")
@@ -62,7 +55,7 @@ Bins = Annotated[int, Query(ge=1, le=MAX_BINS, description="most bins"), WHOLE]
 async def _line_filter(
     status: BandStatuses,
     model_id: ModelIds,
-    portfolio_id: PortfolioIds,
+    portfolio_id: SoughtPortfolios,
     min_drift: MinDrift = None,
     max_drift: MaxDrift = None,
 ) -> LineFilter:

@@ -9,7 +9,14 @@ from starlette.responses import Response
 
 from optimization import PortfolioOutcome, Status
 from serve_app.api.access import ReadsRebalances
-from serve_app.api.dependencies import Configured, PortfolioId, RebalanceId, RunId, Store
+from serve_app.api.dependencies import (
+    Configured,
+    PortfolioId,
+    RebalanceId,
+    RunId,
+    SoughtPortfolios,
+    Store,
+)
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import stream_json
 from serve_app.api.openapi.problem_answers import refuses
@@ -26,7 +33,6 @@ from serve_app.api.schemas.outcome_summaries import (
     rebalance_summary_json,
 )
 from serve_app.api.schemas.runs import CODE, MAX_CODES
-from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.json_text import encode
 from serve_app.problems import catalogue
 from serve_app.rules.evaluation import RuleCheck
@@ -35,7 +41,6 @@ from storage.outcome_search import OutcomeFilter
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
-MAX_SOUGHT: Final = 100  # portfolios, because more ids exceed the longest request line
 MAX_REBALANCES: Final = 1_000  # of a run whose reasons are summed up
 BATCH_SIZE: Final = 50  # outcomes that are written at once, because the event loop waits meanwhile
 WRONG_REBALANCE: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
@@ -53,11 +58,6 @@ Codes = Annotated[
         max_length=MAX_CODES,
         description="reasons why there is no plan, the last part of their `type`; repeatable",
     ),
-]
-PortfolioIds = Annotated[
-    list[str],
-    several_ids(max_length=MAX_SOUGHT),
-    Query(default_factory=list, description="portfolio ids; repeatable"),
 ]
 
 
@@ -103,7 +103,7 @@ async def list_outcomes(
     order: ByAmount,
     status: Statuses,
     code: Codes,
-    portfolio_id: PortfolioIds,
+    portfolio_id: SoughtPortfolios,
     offset: Offset = 0,
     limit: Portfolios = 100,
 ) -> Response:
