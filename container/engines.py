@@ -79,6 +79,15 @@ class Engine:
             raise EngineError("\n".join([f"{self.name} {arguments[0]} failed", *lines]))
         return done.stdout.strip()
 
+    @property
+    def answers(self) -> bool:
+        """Whether there is an engine behind the command."""
+        try:
+            self.call("info")
+        except EngineError:
+            return False
+        return True
+
     def build(self, arguments: Sequence[str], directory: Path) -> None:
         """Build an image from a directory, with the output on the terminal."""
         # podman and buildah drop the health check from an image in the format of OCI.
@@ -132,7 +141,7 @@ def find_engine(wanted: str = "") -> Generator[Engine]:
         message = f"ENGINE={wanted}: one of docker, podman, buildah, own"
         raise PrerequisiteError(message)
     for name in ("docker", "podman"):
-        if wanted in {"", name} and (program := shutil.which(name)) and _answers(program):
+        if wanted in {"", name} and (program := shutil.which(name)) and Engine(program).answers:
             yield Engine(program, buildkit(program) if name == "docker" else {})
             return
     if wanted in {"", "own"} and _dockerd():
@@ -143,14 +152,6 @@ def find_engine(wanted: str = "") -> Generator[Engine]:
         yield Engine(program, {"BUILDAH_ISOLATION": "chroot"})
         return
     raise PrerequisiteError(PACKAGES)
-
-
-def _answers(program: str) -> bool:
-    try:
-        Engine(program).call("info")
-    except EngineError:
-        return False
-    return True
 
 
 def _dockerd() -> str | None:
@@ -243,19 +244,11 @@ def _start(daemon: str, run: Path) -> "subprocess.Popen[bytes]":
 
 def _wait_for(engine: Engine, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + START_WITHIN_S
-    while not _info(engine):
+    while not engine.answers:
         if process.poll() is not None or time.monotonic() > until:
             lines = (STATE / "dockerd.log").read_text(errors="replace").splitlines()[-5:]
             raise EngineError("\n".join(["the docker daemon did not start", *lines]))
         time.sleep(0.2)
-
-
-def _info(engine: Engine) -> bool:
-    try:
-        engine.call("info")
-    except EngineError:
-        return False
-    return True
 
 
 def _stop(process: "subprocess.Popen[bytes]", run: Path) -> None:
