@@ -1,6 +1,6 @@
 /** The files to solve: dropped anywhere on the page, or chosen; each may be taken away again. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { count } from "../format.ts";
 
 export const MAX_FILES = 20;
@@ -18,7 +18,7 @@ export const sizeOf = (bytes: number): string =>
 function useDrop(onFiles: (files: File[]) => void): void {
   const latest = useRef(onFiles);
   latest.current = onFiles;
-  useEffect(() => {
+  useLayoutEffect(() => {
     // Beside the marked field, too, because the browser would otherwise open the file instead.
     const over = (event: DragEvent) => event.preventDefault();
     const drop = (event: DragEvent) => {
