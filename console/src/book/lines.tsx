@@ -5,6 +5,7 @@ import { Link } from "wouter-preact";
 import type { Schema } from "../api.ts";
 import { toFloat } from "../exact.ts";
 import { count, money, percent, points, shortId } from "../format.ts";
+import { portfolioColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import type { PagedRows } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
@@ -51,16 +52,7 @@ export function BookGrid(props: {
         />
       ),
     },
-    {
-      key: "portfolio",
-      head: "Portfolio",
-      width: "minmax(9rem, 1fr)",
-      cell: ({ portfolio_id: id }) => (
-        <Link href={props.hrefOf(id)} title={id}>
-          {nameOf(id) ?? id}
-        </Link>
-      ),
-    },
+    portfolioColumn(nameOf, "minmax(9rem, 1fr)", props.hrefOf),
     {
       key: "model",
       head: "Model",

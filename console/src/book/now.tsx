@@ -6,9 +6,10 @@ import { BandAxis, BandRow, type Mark, scaleOf } from "../charts/bands.tsx";
 import { useWidth } from "../charts/width.ts";
 import { subtract, toFloat } from "../exact.ts";
 import { fullPercent, money, percent, quantity } from "../format.ts";
+import { securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
-import { Id, Loaded, Section, Status } from "../parts.tsx";
+import { Loaded, Section, Status } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 
 type Drift = Schema<"PortfolioDriftAnswer">;
@@ -69,14 +70,7 @@ function Standings({ drift }: { drift: Drift }) {
     );
   };
   const columns: Column<Standing>[] = [
-    {
-      key: "security",
-      head: "Security",
-      width: "5rem",
-      cell: (row) => (
-        <Id value={row.security_id} label={tickerOf(row.security_id) ?? row.security_id} />
-      ),
-    },
+    securityColumn(tickerOf, "5rem"),
     {
       key: "picture",
       head: "Weight",

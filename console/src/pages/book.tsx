@@ -2,32 +2,23 @@
 
 import { useState } from "preact/hooks";
 import { useLocation, useSearch } from "wouter-preact";
-import { list, newKey, read, ServiceError, write } from "../api.ts";
+import { list, newKey, ServiceError, write } from "../api.ts";
+import { Choose, FilterFields, Tiles } from "../book/fields.tsx";
 import { BookGrid, type Line } from "../book/lines.tsx";
 import { PortfolioNow } from "../book/now.tsx";
+import { DriftPicture } from "../book/picture.tsx";
 import { type Scan, useScans } from "../book/scans.ts";
-import { MAX_CHOSEN, type Selection, useSelection } from "../book/selection.ts";
-import { Histogram } from "../charts/histogram.tsx";
+import { type Selection, useSelection } from "../book/selection.ts";
 import { Confirm, type Question } from "../confirm.tsx";
-import { count, fullPercent, percent } from "../format.ts";
+import { count } from "../format.ts";
 import { type Filters, readFilters, withFilters } from "../lists/filters.ts";
+import { Listed } from "../lists/listed.tsx";
 import { usePages } from "../lists/pages.ts";
-import {
-  Empty,
-  Loaded,
-  Page,
-  Problem,
-  ScopedButton,
-  Section,
-  Skeleton,
-  Status,
-  Time,
-} from "../parts.tsx";
+import { Empty, Page, Problem, ScopedButton, Section, Skeleton, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import type { Run } from "./runs.tsx";
 
 const FILTERS = ["status", "model_id", "portfolio_id", "min_drift", "max_drift"] as const;
-const STATES = ["OUT_OF_BAND", "WITHIN_BANDS", "FAILED"] as const;
 const MOST_DRIFT_FIRST = "-total_drift_weight";
 const ID_PAGE = 1000;
 const MODELS = 200; // whose names are looked up
@@ -161,172 +152,23 @@ function Book({ scan, selection }: { scan: Scan; selection: Selection }) {
           </>
         }
       >
-        {rows.error && <Problem error={rows.error} retry={rows.reload} />}
-        {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
-        {rows.total === 0 && <Empty>No portfolio matches.</Empty>}
-        {rows.total !== undefined && rows.total > 0 && (
-          <BookGrid
-            rows={rows}
-            total={rows.total}
-            sort={query.sort_by}
-            onSort={(sort) => change({ sort_by: sort })}
-            selection={selection}
-            modelName={(id) => names.get(id)}
-            hrefOf={(id) => withFilters("/book", search, { portfolio: id })}
-          />
-        )}
+        <Listed rows={rows} empty="No portfolio matches.">
+          {(total) => (
+            <BookGrid
+              rows={rows}
+              total={total}
+              sort={query.sort_by}
+              onSort={(sort) => change({ sort_by: sort })}
+              selection={selection}
+              modelName={(id) => names.get(id)}
+              hrefOf={(id) => withFilters("/book", search, { portfolio: id })}
+            />
+          )}
+        </Listed>
       </Section>
       {portfolio && (
         <PortfolioNow key={portfolio} id={portfolio} onClose={() => change({ portfolio: "" })} />
       )}
-    </>
-  );
-}
-
-function Tiles({ scan, status }: { scan: Scan; status: string }) {
-  const search = useSearch();
-  const [, navigate] = useLocation();
-  return (
-    <div class="tiles">
-      {STATES.map((state) => {
-        const number = scan.counts[state] ?? 0;
-        const isCall = state !== "WITHIN_BANDS" && number > 0;
-        const to = withFilters("/book", search, { status: state === status ? "" : state });
-        return (
-          <button
-            key={state}
-            type="button"
-            class={isCall ? "tile calls" : "tile"}
-            aria-pressed={state === status}
-            onClick={() => navigate(to, { replace: true })}
-          >
-            <b>{count(number)}</b>
-            <span>{state}</span>
-          </button>
-        );
-      })}
-    </div>
-  );
-}
-
-/** The histogram under every filter but its own. */
-function DriftPicture(props: {
-  scan: Scan;
-  filters: Filters;
-  onBrush: (changes: Filters) => void;
-}) {
-  const { min_drift = "", max_drift = "", ...others } = props.filters;
-  const key = `histogram ${props.scan.scan_id} ${JSON.stringify(others)}`;
-  const histogram = useResource(key, (signal) =>
-    read("/api/v1/drift-scans/{scan_id}/histogram", {
-      path: { scan_id: props.scan.scan_id },
-      query: others,
-      signal,
-    }),
-  );
-  return (
-    <Section
-      title="Drift across the book"
-      note="percent of market value; a range is chosen by dragging"
-      aside={
-        (min_drift || max_drift) && (
-          <button type="button" onClick={() => props.onBrush({ min_drift: "", max_drift: "" })}>
-            {fullPercent(min_drift || "0")} % to{" "}
-            {max_drift ? `${fullPercent(max_drift)} %` : "no end"} ✕
-          </button>
-        )
-      }
-    >
-      <Loaded of={histogram} lines={4}>
-        {({ bins, median, p95, largest, portfolios }) =>
-          bins.length === 0 ? (
-            <Empty>No portfolio that was measured matches.</Empty>
-          ) : (
-            <>
-              <p class="muted">
-                median {percent(median)} %, 95 % at most {percent(p95)} %, largest{" "}
-                {percent(largest)} %
-              </p>
-              <Histogram
-                bins={bins}
-                from={min_drift}
-                to={max_drift}
-                label={`Total drift of ${count(portfolios)} portfolios: median ${percent(median)} %, 95 % have at most ${percent(p95)} %`}
-                onBrush={(from, to) => props.onBrush({ min_drift: from, max_drift: to })}
-              />
-            </>
-          )
-        }
-      </Loaded>
-    </Section>
-  );
-}
-
-function FilterFields(props: {
-  filters: Filters;
-  names: ReadonlyMap<string, string>;
-  onChange: (changes: Filters) => void;
-}) {
-  const { filters, names, onChange } = props;
-  const model = filters["model_id"] ?? "";
-  return (
-    <>
-      <label class="inline">
-        Model
-        <select
-          value={model}
-          onChange={(event) => onChange({ model_id: event.currentTarget.value })}
-        >
-          <option value="">all</option>
-          {model && !names.has(model) && <option>{model}</option>}
-          {[...names].map(([id, name]) => (
-            <option key={id} value={id}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label class="inline">
-        Portfolio id
-        <input
-          size={26}
-          value={filters["portfolio_id"] ?? ""}
-          onChange={(event) => onChange({ portfolio_id: event.currentTarget.value.trim() })}
-        />
-      </label>
-    </>
-  );
-}
-
-function Choose(props: {
-  selection: Selection;
-  total: number | undefined;
-  onAll: (total: number) => Promise<void>;
-}) {
-  const { selection, total = 0 } = props;
-  const [isBusy, setBusy] = useState(false);
-  const addAll = async () => {
-    setBusy(true);
-    await props.onAll(total).finally(() => setBusy(false));
-  };
-  const isTooLong = total > MAX_CHOSEN;
-  return (
-    <>
-      <button
-        type="button"
-        disabled={isBusy || total === 0 || isTooLong}
-        title={isTooLong ? `a run takes at most ${count(MAX_CHOSEN)} of a selection` : undefined}
-        onClick={() => void addAll()}
-      >
-        Select all {count(total)} that match
-      </button>
-      <button
-        type="button"
-        disabled={selection.chosen.size === 0}
-        onClick={() => selection.clear()}
-      >
-        Select none
-      </button>
     </>
   );
 }

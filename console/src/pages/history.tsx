@@ -5,8 +5,9 @@ import { list, type Schema } from "../api.ts";
 import { count } from "../format.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
+import { Listed } from "../lists/listed.tsx";
 import { usePages } from "../lists/pages.ts";
-import { Empty, Id, Page, Problem, Skeleton, Time } from "../parts.tsx";
+import { Id, Page, Time } from "../parts.tsx";
 
 type Entry = Schema<"AuditEntryAnswer">;
 const FILTERS = ["principal", "action", "object_type", "object_id"] as const;
@@ -55,7 +56,6 @@ export function HistoryPage() {
   const rows = usePages<Entry>(`audit ${JSON.stringify(filters)}`, (offset, limit, signal) =>
     list("/api/v1/audit", { query: { ...filters, sort_by: "-seq", offset, limit }, signal }),
   );
-  const total = rows.total ?? 0;
   return (
     <Page title="History" meta={<span class="muted">{count(rows.total)} entries</span>}>
       <div class="fields">
@@ -72,19 +72,18 @@ export function HistoryPage() {
           </label>
         ))}
       </div>
-      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
-      {rows.total === undefined && !rows.error && <Skeleton lines={10} />}
-      {rows.total === 0 && <Empty>No entry matches.</Empty>}
-      {total > 0 && (
-        <Grid
-          label="History"
-          columns={COLUMNS}
-          total={total}
-          rowAt={rows.rowAt}
-          keyOf={(entry) => entry.entry_id}
-          onWindow={rows.onWindow}
-        />
-      )}
+      <Listed rows={rows} empty="No entry matches." lines={10}>
+        {(total) => (
+          <Grid
+            label="History"
+            columns={COLUMNS}
+            total={total}
+            rowAt={rows.rowAt}
+            keyOf={(entry) => entry.entry_id}
+            onWindow={rows.onWindow}
+          />
+        )}
+      </Listed>
     </Page>
   );
 }

@@ -6,25 +6,16 @@ import { list, newKey, read, readDocument, type Schema, write } from "../api.ts"
 import { Confirm, type Question } from "../confirm.tsx";
 import { isDecimal, subtract } from "../exact.ts";
 import { count, money, percent, points } from "../format.ts";
+import { portfolioColumn } from "../lists/columns.tsx";
 import { readFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
+import { Listed } from "../lists/listed.tsx";
 import { usePages } from "../lists/pages.ts";
 import { Editor, type Model } from "../models/editor.tsx";
 import { type Rules, rulesOf } from "../models/rules.ts";
 import { Versions } from "../models/versions.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
-import {
-  Empty,
-  Id,
-  Loaded,
-  Page,
-  Problem,
-  ScopedButton,
-  Section,
-  Skeleton,
-  Status,
-  Time,
-} from "../parts.tsx";
+import { Id, Loaded, Page, ScopedButton, Section, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import type { Run } from "./runs.tsx";
 
@@ -136,14 +127,7 @@ function Followers({ id }: { id: string }) {
   const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
   const tickerOf = useTickers(known.flatMap((row) => row.largest_deviation?.security_id ?? []));
   const columns: Column<Drift>[] = [
-    {
-      key: "portfolio",
-      head: "Portfolio",
-      width: "minmax(9rem, 1fr)",
-      cell: (row) => (
-        <Id value={row.portfolio_id} label={nameOf(row.portfolio_id) ?? row.portfolio_id} />
-      ),
-    },
+    portfolioColumn(nameOf, "minmax(9rem, 1fr)"),
     {
       key: "status",
       head: "Status",
@@ -195,18 +179,17 @@ function Followers({ id }: { id: string }) {
   };
   return (
     <Section title="Followers" note={`${count(rows.total)}, measured now at the present prices`}>
-      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
-      {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
-      {rows.total === 0 && <Empty>No portfolio follows this model.</Empty>}
-      {total > 0 && (
-        <Grid
-          label="Followers"
-          columns={columns}
-          total={total}
-          rowAt={rows.rowAt}
-          onWindow={rows.onWindow}
-        />
-      )}
+      <Listed rows={rows} empty="No portfolio follows this model.">
+        {(total) => (
+          <Grid
+            label="Followers"
+            columns={columns}
+            total={total}
+            rowAt={rows.rowAt}
+            onWindow={rows.onWindow}
+          />
+        )}
+      </Listed>
     </Section>
   );
 }

@@ -5,23 +5,13 @@ import { Link, useLocation, useSearch } from "wouter-preact";
 import { list, read, type Schema, ServiceError } from "../api.ts";
 import { Confirm, type Question } from "../confirm.tsx";
 import { count, quantity } from "../format.ts";
+import { portfolioColumn, securityColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
+import { Listed } from "../lists/listed.tsx";
 import { type PagedRows, usePages } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
-import {
-  Empty,
-  Facts,
-  Id,
-  Loaded,
-  Page,
-  Problem,
-  ScopedButton,
-  Section,
-  Skeleton,
-  Status,
-  Time,
-} from "../parts.tsx";
+import { Facts, Loaded, Page, Problem, ScopedButton, Section, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import { questionToSend } from "../review/sending.ts";
 
@@ -145,22 +135,8 @@ function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
   const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
   const tickerOf = useTickers(known.map((row) => row.security_id));
   const columns: Column<Order>[] = [
-    {
-      key: "portfolio",
-      head: "Portfolio",
-      width: "minmax(8rem, 1fr)",
-      cell: (row) => (
-        <Id value={row.portfolio_id} label={nameOf(row.portfolio_id) ?? row.portfolio_id} />
-      ),
-    },
-    {
-      key: "security",
-      head: "Security",
-      width: "6rem",
-      cell: (row) => (
-        <Id value={row.security_id} label={tickerOf(row.security_id) ?? row.security_id} />
-      ),
-    },
+    portfolioColumn(nameOf, "minmax(8rem, 1fr)"),
+    securityColumn(tickerOf, "6rem"),
     {
       key: "side",
       head: "Side",
@@ -210,18 +186,17 @@ function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
   const shown = columns.filter(({ key }) => key !== "rebalance" || known[0]?.rebalance_id);
   return (
     <>
-      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
-      {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
-      {rows.total === 0 && <Empty>{empty}</Empty>}
-      {total > 0 && (
-        <Grid
-          label="Orders"
-          columns={shown}
-          total={total}
-          rowAt={rows.rowAt}
-          onWindow={rows.onWindow}
-        />
-      )}
+      <Listed rows={rows} empty={empty}>
+        {(total) => (
+          <Grid
+            label="Orders"
+            columns={shown}
+            total={total}
+            rowAt={rows.rowAt}
+            onWindow={rows.onWindow}
+          />
+        )}
+      </Listed>
     </>
   );
 }

@@ -4,22 +4,13 @@ import { Link, useLocation, useSearch } from "wouter-preact";
 import { download, list, read, type Schema } from "../api.ts";
 import { OUTCOMES, Stacked } from "../charts/stacked.tsx";
 import { count, money, percent } from "../format.ts";
+import { portfolioColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
+import { Listed, PortfolioIdField } from "../lists/listed.tsx";
 import { type PagedRows, usePages } from "../lists/pages.ts";
 import { usePortfolioNames } from "../names.ts";
-import {
-  Empty,
-  Facts,
-  Id,
-  Loaded,
-  Page,
-  Problem,
-  Section,
-  Skeleton,
-  Status,
-  Time,
-} from "../parts.tsx";
+import { Facts, Id, Loaded, Page, Section, Status, Time } from "../parts.tsx";
 import { useReasons } from "../plan/reasons.ts";
 import { useResource } from "../resource.ts";
 import { CausesSection } from "./causes.tsx";
@@ -157,14 +148,7 @@ function Outcomes({ id, path }: { id: string; path: string }) {
               ))}
             </select>
           </label>
-          <label class="inline">
-            Portfolio id
-            <input
-              size={26}
-              value={filters["portfolio_id"] ?? ""}
-              onChange={(event) => change({ portfolio_id: event.currentTarget.value.trim() })}
-            />
-          </label>
+          <PortfolioIdField filters={filters} onChange={change} />
           {filters["code"] && (
             <button type="button" onClick={() => change({ code: "" })}>
               {filters["code"]} ✕
@@ -173,18 +157,17 @@ function Outcomes({ id, path }: { id: string; path: string }) {
         </>
       }
     >
-      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
-      {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
-      {rows.total === 0 && <Empty>No outcome matches.</Empty>}
-      {rows.total !== undefined && rows.total > 0 && (
-        <OutcomeGrid
-          id={id}
-          rows={rows}
-          total={rows.total}
-          sort={filters["sort_by"] ?? ""}
-          onSort={(sort) => change({ sort_by: sort })}
-        />
-      )}
+      <Listed rows={rows} empty="No outcome matches.">
+        {(total) => (
+          <OutcomeGrid
+            id={id}
+            rows={rows}
+            total={total}
+            sort={filters["sort_by"] ?? ""}
+            onSort={(sort) => change({ sort_by: sort })}
+          />
+        )}
+      </Listed>
     </Section>
   );
 }
@@ -201,18 +184,9 @@ function OutcomeGrid(props: {
   const known = seen.filter((row) => row !== undefined);
   const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
   const reasonOf = useReasons(known.map((row) => row.error?.detail ?? ""));
-  const href = (row: Outcome) => `/rebalance/${props.id}/portfolio/${row.portfolio_id}`;
+  const hrefOf = (portfolio: string) => `/rebalance/${props.id}/portfolio/${portfolio}`;
   const columns: Column<Outcome>[] = [
-    {
-      key: "portfolio",
-      head: "Portfolio",
-      width: "minmax(9rem, 13rem)",
-      cell: (row) => (
-        <Link href={href(row)} title={row.portfolio_id}>
-          {nameOf(row.portfolio_id) ?? row.portfolio_id}
-        </Link>
-      ),
-    },
+    portfolioColumn(nameOf, "minmax(9rem, 13rem)", hrefOf),
     {
       key: "status",
       head: "Outcome",
@@ -261,7 +235,7 @@ function OutcomeGrid(props: {
       total={total}
       rowAt={rows.rowAt}
       keyOf={(row) => row.portfolio_id}
-      href={href}
+      href={(row) => hrefOf(row.portfolio_id)}
       onWindow={rows.onWindow}
       sort={props.sort}
       onSort={props.onSort}

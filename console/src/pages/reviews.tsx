@@ -5,8 +5,9 @@ import { list } from "../api.ts";
 import { count } from "../format.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
+import { Listed } from "../lists/listed.tsx";
 import { usePages } from "../lists/pages.ts";
-import { Empty, Page, Problem, Skeleton, Status, Time } from "../parts.tsx";
+import { Page, Status, Time } from "../parts.tsx";
 import type { Proposal } from "../review/proposals.ts";
 
 const STATES = ["PROPOSED", "APPROVED", "ORDERED", "REJECTED", "WITHDRAWN", "STALE"];
@@ -57,7 +58,6 @@ export function ReviewsPage() {
   const rows = usePages<Proposal>(`proposals ${status}`, (offset, limit, signal) =>
     list("/api/v1/proposals", { query: { status, offset, limit }, signal }),
   );
-  const total = rows.total ?? 0;
   return (
     <Page
       title="Review"
@@ -79,20 +79,19 @@ export function ReviewsPage() {
         </label>
       }
     >
-      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
-      {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
-      {rows.total === 0 && <Empty>No proposal. A rebalance is proposed from its review.</Empty>}
-      {total > 0 && (
-        <Grid
-          label="Proposals"
-          columns={COLUMNS}
-          total={total}
-          rowAt={rows.rowAt}
-          keyOf={(row) => row.proposal_id}
-          href={href}
-          onWindow={rows.onWindow}
-        />
-      )}
+      <Listed rows={rows} empty="No proposal. A rebalance is proposed from its review.">
+        {(total) => (
+          <Grid
+            label="Proposals"
+            columns={COLUMNS}
+            total={total}
+            rowAt={rows.rowAt}
+            keyOf={(row) => row.proposal_id}
+            href={href}
+            onWindow={rows.onWindow}
+          />
+        )}
+      </Listed>
     </Page>
   );
 }

@@ -3,8 +3,9 @@
 import { Link } from "wouter-preact";
 import { toFloat } from "../exact.ts";
 import { fullPercent, money, quantity } from "../format.ts";
+import { securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
-import { Id, Section } from "../parts.tsx";
+import { Section } from "../parts.tsx";
 import type { Plan, TickerOf } from "./plan.tsx";
 import { useReasons } from "./reasons.ts";
 
@@ -97,14 +98,7 @@ function Culprits(props: {
   const band = (each: Band | null) =>
     each ? `−${fullPercent(each.low_drift)} +${fullPercent(each.high_drift)}` : "none";
   const columns: Column<Culprit>[] = [
-    {
-      key: "security",
-      head: "Security",
-      width: "7rem",
-      cell: (row) => (
-        <Id value={row.security_id} label={props.tickerOf(row.security_id) ?? row.security_id} />
-      ),
-    },
+    securityColumn(props.tickerOf, "7rem"),
     {
       key: "price",
       head: "Price",

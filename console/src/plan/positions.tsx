@@ -4,8 +4,9 @@ import { BandAxis, BandRow, centre, scaleOf } from "../charts/bands.tsx";
 import { useWidth } from "../charts/width.ts";
 import { toFloat } from "../exact.ts";
 import { fullPercent, percent } from "../format.ts";
+import { securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
-import { Id, Section } from "../parts.tsx";
+import { Section } from "../parts.tsx";
 import { markOf, nearestWeights, ORDERS, reasonOf, SORTS } from "./marks.ts";
 import type { Plan, Position, TickerOf } from "./plan.tsx";
 import { bandOf, number, PLANNED } from "./position_columns.tsx";
@@ -35,14 +36,7 @@ export function PositionGrid({ plan, tickerOf }: { plan: Plan; tickerOf: TickerO
     );
   };
   const columns: Column<Position>[] = [
-    {
-      key: "security",
-      head: "Security",
-      width: "4.6rem",
-      cell: (row) => (
-        <Id value={row.security_id} label={tickerOf(row.security_id) ?? row.security_id} />
-      ),
-    },
+    securityColumn(tickerOf, "4.6rem"),
     {
       key: "picture",
       head: isDistance ? "Distance from target, points" : "Weight",

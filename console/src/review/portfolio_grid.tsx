@@ -1,9 +1,9 @@
 /** The table of portfolios that trade: what their rules say, and which are held. */
 
 import { type MutableRef, useRef } from "preact/hooks";
-import { Link } from "wouter-preact";
 import type { Schema } from "../api.ts";
 import { count, money, percent } from "../format.ts";
+import { portfolioColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import type { PagedRows } from "../lists/pages.ts";
 import { usePortfolioNames } from "../names.ts";
@@ -43,16 +43,7 @@ export function PortfolioGrid(props: {
   );
   const nameOf = usePortfolioNames(seen.map((row) => row.portfolio_id));
   const columns: Column<Row>[] = [
-    {
-      key: "portfolio",
-      head: "Portfolio",
-      width: "minmax(9rem, 14rem)",
-      cell: ({ portfolio_id: id }) => (
-        <Link href={props.hrefOf(id)} title={id}>
-          {nameOf(id) ?? id}
-        </Link>
-      ),
-    },
+    portfolioColumn(nameOf, "minmax(9rem, 14rem)", props.hrefOf),
     amount("market_value", "Market value", (row) => row.market_value),
     amount("cash_after_rebalance", "Cash after", (row) => row.cash_after_rebalance),
     {

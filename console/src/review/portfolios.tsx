@@ -6,8 +6,9 @@ import type { Schema } from "../api.ts";
 import { count, money } from "../format.ts";
 import { onKey } from "../keys.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
+import { Listed, PortfolioIdField } from "../lists/listed.tsx";
 import { usePages } from "../lists/pages.ts";
-import { Empty, Problem, ScopedButton, Section, Skeleton } from "../parts.tsx";
+import { ScopedButton, Section } from "../parts.tsx";
 import { may } from "../session.ts";
 import { PortfolioGrid } from "./portfolio_grid.tsx";
 import type { Holds } from "./proposals.ts";
@@ -49,34 +50,24 @@ export function TradingPortfolios(props: Holding) {
     <Section
       title="Portfolios that trade"
       note={count(rows.total)}
-      aside={
-        <label class="inline">
-          Portfolio id
-          <input
-            size={26}
-            value={filters["portfolio_id"] ?? ""}
-            onChange={(event) => change({ portfolio_id: event.currentTarget.value.trim() })}
-          />
-        </label>
-      }
+      aside={<PortfolioIdField filters={filters} onChange={change} />}
     >
       {isOpen && <Chosen {...props} selection={selection} total={total} />}
-      {rows.error && <Problem error={rows.error} retry={rows.reload} />}
-      {rows.total === undefined && !rows.error && <Skeleton lines={8} />}
-      {rows.total === 0 && <Empty>No portfolio that trades matches.</Empty>}
-      {total > 0 && (
-        <PortfolioGrid
-          total={total}
-          rows={rows}
-          holds={props.holds}
-          selection={isOpen ? selection : undefined}
-          current={current}
-          onCurrent={setCurrent}
-          hrefOf={props.hrefOf}
-          sort={filters["sort_by"] ?? ""}
-          onSort={(sort_by) => change({ sort_by })}
-        />
-      )}
+      <Listed rows={rows} empty="No portfolio that trades matches.">
+        {(total) => (
+          <PortfolioGrid
+            total={total}
+            rows={rows}
+            holds={props.holds}
+            selection={isOpen ? selection : undefined}
+            current={current}
+            onCurrent={setCurrent}
+            hrefOf={props.hrefOf}
+            sort={filters["sort_by"] ?? ""}
+            onSort={(sort_by) => change({ sort_by })}
+          />
+        )}
+      </Listed>
     </Section>
   );
 }

@@ -4,9 +4,10 @@ import { Link } from "wouter-preact";
 import { read, type Schema } from "../api.ts";
 import { isDecimal, subtract } from "../exact.ts";
 import { count, money, percent, points, quantity } from "../format.ts";
+import { securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
-import { Id, Loaded, ScopedButton, Section, Status } from "../parts.tsx";
+import { Loaded, ScopedButton, Section, Status } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import { holdWords } from "./portfolio_grid.tsx";
 import type { Holds, Trade } from "./proposals.ts";
@@ -59,14 +60,7 @@ function TradeGrid(props: Parameters<typeof Trades>[0] & { rows: Position[] }) {
   const { rows, holds, portfolioId, isOpen } = props;
   const tickerOf = useTickers(rows.map(({ security_id }) => security_id));
   const columns: Column<Position>[] = [
-    {
-      key: "security",
-      head: "Security",
-      width: "7rem",
-      cell: (row) => (
-        <Id value={row.security_id} label={tickerOf(row.security_id) ?? row.security_id} />
-      ),
-    },
+    securityColumn(tickerOf, "7rem"),
     {
       key: "side",
       head: "Side",
