@@ -138,7 +138,7 @@ def open_resources(
         ApiKeyStore(database, find_author),
         ProposalStore(database, find_author),
         RuleStore(database, find_author),
-        SessionStore(database),
+        SessionStore(database, find_author),
         DriftScanStore(database),
         DriftLineStore(database),
     )

@@ -1,14 +1,23 @@
-"""Sessions of people who signed in with a browser, found by the hash of their secret."""
+"""Sessions of people who signed in with a browser, found by the hash of their secret.
+
+Signing in and out are one entry of the audit log each.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
 
-from storage.mongo.connection import Document, translate_failures
+from storage.audit_trail import Action, AuditTrail
+from storage.author import FindAuthor, find_no_author
+from storage.mongo.connection import Document, read_clock, run_transaction, translate_failures
 
 COLLECTION: Final = "sessions"
+SHOWN_DIGITS: Final = 16
+"""Digits of the id of a session that its entries have, because they need not find the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +43,27 @@ class Session:
 class SessionStore:
     """The sessions of one database; the database itself removes those that expired."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
+        self._database = database
         self._sessions = database[COLLECTION]
+        self._trail = AuditTrail(database, find_author)
 
     @translate_failures
     async def put(self, session: Session) -> None:
         """Store a session; storing it again changes nothing."""
         document = _document_of(session)
-        await self._sessions.replace_one({"_id": session.session_id}, document, upsert=True)
+        at, record = await read_clock(self._database), self._record(Action.SIGNED_IN, document)
+
+        async def insert(transaction: AsyncClientSession) -> None:
+            await self._sessions.insert_one(document, session=transaction)
+            await self._trail.append(transaction, at, record)
+
+        try:
+            await run_transaction(self._database, insert)
+        except DuplicateKeyError:
+            return  # because the call was made again after its answer was lost
 
     @translate_failures
     async def find(self, session_id: str) -> Session | None:
@@ -54,7 +76,24 @@ class SessionStore:
     @translate_failures
     async def remove(self, session_id: str) -> None:
         """End a session; one that has ended stays ended."""
-        await self._sessions.delete_one({"_id": session_id})
+        at = await read_clock(self._database)
+
+        async def delete(transaction: AsyncClientSession) -> None:
+            key = {"_id": session_id}
+            document = await self._sessions.find_one_and_delete(key, session=transaction)
+            if document is not None:
+                record = self._record(Action.SIGNED_OUT, document)
+                await self._trail.append(transaction, at, record)
+
+        await run_transaction(self._database, delete)
+
+    def _record(self, action: Action, document: Document) -> Document:
+        """Make an entry of who signed in, whoever makes the call."""
+        facts = {"signed_in_with": "provider" if "key_id" not in document else "key"}
+        if "key_id" in document:
+            facts["key_id"] = document["key_id"]
+        record = self._trail.record(action, document["_id"][:SHOWN_DIGITS], diff=facts)
+        return {**record, "principal": document["name"]}
 
 
 def _document_of(session: Session) -> Document:

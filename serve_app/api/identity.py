@@ -13,8 +13,10 @@ from serve_app.auth.authentication import (
 from serve_app.auth.oidc.authentication import open_provider, token_authenticator_of
 from serve_app.auth.oidc.identity_provider import IdentityProvider
 from serve_app.auth.oidc.sign_in import SignIn
+from serve_app.auth.refusals import RefusalRecorder
 from serve_app.auth.sessions import Sessions
 from serve_app.settings import Settings
+from storage.audit_trail import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Identity:
     sign_in: SignIn | None
     sessions: Sessions | None
     cookies: SessionCookies
+    refused_sign_ins: RefusalRecorder | None
 
 
 def build_identity(settings: Settings, ports: Ports) -> Identity:
@@ -42,6 +45,9 @@ def build_identity(settings: Settings, ports: Ports) -> Identity:
         sign_in=SignIn(settings, provider) if provider is not None and is_client else None,
         sessions=Sessions(ports.store, keys, lifetime) if settings.authenticates else None,
         cookies=SessionCookies(settings),
+        refused_sign_ins=RefusalRecorder(ports.store, Action.SIGN_IN_REFUSED)
+        if settings.authenticates
+        else None,
     )
 
 

@@ -92,9 +92,10 @@ class ApiKeyAuthenticator:
 
     def _use(self, key: ApiKey, now: datetime) -> Principal:
         if key.revoked_at is not None:
-            raise AuthenticationError("the key is revoked")
+            raise AuthenticationError("the key is revoked", caller=key.owner)
         if key.expires_at is not None and now >= key.expires_at:
-            raise AuthenticationError(f"the key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+            detail = f"the key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+            raise AuthenticationError(detail, caller=key.owner)
         self._note_use(key.key_id, now)
         return principal_of(key)
 

@@ -13,12 +13,14 @@ class AuthenticationError(Exception):
     """A request without credentials, or with credentials that are not valid.
 
     ``detail`` never says which part of a credential is wrong, because that would help to guess it.
+    ``caller`` is the owner of a credential that was valid once.
     """
 
-    def __init__(self, detail: str, is_missing: bool = False) -> None:
-        super().__init__(detail, is_missing)
+    def __init__(self, detail: str, is_missing: bool = False, caller: str = "") -> None:
+        super().__init__(detail, is_missing, caller)
         self.detail = detail
         self.is_missing = is_missing
+        self.caller = caller
 
     def __str__(self) -> str:
         return self.detail
@@ -89,11 +91,15 @@ class ProviderUnavailableError(Exception):
 
 
 class SignInFailedError(Exception):
-    """A sign-in that proves nobody: a wrong key, or an answer of the provider that does not fit."""
+    """A sign-in that proves nobody: a wrong key, or an answer of the provider that does not fit.
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
+    ``caller`` is the owner of a key that was valid once.
+    """
+
+    def __init__(self, detail: str, caller: str = "") -> None:
+        super().__init__(detail, caller)
         self.detail = detail
+        self.caller = caller
 
     def __str__(self) -> str:
         return f"nobody was signed in: {self.detail}"

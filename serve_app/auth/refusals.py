@@ -1,4 +1,4 @@
-"""Record of refused rights: who asked for what without the right to it, in the audit log."""
+"""Record of refusals in the audit log: of rights that a caller lacks, and of sign-ins."""
 
 import logging
 from typing import Final, Protocol
@@ -10,6 +10,8 @@ from serve_app.auth.errors import (
     ScopeMissingError,
 )
 from serve_app.auth.rate_limits import RateLimiter
+from serve_app.call_context import principal
+from storage.audit_trail import Action
 from storage.errors import StorageUnavailableError
 from storage.proposal_errors import FourEyesError, NotProposerError
 
@@ -22,6 +24,7 @@ REFUSALS: Final = (
 )
 RECORDS_PER_MINUTE: Final = 60  # of one principal, because anybody with a key could fill the log
 MAX_TEXT: Final = 500
+NOBODY: Final = "a caller without valid credentials"
 
 logger = logging.getLogger(__name__)
 
@@ -29,28 +32,33 @@ logger = logging.getLogger(__name__)
 class RefusalLog(Protocol):
     """Store of refusals."""
 
-    async def record_refusal(self, operation: str, path: str, reason: str) -> None:
-        """Add the refusal of a right to the audit log, with the principal of the call."""
+    async def record_refusal(self, action: Action, operation: str, path: str, reason: str) -> None:
+        """Add a refusal to the audit log, with the principal of the call."""
         ...
 
 
 class RefusalRecorder:
-    """Records refusals in the audit log, at most 60 a minute of one principal."""
+    """Records refusals in the audit log, at most 60 a minute of one principal.
 
-    def __init__(self, log: RefusalLog) -> None:
+    Refusals of nobody known have one bound together.
+    """
+
+    def __init__(self, log: RefusalLog, action: Action = Action.RIGHT_REFUSED) -> None:
         self._log = log
+        self._action = action
         self._limiter = RateLimiter(RECORDS_PER_MINUTE)
 
-    async def record(self, principal: str, operation: str, path: str, error: Exception) -> None:
+    async def record(self, caller: str, operation: str, path: str, error: Exception) -> None:
         """Record a refusal; what cannot be recorded is logged, and the refusal stands all the same.
 
         ``operation`` is the method with the template of the route.
         """
         try:
-            self._limiter.take(principal)
+            self._limiter.take(caller)
             reason = str(error)[:MAX_TEXT]
-            await self._log.record_refusal(operation, path[:MAX_TEXT], reason)
+            principal.set(caller)
+            await self._log.record_refusal(self._action, operation, path[:MAX_TEXT], reason)
         except RateExceededError:
-            logger.warning("%s is refused too often to record each refusal", principal)
+            logger.warning("%s is refused too often to record each refusal", caller or NOBODY)
         except StorageUnavailableError:
-            logger.warning("the refusal of %s to %s was not recorded", operation, principal)
+            logger.warning("the refusal of %s to %s was not recorded", operation, caller or NOBODY)

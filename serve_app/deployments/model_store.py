@@ -295,11 +295,11 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
             await self._with.audit.seal()
         return await self._with.audit.list_beyond(wanted, seq, limit, direction)
 
-    async def record_refusal(self, operation: str, path: str, reason: str) -> None:
-        """Record the refusal of a right."""
+    async def record_refusal(self, action: Action, operation: str, path: str, reason: str) -> None:
+        """Record a refusal."""
         trail = AuditTrail(self._with.database, find_author)
         facts = {"operation": operation, "reason": reason}
-        refusal = trail.record(Action.RIGHT_REFUSED, path, diff=facts, outcome="REFUSED")
+        refusal = trail.record(action, path, diff=facts, outcome="REFUSED")
         await trail.add(refusal)
 
     async def read_audit_head(self) -> AuditHead:
@@ -353,6 +353,7 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
     async def put_session(self, session: Session) -> None:
         """Store a session of a browser."""
         await self._with.sessions.put(session)
+        log_event(Action.SIGNED_IN, None, owner=session.name)
 
     async def find_session(self, session_id: str) -> Session | None:
         """Return the session with this id; None if there is none, or if it expired."""

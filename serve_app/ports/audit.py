@@ -6,6 +6,7 @@ from typing import Protocol
 from serve_app.ports.port import repeatable
 from storage.audit_chain import Entry
 from storage.audit_log import AuditFilter, AuditHead
+from storage.audit_trail import Action
 
 
 class AuditEntries(Protocol):
@@ -28,8 +29,8 @@ class AuditEntries(Protocol):
         ...
 
     @abstractmethod
-    async def record_refusal(self, operation: str, path: str, reason: str) -> None:
-        """Add the refusal of a right to the audit log, with the principal of the call."""
+    async def record_refusal(self, action: Action, operation: str, path: str, reason: str) -> None:
+        """Add a refusal to the audit log, with the principal of the call."""
         ...
 
     @repeatable

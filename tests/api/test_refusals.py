@@ -79,7 +79,7 @@ async def test_more_refusals_than_the_log_takes_are_refused_all_the_same(
 class Lost:
     """Log that is away."""
 
-    async def record_refusal(self, *_: str) -> None:
+    async def record_refusal(self, *_: object) -> None:
         raise StorageUnavailableError("gone")
 
 

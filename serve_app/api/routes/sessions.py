@@ -4,6 +4,8 @@ The two steps at the provider are no operations of the API: a browser goes throu
 provider adds parameters of its own.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -66,10 +68,11 @@ async def begin_session(request: Request, body: SessionPost, settings: Configure
     if identity.keys is None or identity.sessions is None:
         raise SignInFailedError("the service takes no API keys")
     identity.cookies.base_url(request.headers)
-    try:
-        caller = await identity.keys.authenticate(body.key)
-    except AuthenticationError as error:
-        raise SignInFailedError(str(error)) from None
+    async with _recording_refusal(request):
+        try:
+            caller = await identity.keys.authenticate(body.key)
+        except AuthenticationError as error:
+            raise SignInFailedError(str(error), error.caller) from None
     key = parse_key(body.key)
     assert key is not None
     secret, expires_at = await identity.sessions.begin(caller, key.key_id)
@@ -111,9 +114,10 @@ def add_sign_in(app: FastAPI, sign_in: SignIn, session_hours: int) -> None:
         identity = _identity_of(request)
         assert identity.sessions is not None
         cookies = identity.cookies
-        attempt = SignInAttempt.parse(cookies.read(request.headers, ATTEMPT) or "")
-        redirect_uri = cookies.base_url(request.headers) + CALLBACK
-        caller = await sign_in.complete(attempt, request.query_params, redirect_uri)
+        async with _recording_refusal(request):
+            attempt = SignInAttempt.parse(cookies.read(request.headers, ATTEMPT) or "")
+            redirect_uri = cookies.base_url(request.headers) + CALLBACK
+            caller = await sign_in.complete(attempt, request.query_params, redirect_uri)
         secret, _ = await identity.sessions.begin(caller)
         response = RedirectResponse(attempt.return_to, 303, NO_STORE)
         cookies.set_session(response, secret, session_hours * HOUR_S)
@@ -142,6 +146,18 @@ def _ways_to_sign_in(identity: Identity, settings: Settings) -> SignInAnswer:
         "scope": " ".join(settings.oidc_scopes) if has_provider else None,
         "resource": settings.oidc_resource if has_provider else None,
     }
+
+
+@asynccontextmanager
+async def _recording_refusal(request: Request) -> AsyncGenerator[None]:
+    """Leave an entry in the audit log if nobody is signed in."""
+    try:
+        yield
+    except SignInFailedError as error:
+        path, refused = request.url.path, _identity_of(request).refused_sign_ins
+        if refused is not None:
+            await refused.record(error.caller, f"{request.method} {path}", path, error)
+        raise
 
 
 def _identity_of(request: Request) -> Identity:

@@ -70,7 +70,7 @@ async def test_a_person_signs_in_works_and_signs_out(browser: httpx.AsyncClient)
     session = (await browser.get("/session")).json()
     own = {"Origin": str(browser.base_url).rstrip("/")}
     written = await browser.post(MODELS, json=make_model_body(), headers=own)
-    (entry,) = (await browser.get("/api/v1/audit")).json()
+    entries = (await browser.get("/api/v1/audit")).json()
     out = await browser.delete("/session", headers=own)
 
     assert (before["caller"], before["sign_in"]["login"]) == (None, LOGIN)
@@ -81,7 +81,10 @@ async def test_a_person_signs_in_works_and_signs_out(browser: httpx.AsyncClient)
     )
     assert session["caller"]["scopes"] == sorted(ROLES[Role.MODEL_MANAGER] | ROLES[Role.OPERATOR])
     assert written.status_code == 201, written.text
-    assert entry["principal"] == "ada"
+    assert [(each["action"], each["principal"]) for each in entries] == [
+        ("model.create", "ada"),
+        ("session.begin", "ada"),
+    ]
     assert out.json()["sign_out_url"].endswith("/session/end?client_id=console")
     assert (await browser.get(MODELS)).status_code == 401
 
