@@ -1,10 +1,12 @@
 import re
+import subprocess
 import tomllib
 from importlib.metadata import entry_points, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[2]
@@ -108,3 +110,22 @@ def test_no_module_is_longer_than_anybody_reads() -> None:
     lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules}
 
     assert {name: count for name, count in lines.items() if count > MAX_MODULE_LINES} == {}
+
+
+def test_new_versions_of_everything_that_is_locked_are_looked_for() -> None:
+    watched = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    folders = {
+        folder
+        for update in watched
+        if update["package-ecosystem"] == "npm"
+        for folder in update["directories"]
+    }
+    locked = subprocess.run(
+        ["git", "ls-files", "*package-lock.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {f"/{Path(each).parent}" for each in locked.stdout.split()} == folders

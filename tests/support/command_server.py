@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from serve_app.cli import cli
+from tests.support.certificates import Files
 
 Ordergen = Callable[..., Awaitable[Result]]
 
@@ -27,16 +28,23 @@ WIDE = {"COLUMNS": "200"}
 
 
 @asynccontextmanager
-async def serve(app: FastAPI) -> AsyncGenerator[str]:
-    """Serve the application from this event loop, and yield the URL."""
+async def serve(app: FastAPI, tls: Files | None = None) -> AsyncGenerator[str]:
+    """Serve the application from this event loop, and yield the URL, of https with ``tls``."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ssl_certfile=tls and tls.certificate,
+        ssl_keyfile=tls and tls.key,
     )
+    scheme = "http" if tls is None else "https"
     server = EmbeddedServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve([listener]))
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await serving

@@ -1,7 +1,9 @@
 """Sessions of browsers: signed in with a key, sent as a cookie, safe from pages of other sites."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +18,8 @@ from serve_app.api.schemas.sessions import SignedOutAnswer
 from serve_app.auth.api_keys import make_key, parse_key
 from serve_app.auth.permissions import ROLES, Role
 from serve_app.settings import Settings, settings_from
+from tests.support.certificates import Authority
+from tests.support.command_server import serve
 from tests.support.fakes import FakeOptimizer, Stored, make_model_body, render_no_metrics
 from tests.support.keys import add_key
 
@@ -119,6 +123,24 @@ async def test_behind_tls_the_cookie_is_bound_to_the_host_and_to_tls(
     assert {"Secure", "HttpOnly", "SameSite=strict", "Path=/"} < {*cookie.split("; ")}
     assert "Domain" not in cookie
     assert caller["name"] == "tester"
+
+
+async def test_a_service_that_speaks_tls_itself_binds_the_cookie_without_being_told_its_address(
+    app_of: Build, stored: Stored, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    files = authority.issue()
+    trusted = ssl.create_default_context(cafile=authority.file)
+    app = app_of(tls_certificate=str(files.certificate), tls_key=str(files.key))
+    async with serve(app, files) as url, httpx.AsyncClient(base_url=url, verify=trusted) as browser:
+        answer = await sign_in(browser, await add_key(stored, Role.VIEWER), Origin=url)
+        models = await browser.get(MODELS)
+
+    (cookie,) = answer.headers.get_list("set-cookie")
+    assert url.startswith("https://127.0.0.1:")
+    assert cookie.startswith("__Host-ordergen-session=")
+    assert {"Secure", "HttpOnly", "SameSite=strict", "Path=/"} < {*cookie.split("; ")}
+    assert (answer.status_code, models.status_code) == (200, 200)
 
 
 async def test_no_session_begins_where_its_cookie_would_travel_in_the_clear(
