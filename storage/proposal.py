@@ -4,7 +4,7 @@ A proposal is a small document however many portfolios it has: what is held back
 documents of their own, and everything else is sent once the proposal is approved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +16,8 @@ from storage.mongo.connection import Document
 from storage.proposal_errors import ApprovedAlreadyError, FourEyesError
 
 MAX_APPROVER_LEVEL: Final = 3
+MAX_KEPT_PORTFOLIOS: Final = 1000
+"""Portfolios whose ids a proposal keeps, because no key is limited to more."""
 
 
 class ProposalStatus(StrEnum):
@@ -131,6 +133,7 @@ class Proposal:
     number_of_holds: int = 0
     version: int = 1
     content_version: int = field(default=1)
+    portfolio_ids: tuple[str, ...] | None = None  # None beyond MAX_KEPT_PORTFOLIOS
 
     @property
     def reason(self) -> str | None:
@@ -154,6 +157,35 @@ class Proposal:
             raise FourEyesError(self.proposal_id, principal, "overrode its rules")
 
 
+@dataclass(frozen=True, slots=True)
+class ProposalFilter:
+    """Proposals to list: in these states, of a rebalance, and within the limits of a caller.
+
+    Those of some ``models`` alone; those of which all portfolios are among ``portfolios``. None is
+    no limit.
+    """
+
+    statuses: tuple[ProposalStatus, ...] = ()
+    rebalance_id: str | None = None
+    models: Collection[str] | None = None
+    portfolios: Collection[str] | None = None
+
+    def query(self) -> Document:
+        """Return the filter of the database."""
+        wanted: Document = {}
+        if self.statuses:
+            wanted["status"] = {"$in": [each.value for each in self.statuses]}
+        if self.rebalance_id is not None:
+            wanted["rebalance_id"] = self.rebalance_id.lower()
+        if self.models is not None:
+            wanted["model_id"] = {"$in": sorted(self.models)}
+        if self.portfolios is not None:
+            mine = sorted(self.portfolios)
+            # One of them at least, because that is what the index finds, and none of others.
+            wanted["portfolio_ids"] = {"$in": mine, "$not": {"$elemMatch": {"$nin": mine}}}
+        return wanted
+
+
 def proposal_document(proposal: Proposal) -> Document:
     """Convert a new proposal to a document, without its absent members."""
     members: Document = {
@@ -173,6 +205,7 @@ def proposal_document(proposal: Proposal) -> Document:
         "number_of_holds": proposal.number_of_holds,
         "version": proposal.version,
         "content_version": proposal.content_version,
+        "portfolio_ids": None if proposal.portfolio_ids is None else [*proposal.portfolio_ids],
         "live": True,
     }
     return {name: value for name, value in members.items() if value is not None}
@@ -208,6 +241,7 @@ def proposal_from(document: Document) -> Proposal:
         number_of_holds=document["number_of_holds"],
         version=document["version"],
         content_version=document["content_version"],
+        portfolio_ids=tuple(document["portfolio_ids"]) if "portfolio_ids" in document else None,
     )
 
 

@@ -22,6 +22,8 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         ),
         # the proposals in a state, the newest first
         IndexModel([("status", 1), ("_id", -1)], name="in_state"),
+        # the proposals that have one of these portfolios
+        IndexModel([("portfolio_ids", 1)], name="of_portfolios", sparse=True),
         audit_schema.WITH_RECORDS,
     ),
     rule_store.COLLECTION: (
@@ -59,6 +61,7 @@ FIELDS: Final[Mapping[str, tuple[Fields, Fields]]] = {
             "ending": {"bsonType": "object"},
             "override": {"bsonType": "object"},
             "live": {"enum": [True]},
+            "portfolio_ids": _LIST,
         },
     ),
     rule_store.COLLECTION: (
@@ -70,7 +73,7 @@ FIELDS: Final[Mapping[str, tuple[Fields, Fields]]] = {
             "version": _WHOLE,
         },
         {
-            **dict.fromkeys(("models", "portfolios", "security_ids", "volumes"), _LIST),
+            **dict.fromkeys(("models", "portfolios", "security_ids"), _LIST),
             "side": {"enum": [side.value for side in RestrictedSide]},
             **dict.fromkeys(("part", "amount"), _DECIMAL),
         },

@@ -35,6 +35,7 @@ from storage.proposal import (
     Hold,
     Override,
     Proposal,
+    ProposalFilter,
     ProposalStatus,
     Target,
     approval_documents,
@@ -105,20 +106,12 @@ class ProposalStore:
 
     @translate_failures
     async def read_page(
-        self,
-        statuses: Sequence[ProposalStatus],
-        rebalance_id: str | None,
-        offset: int,
-        limit: int,
+        self, wanted: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return a page of proposals, the newest first, and their number."""
-        wanted: Document = {}
-        if statuses:
-            wanted["status"] = {"$in": [each.value for each in statuses]}
-        if rebalance_id is not None:
-            wanted["rebalance_id"] = rebalance_id.lower()
-        total = await self._proposals.count_documents(wanted)
-        cursor = self._proposals.find(wanted, sort=NEWEST_FIRST, skip=offset, limit=limit)
+        query = wanted.query()
+        total = await self._proposals.count_documents(query)
+        cursor = self._proposals.find(query, sort=NEWEST_FIRST, skip=offset, limit=limit)
         return tuple([proposal_from(document) async for document in cursor]), total
 
     @translate_failures

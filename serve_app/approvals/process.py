@@ -14,6 +14,7 @@ from serve_app.settings import Settings
 from storage.errors import NotCompletedError, NotFoundError
 from storage.mongo.connection import read_clock
 from storage.proposal import (
+    MAX_KEPT_PORTFOLIOS,
     Decision,
     DecisionKind,
     Hold,
@@ -66,8 +67,16 @@ class ApprovalProcess:
                 begun_by=rebalance.begun_by,
                 required_approvals=max(1, self._required),
                 note=note,
+                portfolio_ids=await self._list_portfolios(rebalance),
             )
         )
+
+    async def _list_portfolios(self, rebalance: Rebalance) -> tuple[str, ...] | None:
+        """List the portfolios of a small rebalance, by which limited callers find its proposal."""
+        if rebalance.number_of_portfolios > MAX_KEPT_PORTFOLIOS:
+            return None
+        outcomes = await self._with.rebalances.list_outcomes(rebalance, 0, MAX_KEPT_PORTFOLIOS)
+        return tuple(each.portfolio_id for each in outcomes)
 
     async def decide(self, proposal_id: str, decision: Decision) -> Proposal:
         """Take a decision; an approval of what has moved meanwhile makes the proposal STALE.

@@ -9,7 +9,7 @@ from serve_app.ports.proposals import Proposals
 from serve_app.ports.rules import StoredRules
 from serve_app.resources import Resources
 from storage.audit_trail import Action
-from storage.proposal import Decision, DecisionKind, Hold, Proposal, ProposalStatus
+from storage.proposal import Decision, DecisionKind, Hold, Proposal, ProposalFilter
 from storage.rule import Rule
 
 ACTIONS: Final[Mapping[DecisionKind, Action]] = {
@@ -38,14 +38,10 @@ class ApprovalCalls(StoredRules, Proposals):
         return await self._with.proposals.read(proposal_id)
 
     async def list_proposals(
-        self,
-        statuses: tuple[ProposalStatus, ...],
-        rebalance_id: str | None,
-        offset: int,
-        limit: int,
+        self, wanted: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return one page of proposals and the number of all."""
-        return await self._with.proposals.read_page(statuses, rebalance_id, offset, limit)
+        return await self._with.proposals.read_page(wanted, offset, limit)
 
     async def list_holds(
         self, proposal_id: str, offset: int, limit: int

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.proposal import Decision, Hold, Proposal, ProposalStatus
+from storage.proposal import Decision, Hold, Proposal, ProposalFilter
 
 
 class Proposals(Protocol):
@@ -24,11 +24,7 @@ class Proposals(Protocol):
     @repeatable
     @abstractmethod
     async def list_proposals(
-        self,
-        statuses: tuple[ProposalStatus, ...],
-        rebalance_id: str | None,
-        offset: int,
-        limit: int,
+        self, wanted: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return one page of proposals, the newest first, and the number of all."""
         ...

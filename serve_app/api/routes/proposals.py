@@ -5,7 +5,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from serve_app.api.access import DecidesProposals, ProposesOrders, ReadsRebalances
+from serve_app.api.access import (
+    DecidesProposals,
+    ProposesOrders,
+    ReadsRebalances,
+    ReadsSomeRebalances,
+)
 from serve_app.api.dependencies import RebalanceId, Store
 from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, proposal_etag
 from serve_app.api.exact_json import ExactRoute
@@ -24,7 +29,7 @@ from serve_app.api.schemas.proposals import (
     proposal_json,
 )
 from serve_app.problems import catalogue
-from storage.proposal import Proposal, ProposalStatus
+from storage.proposal import Proposal, ProposalFilter, ProposalStatus
 
 router = APIRouter(prefix="/api/v1", tags=["proposals"], route_class=ExactRoute)
 
@@ -83,7 +88,7 @@ async def propose_orders(
 
 @router.get("/proposals", response_model=list[ProposalAnswer], responses=refuses(catalogue.INVALID))
 async def list_proposals(
-    _: ReadsRebalances,
+    caller: ReadsSomeRebalances,
     request: Request,
     store: Store,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
@@ -91,9 +96,10 @@ async def list_proposals(
     offset: Offset = 0,
     limit: Portfolios = 100,
 ) -> Response:
-    """List proposals, the newest first."""
+    """List proposals, the newest first; a limited caller sees those within its limits alone."""
     statuses = tuple(dict.fromkeys(status))
-    found, total = await store.list_proposals(statuses, rebalance_id, offset, limit)
+    wanted = ProposalFilter(statuses, rebalance_id, caller.models, caller.portfolios)
+    found, total = await store.list_proposals(wanted, offset, limit)
     headers = page_headers(request, offset, limit, total)
     return json_response([proposal_json(each) for each in found], headers=headers)
 

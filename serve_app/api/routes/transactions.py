@@ -46,7 +46,7 @@ from serve_app.ports.proposals import Proposals
 from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
 from serve_app.rules.evaluation import RuleCheck
-from storage.proposal import Hold, ProposalStatus
+from storage.proposal import Hold, ProposalFilter, ProposalStatus
 from storage.rebalance import Rebalance, RebalanceStatus
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
@@ -138,7 +138,9 @@ async def read_trade_totals(
 
 
 async def _begin_totals(store: Proposals, rebalance: Rebalance) -> TradeTotals:
-    (newest, _) = await store.list_proposals((), rebalance.rebalance_id, 0, 1)
+    (newest, _) = await store.list_proposals(
+        ProposalFilter(rebalance_id=rebalance.rebalance_id), 0, 1
+    )
     if not newest or newest[0].status not in WITH_HOLDS:
         check = RuleCheck.of_blocking(rebalance)
         return TradeTotals(rebalance.rebalance_id, check=check)
