@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # No blanks and no control characters, because the ids go into log lines and request headers.
 ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
@@ -20,6 +20,7 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  
 MARGIN_S = 0.1
 MARGIN_OF_LEFT = 0.05  # because HiGHS checks its clock between steps: 0.3 s late in 10 s
 MARGIN_PER_PORTFOLIO_S = 0.001  # to verify, store and answer a portfolio; measured 0.7 ms
+MIN_LEFT = 0.1  # share of the time of a task that no clock of another node takes away
 MAX_MARGIN = 0.5  # share of what remains, otherwise a short deadline would be all margin
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
@@ -106,18 +107,31 @@ class CallContext:
     """Correlation id of a call, the seconds until its caller stops waiting, and the caller's name.
 
     ``within_s`` is None without a limit, ``principal`` empty if nobody was authenticated, and
-    ``traceparent`` without traces. It travels with the call to another process.
+    ``traceparent`` without traces. It travels with the call to another process, which counts the
+    seconds from its arrival; with ``due_at``, a time by the wall clock, from its departure.
     """
 
     correlation_id: str = ""
     within_s: float | None = None
     principal: str = ""
     traceparent: str = ""
+    due_at: float | None = None
 
     @staticmethod
     def capture() -> "CallContext":
         """Return the context of the call that runs here."""
         return CallContext(correlation_id.get(), sendable_s(), principal.get(), traceparent.get())
+
+    @staticmethod
+    def capture_for_worker(within_s: float | None) -> "CallContext":
+        """Return the context for a task that may take so long, the start of its worker included.
+
+        By the wall clock, because the task arrives once its worker has started, which takes
+        seconds that the caller waits, too.
+        """
+        due_at = None if within_s is None else time.time() + within_s
+        here = CallContext.capture()
+        return replace(here, within_s=within_s, due_at=due_at)
 
     @contextmanager
     def activate(self) -> Generator[None]:
@@ -125,9 +139,15 @@ class CallContext:
         token, caller = correlation_id.set(self.correlation_id), principal.set(self.principal)
         parent = traceparent.set(self.traceparent)
         try:
-            with set_deadline(self.within_s):
+            with set_deadline(self._left_s()):
                 yield
         finally:
             traceparent.reset(parent)
             principal.reset(caller)
             correlation_id.reset(token)
+
+    def _left_s(self) -> float | None:
+        if self.within_s is None or self.due_at is None:
+            return self.within_s
+        # Within bounds, because the clocks of two nodes may differ.
+        return max(self.within_s * MIN_LEFT, min(self.within_s, self.due_at - time.time()))

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
-from serve_app.call_context import Shares, remaining_s
+from optimization import load_solver
+from serve_app.call_context import CallContext, Shares, remaining_s
 from serve_app.concurrency import for_each
+from serve_app.observability.logs import correlate_logs
 from serve_app.ports.errors import ReplicaLostError
 from serve_app.settings import Settings
 
@@ -74,6 +76,18 @@ async def fan_out(
 
     await for_each(firsts, collect, at_a_time)
     return tuple(chain.from_iterable(results[first] for first in firsts))
+
+
+async def run_in_worker(work: Awaitable[T], context: CallContext) -> T:
+    """Do the work of a task in its worker process, in the context of the call that it is for.
+
+    A task calls this function and names no context variable itself, because Ray pickles a task with
+    the globals that it names, and a context variable cannot be pickled.
+    """
+    load_solver()
+    correlate_logs()
+    with context.activate():
+        return await work
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,14 @@
 
 import math
 import pickle
+import time
+from dataclasses import replace
 
+import pytest
+
+from serve_app import ray_calls
 from serve_app.call_context import CallContext, correlation_id, remaining_s, set_deadline
+from serve_app.ray_calls import run_in_worker
 
 
 def test_a_call_outside_of_any_request_has_neither_an_id_nor_a_deadline():
@@ -29,3 +35,40 @@ def test_a_context_ends_with_its_block():
 
     assert correlation_id.get() == ""
     assert math.isinf(remaining_s())
+
+
+async def test_the_start_of_a_worker_counts_against_the_deadline_of_the_caller(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def look() -> tuple[float, str]:
+        return remaining_s(), correlation_id.get()
+
+    monkeypatch.setattr(ray_calls, "load_solver", lambda: time.sleep(0.3))
+    token = correlation_id.set("nightly")
+    sent = CallContext.capture_for_worker(5.0)
+    correlation_id.reset(token)
+    late = replace(sent, due_at=time.time() + 2)  # after three seconds on the way
+
+    left_s, known_as = await run_in_worker(look(), pickle.loads(pickle.dumps(late)))
+
+    assert 1 < left_s <= 1.7
+    assert known_as == "nightly"
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "low", "high"),
+    [(-3600, 0.4, 0.5), (3600, 4, 5)],
+    ids=["behind", "ahead"],
+)
+def test_the_clock_of_another_node_neither_ends_a_task_at_once_nor_lengthens_it(
+    ahead_s: float, low: float, high: float
+):
+    sent = CallContext.capture_for_worker(5.0)
+
+    with replace(sent, due_at=time.time() + ahead_s).activate():
+        assert low < remaining_s() <= high
+
+
+def test_a_task_without_a_deadline_has_none_in_its_worker_either():
+    with CallContext.capture_for_worker(None).activate():
+        assert math.isinf(remaining_s())

@@ -7,17 +7,17 @@ and write JSON and to pickle outcomes.
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
 from ray import ObjectRef
 
-from optimization import BlockOutcome, PortfolioOutcome, load_solver
+from optimization import BlockOutcome, PortfolioOutcome
 from optimization.errors import OptimizationError, UnmatchedIdsError
 from serve_app.api.responses import (
     Heading,
@@ -37,15 +37,19 @@ from serve_app.api.schemas.optimize import (
 )
 from serve_app.api.schemas.optimize_share import Share, find_held_ids, parse_share
 from serve_app.api.schemas.rebalances import outcome_json
-from serve_app.call_context import correlation_id, sendable_s, set_deadline
+from serve_app.call_context import CallContext, sendable_s
 from serve_app.json_text import encode
-from serve_app.observability.logs import correlate_logs
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
-from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
+from serve_app.ray_calls import (
+    StoredText,
+    fan_out,
+    result_of,
+    run_in_worker,
+    tasks_at_a_time,
+)
 from serve_app.rebalances.stateless import SolvedPart, optimize_in_arrays, optimize_portfolios
 from serve_app.settings import Settings
 
-T = TypeVar("T")
 Text: TypeAlias = NDArray[np.uint8]
 MIN_SHARE_BYTES: Final = 1_000_000  # because a task costs some milliseconds, and a MB about 40
 MAX_SHARES: Final = 4  # because a task without an idle worker waits seconds for a new process
@@ -85,11 +89,12 @@ async def answer_in_workers(asked: RawRequest, settings: Settings) -> RawRespons
             return await _answer_by_shares(asked, shares, settings)
         except (BodyRefusedError, OptimizationError):
             pass  # the whole request is refused; a reading of the whole finds the place
-    return await result_of(_text_task.remote(asked, settings, correlation_id.get(), sendable_s()))
+    context = CallContext.capture_for_worker(sendable_s())
+    return await result_of(_text_task.remote(asked, settings, context))
 
 
 async def _answer_by_shares(asked: RawRequest, shares: int, settings: Settings) -> RawResponse:
-    stored, correlated = ray.put(asked), correlation_id.get()
+    stored = ray.put(asked)
     texts: dict[int, ObjectRef[Text]] = {}
 
     def submit(
@@ -97,7 +102,8 @@ async def _answer_by_shares(asked: RawRequest, shares: int, settings: Settings) 
     ) -> ObjectRef[list[tuple[ShareReport, int]]]:
         share = Share(number, shares)
         task: Any = _share_task  # because its type knows of one result alone
-        report, texts[number] = task.remote(stored, share, settings, correlated, within_s)
+        context = CallContext.capture_for_worker(within_s)
+        report, texts[number] = task.remote(stored, share, settings, context)
         return report
 
     reports = await fan_out(range(shares), 1, submit, shares)
@@ -176,33 +182,21 @@ def _heading(asked: RawRequest) -> Heading:
 
 # The task takes no processor, because it may wait for tasks that need one to solve.
 @ray.remote(num_cpus=0, max_retries=3, retry_exceptions=False)
-def _text_task(
-    asked: RawRequest, settings: Settings, correlated: str, within_s: float | None
-) -> RawResponse:
+def _text_task(asked: RawRequest, settings: Settings, context: CallContext) -> RawResponse:
     """Answer the text of a request, in a worker process."""
-    return asyncio.run(_run_in_context(answer_text(asked, settings), correlated, within_s))
+    return asyncio.run(run_in_worker(answer_text(asked, settings), context))
 
 
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def _share_task(
-    asked: RawRequest, share: Share, settings: Settings, correlated: str, within_s: float | None
+    asked: RawRequest, share: Share, settings: Settings, context: CallContext
 ) -> tuple[list[tuple[ShareReport, int]], Text]:
     """Answer a share of a request, in a worker process."""
     answering = answer_share(asked, share, settings)
     with _without_collector():
-        written = asyncio.run(_run_in_context(answering, correlated, within_s))
+        written = asyncio.run(run_in_worker(answering, context))
     text = np.frombuffer(written.text, dtype=np.uint8)  # because arrays are read without a copy
     return [(written.report, text.size)], text
-
-
-# Apart from the tasks, because Ray pickles a task's function with the globals that it names, and a
-# context variable cannot be pickled.
-async def _run_in_context(work: Awaitable[T], correlated: str, within_s: float | None) -> T:
-    load_solver()  # before the deadline begins, because loading takes seconds
-    correlate_logs()
-    correlation_id.set(correlated)
-    with set_deadline(within_s):
-        return await work
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Uploads to POST /optimize: a worker task reads the tables, solves, and writes the answer."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -9,7 +8,7 @@ from typing import Any, Final
 import ray
 from starlette.responses import Response
 
-from optimization import PortfolioOutcome, load_solver
+from optimization import PortfolioOutcome
 from serve_app.api.media_types import CSV, JSON, PARQUET, XLSX
 from serve_app.api.problem_responses import response
 from serve_app.api.responses import (
@@ -19,24 +18,21 @@ from serve_app.api.responses import (
     raw_response_of,
     refuse_all,
 )
-from serve_app.call_context import correlation_id, reserve_time, sendable_s, set_deadline
+from serve_app.call_context import CallContext, reserve_time, sendable_s
 from serve_app.files.faults import FilesRefusedError
 from serve_app.files.request import GivenRequest
 from serve_app.files.solve import solve_request
 from serve_app.files.upload import read_upload
 from serve_app.files.writers import write_csv, write_parquet, write_workbook
-from serve_app.observability.logs import correlate_logs
 from serve_app.ports.optimize import RawResponse, Upload
 from serve_app.problems import catalogue
-from serve_app.ray_calls import result_of
+from serve_app.ray_calls import result_of, run_in_worker
 from serve_app.settings import Settings
 
 MAX_POSITIONS: Final = 100_000  # of an answer, about 70 MB of JSON
 VARY: Final = {"Vary": "Accept"}
 ENDINGS: Final = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
 Notes = Mapping[str, str]
-Due = tuple[float, float]
-"""Seconds that a caller waits, and the time by the wall clock at which it stops."""
 WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome], Notes], bytes]]] = {
     CSV: write_csv,
     PARQUET: write_parquet,
@@ -47,9 +43,8 @@ WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome], Notes], b
 async def answer_upload_in_worker(asked: Upload, settings: Settings) -> RawResponse:
     """Answer in a worker process, because reading tables here would block the event loop."""
     task: Any = _upload_task
-    within_s = sendable_s()
-    due = None if within_s is None else (within_s, time.time() + within_s)
-    return await result_of(task.remote(asked, settings, correlation_id.get(), due))
+    context = CallContext.capture_for_worker(sendable_s())
+    return await result_of(task.remote(asked, settings, context))
 
 
 async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
@@ -96,29 +91,6 @@ def _refuse(path: str, error: FilesRefusedError) -> Response:
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def _upload_task(
-    asked: Upload, settings: Settings, correlated: str, due: Due | None
-) -> RawResponse:
+def _upload_task(asked: Upload, settings: Settings, context: CallContext) -> RawResponse:
     """Answer an upload, in a worker process."""
-    return asyncio.run(_answer_in_context(asked, settings, correlated, due))
-
-
-# Apart from the task, because Ray pickles a task's function with the globals that it names, and a
-# context variable cannot be pickled.
-async def _answer_in_context(
-    asked: Upload, settings: Settings, correlated: str, due: Due | None
-) -> RawResponse:
-    load_solver()
-    correlate_logs()
-    correlation_id.set(correlated)
-    with set_deadline(None if due is None else _left_s(*due)):
-        return await answer_upload(asked, settings)
-
-
-def _left_s(within_s: float, due_at: float) -> float:
-    """Return the seconds that are left of ``within_s`` after the start of this worker.
-
-    By the wall clock, because a worker that starts and loads the solver takes seconds; at least
-    a tenth of them, because the clocks of two nodes may differ.
-    """
-    return max(within_s / 10, min(within_s, due_at - time.time()))
+    return asyncio.run(run_in_worker(answer_upload(asked, settings), context))

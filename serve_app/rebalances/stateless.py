@@ -15,20 +15,18 @@ from optimization import (
     PortfolioOutcome,
     PricedTarget,
     RebalanceOptions,
-    load_solver,
     price_targets,
     rebalance_block,
     require_targets,
 )
 from optimization.errors import SolverInterruptedError
-from serve_app.call_context import Shares, correlation_id, reserve_time, set_deadline
+from serve_app.call_context import CallContext, Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_holdings
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk, solve_in_thread
-from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions
-from serve_app.ray_calls import fan_out, tasks_at_a_time
+from serve_app.ray_calls import fan_out, run_in_worker, tasks_at_a_time
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.block import block_of
 from serve_app.upstream.holdings.source import Balance, HoldingsBlock
@@ -46,7 +44,6 @@ class StatelessWork:
     prices: Mapping[str, Decimal]
     options: RebalanceOptions
     own: OwnOptions
-    correlation_id: str
 
 
 async def optimize_portfolios(
@@ -135,7 +132,7 @@ def _prepare(
         securities = price_targets(model, prices)
     except UNPRICED as error:
         return tuple(failed_outcome(balance.portfolio_id, error) for balance in balances)
-    return StatelessWork(securities, prices, common, own, correlation_id.get())
+    return StatelessWork(securities, prices, common, own)
 
 
 async def _solve_block(given: StatelessWork, held: HoldingsBlock) -> BlockOutcome | None:
@@ -175,7 +172,7 @@ async def _fan_out_to_tasks(
     def submit(
         _: int, part: Sequence[Balance], within_s: float | None
     ) -> ObjectRef[list[PortfolioOutcome]]:
-        return _solve_task.remote(shared, part, within_s)
+        return _solve_task.remote(shared, part, CallContext.capture_for_worker(within_s))
 
     return await fan_out(balances, size, submit, tasks_at_a_time(settings))
 
@@ -183,22 +180,10 @@ async def _fan_out_to_tasks(
 # Retried after a lost worker or node only, because an error of our own code would repeat.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
 def _solve_task(
-    given: StatelessWork, balances: Sequence[Balance], within_s: float | None
+    given: StatelessWork, balances: Sequence[Balance], context: CallContext
 ) -> list[PortfolioOutcome]:
     """Solve some of the portfolios, in a worker process."""
-    return asyncio.run(_solve_in_worker(given, balances, within_s))
-
-
-# A function of its own, because Ray pickles a task with the globals that it names, and a context
-# variable cannot be pickled.
-async def _solve_in_worker(
-    given: StatelessWork, balances: Sequence[Balance], within_s: float | None
-) -> list[PortfolioOutcome]:
-    load_solver()  # before the deadline begins, because loading takes seconds
-    correlate_logs()
-    correlation_id.set(given.correlation_id)
-    with set_deadline(within_s):
-        return await _solve(given, balances)
+    return asyncio.run(run_in_worker(_solve(given, balances), context))
 
 
 async def _solve(given: StatelessWork, balances: Sequence[Balance]) -> list[PortfolioOutcome]:
