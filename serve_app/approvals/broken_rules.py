@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from serve_app.resources import Resources
-from serve_app.rules.evaluation import RuleCheck, RuleOutcome
+from serve_app.rules.evaluation import RuleCheck
 from storage.rebalance import Rebalance
 
 PORTFOLIO_BATCH_SIZE: Final = 500
@@ -33,11 +33,7 @@ async def iterate_blocked(
         page = await resources.rebalances.list_outcomes(rebalance, offset, PORTFOLIO_BATCH_SIZE)
         found: list[BlockedPortfolio] = []
         for outcome in page:
-            broken = tuple(
-                each.rule.name
-                for each in check.evaluate(outcome)
-                if each.outcome is RuleOutcome.BLOCK
-            )
+            broken = check.list_broken(outcome).blocked_by
             if broken and outcome.transactions:
                 found.append(BlockedPortfolio(outcome.portfolio_id, broken))
         if found:

@@ -242,6 +242,8 @@ class TransactionLine:
     price: Decimal
     amount: Decimal
     trade_date: date
+    blocked_by: tuple[str, ...] = ()  # rules that hold the orders of the portfolio back
+    warned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

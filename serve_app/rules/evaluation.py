@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from optimization import EXACT, PortfolioOutcome, Status
 from storage.rebalance import Rebalance
@@ -48,6 +48,13 @@ class RuleResult:
     without_volume: tuple[str, ...] = ()
 
 
+class BrokenRules(NamedTuple):
+    """Names of the rules that a plan breaks: those that hold its orders back, and the others."""
+
+    blocked_by: tuple[str, ...]
+    warned_by: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RuleCheck:
     """The rules of a rebalance and the volumes in its options; false without rules."""
@@ -80,6 +87,14 @@ class RuleCheck:
         """Evaluate the rules that concern a portfolio; none if it has no plan."""
         volumes = self.own_volumes.get(outcome.portfolio_id, self.volumes)
         return evaluate_rules(self.rules, outcome, volumes)
+
+    def list_broken(self, outcome: PortfolioOutcome) -> BrokenRules:
+        """List the rules that the plan of a portfolio breaks."""
+        results = self.evaluate(outcome)
+        return BrokenRules(
+            tuple(each.rule.name for each in results if each.outcome is RuleOutcome.BLOCK),
+            tuple(each.rule.name for each in results if each.outcome is RuleOutcome.WARN),
+        )
 
 
 NO_RULES: Final = RuleCheck()

@@ -5,22 +5,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fakes import A, B, P, Q, make_model_body, make_position
+from tests.support.fakes import A, B, P, Q
 from tests.support.flaky_order_service import OrderDesk
-from tests.support.in_process import Upstreams, make_two_owners
+from tests.support.pre_trade_rules import A_TENTH, RULES, add, rebalance
 from tests.support.run_streams import wait_until_over
 from tests.support.submissions import read_code, read_counts
 
 pytestmark = pytest.mark.mongo
 
-RULES = "/api/v1/rules"
-A_TENTH: dict[str, Any] = {
-    "name": "at most a tenth of A",
-    "kind": "WEIGHT_MOST",
-    "severity": "BLOCK",
-    "security_ids": [A],
-    "part": "0.1",
-}
 NEVER: dict[str, Any] = {
     "name": "no A",
     "kind": "RESTRICTED",
@@ -35,35 +27,6 @@ OF_THE_MARKET: dict[str, Any] = {
     "severity": "BLOCK",
     "part": "0.1",
 }
-
-
-@pytest.fixture
-def upstreams() -> Upstreams:
-    return make_two_owners()
-
-
-@pytest.fixture
-async def model(client: httpx.AsyncClient) -> dict[str, Any]:
-    """A model of 45 % each of A and B, within 4 %, that P and Q follow."""
-    band = {"low_drift": "0.04", "high_drift": "0.04"}
-    positions = [{**make_position(each, "0.45"), **band} for each in (A, B)]
-    answer = await client.post("/api/v1/models", json=make_model_body(positions=positions))
-    return answer.json()
-
-
-async def add(client: httpx.AsyncClient, rule: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    answer = await client.post(RULES, json={**rule, **changes})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-async def rebalance(
-    client: httpx.AsyncClient, model: dict[str, Any], body: Any = None, **query: Any
-) -> list[dict[str, Any]]:
-    path = f"/api/v1/model/{model['model_id']}/rebalance"
-    answer = await client.post(path, json=body, params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def results(element: dict[str, Any]) -> list[tuple[str, str]]:

@@ -26,6 +26,8 @@ from serve_app.api.exports.arrow_tables import (
     transactions_batch,
 )
 from serve_app.api.exports.transactions import Line, lines_of
+from serve_app.chunks.blocks import objects_of
+from serve_app.rules.evaluation import BrokenRules, RuleCheck
 from storage.outcome_reader import OutcomePage
 
 # Named so, because pyarrow comes without types.
@@ -54,6 +56,19 @@ def transaction_table(rebalance_id: str, page: OutcomePage, trade_date: str) -> 
         lines += lines_of(rebalance_id, [outcome], trade_date)
         ordinals += [ordinal] * (len(lines) - len(ordinals))
     return _merge([*placed, (np.array(ordinals, np.intp), transactions_batch(lines))])
+
+
+def broken_rules_of(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRules]:
+    """List the rules that the plans of a page break, by portfolio; nothing without rules.
+
+    Plans in columns become objects, because a rule is evaluated on the plan of a portfolio.
+    """
+    if not rules:
+        return {}
+    found = [outcome for _, outcome in page.objects]
+    for _, block in _plain(page):
+        found += objects_of(block)
+    return {each.portfolio_id: rules.list_broken(each) for each in found}
 
 
 def _plain(page: OutcomePage) -> Iterator[tuple[Places, BlockOutcome]]:

@@ -68,6 +68,11 @@ OUTCOMES: Final = pa.schema(
     ]
 )
 
+RULES: Final = pa.schema([("blocked_by", pa.list_(TEXT)), ("warned_by", pa.list_(TEXT))])
+"""Rules that the plan of a portfolio breaks: the last columns of both tables."""
+TRANSACTIONS_WITH_RULES: Final = pa.schema([*TRANSACTIONS, *RULES])
+OUTCOMES_WITH_RULES: Final = pa.schema([*OUTCOMES, *RULES])
+
 # Named so, because pyarrow comes without types.
 Schema: TypeAlias = Any
 RecordBatch: TypeAlias = Any
@@ -152,6 +157,14 @@ def transactions_batch(page: Page) -> RecordBatch:
     numbers = [list(map(Decimal, column)) for column in columns[4:7]]
     days = list(map(date.fromisoformat, columns[7]))
     return _batch([*texts, *numbers, days], TRANSACTIONS)
+
+
+def add_rules(table: Table, broken: Sequence[Sequence[Sequence[str] | None]]) -> Table:
+    """Add the columns of RULES; for each row both lists of names, None without any rule."""
+    for place, field in enumerate(RULES):
+        names = [None if each[place] is None else list(each[place] or ()) for each in broken]
+        table = table.append_column(field, pa.array(names, field.type))
+    return table
 
 
 def outcomes_batch(rebalance_id: str, outcomes: Sequence[PortfolioOutcome]) -> RecordBatch:

@@ -1,21 +1,30 @@
 """Tables of stored rebalances, read and converted page by page."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import Final
 
-from serve_app.api.exports.arrow_columns import outcome_table, transaction_table
-from serve_app.api.exports.arrow_tables import Tables
+from serve_app.api.exports.arrow_columns import (
+    broken_rules_of,
+    outcome_table,
+    transaction_table,
+)
+from serve_app.api.exports.arrow_tables import Table, Tables, add_rules
 from serve_app.ports.stored_rebalances import StoredRebalances
+from serve_app.rules.evaluation import RuleCheck
 from storage.errors import NotFoundError
 from storage.outcome_reader import OutcomePage
 from storage.rebalance import Rebalance, RebalanceStatus
 
+UNCHECKED: Final = (None, None)
+
 
 async def outcome_tables(store: StoredRebalances, rebalance: Rebalance) -> Tables:
     """Read the outcomes of a rebalance as tables."""
+    convert, rules = partial(outcome_table, rebalance.rebalance_id), RuleCheck.of(rebalance)
     async for page in _pages(store, rebalance, await store.read_outcome_page(rebalance, 0)):
-        yield await asyncio.to_thread(outcome_table, rebalance.rebalance_id, page)
+        yield await asyncio.to_thread(_with_rules, convert, rules, page)
 
 
 async def transaction_tables(
@@ -23,8 +32,18 @@ async def transaction_tables(
 ) -> Tables:
     """Read the transactions of a rebalance as tables; ``first`` is the first page of outcomes."""
     convert = partial(transaction_table, rebalance.rebalance_id, trade_date=trade_date)
+    rules = RuleCheck.of(rebalance)
     async for page in _pages(store, rebalance, first):
-        yield await asyncio.to_thread(convert, page)
+        yield await asyncio.to_thread(_with_rules, convert, rules, page)
+
+
+def _with_rules(
+    convert: Callable[[OutcomePage], Table], rules: RuleCheck, page: OutcomePage
+) -> Table:
+    table, broken = convert(page), broken_rules_of(page, rules)
+    if not broken:
+        return add_rules(table, [UNCHECKED] * table.num_rows)
+    return add_rules(table, [broken[each] for each in table["portfolio_id"].to_pylist()])
 
 
 async def _pages(

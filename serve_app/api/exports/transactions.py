@@ -7,7 +7,7 @@ import csv
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from decimal import Decimal
 from io import StringIO
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -21,12 +21,16 @@ from serve_app.api.schemas.fields import (
 from serve_app.api.schemas.outcome_lines import TransactionType, side_of
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import encode, number, plain, whole
+from serve_app.rules.evaluation import NO_RULES, RuleCheck
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Line(NamedTuple):
-    """One transaction; ``amount`` is quantity times price, exact."""
+    """One transaction; ``amount`` is quantity times price, exact.
+
+    The rules are those that the plan of the portfolio breaks, None if it was checked by none.
+    """
 
     rebalance_id: str
     portfolio_id: str
@@ -36,6 +40,8 @@ class Line(NamedTuple):
     price: Decimal
     amount: Decimal
     trade_date: str
+    blocked_by: tuple[str, ...] | None = None
+    warned_by: tuple[str, ...] | None = None
 
 
 COLUMNS = Line._fields
@@ -53,13 +59,23 @@ class TransactionLine(TypedDict):
     price: JsonNumber
     amount: Annotated[JsonNumber, Field(description="quantity times price")]
     trade_date: DateText
+    blocked_by: NotRequired[
+        Annotated[list[str], Field(description="rules that hold the orders of the portfolio back")]
+    ]
+    warned_by: NotRequired[
+        Annotated[list[str], Field(description="other rules that the plan of the portfolio breaks")]
+    ]
 
 
 def lines_of(
-    rebalance_id: str, outcomes: Iterable[PortfolioOutcome], trade_date: str
+    rebalance_id: str,
+    outcomes: Iterable[PortfolioOutcome],
+    trade_date: str,
+    rules: RuleCheck = NO_RULES,
 ) -> Iterator[Line]:
     """List the transactions of some portfolios, in their order."""
     for outcome in outcomes:
+        broken = rules.list_broken(outcome) if rules else (None, None)
         for drift in outcome.drifts:
             side = side_of(drift)
             if side is None:
@@ -68,7 +84,8 @@ def lines_of(
             amount = EXACT.multiply(Decimal(quantity), price)
             security_id = drift.security.security_id
             traded = (side, quantity, price, amount)
-            yield Line(rebalance_id, outcome.portfolio_id, security_id, *traded, trade_date)
+            ids = rebalance_id, outcome.portfolio_id, security_id
+            yield Line(*ids, *traded, trade_date, *broken)
 
 
 async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
@@ -111,7 +128,7 @@ def escape_formula(text: str) -> str:
 
 def line_json(line: Line) -> TransactionLine:
     """Build one transaction as JSON."""
-    return {
+    members: TransactionLine = {
         "rebalance_id": line.rebalance_id,
         "portfolio_id": line.portfolio_id,
         "security_id": line.security_id,
@@ -121,12 +138,24 @@ def line_json(line: Line) -> TransactionLine:
         "amount": number(line.amount),
         "trade_date": line.trade_date,
     }
+    if line.blocked_by is not None and line.warned_by is not None:
+        members["blocked_by"], members["warned_by"] = [*line.blocked_by], [*line.warned_by]
+    return members
 
 
 def _cells(line: Line) -> list[str]:
-    return [
-        escape_formula(cell) if isinstance(cell, str) else plain(Decimal(cell)) for cell in line
-    ]
+    return [_cell(value) for value in line]
+
+
+def _cell(value: str | int | Decimal | tuple[str, ...] | None) -> str:
+    if value is None or isinstance(value, tuple):
+        return escape_formula(join_names(value))
+    return escape_formula(value) if isinstance(value, str) else plain(Decimal(value))
+
+
+def join_names(names: tuple[str, ...] | None) -> str:
+    """Write the names of rules into one cell."""
+    return "; ".join(names or ())
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

@@ -12,13 +12,13 @@ from typing import IO, Any, Final
 
 import xlsxwriter
 
-from serve_app.api.exports.transactions import COLUMNS, Line, Page
+from serve_app.api.exports.transactions import COLUMNS, Line, Page, join_names
 from serve_app.json_text import plain
 from serve_app.problems.errors import TooManyRowsError
 
 MAX_SHEET_ROWS: Final = 1_048_576  # including the header
 DIGITS: Final = 15
-WIDTHS: Final = (27, 27, 27, 17, 12, 14, 18, 12)
+WIDTHS: Final = (27, 27, 27, 17, 12, 14, 18, 12, 27, 27)
 ROW_BATCH_SIZE: Final = 500  # rows, about 30 ms, because other threads wait meanwhile
 
 
@@ -95,6 +95,8 @@ class _Sheet:
             self._write_number(column, value)
         day = date.fromisoformat(line.trade_date)
         self._sheet.write_datetime(self._row, 7, day, self._day)
+        for column, names in enumerate((line.blocked_by, line.warned_by), 8):
+            self._sheet.write_string(self._row, column, join_names(names))
 
     def _write_number(self, column: int, value: int | Decimal) -> None:
         text = plain(Decimal(value))

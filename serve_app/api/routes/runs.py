@@ -24,7 +24,7 @@ from serve_app.api.exports.arrow_tables import (
     Tables,
 )
 from serve_app.api.exports.arrow_tables import (
-    OUTCOMES as OUTCOME_COLUMNS,
+    OUTCOMES_WITH_RULES as OUTCOME_COLUMNS,
 )
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, portfolios_json
 from serve_app.api.exports.stored_tables import outcome_tables

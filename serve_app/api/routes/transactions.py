@@ -16,8 +16,10 @@ from serve_app.api.exports.arrow_tables import (
     FILE_ENDINGS,
     PARQUET,
     TABLE_WRITERS,
-    TRANSACTIONS,
+    TRANSACTIONS_WITH_RULES,
+    Table,
     Tables,
+    add_rules,
     transactions_batch,
 )
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
@@ -116,8 +118,7 @@ async def list_transactions(
         # Written to its end first, because too many rows are refused.
         return _file(await write_workbook(pages), headers)
     if media_type in TABLE_WRITERS:
-        tables = (pa.Table.from_batches([transactions_batch(page)]) async for page in pages)
-        return _table(media_type, tables, headers)
+        return _table(media_type, (_table_of(page) async for page in pages), headers)
     return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
 
 
@@ -152,8 +153,13 @@ async def _begin_totals(store: Proposals, rebalance: Rebalance) -> TradeTotals:
 
 
 def _table(media_type: str, pages: Tables, headers: dict[str, str]) -> Response:
-    table = TABLE_WRITERS[media_type](TRANSACTIONS, pages)
+    table = TABLE_WRITERS[media_type](TRANSACTIONS_WITH_RULES, pages)
     return StreamingResponse(table, 200, headers, media_type)
+
+
+def _table_of(page: Page) -> Table:
+    table = pa.Table.from_batches([transactions_batch(page)])
+    return add_rules(table, [(line.blocked_by, line.warned_by) for line in page])
 
 
 async def _pages(
@@ -164,10 +170,11 @@ async def _pages(
     day: str,
 ) -> AsyncIterator[Page]:
     """Read the lines of the first page, and of the next pages up to the portfolio ``end``."""
-    yield tuple(lines_of(rebalance.rebalance_id, page, day))
+    rules = RuleCheck.of(rebalance)
+    yield tuple(lines_of(rebalance.rebalance_id, page, day, rules))
     for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):
         page = await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
-        yield tuple(lines_of(rebalance.rebalance_id, page, day))
+        yield tuple(lines_of(rebalance.rebalance_id, page, day, rules))
 
 
 def _headers(rebalance: Rebalance, media_type: str) -> dict[str, str]:

@@ -14,7 +14,12 @@ import pytest
 from fastapi import FastAPI
 
 from optimization import NO_OVERRIDES, BlockOutcome, ScaledColumn
-from serve_app.api.exports.arrow_tables import ARROW_STREAM, outcomes_batch, transactions_batch
+from serve_app.api.exports.arrow_tables import (
+    ARROW_STREAM,
+    add_rules,
+    outcomes_batch,
+    transactions_batch,
+)
 from serve_app.api.exports.stored_tables import outcome_tables
 from serve_app.api.exports.transactions import lines_of
 from serve_app.api.responses import trade_date_of
@@ -97,7 +102,8 @@ async def objects_of(stored: Stored, parts: Sequence[Rebalance], day: str | None
             batches.append(outcomes_batch(part.rebalance_id, found))
         else:
             batches.append(transactions_batch([*lines_of(part.rebalance_id, found, day)]))
-    return pa.Table.from_batches(batches)
+    made = pa.Table.from_batches(batches)
+    return add_rules(made, [(None, None)] * made.num_rows)
 
 
 async def table(client: httpx.AsyncClient, path: str, kind: str) -> Any:
@@ -158,7 +164,7 @@ async def test_a_run_of_nothing_has_a_table_of_nothing(
 
     found = await table(client, book.path, kind)
 
-    assert (found.num_rows, found.num_columns) == (0, 12)
+    assert (found.num_rows, found.num_columns) == (0, 14)
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -174,7 +180,7 @@ async def test_a_run_with_refusals_alone_has_outcomes_and_no_transactions(
 
     assert found == await objects_of(stored, [part])
     assert set(found["error_code"].to_pylist()) == {"infeasible", "prices-missing"}
-    assert (trades.num_rows, trades.num_columns) == (0, 8)
+    assert (trades.num_rows, trades.num_columns) == (0, 10)
 
 
 @pytest.mark.parametrize("place", [3, 555])

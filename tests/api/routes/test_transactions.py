@@ -171,7 +171,8 @@ async def test_parquet_and_arrow_are_tables_of_the_same_numbers_as_decimals(
     assert table.schema.names == list(COLUMNS)
     assert {str(table.schema.field(each).type) for each in COLUMNS[4:7]} == {"decimal128(38, 18)"}
     day = date.fromisoformat(run["transactions"][0]["trade_date"])
-    expected = [{**line, "trade_date": day} for line in await lines(client, run)]
+    rules = {"blocked_by": None, "warned_by": None}  # no rule was in force
+    expected = [{**line, "trade_date": day, **rules} for line in await lines(client, run)]
     assert table.to_pylist() == expected
 
 
@@ -211,12 +212,12 @@ async def test_a_workbook_has_typed_columns_a_frozen_header_and_filters(
     assert table[0] == list(COLUMNS)
     assert table[2] == [
         run["rebalance_id"], P, B, "SELL", Decimal(900_000), Decimal("10.25"),
-        Decimal("9225000.00"), day,
+        Decimal("9225000.00"), day, "", "",
     ]  # fmt: skip
     assert len(table) == 5
     sheet = ZipFile(BytesIO(answer.content)).read("xl/worksheets/sheet1.xml").decode()
     assert 'state="frozen"' in sheet
-    assert '<autoFilter ref="A1:H5"/>' in sheet
+    assert '<autoFilter ref="A1:J5"/>' in sheet
 
 
 async def test_a_number_that_a_spreadsheet_would_round_is_written_as_text() -> None:
