@@ -26,6 +26,7 @@ from optimization.errors import (
     EmptyModelError,
     OptimizationError,
     OptionsConflictError,
+    RuleError,
     SolverInterruptedError,
 )
 from serve_app.call_context import remaining_s
@@ -38,6 +39,7 @@ R = TypeVar("R")
 OnSolved = Callable[[Sequence[PortfolioOutcome], float], None]
 OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
 """Options or their error by portfolio id, for portfolios with options of their own."""
+NarrowOptions = Callable[[RebalanceOptions, Portfolio], RebalanceOptions]
 NONE_OWN: OwnOptions = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
@@ -53,14 +55,26 @@ async def solve_chunk(
     options: RebalanceOptions,
     on_solved: OnSolved,
     own: OwnOptions = NONE_OWN,
+    narrow: NarrowOptions | None = None,
 ) -> list[PortfolioOutcome]:
     """Solve the portfolios of a chunk, in order; a failure does not stop the others.
 
-    ``own`` are the options of portfolios that differ from ``options``. The time budget of the
-    solver is the rest of the deadline. ``on_solved`` gets the outcomes and the seconds they took.
+    ``own`` are the options of portfolios that differ from ``options``; ``narrow`` may narrow those
+    of each portfolio. The time budget of the solver is the rest of the deadline. ``on_solved`` gets
+    the outcomes and the seconds they took.
     """
+
+    def choose(portfolio: Portfolio) -> RebalanceOptions | OptimizationError:
+        asked = own.get(portfolio.portfolio_id, options)
+        if narrow is None or isinstance(asked, OptimizationError):
+            return asked
+        try:
+            return narrow(asked, portfolio)
+        except (OptionsConflictError, RuleError) as error:
+            return error
+
     outcomes, seconds = await solve_in_thread(
-        lambda budget: _solve(model, portfolios, options, own, budget)
+        lambda budget: _solve(model, portfolios, choose, budget)
     )
     on_solved(outcomes, seconds)
     return outcomes
@@ -111,8 +125,7 @@ async def solve_in_thread(solve: Callable[[TimeBudget], R]) -> tuple[R, float]:
 def _solve(
     model: tuple[PricedTarget, ...],
     inputs: ChunkInputs,
-    options: RebalanceOptions,
-    own: OwnOptions,
+    choose: Callable[[Portfolio], RebalanceOptions | OptimizationError],
     budget: TimeBudget,
 ) -> list[PortfolioOutcome]:
     pairs = zip(inputs.portfolio_ids, inputs.balances, strict=True)
@@ -121,10 +134,11 @@ def _solve(
     alike: dict[RebalanceOptions, list[int]] = defaultdict(list)
     outcomes: dict[int, PortfolioOutcome] = {}
     for place, one in enumerate(made):
-        asked = own.get(one.portfolio_id, options)
         if isinstance(one, PortfolioOutcome):
             outcomes[place] = one
-        elif isinstance(asked, OptimizationError):
+            continue
+        asked = choose(one)
+        if isinstance(asked, OptimizationError):
             outcomes[place] = failed_outcome(one.portfolio_id, asked)
         else:
             alike[asked].append(place)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from optimization import (
     BlockOutcome,
@@ -36,6 +37,7 @@ from serve_app.chunks.solve import (
 from serve_app.chunks.unmatched_ids import list_other_holdings, require_matched
 from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources
+from serve_app.rules.options import depends_on_value, narrow_at
 from serve_app.rules.refusals import name_rules
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.block import fetch_block
@@ -108,6 +110,8 @@ def _is_plain(work: Work, chunk: Chunk) -> bool:
         require_targets(work.rebalance.securities, work.options)
     except (EmptyModelError, OptionsConflictError):
         return False
+    if depends_on_value(work.options, work.rebalance.rules):
+        return False
     return work.rebalance.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
 
 
@@ -136,7 +140,13 @@ async def outcomes_of(
     if work.must_match is not None:
         require_matched(work.must_match, model, inputs)
     solving = time.perf_counter()
-    outcomes = await solve_chunk(model, inputs, work.options, count_solved, own)
+    rules, narrow = work.rebalance.rules, None
+    if any(
+        isinstance(each, RebalanceOptions) and depends_on_value(each, rules)
+        for each in (work.options, *own.values())
+    ):
+        narrow = partial(narrow_at, rules)
+    outcomes = await solve_chunk(model, inputs, work.options, count_solved, own, narrow)
     if work.rebalance.rules:
         outcomes = [*name_rules(work.rebalance.rules, outcomes)]
     if orders:

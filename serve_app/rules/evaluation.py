@@ -151,7 +151,9 @@ def _measure(
             most = max((abs(each.traded) for each in lines), default=ZERO)
             return most, _amount_of(rule, base)
         case RuleKind.TURNOVER_MOST:
-            return sum((abs(each.traded) for each in lines), ZERO), _amount_of(rule, base)
+            # Of market value before costs, as turnover_cap is: a plan under it keeps the rule.
+            whole = Fraction(outcome.market_value or 0)
+            return sum((abs(each.traded) for each in lines), ZERO), _amount_of(rule, whole)
         case _:  # CASH_LEAST
             return Fraction(outcome.cash_after or 0), _amount_of(rule, base)
 

@@ -1,6 +1,6 @@
 """Rules as options: the narrower of a rule and the option of a rebalance holds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -11,11 +11,14 @@ from optimization import (
     OptionOverrides,
     OverridesByPortfolio,
     Percent,
+    Portfolio,
     RebalanceOptions,
 )
 from storage.rule import RestrictedSide, Rule, RuleKind
 
 NARROWED: Final = ("do_not_buy", "groups", "turnover_cap", "cash_floor")
+LIMITED: Final = {RuleKind.TURNOVER_MOST: "turnover_cap", RuleKind.CASH_LEAST: "cash_floor"}
+"""Option of each kind that limits an amount."""
 Amount: TypeAlias = Decimal | Percent
 NO_FLOOR: Final = Decimal(0)
 
@@ -29,8 +32,8 @@ def narrow_options(options: RebalanceOptions, rules: Iterable[Rule]) -> Rebalanc
     """Narrow options by the rules that are options.
 
     An amount and a percentage have no order before the market value of a portfolio is known: the
-    option of the rebalance then stays, and the plan is checked. Raises OptionsConflictError for
-    rules and options that exclude each other.
+    option of the rebalance then stays until ``narrow_at``. Raises OptionsConflictError for rules
+    and options that exclude each other.
     """
     changes: dict[str, Any] = {}
 
@@ -50,6 +53,54 @@ def narrow_options(options: RebalanceOptions, rules: Iterable[Rule]) -> Rebalanc
             case _:
                 changes["groups"] = (*now("groups"), _group_of(rule))
     return replace(options, **changes) if changes else options
+
+
+def depends_on_value(options: RebalanceOptions, rules: Iterable[Rule]) -> bool:
+    """Whether the market value decides if an option or a rule is narrower, or which of the rules.
+
+    That is so if one limit is an amount and the other a percentage.
+    """
+    return any(
+        type(present) is not type(_amount_of(each))
+        for each in _of_amounts(rules)
+        if (present := getattr(options, LIMITED[each.kind])) not in {None, NO_FLOOR}
+    )
+
+
+def narrow_at(
+    rules: Iterable[Rule], options: RebalanceOptions, portfolio: Portfolio
+) -> RebalanceOptions:
+    """Narrow options by rules whose limits have another unit, at the value of a portfolio.
+
+    Raises OptionsConflictError for rules and options that exclude each other there.
+    """
+    value = EXACT.add(portfolio.market_value, options.cash_flow)
+    cap, floor = options.turnover_cap, options.cash_floor
+    for rule in _of_amounts(rules):
+        if not rule.concerns(portfolio.portfolio_id):
+            continue
+        limit = _amount_of(rule)
+        if rule.kind is RuleKind.CASH_LEAST:
+            floor = _higher_at(floor, limit, value, has_costs=options.has_costs)
+        else:
+            cap = limit if cap is None else min(cap, limit, key=lambda one: _at(one, value))
+    return replace(options, turnover_cap=cap, cash_floor=floor)
+
+
+def _of_amounts(rules: Iterable[Rule]) -> Iterator[Rule]:
+    return (each for each in rules if each.as_option and each.kind in LIMITED)
+
+
+def _higher_at(present: Amount, limit: Amount, value: Decimal, *, has_costs: bool) -> Amount:
+    higher = max(present, limit, key=lambda one: _at(one, value))
+    if has_costs and type(present) is not type(limit):
+        # An amount, because a percentage of what costs leave may be below the other limit.
+        return max(_at(higher, value), NO_FLOOR)
+    return higher
+
+
+def _at(amount: Amount, value: Decimal) -> Decimal:
+    return amount.to_currency(value) if isinstance(amount, Percent) else amount
 
 
 def general_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from optimization import PortfolioOutcome, Refusal, Status
-from serve_app.rules.options import group_name
+from serve_app.rules.options import LIMITED, group_name
 from storage.rule import RestrictedSide, Rule, RuleKind
-
-OPTIONS: Final = {RuleKind.TURNOVER_MOST: "turnover_cap", RuleKind.CASH_LEAST: "cash_floor"}
 
 
 def name_rules(
@@ -37,8 +35,8 @@ def _is_named(rule: Rule, refusal: Refusal) -> bool:
         bands: Sequence[Any] = members.get("securities", ())
         listed = {str(each["security_id"]) for each in bands}
         return "do_not_buy" in options or not rule.security_ids.isdisjoint(listed)
-    if rule.kind in OPTIONS:
-        return OPTIONS[rule.kind] in options
+    if rule.kind in LIMITED:
+        return LIMITED[rule.kind] in options
     return any(each.startswith(f"groups.{group_name(rule)}.") for each in options)
 
 

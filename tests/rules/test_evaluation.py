@@ -128,6 +128,13 @@ def test_a_trade_without_a_volume_breaks_the_rule_by_nobody_knows_how_much(
     assert (result.value, result.limit, result.left) == (None, Decimal("0.1"), None)
 
 
+def test_turnover_is_a_part_of_market_value_before_costs_as_its_option_is() -> None:
+    most = rule(RuleKind.TURNOVER_MOST, part=Decimal("0.2"))
+    costly = replace(plan(10, 20), cost=Decimal(5))
+
+    assert evaluate(most, costly) == ("PASS", "200", "200", "0")
+
+
 def test_a_portfolio_without_a_plan_has_no_results() -> None:
     refusal = Refusal("infeasible", "It is no use.", {})
     refused = replace(plan(), status=Status.INFEASIBLE, refusal=refusal)

@@ -8,7 +8,13 @@ import pytest
 from optimization.domain.numbers import Percent
 from optimization.domain.option_values import GroupBand
 from optimization.domain.options import OptionOverrides, RebalanceOptions
-from serve_app.rules.options import narrow_options, narrow_own_options
+from optimization.domain.portfolio import Portfolio
+from serve_app.rules.options import (
+    depends_on_value,
+    narrow_at,
+    narrow_options,
+    narrow_own_options,
+)
 from storage.rule import RestrictedSide, Rule, RuleKind, Severity
 
 
@@ -29,7 +35,7 @@ TURNOVER = rule(RuleKind.TURNOVER_MOST, amount=Decimal(500))
         (CASH, {}, {"cash_floor": Percent(Decimal("2.00"))}),
         (CASH, {"cash_floor": "3%"}, {"cash_floor": "3%"}),
         (CASH, {"cash_floor": "1%"}, {"cash_floor": Percent(Decimal("2.00"))}),
-        # An amount and a percentage have no order: the caller's stays, the plan is checked.
+        # An amount and a percentage have no order yet: the caller's stays.
         (CASH, {"cash_floor": 100}, {"cash_floor": 100}),
         (TURNOVER, {}, {"turnover_cap": 500}),
         (TURNOVER, {"turnover_cap": 400}, {"turnover_cap": 400}),
@@ -55,6 +61,52 @@ def test_the_narrower_of_rule_and_option_holds(
     one: Rule, given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     assert narrow_options(RebalanceOptions(**given), [one]) == RebalanceOptions(**expected)
+
+
+def narrow(one: Rule, **given: Any) -> RebalanceOptions:
+    """Narrow by a rule for a portfolio of 1,000 in cash."""
+    options = narrow_options(RebalanceOptions(**given), [one])
+    assert depends_on_value(options, [one])
+    return narrow_at([one], options, Portfolio("P", 1000, {}, {}))
+
+
+@pytest.mark.parametrize(
+    ("one", "given", "expected"),
+    [
+        # 2 % of 1,000 are 20.
+        (CASH, {"cash_floor": 19}, {"cash_floor": "2.00%"}),
+        (CASH, {"cash_floor": 21}, {"cash_floor": 21}),
+        # Of what costs leave 2 % may be less than 19.99, so it is held in currency.
+        (CASH, {"cash_floor": "19.99", "cost_rate": "0.01"}, {"cash_floor": 20}),
+        (CASH, {"cash_floor": 19, "cash_flow": -100}, {"cash_floor": 19}),
+        (TURNOVER, {"turnover_cap": "51%"}, {"turnover_cap": 500}),
+        (TURNOVER, {"turnover_cap": "49%"}, {"turnover_cap": "49%"}),
+        (TURNOVER, {"turnover_cap": "51%", "cash_flow": -100}, {"turnover_cap": "51%"}),
+    ],
+)
+def test_at_the_value_of_a_portfolio_the_narrower_of_an_amount_and_a_percentage_holds(
+    one: Rule, given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    others = {name: value for name, value in given.items() if name in {"cost_rate", "cash_flow"}}
+
+    assert narrow(one, **given) == RebalanceOptions(**expected, **others)
+
+
+def test_of_two_rules_in_different_units_the_narrower_holds_for_each_portfolio() -> None:
+    part = rule(RuleKind.TURNOVER_MOST, "part", part=Decimal("0.4"))
+    rules = [TURNOVER, part, rule(RuleKind.CASH_LEAST, "q", amount=Decimal(9), portfolios=["Q"])]
+    options = narrow_options(RebalanceOptions(), rules[:2])
+
+    small, large = (narrow_at(rules, options, Portfolio("P", cash, {}, {})) for cash in (10, 9999))
+
+    assert (small.turnover_cap, large.turnover_cap) == (Percent(Decimal("40.0")), Decimal(500))
+    assert small.cash_floor == 0
+
+
+def test_limits_of_one_unit_do_not_wait_for_the_value_of_a_portfolio() -> None:
+    options = narrow_options(RebalanceOptions(cash_floor="1%", turnover_cap=600), [CASH, TURNOVER])
+
+    assert not depends_on_value(options, [CASH, TURNOVER])
 
 
 def test_a_rule_that_is_no_option_changes_none() -> None:

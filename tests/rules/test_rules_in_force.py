@@ -198,6 +198,24 @@ class TestRebalances:
         assert (found[Q]["value"], found[Q]["without_volume"]) == (None, [B])
         assert one["options"]["volumes"] == {A: "1000000000", B: "1000000000"}
 
+    @pytest.mark.parametrize("more", [{}, {"cost_rate": "0.001"}], ids=["free", "with costs"])
+    @pytest.mark.parametrize(
+        ("given", "rule"),
+        [
+            ({"turnover_cap": "90%"}, {"kind": "TURNOVER_MOST", "amount": 200}),
+            ({"turnover_cap": 50_000}, {"kind": "TURNOVER_MOST", "part": "0.05"}),
+            ({"cash_floor": 1}, {"kind": "CASH_LEAST", "part": "0.5"}),
+            ({"cash_floor": "1%"}, {"kind": "CASH_LEAST", "amount": 300}),
+        ],
+    )
+    async def test_a_plan_complies_with_a_rule_in_another_unit_than_the_option(
+        self, client: httpx.AsyncClient, model: dict[str, Any], given: Any, rule: Any, more: Any
+    ) -> None:
+        await add(client, {"name": "limit", "severity": "BLOCK", "as_option": True, **rule})
+
+        for element in await rebalance(client, model, {**given, **more, "bands": "YIELD"}):
+            assert results(element) == [("limit", "PASS")]
+
     @pytest.mark.parametrize(
         "rule",
         [
