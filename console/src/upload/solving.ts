@@ -11,14 +11,7 @@ export interface Solved {
   problem?: ServiceError;
 }
 /** A rule that is broken, and its place, which is a cell if a file breaks it. */
-export interface Fault {
-  file?: string;
-  sheet?: string;
-  row?: number;
-  column?: string;
-  value?: string;
-  detail: string;
-}
+export type Fault = Schema<"ErrorPlace">;
 
 const PATH = "/api/v1/optimize";
 const SOLVE_TIMEOUT_MS = 120_000; // 1,000 portfolios, and the start of a worker

@@ -13,10 +13,15 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class ErrorPlace(BaseModel):
-    """One value that breaks a rule."""
+    """One value that breaks a rule, and its place in the body, a parameter or a file."""
 
     pointer: str | None = Field(None, description="JSON pointer into the body")
     parameter: str | None = Field(None, description="name of the parameter or header")
+    file: str | None = None
+    sheet: str | None = Field(None, description="sheet of a workbook")
+    row: int | None = Field(None, ge=1, description="as a spreadsheet program counts them")
+    column: str | None = Field(None, description="head of the column")
+    value: str | None = Field(None, description="text of the value in the file, shortened")
     detail: str
 
 

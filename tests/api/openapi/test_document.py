@@ -11,6 +11,7 @@ import pytest
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.openapi.examples import example_of
+from serve_app.files.faults import Fault, Place
 from serve_app.problems.catalogue import INTERNAL, KINDS, UNVERIFIED
 from serve_app.settings import settings_from
 from tests.support.fakes import render_no_metrics
@@ -77,6 +78,13 @@ def test_every_kind_of_problem_has_an_example_of_its_kind() -> None:
     for kind in KINDS.values():
         assert example_of(kind)["type"] == kind.uri
         assert kind.status < 500 or kind in {INTERNAL, UNVERIFIED} or kind.status > 501
+
+
+def test_the_place_of_a_fault_in_a_file_is_described() -> None:
+    fault = Fault(Place("book.xlsx", "Prices", 4, "Close"), "n/a", "a price is a number")
+    described = DOCUMENT["components"]["schemas"]["ErrorPlace"]["properties"]
+
+    assert fault.members.keys() <= described.keys()
 
 
 def test_every_link_leads_to_an_operation_that_takes_the_id_and_from_a_place_that_has_it() -> None:
