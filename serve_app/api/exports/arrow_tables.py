@@ -200,9 +200,9 @@ def _positions(outcomes: Sequence[PortfolioOutcome]) -> Any:
     held = [(*outcome.securities, *outcome.others) for outcome in outcomes]
     columns = [
         pa.array([each.security_id for row in held for each in row], TEXT),
-        pa.array([each.price for row in held for each in row], DECIMAL),
-        pa.array([Decimal(each) for outcome in outcomes for each in outcome.before], DECIMAL),
-        pa.array([Decimal(each) for outcome in outcomes for each in outcome.after], DECIMAL),
+        _array([each.price for row in held for each in row], DECIMAL),
+        _array([Decimal(each) for outcome in outcomes for each in outcome.before], DECIMAL),
+        _array([Decimal(each) for outcome in outcomes for each in outcome.after], DECIMAL),
     ]
     ends = pa.array([*accumulate(map(len, held), initial=0)], pa.int32())
     return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(columns, fields=[*POSITION]))
@@ -210,7 +210,17 @@ def _positions(outcomes: Sequence[PortfolioOutcome]) -> Any:
 
 def _batch(columns: Iterable[Any], schema: Schema) -> RecordBatch:
     arrays = [
-        column if isinstance(column, pa.Array) else pa.array(column, each.type)
+        column if isinstance(column, pa.Array) else _array(column, each.type)
         for column, each in zip(columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Sequence[Any], of_type: Any) -> Any:
+    try:
+        return pa.array(values, of_type)
+    except pa.ArrowInvalid:
+        if of_type != DECIMAL:
+            raise
+        # Arrow counts the zeros at the end, too, and refuses numbers that would fit without them.
+        return pa.array([each and each.normalize(EXACT) for each in values], of_type)
