@@ -210,11 +210,14 @@ def decimals_of(column: ScaledColumn) -> Array:
         raise pa.ArrowInvalid(f"a number of {decimals} decimals: data loss in {DECIMAL}")
     low, high = units, units >> WORD_BITS - 1
     if units.dtype == np.object_:
-        if max(map(abs, units.tolist()), default=0) > MAX_COEFFICIENT:
+        # Checked here, because Arrow rescales modulo 2**128, and a number too large may wrap to one
+        # that fits.
+        most = MAX_COEFFICIENT // 10 ** (DECIMAL.scale - decimals)
+        if max(map(abs, units.tolist()), default=0) > most:
             raise pa.ArrowInvalid(f"a number of more digits than {DECIMAL} has: data loss")
         low, high = units & (2**WORD_BITS - 1), units >> WORD_BITS
     words = np.empty((len(units), 2), np.uint64)  # a decimal128 is two, the low word first
     words[:, 0], words[:, 1] = low.astype(np.uint64), high.astype(np.int64).astype(np.uint64)
-    # At their own scale first, because Arrow rescales whole columns, and finds what overflows.
+    # At their own scale first, because Arrow rescales whole columns.
     scaled = pa.decimal128(DECIMAL.precision, decimals)
     return pa.Array.from_buffers(scaled, len(units), [None, pa.py_buffer(words)]).cast(DECIMAL)

@@ -115,7 +115,13 @@ def test_every_number_that_a_decimal128_holds_is_exact(
 
 @pytest.mark.parametrize(
     ("numbers", "decimals"),
-    [((MAX_WHOLE_NUMBER + 1, 0), 0), ((0, -(10**33)), 12), ((1, 10), 19), ((1, 0), 40)],
+    [
+        ((MAX_WHOLE_NUMBER + 1, 0), 0),
+        ((0, -(10**33)), 12),
+        ((1, 10), 19),
+        ((1, 0), 40),
+        ((215 * 10**22, 0), 0),  # 2**128 units wrap to a number that fits
+    ],
 )
 def test_a_number_that_would_be_rounded_or_cut_ends_the_table(
     numbers: tuple[int, int], decimals: int
