@@ -2,7 +2,7 @@
 
 They are the separable optima, and the covers of rows of whole shares whose cash row alone binds.
 Options that restrict single securities are bounds on lots, so they stay in arrays: a direction, a
-scope, named securities, whole round lots. Coupling options rule arrays out.
+scope, named securities, whole round lots, the most of a trade. Coupling options rule arrays out.
 """
 
 from collections.abc import Iterator
@@ -117,9 +117,11 @@ def solve_rows(
 
 
 def _find_kept(block: PortfolioBlock, options: RebalanceOptions) -> NDArray[np.bool_]:
-    """Whether a row has a holding outside the model that options keep from being traded away."""
+    """Whether options may keep a holding outside the model of a row from being traded away."""
     others, is_kept = block.others, np.zeros(len(block), dtype=bool)
-    if options.restricts and len(others.rows):
+    if options.limits_trade_size:  # any, because the market value may decide
+        is_kept[others.rows] = True
+    elif options.restricts and len(others.rows):
         sold, bought = (
             np.array([may_trade_away(options, one, sign) for one in others.ids], dtype=bool)
             for sign in (1, -1)

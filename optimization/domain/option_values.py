@@ -206,9 +206,15 @@ def _read_groups(value: Iterable[GroupBand], field: Path) -> tuple[GroupBand, ..
 
 
 _READERS: Final[dict[str, Callable[[Any, Path], object]]] = {
-    **dict.fromkeys(("cash_floor", "cash_ceiling", "minimum_value", "turnover_cap"), read_amount),
     **dict.fromkeys(
-        ("cash_flow", "minimum_shares", "cost_rate", "cost_per_trade", "soft_band_price"),
+        ("cash_floor", "cash_ceiling", "minimum_value", "maximum_value", "turnover_cap"),
+        read_amount,
+    ),
+    **dict.fromkeys(
+        (
+            *("cash_flow", "minimum_shares", "volume_share"),
+            *("cost_rate", "cost_per_trade", "soft_band_price"),
+        ),
         read_decimal,
     ),
     **dict.fromkeys(("do_not_buy", "do_not_sell", "frozen"), read_ids),

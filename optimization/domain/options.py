@@ -34,8 +34,10 @@ class RebalanceOptions:
     Trades: ``direction``; ``scope``; ``do_not_buy``, ``do_not_sell`` and ``frozen`` securities; a
     holding outside the model that may not be sold is kept. ``lots`` maps a security to the shares
     of its lot (1 by default, fractions allowed). A trade has at least ``minimum_shares`` shares and
-    is worth at least ``minimum_value``. A plan has at most ``maximum_trades`` trades, worth at most
-    ``turnover_cap`` together.
+    is worth at least ``minimum_value``, and at most ``maximum_value``: currency, or a Percent of
+    market value before costs. It has at most the part ``volume_share``, from 0 to 1, of the
+    security's shares in ``volumes``; a security without a volume is then not traded. A plan has at
+    most ``maximum_trades`` trades, worth at most ``turnover_cap`` together.
 
     Costs: cash pays ``cost_rate`` of each traded amount and ``cost_per_trade`` for each trade;
     ``costs_in_objective`` adds them to the drift that is minimised.
@@ -46,8 +48,8 @@ class RebalanceOptions:
     breaks ties of drift. ``time_limit_s`` bounds all solver calls of one portfolio together.
     ``liquidate`` confirms that a model without targets is intended: everything is sold.
 
-    ``open_orders`` chooses the holdings that a portfolio is built from, and ``volumes`` are the
-    shares of each security that its market trades; the engine ignores both.
+    ``open_orders`` chooses the holdings that a portfolio is built from; the engine ignores it.
+    ``volumes`` are the shares of each security that its market trades.
 
     Every field accepts what people write (see option_values.py): numbers of any type, ``"2%"``, the
     names of choices, lists of ids. Raises RuleError, which names the option, and
@@ -69,6 +71,8 @@ class RebalanceOptions:
     lots: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], hash=False)
     minimum_shares: Decimal = Decimal(0)
     minimum_value: Amount = Decimal(0)
+    maximum_value: Amount | None = None
+    volume_share: Decimal | None = None
     maximum_trades: int | None = None
     turnover_cap: Amount | None = None
     cost_rate: Decimal = Decimal(0)
@@ -98,6 +102,8 @@ class RebalanceOptions:
             lots: Mapping[str, Number] = ...,
             minimum_shares: Number = ...,
             minimum_value: AmountInput = ...,
+            maximum_value: AmountInput | None = ...,
+            volume_share: Number | None = ...,
             maximum_trades: int | None = ...,
             turnover_cap: AmountInput | None = ...,
             cost_rate: Number = ...,
@@ -154,7 +160,13 @@ class RebalanceOptions:
         """Whether a single security is restricted beyond its band."""
         named = (self.do_not_buy, self.do_not_sell, self.frozen, self.lots)
         narrowed = self.direction is not Direction.FULL or self.scope is not Scope.ALL
+        narrowed = narrowed or self.limits_trade_size
         return narrowed or any(named) or any((self.minimum_shares, self.minimum_value))
+
+    @property
+    def limits_trade_size(self) -> bool:
+        """Whether a single trade has a greatest size."""
+        return self.maximum_value is not None or self.volume_share is not None
 
     @property
     def couples(self) -> bool:
@@ -171,7 +183,7 @@ class RebalanceOptions:
     @property
     def renews(self) -> bool:
         """Whether a limit starts anew with each request, so repeated requests may trade further."""
-        caps = (self.maximum_trades, self.turnover_cap)
+        caps = (self.maximum_trades, self.turnover_cap, self.maximum_value, self.volume_share)
         return self.scope is not Scope.ALL or any(cap is not None for cap in caps)
 
     @property
@@ -203,13 +215,14 @@ class RebalanceOptions:
         return _default(name)
 
     def _require_numbers(self) -> None:
-        for name in ("cash_floor", "cash_ceiling", "turnover_cap"):
+        for name in ("cash_floor", "cash_ceiling", "turnover_cap", "maximum_value"):
             most = 100 if isinstance(getattr(self, name), Percent) else None
-            most = None if name == "turnover_cap" else most
+            most = most if name.startswith("cash") else None
             require_range((name,), _number(getattr(self, name)), 0, most)
         for name in ("minimum_shares", "minimum_value", "cost_per_trade", "soft_band_price"):
             require_range((name,), _number(getattr(self, name)), 0, None)
         require_range(("cost_rate",), self.cost_rate, 0, Decimal("0.5"))
+        require_range(("volume_share",), self.volume_share or Decimal(0), 0, 1)
         if not self.cash_flow.is_finite():
             raise RuleError(("cash_flow",), self.cash_flow, "a cash flow is a finite amount")
         for security_id, lot in self.lots.items():
@@ -238,6 +251,8 @@ OUTRANKING_BANDS: Final = (
     "lots",
     "minimum_shares",
     "minimum_value",
+    "maximum_value",
+    "volume_share",
     "maximum_trades",
     "turnover_cap",
 )
@@ -261,11 +276,12 @@ def _require_consistent(options: RebalanceOptions) -> None:
     if options.bands is not None and options.soft_band_price is not None:
         detail = f"bands is {options.bands}, but soft_band_price is set too: set one of the two"
         raise OptionsConflictError(detail, ("bands", "soft_band_price"))
-    cap = options.turnover_cap
     least = options.minimum_value
-    if type(cap) is type(least) and 0 < _number(cap) < _number(least):
-        detail = "the turnover cap is below the minimum value of a single trade"
-        raise OptionsConflictError(detail, ("turnover_cap", "minimum_value"))
+    for name, called in (("turnover_cap", "turnover cap"), ("maximum_value", "maximum value")):
+        cap = getattr(options, name)
+        if type(cap) is type(least) and 0 < _number(cap) < _number(least):
+            detail = f"the {called} is below the minimum value of a single trade"
+            raise OptionsConflictError(detail, (name, "minimum_value"))
 
 
 def _number(value: Amount | None) -> Decimal:

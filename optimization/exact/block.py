@@ -72,7 +72,7 @@ class Block:
 
     @property
     def is_kept_short(self) -> NDArray[np.bool_]:
-        """Whether each position is short and may not be bought back; shape (B, n)."""
+        """Whether each position is short and may not be bought back whole; shape (B, n)."""
         if self.most is None:
             return np.zeros(self.before.shape, dtype=bool)
         return (self.most < 0).astype(bool)
@@ -126,9 +126,10 @@ def compute_bands(block: Block) -> Bands:
     if sold_out.any():
         upper = np.where(sold_out, kept, upper)
     short = block.is_kept_short
-    if short.any():
-        held = block.before * block.lot_value
-        lower, upper = np.where(short, held, lower), np.where(short, np.maximum(upper, held), upper)
+    if block.most is not None and short.any():
+        # As far as it may be bought back, which is not at all unless the size of trades limits it.
+        kept = np.minimum(block.most, 0) * block.lot_value
+        lower, upper = np.where(short, kept, lower), np.where(short, np.maximum(upper, kept), upper)
     return Bands(target, part, lower, upper)
 
 

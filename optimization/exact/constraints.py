@@ -14,8 +14,8 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.band_violations import Edges, remainders_of, scaled_edges
 from optimization.exact.block import Block
-from optimization.exact.restrictions import least_trades
 from optimization.exact.scaled_integers import to_decimal
+from optimization.exact.trade_sizes import least_trades
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def band_edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
         if outside[i]:
             kept = 0 if block.least is None else max(int(block.least[0, i]), 0)
             top = max(top, Fraction(kept * lot_value[i] + rests[i]))
-        if short[i]:
-            held = Fraction(int(block.before[0, i]) * lot_value[i] + rests[i])
-            bottom, top = min(bottom, held), max(top, held)
+        if short[i] and block.most is not None:
+            kept = Fraction(int(block.most[0, i]) * lot_value[i] + rests[i])
+            bottom, top = min(bottom, kept), max(top, kept)
         yield bottom, top

@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from fractions import Fraction
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import Percent
 from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
+from optimization.exact.trade_sizes import MostTraded, least_trades
 
 UNLIMITED = 2**256  # lots
 
@@ -24,7 +22,7 @@ def restrict_block(
     lots: Sequence[Decimal],
     options: RebalanceOptions,
 ) -> Block:
-    """Add the bounds of direction, named securities and dust to a block.
+    """Add the bounds of direction, named securities, dust and the size of a trade to a block.
 
     A short position that may not be bought back is kept, and so is dust: a holding outside the
     model below the least trade, which takes a block of one portfolio. ``lots`` in shares, per
@@ -43,39 +41,16 @@ def restrict_block(
     owned = np.array([lots[i] != options.lots.get(one, 1) for i, one in enumerate(ids)])
     if owned.any():  # odd remainders, which cannot be bought
         most = np.where(owned[None, :], np.minimum(most, np.maximum(block.before, 0)), most)
+    if options.limits_trade_size:
+        least, most = MostTraded.of(block, securities, options).bound(block.before, least, most)
     return block.with_bounds(least, most)
-
-
-def least_trades(
-    block: Block, lots: Sequence[Decimal], options: RebalanceOptions
-) -> list[tuple[int, int]]:
-    """Lots of the least trade by minimum_shares and by minimum_value, per column.
-
-    An odd remainder has no minimum, because it is sold only with round lots that meet it. Each
-    minimum is capped just above twice everything owned: a larger trade is impossible anyway, and
-    the numbers of a block then bound the minimum too.
-    """
-    if not (options.minimum_shares or options.minimum_value):
-        return [(0, 0)] * len(lots)
-    shares, value = Fraction(options.minimum_shares), options.minimum_value
-    if isinstance(value, Percent):
-        units = Fraction(value.value) * int(block.base[0]) / 100
-    else:
-        units = Fraction(value) * 10**block.decimals
-    odd = {column for _, column in block.odd_lots}
-    owned = abs(int(block.market_value[0])) + int(np.abs(block.before[0] * block.lot_value).sum())
-    rows = enumerate(zip(lots, block.lot_value.tolist(), strict=True))
-    needed: list[tuple[int, int]] = []
-    for column, (lot, worth) in rows:
-        most = 0 if column in odd else 2 * owned // worth + 2
-        needed.append((min(ceil(shares / Fraction(lot)), most), min(ceil(units / worth), most)))
-    return needed
 
 
 def keeps_outside(block: Block, lots: Integers) -> NDArray[np.bool_]:
     """Whether restrictions keep a portfolio outside a band for good, in a plan; shape (B,).
 
-    A holding of target 0 that may not be sold, or a short position that may not be bought back.
+    A holding of target 0 that may not be sold, or a short position that may not be bought back, as
+    far as it may not.
     """
     kept = block.is_kept_short | ((lots != 0) & block.is_outside)
     return kept.any(axis=1)
@@ -174,14 +149,21 @@ def may_trade_away(options: RebalanceOptions, security_id: str, shares: float | 
     return not shares or may(options, security_id)
 
 
-def restricting_option(options: RebalanceOptions, security_id: str, *, buying: bool) -> str:
-    """Name the option that prevents buying, or selling, a security."""
+def restricting_option(
+    options: RebalanceOptions, security_id: str, *, buying: bool, of_size: str | None = None
+) -> str:
+    """Name the option that prevents buying, or selling, a security.
+
+    ``of_size`` is the option that limits the size of the trade, if that is reached.
+    """
     for name in ("frozen", "do_not_buy" if buying else "do_not_sell"):
         if security_id in getattr(options, name):
             return name
     kept = Direction.SELL_ONLY if buying else Direction.BUY_ONLY
     if options.direction is kept:
         return "direction"
+    if of_size is not None:
+        return of_size
     if options.scope is Scope.ALL:  # dust, because no other option is left to bind it
         return "minimum_value" if options.minimum_value else "minimum_shares"
     return "scope"

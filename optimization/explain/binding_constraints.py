@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,13 @@ from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.restrictions import restricting_option
 from optimization.exact.scaled_column import InCurrency, column_of_parts
 from optimization.exact.scaled_integers import Integers
+from optimization.exact.trade_sizes import VALUE, VOLUME, MostTraded
 from optimization.exact.verification import could_overflow
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.separable import nearest_lots
+
+SIZES: Final = (None, VALUE, VOLUME)
+KINDS: Final = 1 + 2 * len(SIZES)  # of constraints on one security
 
 
 def find_binding_constraints(
@@ -34,6 +39,7 @@ def find_binding_constraints(
     """
     allowed = lot_limits(block, bands) if not bands_yield else (block.least, block.most)
     found = _find(block, bands, lots[None, :], allowed, bands_yield=bands_yield)
+    found = _with_sizes(found, block, lots[None, :], securities, options)
     return _rows_of(found, block, securities, options, None).of_row(0)
 
 
@@ -52,6 +58,7 @@ def find_binding_rows(
     slack to its edge.
     """
     found = _find(block, bands, lots, lot_limits(block, bands), bands_yield=False)
+    found = _with_sizes(found, block, lots, securities, options)
     return _rows_of(found, block, securities, options, in_currency)
 
 
@@ -64,6 +71,7 @@ class _Bound:
     is_bought: NDArray[np.bool_]  # the next lot towards the target would be a purchase
     is_band: NDArray[np.bool_]  # the band forbids it, otherwise a restriction
     slack: Integers  # to the edge of the band, units / denominator; 0 of a restriction
+    of_size: Integers  # place in SIZES of the option whose greatest trade is reached; 0 for none
 
 
 def _find(
@@ -83,7 +91,24 @@ def _find(
         is_band = _is_reached(inside, lots, nearest > lots)[row, column]
     value = (lots * block.lot_value + block.remainder)[row, column]
     slack = np.where(is_band, _distance_to_edge(block, value, row, column, is_bought), 0)
-    return _Bound(row, column, is_bought, is_band, slack)
+    return _Bound(row, column, is_bought, is_band, slack, np.zeros(len(row), dtype=np.intp))
+
+
+def _with_sizes(
+    found: _Bound,
+    block: Block,
+    lots: Integers,
+    securities: Sequence[PricedTarget],
+    options: RebalanceOptions,
+) -> _Bound:
+    """Find the positions whose next lot would be more than a single trade may have."""
+    if not options.limits_trade_size or not len(found.row):
+        return found
+    at, sizes = (found.row, found.column), MostTraded.of(block, securities, options)
+    further = lots[at] + np.where(found.is_bought, 1, -1)
+    is_reached = np.abs(further - block.before[at]) > sizes.lots[at]
+    of_size = np.where(is_reached, np.where(sizes.by_volume[at], 2, 1), 0)
+    return replace(found, of_size=of_size)
 
 
 def _is_reached(
@@ -123,9 +148,10 @@ def _rows_of(
     if not len(found.row):
         return BindingRows.none()
     # One number for security and kind, because names would otherwise be made for each position.
-    kinds = 3 * found.column + np.where(found.is_band, 2, found.is_bought)
-    used, kind = np.unique(kinds, return_inverse=True)
-    named = [_name_of(securities[one // 3].security_id, one % 3, options) for one in used.tolist()]
+    kinds = np.where(found.is_band, 0, 1 + 2 * found.of_size + found.is_bought)
+    used, kind = np.unique(KINDS * found.column + kinds, return_inverse=True)
+    pairs = (divmod(one, KINDS) for one in used.tolist())
+    named = [_name_of(securities[column].security_id, one, options) for column, one in pairs]
     names = tuple(sorted(set(named)))
     places = {name: at for at, name in enumerate(names)}
     place = np.array([places[name] for name in named])[kind]
@@ -139,10 +165,11 @@ def _rows_of(
 
 
 def _name_of(security_id: str, kind: int, options: RebalanceOptions) -> str:
-    """Name a constraint: 2 for the band, 1 for what forbids a purchase, 0 for a sale."""
-    if kind == 2:
+    """Name a constraint: 0 for the band, else 1 + 2 of_size + (1 for what forbids a purchase)."""
+    if kind == 0:
         return f"band.{security_id}"
-    return restricting_option(options, security_id, buying=bool(kind))
+    size, is_bought = divmod(kind - 1, 2)
+    return restricting_option(options, security_id, buying=bool(is_bought), of_size=SIZES[size])
 
 
 def add_binding_bands(

@@ -10,6 +10,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import lot_limits
 from optimization.exact.restrictions import restricting_option
+from optimization.exact.trade_sizes import MostTraded
 from optimization.solvers.cash_constrained import CashConstrainedProblem
 from optimization.solvers.coupled_problem import CoupledProblem
 
@@ -24,6 +25,9 @@ def find_empty_bands(
     fewest, most = (limits[0] for limits in lot_limits(cash_problem.block, cash_problem.bands))
     free, before = cash_problem.block.without_bounds(), cash_problem.block.before[0]
     band_fewest, band_most = (limits[0] for limits in lot_limits(free, cash_problem.bands))
+    sizes = None
+    if options.limits_trade_size:
+        sizes = MostTraded.of(cash_problem.block, securities, options)
     entries: list[dict[str, Any]] = []
     for column in coupled.find_empty_bands().tolist():
         security = securities[column]
@@ -33,12 +37,22 @@ def find_empty_bands(
         option = None
         if band_fewest[column] <= band_most[column]:
             option = coupled.constraints.least_by[column]
-            if fewest[column] > most[column]:
-                buying = bool(before[column] < band_fewest[column])
-                option = restricting_option(options, security.security_id, buying=buying)
             # The lots held now, because the band has lots and the option keeps the position from
             # them.
             around = {int(before[column])}
+            if fewest[column] > most[column]:
+                buying = bool(before[column] < band_fewest[column])
+                nearest, edge = (
+                    (most[column], band_fewest[column])
+                    if buying
+                    else (fewest[column], band_most[column])
+                )
+                of_size = None
+                if sizes is not None and abs(edge - before[column]) > sizes.lots[0, column]:
+                    of_size, around = sizes.option_of(0, column), {int(nearest)}
+                option = restricting_option(
+                    options, security.security_id, buying=buying, of_size=of_size
+                )
         entries.append(_empty_band(cash_problem, column, around, security, option))
     return entries
 

@@ -31,7 +31,13 @@ from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.engine import Answer, rebalance, rebalance_all
 from optimization.errors import OptimizationError
-from tests.optimization.support.generated_problems import KINDS, Problem, Random, parts
+from tests.optimization.support.generated_problems import (
+    KINDS,
+    OTHER_KINDS,
+    Problem,
+    Random,
+    parts,
+)
 from tests.optimization.support.random_problems import random_problem, security_id
 
 FILE = Path(__file__).with_name("recorded.json")
@@ -51,10 +57,13 @@ COUNTS = {
     "large": 120,
     "large_in_tiny_units": 25,
     "large_with_options": 40,
+    "with_trade_sizes": 250,
 }
 BOOK, BOOK_SIZE = "book", 720  # more whole holdings than one block of the engine takes
 FLOOR = RebalanceOptions(cash_floor=Percent(Decimal(5)))
-NAMED: dict[str, Callable[[Random], Problem]] = {kind.__name__: kind for kind in KINDS}
+NAMED: dict[str, Callable[[Random], Problem]] = {
+    kind.__name__: kind for kind in (*KINDS, *OTHER_KINDS)
+}
 
 Solve = Callable[[Model, Portfolio, RebalanceOptions], PortfolioOutcome]
 Digests = dict[str, list[str | None]]  # by kind; None where the answer is not recorded

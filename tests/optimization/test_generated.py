@@ -17,10 +17,10 @@ from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import relax
 from optimization.time_budget import TimeBudget
-from tests.optimization.support.generated_problems import KINDS, hard, problem_of
+from tests.optimization.support.generated_problems import KINDS, OTHER_KINDS, hard, problem_of
 from tests.optimization.support.judge import judged, of, violations
 
-SMALL = [kind for kind in KINDS if "large" not in kind.__name__]
+SMALL = [kind for kind in (*KINDS, *OTHER_KINDS) if "large" not in kind.__name__]
 TIME_LIMIT_S = 20.0
 EXPECTED = {False: {"agreed"}, True: {"agreed", "undecided"}}  # by whether it is refused
 

@@ -189,6 +189,31 @@ def with_options(rng: Random) -> Problem:
     return Problem("options", Model("options", targets, (PORTFOLIO,)), portfolio, options)
 
 
+def with_trade_sizes(rng: Random) -> Problem:
+    """Draw a greatest size of trades beside other options; a holding may be short."""
+    problem = with_options(rng)
+    portfolio, prices = problem.portfolio, problem.portfolio.prices
+    held = {s: -abs(u) if rng.random() < 0.1 else u for s, u in portfolio.holdings.items()}
+    shorted = replace(portfolio, holdings=held)
+    if shorted.market_value + problem.options.cash_flow > 0:
+        portfolio = shorted
+    worth = max(int(portfolio.market_value), 3)
+    given = [
+        {"maximum_value": _amount(rng, worth // 3)},
+        {
+            "volume_share": parts(rng, 0, 100, 2),
+            "volumes": {s: parts(rng, 0, 120, 1) for s in prices if rng.random() < 0.8},
+        },
+    ]
+    kind = rng.random()
+    asked = {**(given[0] if kind < 0.7 else {}), **(given[1] if kind > 0.4 else {})}
+    try:
+        options = replace(problem.options, **asked)
+    except OptionsConflictError:
+        options = replace(problem.options, minimum_value=Decimal(0), **asked)
+    return Problem("trade sizes", problem.model, portfolio, options)
+
+
 def large(rng: Random) -> Problem:
     """Draw five to forty securities, with a cash floor in two of three problems."""
     count, digits = int(rng.integers(5, 41)), int(rng.choice([2, 2, 6]))
@@ -281,6 +306,9 @@ KINDS: dict[Callable[[Random], Problem], int] = {
     large_in_tiny_units: 1,
     large_with_options: 3,
 }
+
+# Beside KINDS, because another kind there would change every problem of a seed and number.
+OTHER_KINDS: tuple[Callable[[Random], Problem], ...] = (with_trade_sizes,)
 
 
 def problem_of(seed: int, number: int) -> Problem:

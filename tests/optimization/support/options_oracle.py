@@ -5,19 +5,20 @@ used but its inputs. Each rule binds either one security alone, and limits its c
 over securities.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil, floor, lcm, prod
+from math import floor, lcm, prod
 
 import numpy as np
 
 from optimization.domain.model import Model
 from optimization.domain.numbers import Percent
-from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
+from tests.optimization.support.changes_oracle import allowed, changes_of, is_dust, kept_of
 from tests.optimization.support.oracle import Row, rows_of
+from tests.optimization.support.trade_size_oracle import trade_size
 
 TOO_MANY = 30_000
 INT64_SAFE = 1 << 61
@@ -36,6 +37,7 @@ class Choice:
     lot: Fraction
     changes: Sequence[Fraction]
     outside: bool  # not in the model
+    kept: Fraction | None  # shares that the size of a trade leaves of what has to be closed
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,7 @@ def choices_of(
     """The changes of each security that keep what binds it alone."""
     inside = {target.security_id for target in model.targets}
     return [
-        _choice(row, options, money.base, outside=row.security_id not in inside)
+        _choice(row, options, money, outside=row.security_id not in inside)
         for row in rows_of(model, portfolio, money.costs)
     ]
 
@@ -243,130 +245,21 @@ def _bounds(
     return bounds
 
 
-def _choice(
-    row: Row, options: RebalanceOptions, market_value: Fraction, *, outside: bool
-) -> Choice:
+def _choice(row: Row, options: RebalanceOptions, money: Money, *, outside: bool) -> Choice:
     lot = Fraction(options.lots.get(row.security_id, 1))
-    return Choice(row, lot, tuple(_changes(row, lot, options, market_value, outside)), outside)
-
-
-def _changes(
-    row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
-) -> Iterator[Fraction]:
-    buy, sell = _allowed(row.security_id, options)
-    closing = _closing(row, lot, options) if outside else None
-    if (row.held < 0 and not buy) or (outside and _is_dust(row, lot, options)):
-        yield Fraction(0)
-        return
-    hard_and_odd = closing is not None and options.soft_band_price is None
-    least, most = (closing, closing) if hard_and_odd else _band(row, lot, outside)
-    in_band = least <= 0 <= most
-    edge = _far_enough(least, most, row, lot, options)
-    reachable = least <= most and (buy if edge > 0 else sell)
-    span = [Fraction(k) for k in _span(row, lot, options, market_value, outside)]
-    if closing is not None and (row.held < 0 or sell):
-        only = row.held < 0 or hard_and_odd or not _has_round_lots(row, lot, options)
-        span = (
-            [*({Fraction(0)} if only and row.held > 0 and not hard_and_odd else ())]
-            if only
-            else span
-        )
-        span.append(closing)
-    for change in span:
-        banned = (change > 0 and not buy) or (change < 0 and not sell)
-        if banned or row.held + change * lot < 0:
-            continue
-        if _in_scope(change, edge if reachable else None, in_band, options) and (
-            change == 0 or _is_large_enough(row, lot, change, options)
-        ):
-            yield change
-
-
-def _far_enough(
-    least: Fraction, most: Fraction, row: Row, lot: Fraction, options: RebalanceOptions
-) -> Fraction:
-    """The change to the edge, or as far inside the band as the least trade."""
-    edge = least if least > 0 else most
-    shares = max(Fraction(options.minimum_shares), Fraction(options.minimum_value) / row.price)
-    trade = Fraction(ceil(shares / lot))
-    farther = trade if edge > 0 else -trade
-    return farther if abs(edge) < trade and least <= farther <= most else edge
-
-
-def _closing(row: Row, lot: Fraction, options: RebalanceOptions) -> Fraction | None:
-    """The change in lots that closes an odd position outside the model; None where lots do."""
-    whole = Fraction(floor(row.held))
-    if lot < 1 or (row.held < 0 and lot == 1) or (row.held > 0 and whole % lot == 0):
-        return None
-    return -whole / lot
-
-
-def _has_round_lots(row: Row, lot: Fraction, options: RebalanceOptions) -> bool:
-    lots = Fraction(floor(row.held / lot))
-    return lots > 0 and _is_large_enough(row, lot, lots, options)
-
-
-def _is_dust(row: Row, lot: Fraction, options: RebalanceOptions) -> bool:
-    part = min(lot, Fraction(1))
-    tradable = floor(row.held / part) * part / lot
-    return tradable != 0 and not _is_large_enough(row, lot, tradable, options)
-
-
-def _span(
-    row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
-) -> range:
-    """Changes that keep the band, or with soft bands all that can be of use."""
-    _, sell = _allowed(row.security_id, options)
-    if options.soft_band_price is not None:
-        fewest, value = -floor(row.held / lot), max(market_value, 0)
-        if row.held < 0:
-            return range(fewest, fewest + ceil(value / row.price / lot) + 2)
-        most = ceil(value / row.price / lot) + 1
-        return range(-floor(row.held / lot), max(most, 1) + 1)
-    if outside and not sell and row.held > 0:
-        return range(1)
-    least, most = _band(row, lot, outside)
-    return range(int(least), int(most) + 1)
-
-
-def _in_scope(
-    change: Fraction, edge: Fraction | None, in_band: bool, options: RebalanceOptions
-) -> bool:
-    if options.scope is Scope.ALL:
-        return True
-    if in_band:
-        return change == 0
-    return options.scope is not Scope.DRIFTED_TO_EDGE or edge is None or change == edge
-
-
-def _allowed(security_id: str, options: RebalanceOptions) -> tuple[bool, bool]:
-    frozen = security_id in options.frozen
-    buy = options.direction is not Direction.SELL_ONLY and security_id not in options.do_not_buy
-    sell = options.direction is not Direction.BUY_ONLY and security_id not in options.do_not_sell
-    return buy and not frozen, sell and not frozen
-
-
-def _band(row: Row, lot: Fraction, outside: bool) -> tuple[Fraction, Fraction]:
-    """The least and the most change in lots that end inside the band and not short."""
-    worth = row.price * lot
-    least = max(ceil((row.low - row.held * row.price) / worth), ceil(-row.held / lot))
-    most = floor((row.high - row.held * row.price) / worth)
-    if outside and most < least and row.low == 0 == row.high:
-        most = least
-    return Fraction(least), Fraction(most)
-
-
-def _is_large_enough(row: Row, lot: Fraction, change: Fraction, options: RebalanceOptions) -> bool:
-    shares = abs(change) * lot
-    enough_shares = shares >= Fraction(options.minimum_shares)
-    return enough_shares and shares * row.price >= Fraction(options.minimum_value)
+    size = trade_size(options, row.security_id, row.price, money.market_value)
+    kept = kept_of(row, lot, options, size, outside=outside)
+    changes = tuple(changes_of(row, lot, options, money.base, outside, size, kept))
+    return Choice(row, lot, changes, outside, kept)
 
 
 def _soft_low(choice: Choice, options: RebalanceOptions) -> Fraction:
     """Lower edge of a soft band; a short position that may not be bought back violates nothing."""
     row = choice.row
-    buy, _ = _allowed(row.security_id, options)
-    if row.held >= 0 or (buy and not (choice.outside and _is_dust(row, choice.lot, options))):
+    buy, _ = allowed(row.security_id, options)
+    if row.held < 0 and choice.kept is not None:
+        return min(row.low, choice.kept * row.price)
+    if row.held >= 0 or (buy and not (choice.outside and is_dust(row, choice.lot, options))):
         return row.low
     return min(row.low, row.held * row.price)
 
@@ -376,11 +269,11 @@ def _soft_high(choice: Choice, options: RebalanceOptions) -> Fraction:
     row = choice.row
     if not choice.outside:
         return row.high
-    _, sell = _allowed(row.security_id, options)
+    _, sell = allowed(row.security_id, options)
     part = min(choice.lot, Fraction(1))
     rest = row.held - floor(row.held / part) * part
-    is_kept = not sell or _is_dust(row, choice.lot, options)
-    kept = max(row.held, Fraction(0)) if is_kept else Fraction(0)
+    is_kept = not sell or is_dust(row, choice.lot, options)
+    kept = max(row.held, Fraction(0)) if is_kept else choice.kept or Fraction(0)
     return max(row.high, max(rest, kept) * row.price)
 
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from optimization import DriftBand, Portfolio, PricedTarget, RebalanceOptions
 from optimization.errors import OptionsConflictError
-from tests.optimization.support.random_problems import OPTIONS, security_id
+from tests.optimization.support.random_problems import OPTIONS, security_id, volumes
 
 Case = tuple[tuple[PricedTarget, ...], list[Portfolio], int, RebalanceOptions]
 Given = dict[str, Callable[[list[str]], st.SearchStrategy[Any]]]
 HUGE = 10**25
 SEPARABLE = [
     *("cash_floor", "cash_flow", "direction", "do_not_buy", "do_not_sell", "frozen", "lots"),
-    "scope",
+    *("scope", "maximum_value", "volume_share"),
 ]
 FRACTIONS = [Fraction(1, 3), Fraction(1, 12), Fraction(1, 8), Fraction(2, 7)]
 
@@ -72,6 +72,8 @@ def options_of(draw: st.DrawFn, ids: list[str]) -> RebalanceOptions:
     chosen = {name: draw(given[name](ids)) for name in sorted(names)}
     if chosen.get("costs_in_objective"):
         chosen.setdefault("cost_rate", Decimal("0.01"))
+    if "volume_share" in chosen:
+        chosen["volumes"] = draw(volumes(ids))
     try:
         return RebalanceOptions(**chosen)
     except OptionsConflictError:

@@ -107,6 +107,8 @@ def problems_with_options(draw: st.DrawFn) -> tuple[Model, Portfolio, RebalanceO
     given = {name: draw(OPTIONS[name](sorted(prices))) for name in sorted(names)}
     if given.get("costs_in_objective"):
         given.setdefault("cost_rate", Decimal("0.01"))
+    if "volume_share" in given:
+        given["volumes"] = draw(volumes(sorted(prices)))
     try:
         options = RebalanceOptions(**given)
     except OptionsConflictError:
@@ -117,6 +119,12 @@ def problems_with_options(draw: st.DrawFn) -> tuple[Model, Portfolio, RebalanceO
 def _amounts(most: int) -> st.SearchStrategy[Decimal | Percent]:
     money = st.integers(0, most * 100).map(lambda units: Decimal(units) / 100)
     return money | st.integers(0, 100).map(lambda part: Percent(Decimal(part)))
+
+
+def volumes(ids: list[str]) -> st.SearchStrategy[dict[str, Decimal]]:
+    """Shares traded of some of the securities."""
+    shares = st.integers(0, 120).map(lambda tenths: Decimal(tenths) / 10)
+    return st.dictionaries(st.sampled_from(ids), shares)
 
 
 def _groups(ids: list[str]) -> st.SearchStrategy[tuple[GroupBand, ...]]:
@@ -146,6 +154,8 @@ OPTIONS: dict[str, Callable[[list[str]], st.SearchStrategy[Any]]] = {
     ),
     "minimum_shares": lambda _: st.integers(0, 4).map(Decimal),
     "minimum_value": lambda _: st.integers(0, 60).map(Decimal),
+    "maximum_value": lambda _: _amounts(100),
+    "volume_share": lambda _: st.integers(0, 100).map(lambda part: Decimal(part) / 100),
     "maximum_trades": lambda _: st.integers(0, 4),
     "turnover_cap": lambda _: _amounts(300),
     "cost_rate": lambda _: st.integers(0, 50).map(lambda rate: Decimal(rate) / 1000),

@@ -17,6 +17,7 @@ from optimization.domain.numbers import Percent
 from optimization.domain.option_values import BandRule, Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
+from tests.optimization.support.trade_size_oracle import trade_size
 
 ZERO = Fraction(0)
 MAX_PLANS = 12_000
@@ -130,8 +131,18 @@ def _ways(
         yield line.held
         return
     kept = line.outside and not sell and line.held > 0
-    candidates = [z for z in _reachable(line, options, value) if _is_admitted(line, z, options)]
+    size = trade_size(options, line.security_id, line.price, value)
+    reachable = [z for z in _reachable(line, options, value) if _is_admitted(line, z, options)]
+    candidates = [z for z in reachable if size.admits(z - line.held)]
     inside = [z for z in candidates if line.violation(z) == 0 or (kept and z == line.held)]
+    moved = None
+    if line.held < 0 or (line.outside and sell):
+        moved = size.short_of_closing(line.held, line.lot, outside=line.outside)
+    if moved is not None and line.held < 0:
+        yield line.held + moved
+        return
+    if moved is not None:
+        inside = [line.held - moved]
     if options.scope is not Scope.ALL:
         yield from _in_scope(line, options, candidates, inside, yields=yields)
     else:

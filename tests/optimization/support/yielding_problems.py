@@ -22,6 +22,8 @@ RESTRICTIONS = (
     "lots",
     "minimum_shares",
     "minimum_value",
+    "maximum_value",
+    "volume_share",
     "maximum_trades",
     "turnover_cap",
 )
@@ -68,10 +70,14 @@ def _options(rng: Random, ids: list[str], portfolio: Portfolio) -> RebalanceOpti
         "lots": {one: Decimal(str(rng.choice(["2", "3", "5", "0.5"]))) for one in some},
         "minimum_shares": Decimal(int(rng.integers(1, 6))),
         "minimum_value": Decimal(int(rng.integers(1, 200))),
+        "maximum_value": Decimal(int(rng.integers(0, worth // 3 + 2))),
+        "volume_share": parts(rng, 1, 100, 2),
         "maximum_trades": int(rng.integers(0, 3)),
         "turnover_cap": Decimal(int(rng.integers(0, worth // 2 + 2))),
     }
     given = {str(name): values[str(name)] for name in chosen}
+    if "volume_share" in given:
+        given["volumes"] = {one: parts(rng, 0, 150, 1) for one in ids if rng.random() < 0.8}
     if rng.random() < 0.3:
         given["cash_floor"] = Percent(Decimal(int(rng.integers(0, 30))))
     if rng.random() < 0.1:

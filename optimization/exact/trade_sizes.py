@@ -1,0 +1,145 @@
+"""Trade sizes: the least and the most lots of a security that one trade may have.
+
+The most is a bound on lots, and therefore separates: what is held, more or less so many lots. A
+trade that would have to be larger than the most and smaller than the least is no trade.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
+from math import ceil, floor
+
+import numpy as np
+
+from optimization.domain.numbers import EXACT, Percent, decimals_of
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.portfolio import Portfolio, PricedTarget
+from optimization.exact.block import Block
+from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_units
+
+VALUE, VOLUME = "maximum_value", "volume_share"
+ZERO = Decimal(0)
+
+
+def least_trades(
+    block: Block, lots: Sequence[Decimal | Fraction], options: RebalanceOptions
+) -> list[tuple[int, int]]:
+    """Lots of the least trade by minimum_shares and by minimum_value, per column.
+
+    An odd remainder has no minimum, because it is sold only with round lots that meet it. Each
+    minimum is capped just above twice everything owned: a larger trade is impossible anyway, and
+    the numbers of a block then bound the minimum too.
+    """
+    if not (options.minimum_shares or options.minimum_value):
+        return [(0, 0)] * len(lots)
+    shares, value = Fraction(options.minimum_shares), options.minimum_value
+    if isinstance(value, Percent):
+        units = Fraction(value.value) * int(block.base[0]) / 100
+    else:
+        units = Fraction(value) * 10**block.decimals
+    odd = {column for _, column in block.odd_lots}
+    owned = abs(int(block.market_value[0])) + int(np.abs(block.before[0] * block.lot_value).sum())
+    rows = enumerate(zip(lots, block.lot_value.tolist(), strict=True))
+    needed: list[tuple[int, int]] = []
+    for column, (lot, worth) in rows:
+        most = 0 if column in odd else 2 * owned // worth + 2
+        needed.append((min(ceil(shares / Fraction(lot)), most), min(ceil(units / worth), most)))
+    return needed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MostTraded:
+    """Most lots of a trade of each security, under options that limit its size; shape (B, n)."""
+
+    lots: Integers
+    by_volume: Integers  # bool: volume_share is narrower than maximum_value
+
+    @classmethod
+    def of(
+        cls, block: Block, securities: Sequence[PricedTarget], options: RebalanceOptions
+    ) -> "MostTraded":
+        """Compute the most lots, in whole numbers.
+
+        Both limits are values: a volume at the price of its security. A part of a unit is left out,
+        because no trade is worth a part of one.
+        """
+        volumes, value = _volume_units(block, securities, options), _value_units(block, options)
+        units = np.minimum(volumes, value)
+        most = units // block.lot_value
+        for main, odd in block.odd_lots:
+            # An odd remainder is sold only together with all lots beside it, in one trade.
+            held = block.before[:, [main, odd]] * block.lot_value[[main, odd]]
+            most[:, odd] = np.where(held.sum(axis=1) > units[:, odd], 0, most[:, odd])
+        if options.minimum_shares or options.minimum_value:
+            scale = 10**block.decimals
+            pairs = zip(block.lot_value.tolist(), securities, strict=True)
+            lots = [Fraction(worth) / (Fraction(one.price) * scale) for worth, one in pairs]
+            least = [max(pair) for pair in least_trades(block, lots, options)]
+            most = np.where(most < np.array(least, dtype=most.dtype), 0, most)
+        return cls(most, np.broadcast_to(volumes < value, most.shape))
+
+    def bound(self, before: Integers, least: Integers, most: Integers) -> tuple[Integers, Integers]:
+        """Narrow bounds on lots by the size of a trade.
+
+        A short position that cannot be bought back whole is bought back as far as that permits.
+        """
+        most = np.minimum(most, before + self.lots)
+        return np.where(most < 0, most, np.maximum(least, before - self.lots)), most
+
+    def option_of(self, row: int, column: int) -> str:
+        """Name the option that limits a trade."""
+        return VOLUME if self.by_volume[row, column] else VALUE
+
+
+def may_trade_whole(
+    options: RebalanceOptions, security_id: str, price: Decimal, portfolio: Portfolio
+) -> bool:
+    """Whether the size of a trade permits trading a whole holding away."""
+    shares = abs(Fraction(portfolio.holdings[security_id]))
+    value, part = options.maximum_value, options.volume_share
+    if part is not None:
+        volume = options.volumes.get(security_id, ZERO)
+        if shares > Fraction(part) * Fraction(volume):
+            return False
+    if value is None:
+        return True
+    most = value.to_currency(portfolio.market_value) if isinstance(value, Percent) else value
+    return shares * Fraction(price) <= Fraction(most)
+
+
+def _value_units(block: Block, options: RebalanceOptions) -> Integers:
+    """Most value of a trade by maximum_value, in units rounded down; shape (B, 1)."""
+    value, count = options.maximum_value, block.shape[0]
+    dtype = block.before.dtype
+    if value is None:
+        return np.full((count, 1), _largest_units(block), dtype=dtype)
+    if not isinstance(value, Percent):
+        units = int(EXACT.scaleb(value, block.decimals).to_integral_value(ROUND_FLOOR))
+        return np.full((count, 1), _cap(block, units), dtype=dtype)
+    digits = decimals_of(value.value)
+    part, whole = to_units(value.value, digits), 100 * 10**digits
+    rows = [max(worth, 0) * part // whole for worth in block.market_value.tolist()]
+    return np.array([[_cap(block, units)] for units in rows], dtype=dtype)
+
+
+def _volume_units(
+    block: Block, securities: Sequence[PricedTarget], options: RebalanceOptions
+) -> Integers:
+    """Most value of a trade by volume_share, in units rounded down; shape (1, n)."""
+    part, dtype = options.volume_share, block.before.dtype
+    if part is None:
+        return np.full((1, len(securities)), _largest_units(block), dtype=dtype)
+    each = Fraction(part) * 10**block.decimals
+    volumes = (options.volumes.get(one.security_id, ZERO) for one in securities)
+    worth = (Fraction(v) * Fraction(s.price) for v, s in zip(volumes, securities, strict=True))
+    return np.array([[_cap(block, floor(each * one)) for one in worth]], dtype=dtype)
+
+
+def _cap(block: Block, units: int) -> int:
+    return min(units, _largest_units(block))
+
+
+def _largest_units(block: Block) -> int:
+    # No number of a block in int64 is larger, and a holding in Python integers may be.
+    return 2**256 if block.before.dtype == np.object_ else INT64_SAFE
