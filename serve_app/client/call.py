@@ -49,6 +49,8 @@ class Options(TypedDict, total=False):
     lots: Mapping[str, Amount] | None
     minimum_shares: Amount | None
     minimum_value: Amount | Currency | None
+    maximum_value: Amount | Currency | None
+    volume_share: Amount | None
     maximum_trades: int | None
     turnover_cap: Amount | Currency | None
     cost_rate: Amount | None

@@ -23,7 +23,7 @@ ID_LISTS: Final = frozenset({"do_not_buy", "do_not_sell", "frozen"})
 CHOICES: Final = frozenset({"direction", "scope", "bands"})
 FLAGS: Final = frozenset({"costs_in_objective", "fewest_trades", "liquidate"})
 AS_JSON: Final = frozenset({"lots", "groups", "volumes"})
-PARTS: Final = frozenset({"cost_rate"})
+PARTS: Final = frozenset({"cost_rate", "volume_share"})
 NUMBERS: Final = frozenset(
     {"cash_flow", "minimum_shares", "maximum_trades", "cost_per_trade", "soft_band_price"}
 )

@@ -44,6 +44,8 @@ OPTIONS = {
     "do_not_buy": [A],
     "lots": {A: "0.5"},
     "minimum_value": 1,
+    "maximum_value": 500,
+    "volume_share": "0.5",
     "maximum_trades": 3,
     "turnover_cap": "50%",
     "cost_rate": "0.001",

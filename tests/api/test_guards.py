@@ -182,7 +182,7 @@ async def test_a_portfolio_without_holdings_says_that_first(
     assert answer.json()["type"] == "/problems/holdings-missing"
 
 
-AMOUNTS = ("cash_floor", "cash_ceiling", "turnover_cap", "minimum_value")
+AMOUNTS = ("cash_floor", "cash_ceiling", "turnover_cap", "minimum_value", "maximum_value")
 
 
 @pytest.mark.parametrize("name", AMOUNTS)

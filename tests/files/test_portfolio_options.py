@@ -80,6 +80,8 @@ def test_a_row_gives_the_options_of_its_portfolio_in_every_form(kind: str) -> No
         ("cash_floor", '{"amount": "0.5"}', Decimal("0.5")),
         ("turnover_cap", "10 %", Percent(Decimal(10))),
         ("cost_rate", "0.1%", Decimal("0.001")),
+        ("maximum value", "5%", Percent(Decimal(5))),
+        ("volume_share", "10 %", Decimal("0.1")),
         ("cost_per_trade", "$4.95", Decimal("4.95")),
         ("cash_flow", "(250)", Decimal(-250)),
         ("maximum_trades", "3", 3),

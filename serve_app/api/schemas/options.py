@@ -41,7 +41,9 @@ from serve_app.api.schemas.general_fields import (
 from serve_app.json_text import Json, plain
 
 MAX_SECURITY_IDS = 5_000  # because a model has no more positions
-AMOUNTS = frozenset({"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value"})
+AMOUNTS = frozenset(
+    {"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value", "maximum_value"}
+)
 DEFAULTS = RebalanceOptions()
 OPTIONS: Json = {"cash_floor": "2%", "maximum_trades": 10}
 
@@ -173,6 +175,16 @@ class RebalanceOptionsBody(BaseModel):
     minimum_value: Annotated[
         AmountOrPercent | None, Field(description="of every trade; or percent")
     ] = None
+    maximum_value: Annotated[
+        AmountOrPercent | None, Field(description="of every trade; or percent")
+    ] = None
+    volume_share: Annotated[
+        Part | None,
+        Field(
+            description="greatest part of its security's volume that a trade may have; a security "
+            "without a volume is not traded"
+        ),
+    ] = None
     maximum_trades: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     turnover_cap: Annotated[
         AmountOrPercent | None,
@@ -210,8 +222,8 @@ class RebalanceOptionsBody(BaseModel):
         dict[AnyIdentifier, Volume] | None,
         Field(
             max_length=MAX_SECURITY_IDS,
-            description="shares traded on the market, by security; rules of the kind "
-            "ORDER_SHARE_MOST compare orders with them",
+            description="shares traded on the market, by security; volume_share and rules of the "
+            "kind ORDER_SHARE_MOST compare orders with them",
         ),
     ] = None
 

@@ -105,7 +105,7 @@ async def test_everything_is_not_sold_beside_targets(client: httpx.AsyncClient) 
     assert (problem["type"], problem["options"]) == ("/problems/options-conflict", ["liquidate"])
 
 
-AMOUNTS = ("cash_floor", "cash_ceiling", "turnover_cap", "minimum_value")
+AMOUNTS = ("cash_floor", "cash_ceiling", "turnover_cap", "minimum_value", "maximum_value")
 
 
 @pytest.mark.parametrize("name", AMOUNTS)
