@@ -17,7 +17,7 @@ MAX_RULE_IDS: Final = 500  # of each list
 
 
 class RuleKind(StrEnum):
-    """Kind of a limit; amounts are in currency, parts of market value after the trades."""
+    """Kind of a limit; amounts are in currency, parts of market value."""
 
     RESTRICTED = "RESTRICTED"  # securities that are not bought, or not held
     WEIGHT_MOST = "WEIGHT_MOST"  # of securities together
@@ -42,8 +42,6 @@ class Severity(StrEnum):
     WARN = "WARN"
 
 
-WITH_OPTION: Final = frozenset(RuleKind) - {RuleKind.TRADE_MOST, RuleKind.ORDER_SHARE_MOST}
-"""Kinds that options can keep a plan to."""
 OF_SECURITIES: Final = frozenset({RuleKind.RESTRICTED, RuleKind.WEIGHT_MOST, RuleKind.WEIGHT_LEAST})
 OF_PART: Final = frozenset({RuleKind.WEIGHT_MOST, RuleKind.WEIGHT_LEAST, RuleKind.ORDER_SHARE_MOST})
 OF_AMOUNT: Final = frozenset({RuleKind.TRADE_MOST, RuleKind.TURNOVER_MOST, RuleKind.CASH_LEAST})
@@ -81,8 +79,6 @@ class Rule:
         else:
             _require((self.part is not None) is (kind in OF_PART), "part", kind)
             _require(self.amount is None, "amount", kind)
-        if self.as_option and kind not in WITH_OPTION:
-            raise RuleError(("as_option",), True, f"no option keeps a plan to {kind}")
 
     def may_concern(self, model_id: str, portfolio_ids: Collection[str]) -> bool:
         """Whether the rule may apply to any of these portfolios in a rebalance of the model."""

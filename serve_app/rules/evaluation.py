@@ -137,7 +137,9 @@ def _measure(
 ) -> tuple[Fraction, Fraction]:
     """Return the value that a rule limits, and the limit, in the same unit."""
     assert outcome.base is not None
-    base = Fraction(outcome.base)
+    # Turnover and trades of market value before costs, as their options are: otherwise a plan under
+    # an option could break the rule that it comes from.
+    base, whole = Fraction(outcome.base), Fraction(outcome.market_value or 0)
     named = [each for each in lines if each.security_id in rule.security_ids]
     match rule.kind:
         case RuleKind.RESTRICTED if rule.side is RestrictedSide.BUY:
@@ -149,10 +151,8 @@ def _measure(
             return value / base if base else ZERO, _part_of(rule)
         case RuleKind.TRADE_MOST:
             most = max((abs(each.traded) for each in lines), default=ZERO)
-            return most, _amount_of(rule, base)
+            return most, _amount_of(rule, whole)
         case RuleKind.TURNOVER_MOST:
-            # Of market value before costs, as turnover_cap is: a plan under it keeps the rule.
-            whole = Fraction(outcome.market_value or 0)
             return sum((abs(each.traded) for each in lines), ZERO), _amount_of(rule, whole)
         case _:  # CASH_LEAST
             return Fraction(outcome.cash_after or 0), _amount_of(rule, base)

@@ -16,9 +16,15 @@ from optimization import (
 )
 from storage.rule import RestrictedSide, Rule, RuleKind
 
-NARROWED: Final = ("do_not_buy", "groups", "turnover_cap", "cash_floor")
-LIMITED: Final = {RuleKind.TURNOVER_MOST: "turnover_cap", RuleKind.CASH_LEAST: "cash_floor"}
+LIMITED: Final = {
+    RuleKind.TRADE_MOST: "maximum_value",
+    RuleKind.TURNOVER_MOST: "turnover_cap",
+    RuleKind.CASH_LEAST: "cash_floor",
+}
 """Option of each kind that limits an amount."""
+OPTIONS: Final = {**LIMITED, RuleKind.ORDER_SHARE_MOST: "volume_share"}
+"""Option of each kind that has one of its own."""
+NARROWED: Final = ("do_not_buy", "groups", *OPTIONS.values())
 Amount: TypeAlias = Decimal | Percent
 NO_FLOOR: Final = Decimal(0)
 
@@ -36,23 +42,33 @@ def narrow_options(options: RebalanceOptions, rules: Iterable[Rule]) -> Rebalanc
     and options that exclude each other.
     """
     changes: dict[str, Any] = {}
-
-    def now(name: str) -> Any:
-        return changes.get(name, getattr(options, name))
-
     for rule in rules:
-        if not rule.as_option:
-            continue
-        match rule.kind:
-            case RuleKind.RESTRICTED if rule.side is RestrictedSide.BUY:
-                changes["do_not_buy"] = now("do_not_buy") | rule.security_ids
-            case RuleKind.TURNOVER_MOST:
-                changes["turnover_cap"] = _lower(now("turnover_cap"), _amount_of(rule))
-            case RuleKind.CASH_LEAST:
-                changes["cash_floor"] = _higher(now("cash_floor"), _amount_of(rule))
-            case _:
-                changes["groups"] = (*now("groups"), _group_of(rule))
+        if rule.as_option:
+            name = _option_of(rule)
+            changes[name] = _narrow(rule, changes.get(name, getattr(options, name)))
     return replace(options, **changes) if changes else options
+
+
+def _option_of(rule: Rule) -> str:
+    if rule.kind is RuleKind.RESTRICTED and rule.side is RestrictedSide.BUY:
+        return "do_not_buy"
+    return OPTIONS.get(rule.kind, "groups")
+
+
+def _narrow(rule: Rule, present: Any) -> Any:
+    """Return the narrower of a rule and the present value of its option."""
+    match rule.kind:
+        case RuleKind.RESTRICTED if rule.side is RestrictedSide.BUY:
+            return present | rule.security_ids
+        case RuleKind.TURNOVER_MOST | RuleKind.TRADE_MOST:
+            return _lower(present, _amount_of(rule))
+        case RuleKind.CASH_LEAST:
+            return _higher(present, _amount_of(rule))
+        case RuleKind.ORDER_SHARE_MOST:
+            assert rule.part is not None
+            return rule.part if present is None else min(present, rule.part)
+        case _:
+            return (*present, _group_of(rule))
 
 
 def depends_on_value(options: RebalanceOptions, rules: Iterable[Rule]) -> bool:
@@ -75,20 +91,25 @@ def narrow_at(
     Raises OptionsConflictError for rules and options that exclude each other there.
     """
     value = EXACT.add(portfolio.market_value, options.cash_flow)
-    cap, floor = options.turnover_cap, options.cash_floor
+    changes: dict[str, Any] = {}
     for rule in _of_amounts(rules):
         if not rule.concerns(portfolio.portfolio_id):
             continue
-        limit = _amount_of(rule)
+        name, limit = LIMITED[rule.kind], _amount_of(rule)
+        present = changes.get(name, getattr(options, name))
         if rule.kind is RuleKind.CASH_LEAST:
-            floor = _higher_at(floor, limit, value, has_costs=options.has_costs)
+            changes[name] = _higher_at(present, limit, value, has_costs=options.has_costs)
         else:
-            cap = limit if cap is None else min(cap, limit, key=lambda one: _at(one, value))
-    return replace(options, turnover_cap=cap, cash_floor=floor)
+            changes[name] = _lower_at(present, limit, value)
+    return replace(options, **changes)
 
 
 def _of_amounts(rules: Iterable[Rule]) -> Iterator[Rule]:
     return (each for each in rules if each.as_option and each.kind in LIMITED)
+
+
+def _lower_at(present: Amount | None, limit: Amount, value: Decimal) -> Amount:
+    return limit if present is None else min(present, limit, key=lambda one: _at(one, value))
 
 
 def _higher_at(present: Amount, limit: Amount, value: Decimal, *, has_costs: bool) -> Amount:

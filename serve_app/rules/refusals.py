@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from optimization import PortfolioOutcome, Refusal, Status
-from serve_app.rules.options import LIMITED, group_name
+from serve_app.rules.options import OPTIONS, group_name
 from storage.rule import RestrictedSide, Rule, RuleKind
 
 
@@ -28,15 +28,16 @@ def name_rules(
 
 def _is_named(rule: Rule, refusal: Refusal) -> bool:
     members = refusal.members
+    bands: Sequence[Any] = members.get("securities", ())
     options = {
         str(each["option"]) for name in ("limits", "admits") for each in members.get(name, ())
     }
+    options |= {str(each["option"]) for each in bands if "option" in each}
     if rule.kind is RuleKind.RESTRICTED and rule.side is RestrictedSide.BUY:
-        bands: Sequence[Any] = members.get("securities", ())
         listed = {str(each["security_id"]) for each in bands}
         return "do_not_buy" in options or not rule.security_ids.isdisjoint(listed)
-    if rule.kind in LIMITED:
-        return LIMITED[rule.kind] in options
+    if rule.kind in OPTIONS:
+        return OPTIONS[rule.kind] in options
     return any(each.startswith(f"groups.{group_name(rule)}.") for each in options)
 
 

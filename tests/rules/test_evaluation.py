@@ -128,11 +128,16 @@ def test_a_trade_without_a_volume_breaks_the_rule_by_nobody_knows_how_much(
     assert (result.value, result.limit, result.left) == (None, Decimal("0.1"), None)
 
 
-def test_turnover_is_a_part_of_market_value_before_costs_as_its_option_is() -> None:
-    most = rule(RuleKind.TURNOVER_MOST, part=Decimal("0.2"))
+@pytest.mark.parametrize(
+    ("kind", "part", "limit"),
+    [(RuleKind.TURNOVER_MOST, "0.2", "200"), (RuleKind.TRADE_MOST, "0.15", "150")],
+)
+def test_trades_are_parts_of_market_value_before_costs_as_in_their_options(
+    kind: RuleKind, part: str, limit: str
+) -> None:
     costly = replace(plan(10, 20), cost=Decimal(5))
 
-    assert evaluate(most, costly) == ("PASS", "200", "200", "0")
+    assert evaluate(rule(kind, part=Decimal(part)), costly) == ("PASS", limit, limit, "0")
 
 
 def test_a_portfolio_without_a_plan_has_no_results() -> None:
@@ -157,7 +162,6 @@ def test_a_rule_for_other_portfolios_is_not_evaluated() -> None:
         ({"kind": RuleKind.TURNOVER_MOST}, "amount"),
         ({"kind": RuleKind.CASH_LEAST, "part": Decimal("0.1"), "amount": Decimal(1)}, "amount"),
         ({"kind": RuleKind.ORDER_SHARE_MOST}, "part"),
-        ({"kind": RuleKind.TRADE_MOST, "amount": Decimal(1), "as_option": True}, "as_option"),
         (
             {"kind": RuleKind.CASH_LEAST, "amount": Decimal(1), "security_ids": ["X"]},
             "security_ids",

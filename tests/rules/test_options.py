@@ -1,5 +1,6 @@
 """Rules as options: the narrower of both holds."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,8 @@ def rule(kind: RuleKind, name: str = "limit", **members: Any) -> Rule:
 
 CASH = rule(RuleKind.CASH_LEAST, part=Decimal("0.02"))
 TURNOVER = rule(RuleKind.TURNOVER_MOST, amount=Decimal(500))
+TRADE = rule(RuleKind.TRADE_MOST, amount=Decimal(500))
+SHARE = rule(RuleKind.ORDER_SHARE_MOST, part=Decimal("0.1"))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,12 @@ TURNOVER = rule(RuleKind.TURNOVER_MOST, amount=Decimal(500))
         (TURNOVER, {}, {"turnover_cap": 500}),
         (TURNOVER, {"turnover_cap": 400}, {"turnover_cap": 400}),
         (TURNOVER, {"turnover_cap": 600}, {"turnover_cap": 500}),
+        (TRADE, {"turnover_cap": 400}, {"turnover_cap": 400, "maximum_value": 500}),
+        (TRADE, {"maximum_value": 400}, {"maximum_value": 400}),
+        (TRADE, {"maximum_value": 600}, {"maximum_value": 500}),
+        (SHARE, {}, {"volume_share": "0.1"}),
+        (SHARE, {"volume_share": 0}, {"volume_share": 0}),
+        (SHARE, {"volume_share": 1, "volumes": {"X": 9}}, {"volume_share": "0.1"}),
         (
             rule(RuleKind.RESTRICTED, side=RestrictedSide.BUY, security_ids=["X"]),
             {"do_not_buy": ["Y"]},
@@ -60,7 +69,10 @@ TURNOVER = rule(RuleKind.TURNOVER_MOST, amount=Decimal(500))
 def test_the_narrower_of_rule_and_option_holds(
     one: Rule, given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert narrow_options(RebalanceOptions(**given), [one]) == RebalanceOptions(**expected)
+    found = narrow_options(RebalanceOptions(**given), [one])
+
+    assert replace(found, volumes={}) == RebalanceOptions(**expected)
+    assert found.volumes == given.get("volumes", {})
 
 
 def narrow(one: Rule, **given: Any) -> RebalanceOptions:
@@ -82,6 +94,8 @@ def narrow(one: Rule, **given: Any) -> RebalanceOptions:
         (TURNOVER, {"turnover_cap": "51%"}, {"turnover_cap": 500}),
         (TURNOVER, {"turnover_cap": "49%"}, {"turnover_cap": "49%"}),
         (TURNOVER, {"turnover_cap": "51%", "cash_flow": -100}, {"turnover_cap": "51%"}),
+        (TRADE, {"maximum_value": "51%"}, {"maximum_value": 500}),
+        (TRADE, {"maximum_value": "49%"}, {"maximum_value": "49%"}),
     ],
 )
 def test_at_the_value_of_a_portfolio_the_narrower_of_an_amount_and_a_percentage_holds(

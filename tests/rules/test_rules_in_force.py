@@ -82,7 +82,6 @@ class TestRoutes:
         [
             ({"part": None}, "/part"),
             ({"side": "BUY"}, "/side"),
-            ({"kind": "TRADE_MOST", "security_ids": None, "as_option": True}, "/as_option"),
             ({"part": "1.1"}, "/part"),
             ({"models": ["zz"]}, "/models/0"),
             ({"kind": "ORDER_SHARE_MOST", "security_ids": None, "volumes": {A: 1}}, "/volumes"),
@@ -206,6 +205,9 @@ class TestRebalances:
             ({"turnover_cap": 50_000}, {"kind": "TURNOVER_MOST", "part": "0.05"}),
             ({"cash_floor": 1}, {"kind": "CASH_LEAST", "part": "0.5"}),
             ({"cash_floor": "1%"}, {"kind": "CASH_LEAST", "amount": 300}),
+            ({"maximum_value": "40%"}, {"kind": "TRADE_MOST", "amount": "99.99"}),
+            ({"maximum_value": 50_000}, {"kind": "TRADE_MOST", "part": "0.01"}),
+            ({"volumes": {A: 30}, "volume_share": 1}, {"kind": "ORDER_SHARE_MOST", "part": "0.1"}),
         ],
     )
     async def test_a_plan_complies_with_a_rule_in_another_unit_than_the_option(
@@ -222,6 +224,14 @@ class TestRebalances:
             NEVER,
             {**A_TENTH, "as_option": True},
             {
+                "name": "none",
+                "kind": "TRADE_MOST",
+                "severity": "BLOCK",
+                "as_option": True,
+                "amount": 0,
+            },
+            {**OF_THE_MARKET, "as_option": True},
+            {
                 "name": "cash",
                 "kind": "CASH_LEAST",
                 "severity": "WARN",
@@ -229,7 +239,7 @@ class TestRebalances:
                 "part": "0.9",
             },
         ],
-        ids=["do_not_buy", "groups", "cash_floor"],
+        ids=["do_not_buy", "groups", "maximum_value", "volume_share", "cash_floor"],
     )
     @pytest.mark.usefixtures("model")
     async def test_a_refusal_names_the_rule_that_excludes_every_plan(
