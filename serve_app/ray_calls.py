@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 ENDS_WITHIN_S = 10.0  # bound of the wait for a cancelled task
 
 
-def tasks_at_a_time(settings: Settings) -> int:
+async def tasks_at_a_time(settings: Settings) -> int:
     """Return the limit of parallel tasks of one call.
 
     With a deadline the limit is at most one task for each processor of the cluster, because a task
@@ -34,7 +34,9 @@ def tasks_at_a_time(settings: Settings) -> int:
     """
     if math.isinf(remaining_s()):
         return settings.run_window
-    return max(1, min(settings.run_window, int(ray.cluster_resources().get("CPU", 1))))
+    # In a thread, because the head node is asked, which may be gone.
+    resources = await asyncio.to_thread(ray.cluster_resources)
+    return max(1, min(settings.run_window, int(resources.get("CPU", 1))))
 
 
 async def result_of(task: ObjectRef[T], *, is_awaited: bool = False) -> T:

@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Lifespan
 
 from optimization import GLOBECO, MODEL_RULES
 from serve_app.api.dependencies import Ports, require_known_parameters
@@ -63,12 +64,14 @@ def api_app(
     *,
     server_answers_request_id: bool = False,
     watch: RequestWatch | None = None,
+    lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
-    """Make the application; ``watch`` counts its requests."""
+    """Make the application; ``watch`` counts its requests, which wait for ``lifespan`` to begin."""
     app = FastAPI(
         title="Order Generation Service",
         version=version("order-generation-service"),
         redirect_slashes=False,
+        lifespan=lifespan,
         dependencies=[Depends(require_known_parameters)],
         generate_unique_id_function=attrgetter("name"),
         openapi_url=None,  # because the framework's route would take every query

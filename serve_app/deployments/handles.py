@@ -9,6 +9,7 @@ methods of a deployment run in the context of their callers.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -23,6 +24,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.call_context import CallContext
 from serve_app.observability.traces import span
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
+from serve_app.ports.health import Reachable
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.port import Delivery, Method, delivery_of, methods_of
 from serve_app.ports.store import Store
@@ -31,6 +33,7 @@ from serve_app.ray_calls import cause_of
 APPLICATION: Final = "order-generation"
 MAX_ATTEMPTS: Final = 3
 BROADCAST_TIMEOUT_S: Final = 1.0
+REACH_TIMEOUT_S: Final = 30.0  # replicas that start at the same time load a solver meanwhile
 CALL_CONTEXT: Final = "call_context"  # keyword argument that carries the CallContext
 
 P = ParamSpec("P")
@@ -40,6 +43,8 @@ SelfT = TypeVar("SelfT")
 ClassT = TypeVar("ClassT", bound=type)
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 Send = Callable[[DeploymentHandle[Any], str, Arguments], Awaitable[Any]]
+
+logger = logging.getLogger(__name__)
 
 _repeat = stamina.AsyncRetryingCaller(
     attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.0, wait_jitter=0.0
@@ -57,6 +62,20 @@ def connect_store() -> Store:
 def connect_optimizer() -> Optimizer:
     """Return a client of the Optimizer deployment, from any process of the cluster."""
     return connect(Optimizer, serve.get_deployment_handle("Optimizer", APPLICATION))
+
+
+async def reach(*deployments: Reachable, within_s: float = REACH_TIMEOUT_S) -> None:
+    """Call each deployment once, so that later calls of this process do without the head node.
+
+    Serve asks the head node where the replicas are at the first call alone, and blocks the event
+    loop meanwhile: without this, a head that is lost right after a deploy would take the process
+    with it. Logs a warning and returns if a deployment has not answered within ``within_s``.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            await asyncio.gather(*(each.answer() for each in deployments))
+    except (TimeoutError, OverloadedError, ReplicaLostError) as error:
+        logger.warning("not every deployment was reached at the start: %r", error)
 
 
 def connect(port: type[PortT], handle: DeploymentHandle[Any]) -> PortT:

@@ -1,5 +1,7 @@
 """Ingress: the deployment of the HTTP application, in front of the ports. Never loads CVXPY."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -10,7 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.deployments.handles import connect
+from serve_app.deployments.handles import connect, reach
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS, HttpMetrics, select_own_series
 from serve_app.observability.traces import start_traces
@@ -44,20 +46,35 @@ class Ingress:
         upstreams |= {name: partial(self._store.check_upstream, name) for name in of_store}
         open_here = partial(open_resources, self._settings, OBSERVERS)
         inline = InlineRebalancer(self._settings, open_here, self._optimizer)
-        parts = Ports(self._store, self._optimizer, checks, node_metrics, upstreams, inline)
+        read_metrics = partial(node_metrics, metrics_address())
+        parts = Ports(self._store, self._optimizer, checks, read_metrics, upstreams, inline)
         return api_app(
             self._settings,
             parts,
+            lifespan=self._reach_deployments,
             server_answers_request_id=True,  # because Serve's middleware sets X-Request-ID
             watch=HttpMetrics(),
         )
 
+    @asynccontextmanager
+    async def _reach_deployments(self, _: FastAPI) -> AsyncGenerator[None]:
+        """Take requests only once the deployments behind this replica were reached."""
+        await reach(self._store, self._optimizer)
+        yield
 
-async def node_metrics() -> str:
-    """Read the service's own metrics from the Ray node of this replica."""
+
+def metrics_address() -> str:
+    """Return where the Ray node of this replica tells its metrics.
+
+    Once, because the head node is asked, and the event loop waits for it.
+    """
     here = ray.get_runtime_context().get_node_id()
     node = next(node for node in ray.nodes() if node["NodeID"] == here)
-    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    return f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+
+
+async def node_metrics(url: str) -> str:
+    """Read the service's own metrics from a Ray node."""
     async with httpx.AsyncClient(trust_env=False, timeout=METRICS_TIMEOUT_S) as client:
         answer = await client.get(url)
     answer.raise_for_status()

@@ -83,7 +83,8 @@ async def answer_text(asked: RawRequest, settings: Settings) -> RawResponse:
 
 async def answer_in_workers(asked: RawRequest, settings: Settings) -> RawResponse:
     """Answer in worker processes, because parsing the text here would block the event loop."""
-    shares = min(tasks_at_a_time(settings), len(asked.text) // MIN_SHARE_BYTES, MAX_SHARES)
+    at_a_time = await tasks_at_a_time(settings)
+    shares = min(at_a_time, len(asked.text) // MIN_SHARE_BYTES, MAX_SHARES)
     if shares > 1:
         try:
             return await _answer_by_shares(asked, shares, settings)

@@ -372,6 +372,9 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
         checked = {"order": self._with.order_service, "portfolio": self._with.portfolios}
         return await checked[upstream].check_health()
 
+    async def answer(self) -> None:
+        """Return at once."""
+
     async def ping(self) -> None:
         """Raise StorageUnavailableError unless the database responds."""
         await ping(self._with.database)

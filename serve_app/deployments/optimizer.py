@@ -20,7 +20,7 @@ from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.call_context import correlation_id, lift_deadline, principal
 from serve_app.chunks.fetch import identify_holdings
 from serve_app.concurrency import require_caller
-from serve_app.deployments.handles import connect_optimizer, serves
+from serve_app.deployments.handles import connect_optimizer, reach, serves
 from serve_app.deployments.long_bodies import answer_in_workers
 from serve_app.deployments.uploads import answer_upload_in_worker
 from serve_app.observability.logs import correlate_logs
@@ -75,20 +75,17 @@ def open_optimizer(settings: Settings) -> OptimizerParts:
     start_traces(settings)
     warm_workers(settings, WARM_WORKERS, write_outcomes)
     resources = open_resources(settings, OBSERVERS)
-    coordinator = Coordinator(settings, resources, announce=_announce)
+    # Another replica may be the one that works on a run.
+    every_replica = connect_optimizer()
+    coordinator = Coordinator(settings, resources, announce=every_replica.look_at)
     scanner = DriftScanner(settings, resources)
-    watching = asyncio.get_running_loop().create_task(_watch(coordinator, scanner))
+    watching = asyncio.get_running_loop().create_task(_watch(coordinator, scanner, every_replica))
     open_runner = partial(open_task_runner, write=write_outcomes)
     return OptimizerParts(resources, coordinator, answer_in_workers, open_runner, scanner, watching)
 
 
-async def _watch(coordinator: Coordinator, scanner: DriftScanner) -> None:
-    await asyncio.gather(coordinator.watch(), scanner.watch())
-
-
-async def _announce(run_id: str) -> None:
-    """Let the replica that works on a run look at it, because it may be another replica."""
-    await connect_optimizer().look_at(run_id)
+async def _watch(coordinator: Coordinator, scanner: DriftScanner, replicas: Optimizer) -> None:
+    await asyncio.gather(coordinator.watch(), scanner.watch(), reach(replicas))
 
 
 @final  # so that the type checker reports a method of the port that it lacks
@@ -214,6 +211,9 @@ class OptimizerDeployment(Optimizer):
     async def look_at(self, run_id: str) -> None:
         """Check at once whether a run was cancelled, if this replica works on it."""
         self._coordinator.look_at(run_id)
+
+    async def answer(self) -> None:
+        """Return at once."""
 
     async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         """Return tickers of securities; None if the security service has no answer."""

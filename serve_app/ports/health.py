@@ -7,6 +7,16 @@ from serve_app.ports.port import repeatable
 from serve_app.upstream.http_client import UpstreamHealth
 
 
+class Reachable(Protocol):
+    """Deployment that says that it is there."""
+
+    @repeatable
+    @abstractmethod
+    async def answer(self) -> None:
+        """Return at once, in whatever state the database and the upstreams are."""
+        ...
+
+
 class UpstreamChecks(Protocol):
     """Health of the upstreams of a deployment; each replica has its own circuit breakers."""
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from serve_app.ports.drift import DriftMeasurement
 from serve_app.ports.drift_scans import DriftScanning
-from serve_app.ports.health import UpstreamChecks
+from serve_app.ports.health import Reachable, UpstreamChecks
 from serve_app.ports.optimize import StatelessRebalancing
 from serve_app.ports.rebalances import Rebalancing
 from serve_app.ports.runs import RunControl
@@ -18,6 +18,7 @@ class Optimizer(
     DriftScanning,
     RunControl,
     SecurityTickers,
+    Reachable,
     UpstreamChecks,
     Protocol,
 ):

@@ -174,7 +174,7 @@ async def _fan_out_to_tasks(
     ) -> ObjectRef[list[PortfolioOutcome]]:
         return _solve_task.remote(shared, part, CallContext.capture_for_worker(within_s))
 
-    return await fan_out(balances, size, submit, tasks_at_a_time(settings))
+    return await fan_out(balances, size, submit, await tasks_at_a_time(settings))
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.

@@ -36,7 +36,7 @@ ENDS_RUN = (HoldingsFileError, LeaseLostError)
 class ChunkRunner(Protocol):
     """Place where the chunks of one run are worked on."""
 
-    def count_at_a_time(self) -> int:
+    async def count_at_a_time(self) -> int:
         """Return the number of chunks that the place works on at a time."""
         ...
 
@@ -77,11 +77,11 @@ class ChunkAttempts:
         self.window = CongestionWindow(settings.run_window)
         self.is_cancelled = run.status in {RunStatus.CANCELLING, RunStatus.DISCARDING}
 
-    def begin(self, run: Run, snapshot: Snapshot | None, open_chunks: int) -> None:
+    async def begin(self, run: Run, snapshot: Snapshot | None, open_chunks: int) -> None:
         """Take over the planned run, its price snapshot and the number of its open chunks."""
         self._run = run
         self._snapshot = snapshot
-        at_a_time = self._runner.count_at_a_time()
+        at_a_time = await self._runner.count_at_a_time()
         self._shares = Shares(open_chunks, at_a_time)
         self.window = CongestionWindow(at_a_time)
 

@@ -187,9 +187,9 @@ class TaskRunner:
         self._tasks: set[ObjectRef[ChunkSummary | None]] = set()
         self._texts = ChunkTexts()
 
-    def count_at_a_time(self) -> int:
+    async def count_at_a_time(self) -> int:
         """Return the number of tasks that the cluster runs at a time for one call."""
-        return tasks_at_a_time(self._settings)
+        return await tasks_at_a_time(self._settings)
 
     async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
         """Run the task of a chunk; the work of a rebalance goes to the object store once."""
@@ -231,7 +231,7 @@ class TaskRunner:
             preview, texts[first] = start.remote(shared, part, within_s, self._write)
             return preview
 
-        at_a_time = tasks_at_a_time(settings)
+        at_a_time = await tasks_at_a_time(settings)
         previews = await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
         sizes = (preview.text_bytes for preview in previews)
         stored = [

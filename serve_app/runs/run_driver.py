@@ -136,7 +136,7 @@ class RunDriver:
         self._run = await self._with.runs.read_whole(self._run.run_id)
         await self._progress.resume()
         snapshot = await self._with.runs.read_snapshot(self._run.run_id)
-        self._attempts.begin(self._run, snapshot, sum(self._progress.left.values()))
+        await self._attempts.begin(self._run, snapshot, sum(self._progress.left.values()))
         self._obey(self._run.status)  # because the run may be cancelled before it is planned
         if self._run.number_of_chunks is not None:
             left = self._progress.left

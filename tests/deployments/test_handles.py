@@ -12,7 +12,7 @@ from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve.exceptions import BackPressureError
 
 from serve_app.call_context import correlation_id, remaining_s, set_deadline
-from serve_app.deployments.handles import MAX_ATTEMPTS, connect, serves
+from serve_app.deployments.handles import MAX_ATTEMPTS, connect, reach, serves
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.port import broadcast, methods_of, repeatable
@@ -122,6 +122,36 @@ async def test_a_call_that_starts_work_is_made_once():
         await client_of(worker).start("short")
 
     assert worker.calls == 1
+
+
+class Late:
+    """A deployment that answers once it is there."""
+
+    def __init__(self) -> None:
+        self.is_there = asyncio.Event()
+
+    async def answer(self) -> None:
+        await self.is_there.wait()
+
+
+async def test_a_process_waits_until_it_has_reached_every_deployment():
+    here, late = Late(), Late()
+    here.is_there.set()
+
+    reaching = asyncio.ensure_future(reach(here, late))
+    await asyncio.sleep(0.05)
+    assert not reaching.done()
+
+    late.is_there.set()
+    await asyncio.wait_for(reaching, 5)
+
+
+async def test_a_deployment_that_never_answers_does_not_hold_a_process_back_for_ever(
+    caplog: pytest.LogCaptureFixture,
+):
+    await reach(Late(), within_s=0.05)
+
+    assert "not every deployment was reached" in caplog.text
 
 
 @pytest.mark.parametrize("arrives", [lambda error: error, task_error], ids=["local", "from afar"])

@@ -158,13 +158,10 @@ def wrote(service: Running) -> bool | None:
 def test_serve_run_listens_on_loopback_and_its_database_comes_back(
     run: Callable[..., Running], tmp_path: Path
 ) -> None:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    config = tmp_path / "serve_config.yaml"
-    config.write_text((ROOT / "serve_config.yaml").read_text().replace(" 8088", f" {port}"))
-    service = run("serve", "run", str(config))
+    service, url = serve_run(run, tmp_path)
     assert eventually(lambda: is_ready(url)), service.printed
     below = list_descendants(service.process.pid)
+    port = httpx.URL(url).port
     ports = {address for _, address, number in list_listeners(below) if number == port}
     assert ports == {"127.0.0.1"}
 
@@ -180,6 +177,37 @@ def test_serve_run_listens_on_loopback_and_its_database_comes_back(
     assert stopped.stdout == "stopped\n"
     time.sleep(2)  # in which a database that ended by itself would be there again
     assert servers(data) == []
+
+
+def serve_run(run: Callable[..., Running], directory: Path) -> tuple[Running, str]:
+    """Run the shipped configuration on a free port, and return the address of the service."""
+    port = free_port()
+    config = directory / "serve_config.yaml"
+    config.write_text((ROOT / "serve_config.yaml").read_text().replace(" 8088", f" {port}"))
+    return run("serve", "run", str(config)), f"http://127.0.0.1:{port}"
+
+
+def test_a_head_that_is_lost_before_the_first_call_of_a_replica_leaves_it_at_work(
+    run: Callable[..., Running], tmp_path: Path
+) -> None:
+    service, url = serve_run(run, tmp_path)
+    # Answered by the ingress itself; /health/ready would call the deployments behind it.
+    assert eventually(lambda: answers(f"{url}/health/live")), service.printed
+    (head,) = [
+        each
+        for each in list_descendants(service.process.pid)
+        if "gcs_server" in Path(f"/proc/{each}/cmdline").read_text()
+    ]
+    os.kill(head, signal.SIGKILL)
+
+    for path in ("/api/v1/models", "/metrics", "/health/live"):
+        assert answers(f"{url}{path}"), path
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url, timeout=10).status_code == 200
+    return False
 
 
 def is_ready(url: str) -> bool:

@@ -124,7 +124,7 @@ class LocalRunner:
         self._texts = ChunkTexts()
         self._going: set[asyncio.Task[RecordedChunk | None]] = set()
 
-    def count_at_a_time(self) -> int:
+    async def count_at_a_time(self) -> int:
         return self._settings.run_window
 
     async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
