@@ -35,6 +35,14 @@ class Amounts(NamedTuple):
     objective: Decimal
 
 
+class Changes(NamedTuple):
+    """Trades of a block, ordered by row and security."""
+
+    rows: NDArray[np.intp]
+    places: NDArray[np.intp]  # of securities: those of the model, then the ids of ``others``
+    shares: ScaledColumn  # bought (positive) or sold (negative)
+
+
 @dataclass(frozen=True, eq=False)
 class BlockOutcome:
     """Answers of ``rebalance_block``: B portfolios of one model of n securities.
@@ -92,6 +100,22 @@ class BlockOutcome:
             outcome = answer if isinstance(answer, PortfolioOutcome) else None
             counts[row] = sum(map(ne, outcome.before, outcome.after)) if outcome else 0
         return counts
+
+    def changes(self) -> Changes:
+        """The trades of the plain rows, of which ``transactions`` is the number."""
+        others, decimals, width = self.others, self.after.decimals, self.before.units.shape[1]
+        change = self.after.units - self.before.units
+        rows, places = np.nonzero(change)
+        whole = others.quantities.split()[0]
+        sold = np.flatnonzero(whole)
+        if not len(sold):
+            return Changes(rows, places, ScaledColumn(change[rows, places], decimals))
+        of_others = ScaledColumn.of_units(-whole[sold], 0).at_scale(decimals).units
+        units = np.concatenate([change[rows, places], of_others])
+        rows = np.concatenate([rows, others.rows[sold]])
+        places = np.concatenate([places, others.securities[sold] + width])
+        order = np.lexsort((places, rows))
+        return Changes(rows[order], places[order], ScaledColumn(units[order], decimals))
 
     def outcomes(self) -> list[PortfolioOutcome | OptimizationError]:
         """The answers of all rows, as objects."""

@@ -142,7 +142,7 @@ def _positions(block: BlockOutcome) -> Array:
 def _trades_of(
     rebalance_id: str, ordinals: Places, block: BlockOutcome, trade_date: str
 ) -> PlacedBatch:
-    rows, places, change = _changes(block)
+    rows, places, change = block.changes()
     count = len(rows)
     quantity = ScaledColumn(abs(change.units), change.decimals)
     security_id, price = _securities(block, places)
@@ -160,23 +160,6 @@ def _trades_of(
         pa.repeat(pa.scalar(date.fromisoformat(trade_date), pa.date32()), count),
     ]
     return ordinals[rows], pa.RecordBatch.from_arrays(columns, schema=TRANSACTIONS)
-
-
-def _changes(block: BlockOutcome) -> tuple[Places, Places, ScaledColumn]:
-    """Changes of shares by row and security: the row of each, its place, and the shares."""
-    others, decimals, width = block.others, block.after.decimals, block.before.units.shape[1]
-    change = block.after.units - block.before.units
-    rows, places = np.nonzero(change)
-    whole = others.quantities.split()[0]
-    sold = np.flatnonzero(whole)
-    if not len(sold):
-        return rows, places, ScaledColumn(change[rows, places], decimals)
-    of_others = ScaledColumn.of_units(-whole[sold], 0).at_scale(decimals).units
-    units = np.concatenate([change[rows, places], of_others])
-    rows = np.concatenate([rows, others.rows[sold]])
-    places = np.concatenate([places, others.securities[sold] + width])
-    order = np.lexsort((places, rows))
-    return rows[order], places[order], ScaledColumn(units[order], decimals)
 
 
 def _product(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
