@@ -42,6 +42,7 @@ from storage.rebalance import (
     rebalance_from,
 )
 from storage.rebalance_removal import RebalanceRemoval
+from storage.trade_search import TradeFilter, TradePage, TradeSearch
 
 SORT_FIELDS: Final = {
     "rebalance_id": "_id",
@@ -70,6 +71,7 @@ class RebalanceStore:
         self._recorder = OutcomeRecorder(database)
         self._reader = OutcomeReader(database)
         self._search = OutcomeSearch(database)
+        self._trade_search = TradeSearch(database)
         self._claims = ClaimTransactions(database)
         # Kept, because the rebalances of a model share its securities for as long as its prices.
         self._encode_security = SecurityEncoder()
@@ -302,6 +304,13 @@ class RebalanceStore:
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return a page of the outcomes that match, and the number of all that do."""
         return await self._search.read_page(rebalance, wanted, sort, offset, limit)
+
+    @translate_failures
+    async def search_trades(
+        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[TradePage, int]:
+        """Return a page of the trades that match, and the number of all that do."""
+        return await self._trade_search.read_page(rebalance, wanted, sort, offset, limit)
 
     @translate_failures
     async def list_causes(self, rebalance_ids: Sequence[str]) -> Causes:

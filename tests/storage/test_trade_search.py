@@ -1,0 +1,124 @@
+"""Search of trades: what a filter over all of them would give, wherever they are stored."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from itertools import product
+
+import pytest
+from bson import ObjectId
+
+from optimization import Drift, PortfolioOutcome, Side
+from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
+from storage.rebalance import Rebalance
+from storage.rebalance_store import RebalanceStore
+from storage.trade_search import TradeFilter
+from tests.storage.test_outcome_search import (
+    store_in_columns,
+    store_in_documents,
+    store_in_one_document,
+)
+from tests.support.samples import make_id
+
+pytestmark = pytest.mark.mongo
+Trade = tuple[PortfolioOutcome, Drift]
+
+
+def amount_of(trade: Trade) -> Decimal:
+    return trade[1].trade_quantity * trade[1].security.price
+
+
+def drift_of(trade: Trade) -> Decimal:
+    outcome, drift = trade
+    assert outcome.market_value is not None
+    weight = drift.original_quantity * drift.security.price / outcome.market_value
+    target = drift.security.weight
+    assert isinstance(target, Decimal)
+    return round(abs(weight - target), 12)
+
+
+def named(trades: list[Trade]) -> list[tuple[str, str]]:
+    return [(outcome.portfolio_id, drift.security.security_id) for outcome, drift in trades]
+
+
+def drift_at(outcome: PortfolioOutcome, place: int) -> Drift:
+    return [*outcome.drifts][place]
+
+
+async def read_all(rebalances: RebalanceStore, run: Rebalance) -> list[Trade]:
+    outcomes = await rebalances.list_outcomes(run)
+    return [(each, drift) for each in outcomes for drift in each.drifts if drift.change]
+
+
+@pytest.mark.parametrize("store", [store_in_columns, store_in_documents, store_in_one_document])
+async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
+    rebalances: RebalanceStore, store: Callable[[RebalanceStore], Awaitable[Rebalance]]
+) -> None:
+    run = await store(rebalances)
+    trades = await read_all(rebalances, run)
+    assert trades
+    middle = trades[len(trades) // 2]
+    portfolio, security = middle[0].portfolio_id, middle[1].security.security_id
+    amount, drift = amount_of(middle), drift_of(middle)
+    held = TradeFilter(
+        is_held=True,
+        held_portfolios=frozenset({trades[0][0].portfolio_id}),
+        held_trades=frozenset({(portfolio, security)}),
+    )
+    filters = (
+        TradeFilter(),
+        TradeFilter(sides=frozenset({Side.BUY})),
+        TradeFilter(sides=frozenset({Side.SELL})),
+        TradeFilter(security_ids=frozenset({security})),
+        TradeFilter(security_ids=frozenset()),
+        TradeFilter(portfolio_ids=(portfolio, make_id("Z", 1))),
+        TradeFilter(min_amount=amount),
+        TradeFilter(max_amount=amount),
+        TradeFilter(min_amount=amount + Decimal("0.000001"), sides=frozenset({Side.BUY})),
+        TradeFilter(min_drift=drift),
+        held,
+        replace(held, is_held=False),
+    )
+    keys = {"amount": amount_of, "drift": drift_of}
+    orders: list[Sort] = [
+        (),
+        *[((name, way),) for name, way in product(keys, (ASCENDING, DESCENDING))],
+    ]
+    for wanted, sort in product(filters, orders):
+        expected = [each for each in trades if wanted.admits(*each)]
+        if sort:
+            ((name, way),) = sort
+            # sorted() keeps equals in their order, also from the greatest down.
+            expected.sort(key=keys[name], reverse=way == DESCENDING)
+        for offset, limit in ((0, 50), (5, 7), (len(expected), 5)):
+            page, total = await rebalances.search_trades(run, wanted, sort, offset, limit)
+            found = [(outcome, drift_at(outcome, place)) for outcome, place in page]
+            assert (named(found), total) == (
+                named(expected[offset : offset + limit]),
+                len(expected),
+            )
+
+
+async def test_a_bound_that_an_amount_or_a_drift_equals_admits_it(
+    rebalances: RebalanceStore,
+) -> None:
+    run = await store_in_columns(rebalances)
+    (one, *_) = await read_all(rebalances, run)
+    amount, drift = amount_of(one), drift_of(one)
+    equal = TradeFilter(min_amount=amount, max_amount=amount, min_drift=drift)
+
+    found, _ = await rebalances.search_trades(run, equal, (), 0, 1)
+    above = replace(equal, min_amount=amount + Decimal("0.01"))
+    none, _ = await rebalances.search_trades(run, above, (), 0, 1)
+
+    assert named([(each, drift_at(each, place)) for each, place in found]) == named([one])
+    assert none == ()
+
+
+async def test_a_rebalance_whose_outcomes_are_missing_has_no_trades(
+    rebalances: RebalanceStore,
+) -> None:
+    run = await store_in_columns(rebalances)
+    nowhere = replace(run, rebalance_id=str(ObjectId()))
+
+    assert await rebalances.search_trades(nowhere, TradeFilter(), (), 0, 10) == ((), 0)
