@@ -48,6 +48,7 @@ from serve_app.api.routes import (
     runs,
     sessions,
     stored_rebalances,
+    trades,
     transactions,
     what_if,
 )
@@ -84,7 +85,7 @@ def api_app(
     app.state.identity = identity = build_identity(settings, ports)
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, drift_scans, runs)
-    about_rebalances = (stored_rebalances, outcomes, transactions, proposals, rules, orders)
+    about_rebalances = (stored_rebalances, outcomes, transactions, trades, proposals, rules, orders)
     about_models = (models, model_versions, what_if)
     others = (names, audit, health, problem_pages, sessions)
     parts = (*about_models, *about_books, *about_rebalances, *others)

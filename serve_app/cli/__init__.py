@@ -5,6 +5,7 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     service_commands.py  serve, demo, stop, check-config
     model_commands.py    models: show, create, edit, versions; by serve_app.client, as all below
     query_commands.py    rebalance, show, drift, export
+    trade_command.py     trades: those of a rebalance, to review
     optimize_command.py  optimize: rebalance what files give whole, here or at a service
     template_command.py  template: example files for optimize
     order_commands.py    hand-over, orders
@@ -39,6 +40,7 @@ from serve_app.cli import (
     run_commands,
     service_commands,
     template_command,
+    trade_command,
 )
 
 EPILOG = (
@@ -58,6 +60,7 @@ groups = (
     query_commands,
     optimize_command,
     template_command,
+    trade_command,
     order_commands,
     login_commands,
 )

@@ -5,6 +5,7 @@ from serve_app.client import Client
 
 from serve_app.client.call import Options, PortfolioOptions
 from serve_app.client.clients import AsyncClient, Client
+from serve_app.client.endpoints.trades import TradeFilter
 from serve_app.client.errors import ProblemError
 from serve_app.client.models import Model, PortfolioOutcome, Position
 from serve_app.client.run_models import ChunkDone, Run
@@ -20,4 +21,5 @@ __all__ = [
     "Position",
     "ProblemError",
     "Run",
+    "TradeFilter",
 ]

@@ -129,6 +129,7 @@ class Routes:
     list_run_causes = AnswerRoute(endpoints.list_run_causes)
     delete_rebalance = AnswerRoute(endpoints.delete_rebalance)
     list_transactions = StreamRoute(endpoints.list_transactions)
+    list_trades = ListRoute(endpoints.list_trades)
     read_trade_totals = AnswerRoute(endpoints.read_trade_totals)
     export_transactions = StreamRoute(endpoints.export_transactions)
     hand_over = AnswerRoute(endpoints.hand_over)

@@ -50,6 +50,7 @@ from storage.rebalance import Rebalance
 from storage.run import Run, RunStatus
 from storage.session_store import Session
 from storage.submission_store import OrderSubmission
+from storage.trade_search import TradeFilter, TradePage
 
 EDIT_TRIES = 8
 
@@ -189,6 +190,12 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return one page of the outcomes that match, and the number of all that do."""
         return await self._with.rebalances.search_outcomes(rebalance, wanted, sort, offset, limit)
+
+    async def search_trades(
+        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[TradePage, int]:
+        """Return one page of the trades that match, and the number of all that do."""
+        return await self._with.rebalances.search_trades(rebalance, wanted, sort, offset, limit)
 
     async def list_causes(self, rebalance_ids: tuple[str, ...]) -> Causes:
         """Return why portfolios of these rebalances have no plan."""

@@ -219,6 +219,10 @@ class OptimizerDeployment(Optimizer):
         """Return tickers of securities; None if the security service has no answer."""
         return await find_tickers(self._with.securities, security_ids)
 
+    async def find_securities(self, ticker: str) -> tuple[str, ...]:
+        """Return the ids of the securities with this ticker, in any case of its letters."""
+        return await self._with.securities.find_ids(ticker)
+
     async def check_upstream(self, upstream: str) -> UpstreamHealth:
         """Ask an upstream that a rebalance needs for its health."""
         checked = {

@@ -15,3 +15,9 @@ class SecurityTickers(Protocol):
     async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         """Return tickers by id, in the order of the ids; None if the service has no answer."""
         ...
+
+    @repeatable
+    @abstractmethod
+    async def find_securities(self, ticker: str) -> tuple[str, ...]:
+        """Return the ids of the securities with this ticker, in any case of its letters."""
+        ...

@@ -10,6 +10,7 @@ from storage.outcome_causes import Causes
 from storage.outcome_reader import OutcomePage
 from storage.outcome_search import OutcomeFilter
 from storage.rebalance import Rebalance
+from storage.trade_search import TradeFilter, TradePage
 
 
 class StoredRebalances(Protocol):
@@ -68,6 +69,14 @@ class StoredRebalances(Protocol):
         self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return one page of the outcomes that match, and the number of all that do."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def search_trades(
+        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[TradePage, int]:
+        """Return one page of the trades that match, and the number of all that do."""
         ...
 
     @repeatable

@@ -59,6 +59,13 @@ class Securities:
         await for_each(unknown, look_up, self._client.policy.concurrency)
         return found
 
+    async def find_ids(self, ticker: str) -> tuple[str, ...]:
+        """Find the ids of the securities with this ticker, in any case of its letters."""
+        named = ticker.casefold()
+        known = await self._all()
+        found = tuple(security for security, one in known.items() if one.casefold() == named)
+        return found or ((ticker,) if self._accept_tickers else ())
+
     async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
         return await self._client.check_health(HEALTH)

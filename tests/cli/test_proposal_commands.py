@@ -122,3 +122,25 @@ async def test_the_client_decides_as_the_command_does(
         assert withdrawn.ending is not None
         assert withdrawn.ending.reason == "prices were delayed"
         assert await anna.read_proposal(made.proposal_id) == withdrawn
+
+
+async def test_trades_are_listed_with_their_holds_and_the_totals_of_what_matches(
+    ordergen: Ordergen, rebalance_id: str, keys: Mapping[str, str]
+) -> None:
+    token = ("--token", keys["anna"])
+    trader = ("--token", keys["trader"])
+    done = await ordergen("proposals", "propose", rebalance_id, "--json", *trader)
+    of = json.loads(done.stdout)[0]["proposal_id"]
+    await ordergen("proposals", "hold", of, "--trade", f"{P}/{A}", "--note", "client asked", *token)
+
+    held = await ordergen("trades", rebalance_id, "--approval", "held", "--json", *token)
+    shown = await ordergen("trades", rebalance_id, "--portfolio", P, "--sort-by", "-amount", *token)
+    wrong = await ordergen("trades", rebalance_id, "--min-amount", "many", *token)
+
+    (trade,) = json.loads(held.stdout)
+    assert (trade["portfolio_id"], trade["security_id"]) == (P, A)
+    assert (trade["approval"], trade["hold"]["note"]) == ("HELD", "client asked")
+    assert "held by anna: client asked" in shown.output
+    assert "1 held of" in shown.output
+    assert Q not in shown.output
+    assert (wrong.exit_code, "--min-amount is a number" in wrong.output) == (2, True)

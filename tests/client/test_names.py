@@ -24,6 +24,7 @@ from serve_app.api.schemas import (
     runs,
     sessions,
     stored_rebalances,
+    trades,
 )
 from serve_app.api.schemas.rebalances import (
     BindingAnswer,
@@ -39,6 +40,7 @@ from serve_app.client import (
     proposal_models,
     run_models,
     session_models,
+    trade_models,
 )
 from serve_app.client import models as answers
 from serve_app.client.call import Group, Options, PortfolioOptions
@@ -71,6 +73,7 @@ PAIRS: dict[type, type[Any]] = {
     answers.Binding: BindingAnswer,
     answers.PortfolioOutcome: RebalanceAnswer,
     position_models.PositionDetail: position_details.GivenPositionDetail,
+    trade_models.TradeDetail: trades.TradeDetail,
     proposal_models.TradeTotals: trade_totals.TradeTotalsAnswer,
     proposal_models.TotalsOfTrades: trade_totals.TotalsOfTrades,
     answers.PositionResult: stored_rebalances.PositionResult,

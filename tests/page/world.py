@@ -41,6 +41,9 @@ class MarketUpstreams:
     async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
         return {each: self.tickers[each] for each in security_ids if each in self.tickers}
 
+    async def find_ids(self, ticker: str) -> tuple[str, ...]:
+        return tuple(each for each, one in self.tickers.items() if one == ticker.upper())
+
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         await asyncio.sleep(self.pause_s)
         return {each: self._holdings(each) for each in portfolio_ids}

@@ -211,6 +211,10 @@ class FakeOptimizer:
     async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         return {each: TICKERS.get(each) for each in security_ids}
 
+    async def find_securities(self, ticker: str) -> tuple[str, ...]:
+        named = ticker.casefold()
+        return tuple(each for each, one in TICKERS.items() if one.casefold() == named)
+
     def _note(self, options: Mapping[str, Any]) -> None:
         self.asked.append((options, correlation_id.get()))
 

@@ -51,6 +51,10 @@ class Upstreams:
         self._require("security")
         return {security_id: security_id for security_id in security_ids}
 
+    async def find_ids(self, ticker: str) -> tuple[str, ...]:
+        self._require("security")
+        return (ticker.upper(),)
+
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         self._require("accounting")
         return {

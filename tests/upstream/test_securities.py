@@ -47,6 +47,16 @@ def client(handler: Handler) -> Client:
     return start_client(handler, Policy(backoff_s=0.0, concurrency=4), "security")
 
 
+async def test_a_ticker_leads_to_its_securities_in_any_case_of_its_letters() -> None:
+    registry = Registry(PAGE_SIZE + 1)
+    of_objects = Securities(client(registry))
+    of_tickers = Securities(client(registry), accept_tickers=True)
+
+    assert await of_objects.find_ids("t1000") == (security_id(PAGE_SIZE),)
+    assert await of_objects.find_ids("IBM") == ()
+    assert await of_tickers.find_ids("IBM") == ("IBM",)
+
+
 async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
     registry = Registry(2 * PAGE_SIZE + 1)
     securities = Securities(client(registry))

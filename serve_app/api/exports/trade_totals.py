@@ -1,6 +1,6 @@
 """Totals of a trade list: what a hand-over of the orders would send, and what is held back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Final
@@ -13,7 +13,8 @@ from serve_app.api.exports.transactions import lines_of
 from serve_app.api.schemas.fields import DecimalText, ObjectIdentifier
 from serve_app.json_text import plain
 from serve_app.rules.evaluation import NO_RULES, RuleCheck, RuleOutcome
-from storage.proposal import Hold, Proposal
+from storage.proposal import Proposal
+from storage.trade_search import ALL_TRADES, TradeFilter
 
 NO_DAY: Final = ""
 
@@ -56,15 +57,14 @@ class _Sum:
 
 @dataclass(slots=True)
 class TradeTotals:
-    """Sums over the outcomes of a rebalance, exact whatever their number.
+    """Sums over the trades of a rebalance that match ``wanted``, exact whatever their number.
 
     ``check`` has the rules that hold plans back; none of a proposal, whose approval minds them.
     """
 
     rebalance_id: str
     proposal: Proposal | None = None
-    held_portfolios: frozenset[str] = frozenset()
-    held_trades: frozenset[tuple[str, str]] = frozenset()
+    wanted: TradeFilter = ALL_TRADES
     check: RuleCheck = NO_RULES
     portfolios: int = 0
     _sides: dict[Side, _Sum] = field(default_factory=lambda: {side: _Sum() for side in Side})
@@ -73,10 +73,9 @@ class TradeTotals:
     def add(self, outcomes: Iterable[PortfolioOutcome]) -> None:
         """Add the trades of some portfolios."""
         for outcome in outcomes:
-            is_held = outcome.portfolio_id in self.held_portfolios or self._is_blocked(outcome)
-            sent = 0
-            for line in lines_of(self.rebalance_id, (outcome,), NO_DAY):
-                if is_held or (line.portfolio_id, line.security_id) in self.held_trades:
+            is_blocked, sent = self._is_blocked(outcome), 0
+            for line in lines_of(self.rebalance_id, (outcome,), NO_DAY, admits=self.wanted.admits):
+                if is_blocked or self.wanted.holds(line.portfolio_id, line.security_id):
                     self._held.add(line.amount)
                 else:
                     self._sides[line.transaction_type].add(line.amount)
@@ -98,15 +97,3 @@ class TradeTotals:
             "sells": self._sides[Side.SELL].json(),
             "held": self._held.json(),
         }
-
-
-def totals_with_holds(rebalance_id: str, proposal: Proposal, holds: Sequence[Hold]) -> TradeTotals:
-    """Begin the totals of proposed orders, which leave out what is held."""
-    return TradeTotals(
-        rebalance_id,
-        proposal,
-        frozenset(each.portfolio_id for each in holds if each.security_id is None),
-        frozenset(
-            (each.portfolio_id, each.security_id) for each in holds if each.security_id is not None
-        ),
-    )

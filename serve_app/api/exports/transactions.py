@@ -4,7 +4,7 @@ Each writer turns pages of lines into text page by page, because a list may not 
 """
 
 import csv
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from io import StringIO
 from typing import Annotated, NamedTuple, NotRequired
@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from optimization import EXACT, PortfolioOutcome, Side
+from optimization import EXACT, Drift, PortfolioOutcome, Side
 from serve_app.api.schemas.fields import (
     DateText,
     JsonNumber,
@@ -72,13 +72,14 @@ def lines_of(
     outcomes: Iterable[PortfolioOutcome],
     trade_date: str,
     rules: RuleCheck = NO_RULES,
+    admits: Callable[[PortfolioOutcome, Drift], bool] | None = None,
 ) -> Iterator[Line]:
-    """List the transactions of some portfolios, in their order."""
+    """List the transactions of some portfolios that ``admits`` lets through, in their order."""
     for outcome in outcomes:
         broken = rules.list_broken(outcome) if rules else (None, None)
         for drift in outcome.drifts:
             side = side_of(drift)
-            if side is None:
+            if side is None or (admits is not None and not admits(outcome, drift)):
                 continue
             quantity, price = whole(drift.trade_quantity), drift.security.price
             amount = EXACT.multiply(Decimal(quantity), price)

@@ -108,6 +108,7 @@ from serve_app.api.schemas.stored_rebalances import (
     rebalance_json,
 )
 from serve_app.api.schemas.system import EventStreams, system_json
+from serve_app.api.schemas.trades import LiveHolds, TradeDetail, trades_json
 from serve_app.api.schemas.what_if import WhatIfAnswer, what_if_json
 from serve_app.json_text import Json, encode
 from serve_app.rules.evaluation import RuleCheck
@@ -150,6 +151,7 @@ _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
 _TOTALED = TradeTotals(samples.REBALANCE)
 _TOTALED.add((samples.SOLD,))
 _TOTALS = _round_trip(_TOTALED.json())
+_TRADE = _round_trip([*trades_json(((_READ, 0),), LiveHolds())])[0]
 _ORDER = _round_trip(order_json(samples.ORDER))
 _EDITED = _round_trip(version_json(samples.EDITED))
 _QUEUED = _round_trip(_state(samples.QUEUED))
@@ -196,6 +198,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     RebalanceResult: _round_trip(rebalance_json(samples.STORED, [_STORED])),
     Deleted: _round_trip(deleted_json(samples.REBALANCE)),
     TransactionLine: _round_trip(line_json(_LINES[0])),
+    TradeDetail: _TRADE,
     TradeTotalsAnswer: _TOTALS,
     TotalsOfTrades: _TOTALS["buys"],
     StandingAnswer: _DRIFT["drifts"][0],

@@ -24,11 +24,6 @@ from serve_app.api.exports.arrow_tables import (
 )
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
 from serve_app.api.exports.stored_tables import transaction_tables
-from serve_app.api.exports.trade_totals import (
-    TradeTotals,
-    TradeTotalsAnswer,
-    totals_with_holds,
-)
 from serve_app.api.exports.transactions import (
     Page,
     TransactionLine,
@@ -41,14 +36,12 @@ from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.media_types import CSV, JSON, XLSX
 from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.responses import json_response, trade_date_of
+from serve_app.api.responses import trade_date_of
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.stored_fields import several_ids
-from serve_app.ports.proposals import Proposals
 from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
 from serve_app.rules.evaluation import RuleCheck
-from storage.proposal import Hold, ProposalFilter, ProposalStatus
 from storage.rebalance import Rebalance, RebalanceStatus
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
@@ -65,8 +58,6 @@ WRITERS: Final[dict[str, Writer]] = {
 FILES: Final = {CSV: "csv", XLSX: "xlsx", **FILE_ENDINGS}
 MAX_CHOSEN_PORTFOLIOS: Final = 100  # because more ids exceed the longest request line
 CHUNK: Final = 65_536
-HOLD_BATCH_SIZE: Final = 1_000
-WITH_HOLDS: Final = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED, ProposalStatus.ORDERED)
 
 TEXT: Final = {"type": "string"}
 CONTENT: Final[dict[str, Any]] = {
@@ -120,36 +111,6 @@ async def list_transactions(
     if media_type in TABLE_WRITERS:
         return _table(media_type, (_table_of(page) async for page in pages), headers)
     return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
-
-
-@router.get(
-    "/rebalance/{rebalance_id}/transactions/totals",
-    response_model=TradeTotalsAnswer,
-    responses=refuses(*WRONG_RUN),
-)
-async def read_trade_totals(
-    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store
-) -> Response:
-    """Add up what a hand-over of the orders would send, by side, and what is held back."""
-    rebalance = await store.read_rebalance(rebalance_id)
-    totals = await _begin_totals(store, rebalance)
-    for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
-        totals.add(await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE))
-    return json_response(totals.json())
-
-
-async def _begin_totals(store: Proposals, rebalance: Rebalance) -> TradeTotals:
-    (newest, _) = await store.list_proposals(
-        ProposalFilter(rebalance_id=rebalance.rebalance_id), 0, 1
-    )
-    if not newest or newest[0].status not in WITH_HOLDS:
-        check = RuleCheck.of_blocking(rebalance)
-        return TradeTotals(rebalance.rebalance_id, check=check)
-    holds: list[Hold] = []
-    for offset in range(0, newest[0].number_of_holds, HOLD_BATCH_SIZE):
-        page, _ = await store.list_holds(newest[0].proposal_id, offset, HOLD_BATCH_SIZE)
-        holds += page
-    return totals_with_holds(rebalance.rebalance_id, newest[0], holds)
 
 
 def _table(media_type: str, pages: Tables, headers: dict[str, str]) -> Response:

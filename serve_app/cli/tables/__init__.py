@@ -24,6 +24,7 @@ from serve_app.cli.tables.rebalances import (
 )
 from serve_app.cli.tables.rules import tabulate_rules
 from serve_app.cli.tables.runs import tabulate_causes, tabulate_runs
+from serve_app.cli.tables.trades import tabulate_reviewed_trades
 
 __all__ = [
     "tabulate_audit",
@@ -43,6 +44,7 @@ __all__ = [
     "tabulate_positions",
     "tabulate_proposals",
     "tabulate_rebalances",
+    "tabulate_reviewed_trades",
     "tabulate_rules",
     "tabulate_runs",
     "tabulate_scans",

@@ -42,7 +42,6 @@ from serve_app.client.endpoints.orders import (
     list_orders,
     list_orders_of_all,
     list_transactions,
-    read_trade_totals,
 )
 from serve_app.client.endpoints.proposals import (
     decide_proposal,
@@ -87,6 +86,7 @@ from serve_app.client.endpoints.runs import (
     stream_outcomes,
 )
 from serve_app.client.endpoints.sessions import read_session
+from serve_app.client.endpoints.trades import list_trades, read_trade_totals
 
 __all__ = [
     "MEDIA_TYPES",
@@ -128,6 +128,7 @@ __all__ = [
     "list_rules",
     "list_run_causes",
     "list_runs",
+    "list_trades",
     "list_transactions",
     "live",
     "measure_portfolio",

@@ -15,7 +15,6 @@ from serve_app.client.models import (
     OrderSubmission,
     TransactionLine,
 )
-from serve_app.client.proposal_models import TradeTotals
 from serve_app.client.streaming import Lines, Pieces
 
 
@@ -24,11 +23,6 @@ def list_transactions(
 ) -> Lines[TransactionLine]:
     """The trade list of a rebalance, or of some portfolios of it, row by row."""
     return Lines(_transactions(rebalance_id, "jsonl", portfolio_ids), TransactionLine)
-
-
-def read_trade_totals(rebalance_id: str) -> Call[TradeTotals]:
-    """Read what a hand-over of the orders would send, by side, and what is held back."""
-    return get(TradeTotals, "rebalance", rebalance_id, "transactions", "totals")
 
 
 def export_transactions(

@@ -175,7 +175,13 @@ async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: Order
     await asker.ask("list_rebalances_of_portfolios")
     for name in ("read_rebalance", "list_portfolios", "list_positions", "read_rebalance_summary"):
         await asker.ask(name, of)
-    for name in ("list_outcomes", "read_outcome", "list_causes", "read_trade_totals"):
+    for name in (
+        "list_outcomes",
+        "read_outcome",
+        "list_causes",
+        "list_trades",
+        "read_trade_totals",
+    ):
         await asker.ask(name, of)
     for media_type in ("application/json", "application/x-ndjson", "application/jsonl", "text/csv"):
         await asker.ask("list_transactions", of, {"Accept": media_type})

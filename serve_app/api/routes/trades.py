@@ -1,0 +1,179 @@
+"""Routes that review the trades of a stored rebalance: a page of them, and their totals."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from optimization import Side
+from serve_app.api.access import ReadsRebalances
+from serve_app.api.dependencies import RebalanceId, Rebalancer, SoughtPortfolios, Store
+from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, stream_json
+from serve_app.api.exports.trade_totals import TradeTotals, TradeTotalsAnswer
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import Offset, Portfolios, order_by, page_headers
+from serve_app.api.responses import json_response
+from serve_app.api.routes.stored_rebalances import WRONG_RUN
+from serve_app.api.schemas.fields import inline_enum
+from serve_app.api.schemas.stored_fields import several_ids
+from serve_app.api.schemas.trades import LiveHolds, TradeApproval, TradeDetail, trades_json
+from serve_app.json_text import encode
+from serve_app.ports.proposals import Proposals
+from serve_app.problems import catalogue
+from serve_app.rules.evaluation import NO_RULES, RuleCheck
+from storage.mongo.sorting import Sort
+from storage.proposal import Hold, ProposalFilter, ProposalStatus
+from storage.rebalance import Rebalance
+from storage.trade_search import SORT_FIELDS, TradeFilter, TradePage
+
+router = APIRouter(prefix="/api/v1", tags=["rebalances"])
+
+MAX_TICKER_LENGTH: Final = 64
+MAX_SECURITIES: Final = 100  # because more ids exceed the longest request line
+HOLD_BATCH_SIZE: Final = 1_000
+BATCH_SIZE: Final = 50  # trades that are written at once, because the event loop waits meanwhile
+WITH_HOLDS: Final = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED, ProposalStatus.ORDERED)
+REFUSALS: Final = refuses(
+    *WRONG_RUN, catalogue.INVALID, catalogue.BROKEN_CONTRACT, catalogue.UPSTREAM_DOWN
+)
+
+Sides = Annotated[
+    list[inline_enum(Side)], Query(default_factory=list, max_length=2, description="repeatable")
+]
+Approvals = Annotated[
+    list[inline_enum(TradeApproval)],
+    Query(
+        default_factory=list,
+        max_length=len(TradeApproval),
+        description="whether the order may be sent; repeatable",
+    ),
+]
+Ticker = Annotated[
+    str | None,
+    Query(min_length=1, max_length=MAX_TICKER_LENGTH, description="of the security, in any case"),
+]
+SecurityIds = Annotated[
+    list[str],
+    several_ids(max_length=MAX_SECURITIES),
+    Query(default_factory=list, description="security ids; repeatable"),
+]
+AmountText = Annotated[str, Field(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$", examples=["1000"])]
+DriftText = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,10})?$", examples=["0.01"])]
+MinAmount = Annotated[AmountText | None, Query(description="least quantity times price")]
+MaxAmount = Annotated[AmountText | None, Query(description="greatest quantity times price")]
+MinDrift = Annotated[
+    DriftText | None,
+    Query(description="least distance of the weight before from its target, of market value"),
+]
+
+
+async def _trade_filter(
+    optimizer: Rebalancer,
+    side: Sides,
+    security_id: SecurityIds,
+    portfolio_id: SoughtPortfolios,
+    ticker: Ticker = None,
+    min_amount: MinAmount = None,
+    max_amount: MaxAmount = None,
+    min_drift: MinDrift = None,
+) -> TradeFilter:
+    securities = frozenset(security_id) or None
+    if ticker is not None:
+        named = frozenset(await optimizer.find_securities(ticker))
+        securities = named if securities is None else named & securities
+    return TradeFilter(
+        sides=frozenset(map(Side, side)),
+        security_ids=securities,
+        portfolio_ids=tuple(dict.fromkeys(portfolio_id)),
+        min_amount=None if min_amount is None else Decimal(min_amount),
+        max_amount=None if max_amount is None else Decimal(max_amount),
+        min_drift=None if min_drift is None else Decimal(min_drift),
+    )
+
+
+Wanted = Annotated[TradeFilter, Depends(_trade_filter)]
+Order = Annotated[Sort, Depends(order_by(*SORT_FIELDS))]
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/trades", response_model=list[TradeDetail], responses=REFUSALS
+)
+async def list_trades(
+    _: ReadsRebalances,
+    request: Request,
+    rebalance_id: RebalanceId,
+    store: Store,
+    wanted: Wanted,
+    order: Order,
+    approval: Approvals,
+    offset: Offset = 0,
+    limit: Portfolios = 100,
+) -> Response:
+    """List trades of a rebalance to review, with their weights before and after, and approvals.
+
+    In the order of portfolios, unless sorted by amount or by drift.
+    """
+    rebalance = await store.read_rebalance(rebalance_id)
+    holds = await _read_holds(store, rebalance)
+    sifted = _of_approvals(wanted, approval, holds)
+    page, total = await store.search_trades(rebalance, sifted, order, offset, limit)
+    return await stream_json(_lines(page, holds), page_headers(request, offset, limit, total))
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/transactions/totals",
+    response_model=TradeTotalsAnswer,
+    responses=REFUSALS,
+)
+async def read_trade_totals(
+    _: ReadsRebalances,
+    rebalance_id: RebalanceId,
+    store: Store,
+    wanted: Wanted,
+    approval: Approvals,
+) -> Response:
+    """Add up what a hand-over would send of the trades that match, and what is held back."""
+    rebalance = await store.read_rebalance(rebalance_id)
+    holds = await _read_holds(store, rebalance)
+    sifted = _of_approvals(wanted, approval, holds)
+    check = NO_RULES if holds.proposal else RuleCheck.of_blocking(rebalance)
+    totals = TradeTotals(rebalance.rebalance_id, holds.proposal, sifted, check)
+    for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
+        totals.add(await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE))
+    return json_response(totals.json())
+
+
+async def _read_holds(store: Proposals, rebalance: Rebalance) -> LiveHolds:
+    (newest, _) = await store.list_proposals(
+        ProposalFilter(rebalance_id=rebalance.rebalance_id), 0, 1
+    )
+    if not newest or newest[0].status not in WITH_HOLDS:
+        return LiveHolds()
+    holds: list[Hold] = []
+    for offset in range(0, newest[0].number_of_holds, HOLD_BATCH_SIZE):
+        page, _ = await store.list_holds(newest[0].proposal_id, offset, HOLD_BATCH_SIZE)
+        holds += page
+    return LiveHolds(newest[0], holds)
+
+
+def _of_approvals(wanted: TradeFilter, approvals: list[str], holds: LiveHolds) -> TradeFilter:
+    """Narrow a filter to some approvals; without any of them nothing matches."""
+    named = replace(wanted, held_portfolios=holds.portfolios, held_trades=holds.trades)
+    is_held, is_free = TradeApproval.HELD in approvals, holds.approval in approvals
+    if not approvals or (is_held and is_free):
+        return named
+    if not is_held and not is_free:
+        return replace(named, security_ids=frozenset())
+    return replace(named, is_held=is_held)
+
+
+async def _lines(page: TradePage, holds: LiveHolds) -> AsyncIterator[bytes]:
+    yield b"["
+    for start in range(0, len(page), BATCH_SIZE):
+        lines = [*trades_json(page[start : start + BATCH_SIZE], holds)]
+        yield (b"," if start else b"") + encode(lines)[1:-1]
+    yield b"]"

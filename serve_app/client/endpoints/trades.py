@@ -1,0 +1,59 @@
+"""Trades of a rebalance under review: a page of those that match, and their totals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from serve_app.client.call import Call, get
+from serve_app.client.proposal_models import TradeTotals
+from serve_app.client.trade_models import Approval, TradeDetail
+
+Side = Literal["BUY", "SELL"]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    """Trades that match everything given.
+
+    Amounts are quantity times price in currency; ``min_drift`` is the distance of the weight before
+    from its target, as a part of market value. The case of a ticker does not matter.
+    """
+
+    side: Sequence[Side] = ()
+    approval: Sequence[Approval] = ()
+    ticker: str | None = None
+    security_id: Sequence[str] = ()
+    portfolio_id: Sequence[str] = ()
+    min_amount: Decimal | None = None
+    max_amount: Decimal | None = None
+    min_drift: Decimal | None = None
+
+    def params(self) -> dict[str, Any]:
+        """The parameters of a query."""
+        amounts = {name: getattr(self, name) for name in ("min_amount", "max_amount", "min_drift")}
+        texts = {name: None if each is None else f"{each:f}" for name, each in amounts.items()}
+        names = ("side", "approval", "security_id", "portfolio_id")
+        several = {name: tuple(getattr(self, name)) or None for name in names}
+        return {**several, "ticker": self.ticker, **texts}
+
+
+ALL_TRADES = TradeFilter()
+
+
+def list_trades(
+    rebalance_id: str,
+    wanted: TradeFilter = ALL_TRADES,
+    *,
+    sort_by: str = "",
+    limit: int = 1000,
+) -> Call[tuple[TradeDetail, ...]]:
+    """The trades of a rebalance that match, ``limit`` in a request."""
+    steps = ("rebalance", rebalance_id, "trades")
+    return get(tuple[TradeDetail, ...], *steps, **wanted.params(), sort_by=sort_by, limit=limit)
+
+
+def read_trade_totals(rebalance_id: str, wanted: TradeFilter = ALL_TRADES) -> Call[TradeTotals]:
+    """Read what a hand-over of the matching orders would send, by side, and what is held back."""
+    steps = ("rebalance", rebalance_id, "transactions", "totals")
+    return get(TradeTotals, *steps, **wanted.params())
