@@ -12,7 +12,7 @@ type Answer<P extends Readable> = paths[P] extends {
   ? Body
   : never;
 
-export type Query = Record<string, string | number | boolean | undefined>;
+export type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 export interface Arguments {
   path?: Record<string, string>;
   query?: Query;
@@ -50,7 +50,8 @@ export function address(template: string, given: Arguments = {}): string {
   );
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(given.query ?? {})) {
-    if (value !== undefined && value !== "") query.set(name, String(value));
+    if (value === undefined || value === "") continue;
+    for (const each of Array.isArray(value) ? value : [value]) query.append(name, String(each));
   }
   return query.size ? `${path}?${query}` : path;
 }

@@ -47,6 +47,7 @@ const TONES: Record<string, string> = {
   REJECTED: "red",
   WITHDRAWN: "grey",
   STALE: "amber",
+  HELD: "amber",
   PASS: "green",
   WARN: "amber",
   BLOCK: "red",

@@ -1,6 +1,7 @@
 /** A paged list with what stands in its place, and the field that looks for portfolios in one. */
 
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import { Empty, Problem, Skeleton } from "../parts.tsx";
 import type { Filters } from "./filters.ts";
 import type { PagedRows } from "./pages.ts";
@@ -28,12 +29,34 @@ export function PortfolioIdField(props: {
   onChange: (changes: Filters) => void;
 }) {
   return (
+    <TextFilter
+      label="Portfolio id"
+      size={26}
+      value={props.filters["portfolio_id"] ?? ""}
+      onChange={(portfolio_id) => props.onChange({ portfolio_id })}
+    />
+  );
+}
+
+/** A filter that is typed. What is typed stays while rows arrive, because they draw the field anew. */
+export function TextFilter(props: {
+  label: string;
+  size: number;
+  value: string;
+  onChange: (text: string) => void;
+}) {
+  const [typed, setTyped] = useState<string>();
+  return (
     <label class="inline">
-      Portfolio id
+      {props.label}
       <input
-        size={26}
-        value={props.filters["portfolio_id"] ?? ""}
-        onChange={(event) => props.onChange({ portfolio_id: event.currentTarget.value.trim() })}
+        size={props.size}
+        value={typed ?? props.value}
+        onInput={(event) => setTyped(event.currentTarget.value)}
+        onChange={(event) => {
+          setTyped(undefined);
+          props.onChange(event.currentTarget.value.trim());
+        }}
       />
     </label>
   );

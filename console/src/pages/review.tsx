@@ -1,7 +1,7 @@
 /** The review of a rebalance: propose its orders, approve, hold, override rules, send. */
 
 import { useLayoutEffect, useState } from "preact/hooks";
-import { Link, useSearch } from "wouter-preact";
+import { Link, useLocation, useSearch } from "wouter-preact";
 import { read, ServiceError } from "../api.ts";
 import { Confirm, type Question } from "../confirm.tsx";
 import { count } from "../format.ts";
@@ -19,6 +19,7 @@ import {
   Time,
 } from "../parts.tsx";
 import { useResource } from "../resource.ts";
+import { AllTrades } from "../review/all_trades.tsx";
 import { Broken, type BrokenRules, brokenRulesOf } from "../review/broken.tsx";
 import { TradingPortfolios } from "../review/portfolios.tsx";
 import {
@@ -59,7 +60,13 @@ export function ReviewPage({ id }: { id: string }) {
   const [error, setError] = useState<ServiceError>();
   const [broken, setBroken] = useState<BrokenRules>();
   const { proposal, holds = new Holds() } = state.value ?? {};
-  const { portfolio } = readFilters(search, ["portfolio"]);
+  const { portfolio, rows } = readFilters(search, ["portfolio", "rows"]);
+  const [, navigate] = useLocation();
+  const isByTrade = rows === "trades";
+  // Without the order, because the other rows have other columns.
+  const otherRows = withFilters(path, search, { rows: isByTrade ? "" : "trades", sort_by: "" });
+  const turn = () => navigate(otherRows, { replace: true });
+  useLayoutEffect(() => onKey("t", turn));
   const name = rebalance.value?.model_name;
   const hrefOf = (each: string) => withFilters(path, search, { portfolio: each });
   const close = () => {
@@ -116,6 +123,9 @@ export function ReviewPage({ id }: { id: string }) {
       actions={
         <>
           <Actions id={id} state={state.value} ask={ask} make={make} onSent={close} />
+          <button type="button" aria-pressed={isByTrade} onClick={turn}>
+            A row a trade
+          </button>
           <Link class="button" href={`/rebalance/${id}`}>
             Outcomes
           </Link>
@@ -146,14 +156,25 @@ export function ReviewPage({ id }: { id: string }) {
           onRelease={(trade, words) => release(words, { transactions: [trade] })}
         />
       )}
-      <TradingPortfolios
-        rebalanceId={id}
-        holds={holds}
-        isOpen={isOpen(proposal)}
-        hrefOf={hrefOf}
-        onHold={(ids) => hold(portfolios(ids), { portfolios: ids })}
-        onRelease={(ids) => release(portfolios(ids), { portfolios: ids })}
-      />
+      {isByTrade ? (
+        <AllTrades
+          rebalanceId={id}
+          version={proposal?.version}
+          isOpen={isOpen(proposal)}
+          hrefOf={hrefOf}
+          onHold={(transactions, words) => hold(words, { transactions })}
+          onRelease={(transactions, words) => release(words, { transactions })}
+        />
+      ) : (
+        <TradingPortfolios
+          rebalanceId={id}
+          holds={holds}
+          isOpen={isOpen(proposal)}
+          hrefOf={hrefOf}
+          onHold={(ids) => hold(portfolios(ids), { portfolios: ids })}
+          onRelease={(ids) => release(portfolios(ids), { portfolios: ids })}
+        />
+      )}
       {question && <Confirm question={question} onClose={close} />}
     </Page>
   );

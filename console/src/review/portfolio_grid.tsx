@@ -1,6 +1,6 @@
 /** The table of portfolios that trade: what their rules say, and which are held. */
 
-import { type MutableRef, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { Schema } from "../api.ts";
 import { count, money, percent } from "../format.ts";
 import { portfolioColumn } from "../lists/columns.tsx";
@@ -8,13 +8,11 @@ import { type Column, Grid } from "../lists/grid.tsx";
 import type { PagedRows } from "../lists/pages.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Status } from "../parts.tsx";
-import type { Hold, Holds } from "./proposals.ts";
+import { type Holds, holdWords } from "./proposals.ts";
+import { selectColumn } from "./select_column.tsx";
 import type { Selection } from "./selection.ts";
 
 type Row = Schema<"OutcomeSummary">;
-
-export const holdWords = (hold: Hold) =>
-  `held by ${hold.principal}${hold.note ? `: ${hold.note}` : ""}`;
 
 const amount = (key: string, head: string, of: (row: Row) => string | null): Column<Row> => ({
   key,
@@ -29,7 +27,7 @@ export function PortfolioGrid(props: {
   total: number;
   rows: PagedRows<Row>;
   holds: Holds;
-  selection: Selection | undefined;
+  selection: Selection<Row> | undefined;
   current: number;
   onCurrent: (index: number) => void;
   hrefOf: (portfolioId: string) => string;
@@ -42,6 +40,7 @@ export function PortfolioGrid(props: {
     (row) => row !== undefined,
   );
   const nameOf = usePortfolioNames(seen.map((row) => row.portfolio_id));
+  const wordsOf = (row: Row) => nameOf(row.portfolio_id) ?? row.portfolio_id;
   const columns: Column<Row>[] = [
     portfolioColumn(nameOf, "minmax(9rem, 14rem)", props.hrefOf),
     amount("market_value", "Market value", (row) => row.market_value),
@@ -75,7 +74,7 @@ export function PortfolioGrid(props: {
       cell: ({ portfolio_id: id }) => <HeldWords holds={holds} id={id} />,
     },
   ];
-  if (selection) columns.unshift(selectColumn(selection, rows, nameOf, last));
+  if (selection) columns.unshift(selectColumn(selection, rows, wordsOf, last));
   return (
     <Grid
       label="Portfolios that trade"
@@ -92,38 +91,6 @@ export function PortfolioGrid(props: {
       onSelect={(row) => selection?.toggle(row)}
     />
   );
-}
-
-/** Boxes of the rows: a click with Shift chooses the rows since the last click, too. */
-function selectColumn(
-  selection: Selection,
-  rows: PagedRows<Row>,
-  nameOf: (id: string) => string | undefined,
-  last: MutableRef<number | undefined>,
-): Column<Row> {
-  const click = (row: Row, event: MouseEvent) => {
-    const box = event.currentTarget as HTMLInputElement;
-    const index = Number(box.closest("[data-row]")?.getAttribute("data-row"));
-    const from = event.shiftKey ? last.current : undefined;
-    last.current = index;
-    if (from === undefined || !box.checked) return selection.toggle(row);
-    const [first, end] = [Math.min(from, index), Math.max(from, index)];
-    const between = Array.from({ length: end - first + 1 }, (_, each) => rows.rowAt(first + each));
-    selection.extend(between.filter((each) => each !== undefined));
-  };
-  return {
-    key: "select",
-    head: "Select",
-    width: "3rem",
-    cell: (row) => (
-      <input
-        type="checkbox"
-        aria-label={`Select ${nameOf(row.portfolio_id) ?? row.portfolio_id}`}
-        checked={selection.has(row.portfolio_id)}
-        onClick={(event) => click(row, event)}
-      />
-    ),
-  };
 }
 
 function HeldWords({ holds, id }: { holds: Holds; id: string }) {

@@ -12,7 +12,7 @@ import { ScopedButton, Section } from "../parts.tsx";
 import { may } from "../session.ts";
 import { PortfolioGrid } from "./portfolio_grid.tsx";
 import type { Holds } from "./proposals.ts";
-import { MAX_CHOSEN, readTrading, type Selection, useSelection } from "./selection.ts";
+import { MAX_CHOSEN, readTrading, type Selection, usePortfolioSelection } from "./selection.ts";
 
 type Row = Schema<"OutcomeSummary">;
 const FILTERS = ["portfolio_id", "sort_by"] as const;
@@ -37,7 +37,7 @@ export function TradingPortfolios(props: Holding) {
     `trading ${rebalanceId} ${JSON.stringify(filters)}`,
     (offset, limit, signal) => readTrading(rebalanceId, filters, offset, limit, signal),
   );
-  const selection = useSelection(rebalanceId, filters);
+  const selection = usePortfolioSelection(rebalanceId, filters);
   const [current, setCurrent] = useState(-1);
   const total = rows.total ?? 0;
   const hold = () => {
@@ -73,9 +73,9 @@ export function TradingPortfolios(props: Holding) {
 }
 
 /** What is chosen, with its exact turnover, and what may be done with it. */
-function Chosen(props: Holding & { selection: Selection; total: number }) {
+function Chosen(props: Holding & { selection: Selection<Row>; total: number }) {
   const { selection, holds, total } = props;
-  const { ids, turnover } = selection;
+  const { ids, amount: turnover } = selection;
   const isHeld = (id: string) => holds.ofPortfolio(id) !== undefined || holds.tradesOf(id) > 0;
   const all = total > MAX_CHOSEN ? `the first ${count(MAX_CHOSEN)}` : `all ${count(total)}`;
   return (

@@ -14,6 +14,10 @@ export interface Decision {
   note?: string;
 }
 
+/** Who holds it, and why. */
+export const holdWords = (hold: Hold) =>
+  `held by ${hold.principal}${hold.note ? `: ${hold.note}` : ""}`;
+
 const HOLDS_A_PAGE = 1000;
 
 /** The newest proposal of a rebalance, undefined if nobody has made one. */

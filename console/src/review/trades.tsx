@@ -4,13 +4,12 @@ import { Link } from "wouter-preact";
 import { read, type Schema } from "../api.ts";
 import { isDecimal, subtract } from "../exact.ts";
 import { count, money, percent, points, quantity } from "../format.ts";
-import { securityColumn } from "../lists/columns.tsx";
+import { type NameOf, securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Loaded, ScopedButton, Section, Status } from "../parts.tsx";
 import { useResource } from "../resource.ts";
-import { holdWords } from "./portfolio_grid.tsx";
-import type { Holds, Trade } from "./proposals.ts";
+import { type Holds, holdWords, type Trade } from "./proposals.ts";
 
 type Position = Schema<"PositionDetail">;
 
@@ -56,10 +55,9 @@ const distance = (position: Position): string =>
   // A target may be a fraction, whose distance has no decimal.
   isDecimal(position.target) ? points(subtract(position.original_weight, position.target)) : "–";
 
-function TradeGrid(props: Parameters<typeof Trades>[0] & { rows: Position[] }) {
-  const { rows, holds, portfolioId, isOpen } = props;
-  const tickerOf = useTickers(rows.map(({ security_id }) => security_id));
-  const columns: Column<Position>[] = [
+/** What every list of trades shows of one. */
+export function tradeColumns(tickerOf: NameOf): Column<Position>[] {
+  return [
     securityColumn(tickerOf, "7rem"),
     {
       key: "side",
@@ -69,13 +67,30 @@ function TradeGrid(props: Parameters<typeof Trades>[0] & { rows: Position[] }) {
     },
     number("quantity", "Quantity", (row) => quantity(row.trade_quantity)),
     number("price", "Price", (row) => quantity(row.price)),
-    number("amount", "Amount", (row) => (
-      <span title={row.trade_amount ?? ""}>{money(row.trade_amount)}</span>
-    )),
+    {
+      ...number("amount", "Amount", (row) => (
+        <span title={row.trade_amount ?? ""}>{money(row.trade_amount)}</span>
+      )),
+      isSortable: true,
+    },
     number("before", "Current %", (row) => percent(row.original_weight)),
     number("target", "Target %", (row) => percent(row.target)),
-    number("drift", "Drift pp", distance),
+    { ...number("drift", "Drift pp", distance), isSortable: true },
     number("after", "After %", (row) => percent(row.actual)),
+    {
+      key: "band",
+      head: "Band",
+      width: "8rem",
+      cell: (row) => `${row.original_side ?? "inside"} to ${row.side ?? "inside"}`,
+    },
+  ];
+}
+
+function TradeGrid(props: Parameters<typeof Trades>[0] & { rows: Position[] }) {
+  const { rows, holds, portfolioId, isOpen } = props;
+  const tickerOf = useTickers(rows.map(({ security_id }) => security_id));
+  const columns: Column<Position>[] = [
+    ...tradeColumns(tickerOf),
     {
       key: "held",
       head: "Held",
