@@ -123,8 +123,8 @@ export function ReviewPage({ id }: { id: string }) {
       actions={
         <>
           <Actions id={id} state={state.value} ask={ask} make={make} onSent={close} />
-          <button type="button" aria-pressed={isByTrade} onClick={turn}>
-            A row a trade
+          <button type="button" onClick={turn}>
+            {isByTrade ? "A row a portfolio" : "A row a trade"}
           </button>
           <Link class="button" href={`/rebalance/${id}`}>
             Outcomes

@@ -71,11 +71,12 @@ export function tradeColumns(tickerOf: NameOf): Column<Position>[] {
       ...number("amount", "Amount", (row) => (
         <span title={row.trade_amount ?? ""}>{money(row.trade_amount)}</span>
       )),
+      width: "6.5rem",
       isSortable: true,
     },
     number("before", "Current %", (row) => percent(row.original_weight)),
     number("target", "Target %", (row) => percent(row.target)),
-    { ...number("drift", "Drift pp", distance), isSortable: true },
+    { ...number("drift", "Drift pp", distance), width: "6rem", isSortable: true },
     number("after", "After %", (row) => percent(row.actual)),
     {
       key: "band",
