@@ -4,6 +4,7 @@ Most portfolios need no integer program, and a process that answers those alone 
 seconds and the memory of the two libraries.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -20,7 +21,10 @@ def load_solver() -> ModuleType:
     >>> load_solver() is load_solver()
     True
     """
-    return import_module("optimization.milp.formulations")
+    # In a thread, because an interrupt is raised in the main one. It would leave CVXPY half loaded
+    # for good: its modules that are complete keep the first object of the package.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(import_module, "optimization.milp.formulations").result()
 
 
 def solve_cash(data: CashMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:

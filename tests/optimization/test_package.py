@@ -57,6 +57,31 @@ def test_the_solver_comes_with_the_first_search_or_when_it_is_asked_for(statemen
     assert loaded_after(ACCOUNT + statement) == set(SOLVERS)
 
 
+INTERRUPTED = """
+import _thread, sys
+
+class Interrupter:
+    def find_spec(self, name, path, target=None):
+        if name == "cvxpy.atoms.total_variation":
+            sys.meta_path.remove(self)
+            _thread.interrupt_main()
+
+sys.meta_path.insert(0, Interrupter())
+try:
+    load_solver()
+except KeyboardInterrupt:
+    options = RebalanceOptions(cost_per_trade=1, costs_in_objective=True)
+    print(rebalance(model, account, options).status)
+"""
+
+
+def test_an_interrupt_while_the_solver_is_loaded_leaves_it_whole():
+    code = [sys.executable, "-c", ACCOUNT + INTERRUPTED]
+    done = subprocess.run(code, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.stdout == "REBALANCED\n", done.stderr
+
+
 TYPE_ALIASES = {"Answer", "Band", "Number", "OverridesByPortfolio", "Weight"}
 
 
