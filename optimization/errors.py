@@ -21,9 +21,16 @@ Every class passes all its arguments to ``super().__init__``, because pickling b
 restores an exception from them.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+# Listed because str.isprintable accepts them although they are invisible: joiners, fillers,
+# variation selectors.
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 RESTRICTIONS = frozenset({"do_not_buy", "do_not_sell", "frozen", "lots", "groups"})
 UNMATCHED_RULE = "which is in no portfolio of the call and not in the model"
 
@@ -248,4 +255,5 @@ class TargetDiffersError(EditError):
 def format_value(value: object) -> str:
     """Shorten a value for an error message; decimals without exponent."""
     text = f"{value:f}" if isinstance(value, Decimal) else repr(value)
+    text = INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from optimization.domain.numbers import EXACT, Weight, add_weights, denominator_of, weight_text
-from optimization.errors import RuleError
+from optimization.errors import INVISIBLE, RuleError
 
 if TYPE_CHECKING:
     from optimization.domain.model import Model, Target
@@ -18,12 +18,6 @@ Path = tuple[str | int, ...]
 MAX_IDENTIFIER_LENGTH = 64
 IDENTIFIER_RULE = (
     f"an id has 1 to {MAX_IDENTIFIER_LENGTH} printable characters, without blanks at its ends"
-)
-# Listed because str.isprintable accepts them although they are invisible: joiners, fillers,
-# variation selectors.
-INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164"
-    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 ORDINARY_IDENTIFIERS = re.compile(r"[!-~]{1,64}(?:\n[!-~]{1,64})*")  # one a line
 GLOBECO_IDENTIFIER = re.compile(r"[A-Za-z0-9]{24}")

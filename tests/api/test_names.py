@@ -19,6 +19,8 @@ HIDDEN = (
     "\ufeff",
     "\u2028",
     "\u00ad",
+    "\u3164",  # printable, as the next one, though nobody sees it
+    "\ufe0f",
 )
 
 
