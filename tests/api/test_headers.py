@@ -132,6 +132,7 @@ async def test_an_order_is_refused_before_the_links_that_repeat_it_are_too_long(
         "list_audit_entries": "seq",
         "list_outcomes": "objective",
         "list_drift_lines": "cash_weight",
+        "list_trades": "amount",
     }
     fields = ",".join([names.get(operation.name, "model_name")] * 15)
 

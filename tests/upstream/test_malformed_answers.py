@@ -135,6 +135,11 @@ def _security(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     return service, Securities(service.client()).read_tickers([VICTIM])
 
 
+def _securities_of_a_ticker(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+    service = on("GET", "/api/v2/securities", answer)
+    return service, Securities(service.client()).find_ids("VTI")
+
+
 def _portfolio(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", f"/api/v1/portfolio/{VICTIM}", answer)
     return service, Portfolios(service.client()).read_name(VICTIM)
@@ -162,6 +167,7 @@ CALLS: Mapping[str, Call] = {
     "prices": _prices,
     "all securities": _securities,
     "one security": _security,
+    "securities of a ticker": _securities_of_a_ticker,
     "a portfolio's name": _portfolio,
     "orders read back": _read_placed,
     "an order before its cancellation": _cancel,
@@ -264,7 +270,7 @@ def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
     }
 
     asked = {"read_holdings", "read_snapshot", "read_tickers", "read_name", "read_placed"}
-    asked |= {"place", "cancel"}
+    asked |= {"find_ids", "place", "cancel"}
     # Names are left out where an answer is malformed: test_portfolios has that.
     others = {"check_health", "read_names"}
     assert {name for name in calls if name[0] != "_"} == asked | others

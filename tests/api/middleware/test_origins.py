@@ -93,10 +93,13 @@ async def test_an_origin_that_is_set_may_send_changes(serve: Serve) -> None:
     assert (answer.status_code, other.status_code) == (404, 403)
 
 
+FROM_ELSEWHERE = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+
+
 async def test_a_read_from_another_site_is_answered_but_shown_to_nobody(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.get(MODELS, headers={"sec-fetch-site": "cross-site"})
+    answer = await client.get(MODELS, headers=FROM_ELSEWHERE)
 
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers

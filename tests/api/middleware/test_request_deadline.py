@@ -116,7 +116,7 @@ async def test_a_command_ends_the_work_that_it_no_longer_waits_for_and_exits_wit
 ) -> None:
     async with serve(app) as url:
         ordergen = CliRunner(env={"ORDERGEN_URL": url})
-        asked = ("rebalance", "--model", model["model_id"], "--timeout", "1.5")
+        asked = ("rebalance", "--model", model["model_id"], "--timeout", "4")
         done = await asyncio.to_thread(ordergen.invoke, cli, asked)
     assert (done.exit_code, done.stdout) == (3, "")
     assert "504 /problems/deadline-exceeded: " in done.stderr
