@@ -44,6 +44,8 @@ async def test_the_start_of_a_worker_counts_against_the_deadline_of_the_caller(
         return remaining_s(), correlation_id.get()
 
     monkeypatch.setattr(ray_calls, "load_solver", lambda: time.sleep(0.3))
+    # Of the whole process, which is that of other tests here.
+    monkeypatch.setattr(ray_calls, "correlate_logs", lambda: None)
     token = correlation_id.set("nightly")
     sent = CallContext.capture_for_worker(5.0)
     correlation_id.reset(token)
