@@ -62,6 +62,40 @@ async def test_a_page_that_gets_no_stream_polls(browser: Browser, world: World) 
         world.upstreams.pause_s = 0.0
 
 
+async def turn(page: Page, *, hidden: bool) -> None:
+    """Hide a tab, or show it again; without a screen the browser takes every tab for shown."""
+    state = str(hidden).lower()
+    await page.evaluate(
+        f"""() => {{
+          Object.defineProperty(document, "hidden", {{ value: {state}, configurable: true }});
+          document.dispatchEvent(new Event("visibilitychange"));
+        }}"""
+    )
+
+
+async def test_the_seventh_tab_of_a_run_opens_because_hidden_ones_hold_no_stream(
+    page: Page, world: World
+) -> None:
+    world.upstreams.pause_s = 1.5
+    run_id = world.begin_run(*world.models)
+    try:
+        for _ in range(6):  # as many connections as a browser opens to one host
+            tab = await page.context.new_page()
+            await tab.goto(f"/console/runs/{run_id}")
+            await expect(tab.locator(".mode")).to_have_text("live")
+            await turn(tab, hidden=True)
+            await expect(tab.locator(".mode")).to_have_text("paused while the tab is hidden")
+        await page.goto(f"/console/runs/{run_id}")
+        await expect(page.locator(".mode")).to_have_text("live")
+    finally:
+        world.upstreams.pause_s = 0.0
+    await expect(page.locator(".head .status")).to_have_text("COMPLETED")
+
+    await turn(tab, hidden=False)
+
+    await expect(tab.locator(".head .status")).to_have_text("COMPLETED")
+
+
 async def test_a_run_is_cancelled_by_a_second_click_and_never_by_enter(
     page: Page, world: World
 ) -> None:
