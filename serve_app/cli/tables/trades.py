@@ -36,7 +36,7 @@ def tabulate_reviewed_trades(
     ]
     sides = (("BUY", totals.buys), ("SELL", totals.sells), ("held", totals.held))
     sums = ", ".join(
-        f"{each.transactions} {name} of {round_to_cents(each.amount)}" for name, each in sides
+        f"{each.transactions:,} {name} of {round_to_cents(each.amount):,}" for name, each in sides
     )
     return make_table(f"Trades: {sums}", (*columns, *weights, "approval"), rows)
 
