@@ -125,19 +125,17 @@ def _prices(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     return service, Prices(service.client(), 60.0).read_snapshot()
 
 
-def _securities(answer: Answer) -> tuple[Service, Awaitable[Any]]:
-    service = on("GET", "/api/v2/securities", answer)
-    return service, Securities(service.client()).read_tickers(IDS)
+def _listing(ask: Callable[[Securities], Awaitable[Any]]) -> Call:
+    def call(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+        service = on("GET", "/api/v2/securities", answer)
+        return service, ask(Securities(service.client()))
+
+    return call
 
 
 def _security(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", f"/api/v1/security/{VICTIM}", answer)
     return service, Securities(service.client()).read_tickers([VICTIM])
-
-
-def _securities_of_a_ticker(answer: Answer) -> tuple[Service, Awaitable[Any]]:
-    service = on("GET", "/api/v2/securities", answer)
-    return service, Securities(service.client()).find_ids("VTI")
 
 
 def _portfolio(answer: Answer) -> tuple[Service, Awaitable[Any]]:
@@ -165,9 +163,9 @@ def _reference(path: str) -> Call:
 
 CALLS: Mapping[str, Call] = {
     "prices": _prices,
-    "all securities": _securities,
+    "all securities": _listing(lambda each: each.read_tickers(IDS)),
     "one security": _security,
-    "securities of a ticker": _securities_of_a_ticker,
+    "securities of a ticker": _listing(lambda each: each.find_ids("VTI")),
     "a portfolio's name": _portfolio,
     "orders read back": _read_placed,
     "an order before its cancellation": _cancel,
@@ -269,10 +267,9 @@ def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
         name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
     }
 
-    asked = {"read_holdings", "read_snapshot", "read_tickers", "read_name", "read_placed"}
-    asked |= {"find_ids", "place", "cancel"}
+    asked = {"read_holdings", "read_snapshot", "read_tickers", "find_ids", "read_name"}
     # Names are left out where an answer is malformed: test_portfolios has that.
-    others = {"check_health", "read_names"}
+    others = {"read_placed", "place", "cancel", "check_health", "read_names"}
     assert {name for name in calls if name[0] != "_"} == asked | others
 
 
@@ -342,10 +339,8 @@ async def test_a_price_that_is_none_breaks_the_contract(price: Any) -> None:
 
 
 async def test_rows_of_another_portfolio_are_not_taken_for_its_own() -> None:
-    rows = [
-        {"id": number, "portfolioId": IDS[0], "quantityLong": "1", "quantityShort": "0"}
-        for number in range(2)
-    ]
+    row = {"portfolioId": IDS[0], "quantityLong": "1", "quantityShort": "0"}
+    rows = [{"id": number, **row} for number in range(2)]
     cut = [{"securityId": f"S{number}", "netQuantity": "1"} for number in range(1000)]
     answers = {
         f"/api/v1/portfolios/{VICTIM}/summary": summary(securities=cut),
@@ -364,9 +359,8 @@ async def test_a_list_without_an_end_is_not_followed_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("serve_app.upstream.securities.MAX_SECURITIES", 3 * PAGE_SIZE)
-    rows = [{"securityId": IDS[0], "ticker": "A"}]
-    body = {"securities": rows, "pagination": {"hasNext": True}}
-    service, asked = _securities(httpx.Response(200, json=body))
+    body = {"securities": [{"securityId": IDS[0], "ticker": "A"}], "pagination": {"hasNext": True}}
+    service, asked = CALLS["all securities"](httpx.Response(200, json=body))
 
     with pytest.raises(UpstreamContractError, match="no end of securities"):
         await asked
