@@ -1,13 +1,12 @@
 /** The portfolios of a scan: sorted by the service, chosen one by one or all that match. */
 
-import { useCallback, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import type { Schema } from "../api.ts";
 import { toFloat } from "../exact.ts";
 import { count, money, percent, points, shortId } from "../format.ts";
 import { portfolioColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
-import type { PagedRows } from "../lists/pages.ts";
+import { type PagedRows, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Status } from "../parts.tsx";
 import type { Selection } from "./selection.ts";
@@ -25,19 +24,9 @@ export function BookGrid(props: {
   hrefOf: (portfolioId: string) => string;
 }) {
   const { rows, total, selection } = props;
-  const [[first, last], setWindow] = useState<readonly [number, number]>([0, 60]);
-  const shown = Array.from({ length: Math.max(0, Math.min(last, total) - first) }, (_, each) =>
-    rows.rowAt(first + each),
-  ).filter((row) => row !== undefined);
+  const { shown, onWindow } = useShown(rows);
   const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
   const tickerOf = useTickers(shown.flatMap((row) => row.largest_deviation?.security_id ?? []));
-  const onWindow = useCallback(
-    (from: number, to: number) => {
-      setWindow([from, to]);
-      rows.onWindow(from, to);
-    },
-    [rows.onWindow],
-  );
   const columns: Column<Line>[] = [
     {
       key: "select",

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type Page, ServiceError } from "../api.ts";
 
 export const PAGE_ROWS = 200;
+const FIRST_ROWS = 60;
 
 export interface PagedRows<Row> {
   total: number | undefined;
@@ -11,6 +12,23 @@ export interface PagedRows<Row> {
   onWindow: (first: number, last: number) => void;
   error: ServiceError | undefined;
   reload: () => void;
+}
+
+/** The rows in view, for what is looked up of them; `onWindow` is for the grid that shows them. */
+export function useShown<Row>(rows: PagedRows<Row>) {
+  const [[first, last], setWindow] = useState<readonly [number, number]>([0, FIRST_ROWS]);
+  const count = Math.max(0, Math.min(last, rows.total ?? 0) - first);
+  const shown = Array.from({ length: count }, (_, each) => rows.rowAt(first + each)).filter(
+    (row) => row !== undefined,
+  );
+  const onWindow = useCallback(
+    (from: number, to: number) => {
+      setWindow([from, to]);
+      rows.onWindow(from, to);
+    },
+    [rows.onWindow],
+  );
+  return { shown, onWindow };
 }
 
 /** Read pages of the list that `key` names; another key begins anew. */

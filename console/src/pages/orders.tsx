@@ -9,7 +9,7 @@ import { portfolioColumn, securityColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Listed } from "../lists/listed.tsx";
-import { type PagedRows, usePages } from "../lists/pages.ts";
+import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Facts, Loaded, Page, Problem, ScopedButton, Section, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
@@ -128,12 +128,9 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
 }
 
 function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
-  const total = rows.total ?? 0;
-  const known = Array.from({ length: Math.min(total, 200) }, (_, each) => rows.rowAt(each)).filter(
-    (row) => row !== undefined,
-  );
-  const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
-  const tickerOf = useTickers(known.map((row) => row.security_id));
+  const { shown: orders, onWindow } = useShown(rows);
+  const nameOf = usePortfolioNames(orders.map((row) => row.portfolio_id));
+  const tickerOf = useTickers(orders.map((row) => row.security_id));
   const columns: Column<Order>[] = [
     portfolioColumn(nameOf, "minmax(8rem, 1fr)"),
     securityColumn(tickerOf, "6rem"),
@@ -183,7 +180,7 @@ function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
         row.rebalance_id && <Link href={`/rebalance/${row.rebalance_id}/orders`}>its orders</Link>,
     },
   ];
-  const shown = columns.filter(({ key }) => key !== "rebalance" || known[0]?.rebalance_id);
+  const shown = columns.filter(({ key }) => key !== "rebalance" || rows.rowAt(0)?.rebalance_id);
   return (
     <>
       <Listed rows={rows} empty={empty}>
@@ -193,7 +190,7 @@ function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
             columns={shown}
             total={total}
             rowAt={rows.rowAt}
-            onWindow={rows.onWindow}
+            onWindow={onWindow}
           />
         )}
       </Listed>

@@ -8,7 +8,7 @@ import { portfolioColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Listed, PortfolioIdField } from "../lists/listed.tsx";
-import { type PagedRows, usePages } from "../lists/pages.ts";
+import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Facts, Id, Loaded, Page, Section, Status, Time } from "../parts.tsx";
 import { useReasons } from "../plan/reasons.ts";
@@ -180,10 +180,9 @@ function OutcomeGrid(props: {
   onSort: (sort: string) => void;
 }) {
   const { rows, total } = props;
-  const seen = Array.from({ length: Math.min(total, 200) }, (_, each) => rows.rowAt(each));
-  const known = seen.filter((row) => row !== undefined);
-  const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
-  const reasonOf = useReasons(known.map((row) => row.error?.detail ?? ""));
+  const { shown, onWindow } = useShown(rows);
+  const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
+  const reasonOf = useReasons(shown.map((row) => row.error?.detail ?? ""));
   const hrefOf = (portfolio: string) => `/rebalance/${props.id}/portfolio/${portfolio}`;
   const columns: Column<Outcome>[] = [
     portfolioColumn(nameOf, "minmax(9rem, 13rem)", hrefOf),
@@ -236,7 +235,7 @@ function OutcomeGrid(props: {
       rowAt={rows.rowAt}
       keyOf={(row) => row.portfolio_id}
       href={(row) => hrefOf(row.portfolio_id)}
-      onWindow={rows.onWindow}
+      onWindow={onWindow}
       sort={props.sort}
       onSort={props.onSort}
     />

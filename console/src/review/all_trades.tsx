@@ -10,7 +10,7 @@ import { type NameOf, portfolioColumn } from "../lists/columns.tsx";
 import { type Filters, readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Listed, PortfolioIdField, TextFilter } from "../lists/listed.tsx";
-import { type PagedRows, usePages } from "../lists/pages.ts";
+import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Problem, ScopedButton, Section, Status } from "../parts.tsx";
 import { useResource } from "../resource.ts";
@@ -87,10 +87,9 @@ export function AllTrades(props: Holding) {
   useEffect(selection.clear, [version]); // because what is chosen may be held since
   const [current, setCurrent] = useState(-1);
   const total = rows.total ?? 0;
-  const seen = Array.from({ length: Math.min(total, 200) }, (_, at) => rows.rowAt(at));
-  const known = seen.filter((row) => row !== undefined);
-  const tickerOf = useTickers(known.map((row) => row.security_id));
-  const nameOf = usePortfolioNames(known.map((row) => row.portfolio_id));
+  const { shown, onWindow } = useShown(rows);
+  const tickerOf = useTickers(shown.map((row) => row.security_id));
+  const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
   const wordsOf = wordsIn(tickerOf, nameOf);
   const act = (chosen: readonly Row[], does: Holding["onHold"]) => {
     const [only] = chosen;
@@ -119,6 +118,7 @@ export function AllTrades(props: Holding) {
             rows={rows}
             total={total}
             selection={isOpen ? selection : undefined}
+            onWindow={onWindow}
             current={current}
             onCurrent={setCurrent}
             names={{ tickerOf, nameOf, wordsOf }}
@@ -268,6 +268,7 @@ function TradeRows(
     rows: PagedRows<Row>;
     total: number;
     selection: Selection<Row> | undefined;
+    onWindow: (first: number, last: number) => void;
     current: number;
     onCurrent: (index: number) => void;
     names: { tickerOf: NameOf; nameOf: NameOf; wordsOf: (row: Row) => string };
@@ -299,7 +300,7 @@ function TradeRows(
       rowAt={rows.rowAt}
       keyOf={(row) => `${row.portfolio_id} ${row.security_id}`}
       href={(row) => props.hrefOf(row.portfolio_id)}
-      onWindow={rows.onWindow}
+      onWindow={props.onWindow}
       sort={props.sort}
       onSort={props.onSort}
       current={props.current}

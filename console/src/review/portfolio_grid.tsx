@@ -5,7 +5,7 @@ import type { Schema } from "../api.ts";
 import { count, money, percent } from "../format.ts";
 import { portfolioColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
-import type { PagedRows } from "../lists/pages.ts";
+import { type PagedRows, useShown } from "../lists/pages.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Status } from "../parts.tsx";
 import { type Holds, holdWords } from "./proposals.ts";
@@ -36,10 +36,8 @@ export function PortfolioGrid(props: {
 }) {
   const { rows, total, holds, selection } = props;
   const last = useRef<number>();
-  const seen = Array.from({ length: Math.min(total, 200) }, (_, each) => rows.rowAt(each)).filter(
-    (row) => row !== undefined,
-  );
-  const nameOf = usePortfolioNames(seen.map((row) => row.portfolio_id));
+  const { shown, onWindow } = useShown(rows);
+  const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
   const wordsOf = (row: Row) => nameOf(row.portfolio_id) ?? row.portfolio_id;
   const columns: Column<Row>[] = [
     portfolioColumn(nameOf, "minmax(9rem, 14rem)", props.hrefOf),
@@ -83,7 +81,7 @@ export function PortfolioGrid(props: {
       rowAt={rows.rowAt}
       keyOf={(row) => row.portfolio_id}
       href={(row) => props.hrefOf(row.portfolio_id)}
-      onWindow={rows.onWindow}
+      onWindow={onWindow}
       sort={props.sort}
       onSort={props.onSort}
       current={props.current}
