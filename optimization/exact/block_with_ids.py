@@ -16,7 +16,6 @@ from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
 from optimization.exact.block import Block
 from optimization.exact.restrictions import may_trade_away
 from optimization.exact.scaled_integers import Integers, ModelUnits, to_decimal
-from optimization.exact.trade_sizes import may_trade_whole
 
 ZERO, ONE = Decimal(0), Decimal(1)
 
@@ -84,11 +83,9 @@ def find_blockable(
 
 def _keeps_other(options: RebalanceOptions, portfolio: Portfolio, whole: WholeHoldings) -> bool:
     ids = [one.security_id for one in whole.others]
-    if not all(may_trade_away(options, one, portfolio.holdings[one]) for one in ids):
-        return True
-    return options.limits_trade_size and not all(
-        may_trade_whole(options, one.security_id, one.price, portfolio) for one in whole.others
-    )
+    if options.limits_trade_size:  # because the market value may decide
+        return bool(ids)
+    return not all(may_trade_away(options, one, portfolio.holdings[one]) for one in ids)
 
 
 def _has_fractions(securities: Sequence[PricedTarget]) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from optimization.domain.numbers import EXACT, Percent, decimals_of
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.portfolio import Portfolio, PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_units
 
@@ -90,22 +90,6 @@ class MostTraded:
     def option_of(self, row: int, column: int) -> str:
         """Name the option that limits a trade."""
         return VOLUME if self.by_volume[row, column] else VALUE
-
-
-def may_trade_whole(
-    options: RebalanceOptions, security_id: str, price: Decimal, portfolio: Portfolio
-) -> bool:
-    """Whether the size of a trade permits trading a whole holding away."""
-    shares = abs(Fraction(portfolio.holdings[security_id]))
-    value, part = options.maximum_value, options.volume_share
-    if part is not None:
-        volume = options.volumes.get(security_id, ZERO)
-        if shares > Fraction(part) * Fraction(volume):
-            return False
-    if value is None:
-        return True
-    most = value.to_currency(portfolio.market_value) if isinstance(value, Percent) else value
-    return shares * Fraction(price) <= Fraction(most)
 
 
 def _value_units(block: Block, options: RebalanceOptions) -> Integers:

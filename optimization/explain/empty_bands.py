@@ -41,15 +41,11 @@ def find_empty_bands(
             # them.
             around = {int(before[column])}
             if fewest[column] > most[column]:
-                buying = bool(before[column] < band_fewest[column])
-                nearest, edge = (
-                    (most[column], band_fewest[column])
-                    if buying
-                    else (fewest[column], band_most[column])
-                )
-                of_size = None
-                if sizes is not None and abs(edge - before[column]) > sizes.lots[0, column]:
-                    of_size, around = sizes.option_of(0, column), {int(nearest)}
+                buying, of_size = bool(before[column] < band_fewest[column]), None
+                nearest, edge = (most, band_fewest) if buying else (fewest, band_most)
+                needed = abs(edge[column] - before[column])
+                if sizes is not None and needed > sizes.lots[0, column]:
+                    of_size, around = sizes.option_of(0, column), {int(nearest[column])}
                 option = restricting_option(
                     options, security.security_id, buying=buying, of_size=of_size
                 )
