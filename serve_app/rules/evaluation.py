@@ -85,6 +85,8 @@ class RuleCheck:
 
     def evaluate(self, outcome: PortfolioOutcome) -> list[RuleResult]:
         """Evaluate the rules that concern a portfolio; none if it has no plan."""
+        if not self.rules:
+            return []
         volumes = self.own_volumes.get(outcome.portfolio_id, self.volumes)
         return evaluate_rules(self.rules, outcome, volumes)
 

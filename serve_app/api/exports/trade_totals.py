@@ -12,7 +12,7 @@ from optimization import EXACT, PortfolioOutcome, Side
 from serve_app.api.exports.transactions import lines_of
 from serve_app.api.schemas.fields import DecimalText, ObjectIdentifier
 from serve_app.json_text import plain
-from serve_app.rules.evaluation import NO_RULES, RuleCheck, RuleOutcome
+from serve_app.rules.evaluation import NO_RULES, RuleCheck
 from storage.proposal import Proposal
 from storage.trade_search import ALL_TRADES, TradeFilter
 
@@ -73,7 +73,7 @@ class TradeTotals:
     def add(self, outcomes: Iterable[PortfolioOutcome]) -> None:
         """Add the trades of some portfolios."""
         for outcome in outcomes:
-            is_blocked, sent = self._is_blocked(outcome), 0
+            is_blocked, sent = bool(self.check.list_broken(outcome).blocked_by), 0
             for line in lines_of(self.rebalance_id, (outcome,), NO_DAY, admits=self.wanted.admits):
                 if is_blocked or self.wanted.holds(line.portfolio_id, line.security_id):
                     self._held.add(line.amount)
@@ -81,11 +81,6 @@ class TradeTotals:
                     self._sides[line.transaction_type].add(line.amount)
                     sent += 1
             self.portfolios += sent > 0
-
-    def _is_blocked(self, outcome: PortfolioOutcome) -> bool:
-        if not self.check:
-            return False
-        return any(each.outcome is RuleOutcome.BLOCK for each in self.check.evaluate(outcome))
 
     def json(self) -> TradeTotalsAnswer:
         """Build the answer."""

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from serve_app.client.call import Call, get
+from serve_app.client.position_models import Side
 from serve_app.client.proposal_models import TradeTotals
 from serve_app.client.trade_models import Approval, TradeDetail
-
-Side = Literal["BUY", "SELL"]
 
 
 @dataclass(frozen=True, slots=True)
