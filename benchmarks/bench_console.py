@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +31,7 @@ from serve_app.launch.preflight import read_configuration
 from serve_app.simulator import Market
 from serve_app.web import PAGE
 from storage.embedded.free_port import free_port
-from tests.page.browser.found import MISSING, find_browser
+from tests.page.browser.found import open_browser
 
 CONFIG: Final = Path(__file__).parents[1] / "serve_config.yaml"
 BAND: Final = {"low_drift": "0.01", "high_drift": "0.01"}
@@ -217,20 +217,12 @@ async def prepare(http: httpx.AsyncClient, market: Market) -> str:
 
 async def measure(url: str, market: Market, times: int) -> None:
     """Prepare the book, measure, and print."""
-    found = find_browser()
-    assert found is not None, MISSING
     async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_MS / 1000) as http:
         model_id = await prepare(http, market)
-        async with async_playwright() as driver:
-            browser = await driver.chromium.launch(
-                executable_path=found.program,
-                env=dict(found.environment),
-                args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-            )
+        async with open_browser() as browser:
             console.print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
             rows = await measure_book(browser, url, market.portfolios, times)
             rows += await measure_run(browser, url, http, model_id)
-            await browser.close()
     rows.append(row_of("script, compressed", script_kb(), 60, "kB"))
     table = Table(title=f"the console over {market.portfolios:,} portfolios")
     for name in ("", "figure", "budget", "holds"):

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from serve_app.auth.permissions import Role
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
 from serve_app.web import is_built
 from storage.mongo.connection import connect, disconnect
-from tests.page.browser.found import MISSING, find_browser
+from tests.page.browser.found import open_browser
 from tests.page.world import MarketUpstreams, make_models
 from tests.support.fakes import Stored
 from tests.support.keys import add_key
@@ -171,17 +171,8 @@ async def desk(mongodb_uri: str) -> AsyncIterator[Desk]:
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    found = find_browser()
-    assert found is not None, MISSING
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(
-            executable_path=found.program,
-            env=dict(found.environment),
-            # Containers run the tests as root, where Chromium has no sandbox.
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
+    async with open_browser() as browser:
         yield browser
-        await browser.close()
 
 
 @asynccontextmanager

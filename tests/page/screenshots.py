@@ -13,12 +13,11 @@ from typing import Any, Final
 
 import httpx
 from PIL import Image
-from playwright.async_api import Browser, async_playwright
 
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
 from storage.embedded.server import start, stop
-from tests.page.browser.found import MISSING, find_browser
+from tests.page.browser.found import MISSING, find_browser, open_browser
 from tests.page.world import MarketUpstreams, make_models
 from tests.support.threaded_server import serve_in_thread
 
@@ -57,22 +56,14 @@ def _save(content: bytes, picture: Path) -> None:
 
 
 async def _draw(address: str) -> bytes:
-    found = find_browser()
-    if found is None:
+    if find_browser() is None:
         raise SystemExit(MISSING)
-    async with async_playwright() as driver:
-        browser: Browser = await driver.chromium.launch(
-            executable_path=found.program,
-            env=dict(found.environment),
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
+    async with open_browser() as browser:
         page = await browser.new_page(viewport=SHAPE)  # pyright: ignore[reportArgumentType]
         await page.goto(address)
         await page.locator("svg.bands").first.wait_for()
         await page.wait_for_timeout(SETTLE_MS)
-        content = await page.screenshot()
-        await browser.close()
-    return content
+        return await page.screenshot()
 
 
 if __name__ == "__main__":

@@ -2,9 +2,14 @@
 
 import os
 import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from playwright.async_api import Browser as OpenBrowser
+from playwright.async_api import async_playwright
 
 INSTALLED: Final = Path(__file__).parents[3] / ".tools/chromium"
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -35,3 +40,20 @@ def find_browser() -> Browser | None:
         "XDG_CACHE_HOME": str(program.parent / "cache"),
     }
     return Browser(str(program), present | own)
+
+
+@asynccontextmanager
+async def open_browser() -> AsyncGenerator[OpenBrowser]:
+    """Run the browser until the end of the block; FileNotFoundError if there is none."""
+    found = find_browser()
+    if found is None:
+        raise FileNotFoundError(MISSING)
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(
+            executable_path=found.program,
+            env=dict(found.environment),
+            # Containers run the tests as root, where Chromium has no sandbox.
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
+        yield browser
+        await browser.close()
