@@ -47,13 +47,13 @@ async def test_the_start_of_a_worker_counts_against_the_deadline_of_the_caller(
     # Of the whole process, which is that of other tests here.
     monkeypatch.setattr(ray_calls, "correlate_logs", lambda: None)
     token = correlation_id.set("nightly")
-    sent = CallContext.capture_for_worker(5.0)
+    sent = CallContext.capture_for_worker(25.0)
     correlation_id.reset(token)
-    late = replace(sent, due_at=time.time() + 2)  # after three seconds on the way
+    late = replace(sent, due_at=time.time() + 20)  # after five seconds on the way
 
     left_s, known_as = await run_in_worker(look(), pickle.loads(pickle.dumps(late)))
 
-    assert 1 < left_s <= 1.7
+    assert 10 < left_s <= 19.7
     assert known_as == "nightly"
 
 

@@ -71,8 +71,8 @@ def test_what_outlives_its_request_has_no_deadline():
 
 @pytest.mark.parametrize("portfolios", [1, 200, 1_000_000])
 def test_a_margin_is_never_more_than_its_part_of_what_is_left(portfolios: int):
-    with set_deadline(0.2), reserve_time(portfolios):
-        assert remaining_s() >= 0.2 * MAX_MARGIN * 0.9
+    with set_deadline(2.0), reserve_time(portfolios):
+        assert remaining_s() >= 2.0 * MAX_MARGIN * 0.5
     with set_deadline(60.0), reserve_time(portfolios):
         assert 30 * 0.99 < remaining_s() < 60
 

@@ -119,6 +119,6 @@ async def test_names_that_were_found_in_time_are_answered(market: Market) -> Non
                 await never.wait()
             return await super().handle_async_request(request)
 
-    found = await portfolios(Slow(market), within_s=0.5).read_names(ids)
+    found = await portfolios(Slow(market), within_s=3.0).read_names(ids)
 
     assert found == {ids[0]: "Portfolio 1", ids[1]: None}
