@@ -39,12 +39,14 @@ from storage.embedded.server import Server, start, stop
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.mongo.decimal_codec import TYPE_REGISTRY
+from storage.mongo.sorting import DESCENDING
 from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import ids_of, outcome_batches, outcome_document, outcome_id
 from storage.rebalance import Rebalance, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
+from storage.trade_search import ALL_TRADES
 
 POSITIONS = 50
 PORTFOLIOS = 20_000
@@ -341,6 +343,10 @@ async def read_run(database: AsyncDatabase[Document], run: Rebalance) -> dict[st
         f"every transaction of {count:,} portfolios": await seconds(list_all()),
         "the number of transactions": await seconds(
             rebalances.count_transactions(run.rebalance_id)
+        ),
+        "the totals of all trades": await seconds(rebalances.total_trades(run, ALL_TRADES)),
+        "the 100 largest trades": await seconds(
+            rebalances.search_trades(run, ALL_TRADES, (("amount", DESCENDING),), 0, 100)
         ),
     }
 

@@ -43,6 +43,7 @@ from storage.rebalance import (
 )
 from storage.rebalance_removal import RebalanceRemoval
 from storage.trade_search import TradeFilter, TradePage, TradeSearch
+from storage.trade_totals import TradeTotals, TradeTotalsReader
 
 SORT_FIELDS: Final = {
     "rebalance_id": "_id",
@@ -72,6 +73,7 @@ class RebalanceStore:
         self._reader = OutcomeReader(database)
         self._search = OutcomeSearch(database)
         self._trade_search = TradeSearch(database)
+        self._trade_totals = TradeTotalsReader(database)
         self._claims = ClaimTransactions(database)
         # Kept, because the rebalances of a model share its securities for as long as its prices.
         self._encode_security = SecurityEncoder()
@@ -311,6 +313,11 @@ class RebalanceStore:
     ) -> tuple[TradePage, int]:
         """Return a page of the trades that match, and the number of all that do."""
         return await self._trade_search.read_page(rebalance, wanted, sort, offset, limit)
+
+    @translate_failures
+    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+        """Add up the trades that match."""
+        return await self._trade_totals.read(rebalance, wanted)
 
     @translate_failures
     async def list_causes(self, rebalance_ids: Sequence[str]) -> Causes:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymongo.asynchronous.database import AsyncDatabase
 
-from optimization import EXACT, BlockOutcome, Drift, PortfolioOutcome, Side
+from optimization import EXACT, BlockOutcome, Drift, PortfolioOutcome, ScaledColumn, Side
 from storage.errors import NotFoundError
 from storage.mongo.connection import Document
 from storage.mongo.sorting import DESCENDING, Sort
@@ -55,10 +55,10 @@ class TradeFilter:
             return False
         security_id = drift.security.security_id
         return (
-            (not self.sides or _side_of(drift) in self.sides)
+            (not self.sides or side_of(drift) in self.sides)
             and (self.security_ids is None or security_id in self.security_ids)
             and (not self.portfolio_ids or outcome.portfolio_id in self.portfolio_ids)
-            and self._admits_amount(_amount_of(drift))
+            and self._admits_amount(amount_of(drift))
             and (self.min_drift is None or _drift_of(outcome, drift) >= float(self.min_drift))
             and self.is_held in {None, self.holds(outcome.portfolio_id, security_id)}
         )
@@ -186,7 +186,7 @@ def _find_in_columns(
     wanted: TradeFilter,
     field: str | None,
 ) -> _Trades:
-    table = _BlockTrades(block)
+    table = BlockTrades(block)
     chosen = np.flatnonzero(table.matches(wanted))
     key = np.zeros(len(table.rows)) if field is None else getattr(table, f"{field}s")()
     return _Trades(
@@ -197,7 +197,7 @@ def _find_in_columns(
     )
 
 
-class _BlockTrades:
+class BlockTrades:
     """Trades of plain rows as arrays: rows, places in the outcomes, shares before and traded."""
 
     def __init__(self, block: BlockOutcome) -> None:
@@ -229,8 +229,8 @@ class _BlockTrades:
         """Whether each trade matches."""
         found = np.ones(len(self.rows), np.bool_)
         if wanted.sides:
-            is_purchase = (self._shares.units > 0).astype(np.bool_)
-            found &= np.where(is_purchase, Side.BUY in wanted.sides, Side.SELL in wanted.sides)
+            sides = Side.BUY in wanted.sides, Side.SELL in wanted.sides
+            found &= np.where(self.is_purchase(), *sides)
         if wanted.security_ids is not None:
             known = [each in wanted.security_ids for each in self._ids]
             found &= np.array(known, np.bool_)[self._securities]
@@ -239,8 +239,35 @@ class _BlockTrades:
         if wanted.min_drift is not None:
             found &= self.drifts() >= float(wanted.min_drift)
         if wanted.is_held is not None:
-            found &= self._is_held(wanted) == wanted.is_held
+            found &= self.is_held(wanted) == wanted.is_held
         return found
+
+    def is_purchase(self) -> NDArray[np.bool_]:
+        """Whether each trade is a purchase."""
+        return (self._shares.units > 0).astype(np.bool_)
+
+    def is_held(self, wanted: TradeFilter) -> NDArray[np.bool_]:
+        """Whether each trade is held, by itself or with its portfolio."""
+        ids = self._block.portfolio_ids
+        held = np.array([each in wanted.held_portfolios for each in ids], np.bool_)[self.rows]
+        partly = {portfolio_id for portfolio_id, _ in wanted.held_trades}
+        is_partly = np.array([each in partly for each in ids], np.bool_)[self.rows]
+        for at in np.flatnonzero(is_partly & ~held).tolist():
+            trade = ids[self.rows[at]], self._ids[self._securities[at]]
+            held[at] = trade in wanted.held_trades
+        return held
+
+    def sum_amounts(self, chosen: NDArray[np.bool_]) -> Decimal:
+        """Add up quantity times price of the chosen trades, exactly."""
+        units: NDArray[Any] = np.abs(self._shares.units[chosen])
+        if int(units.max(initial=0)) * len(units) >= MAX_SHARES:
+            units = units.astype(np.object_)
+        shares = np.zeros(len(self._ids), units.dtype)
+        np.add.at(shares, self._securities[chosen], units)
+        total, column = Decimal(0), ScaledColumn.of_units(shares, self._shares.decimals)
+        for at in np.flatnonzero(shares).tolist():
+            total = EXACT.fma(column.value(at), self._prices[at], total)
+        return total
 
     def amounts(self) -> NDArray[np.float64]:
         """Quantity times price of each trade."""
@@ -269,26 +296,16 @@ class _BlockTrades:
             found &= (units <= _int64(bounds)[self._securities]).astype(np.bool_)
         return found
 
-    def _is_held(self, wanted: TradeFilter) -> NDArray[np.bool_]:
-        ids = self._block.portfolio_ids
-        held = np.array([each in wanted.held_portfolios for each in ids], np.bool_)[self.rows]
-        partly = {portfolio_id for portfolio_id, _ in wanted.held_trades}
-        is_partly = np.array([each in partly for each in ids], np.bool_)[self.rows]
-        for at in np.flatnonzero(is_partly & ~held).tolist():
-            trade = ids[self.rows[at]], self._ids[self._securities[at]]
-            held[at] = trade in wanted.held_trades
-        return held
-
 
 def _int64(bounds: Sequence[int]) -> NDArray[np.int64]:
     return np.array([min(each, MAX_SHARES) for each in bounds], np.int64)
 
 
-def _side_of(drift: Drift) -> Side:
+def side_of(drift: Drift) -> Side:
     return Side.BUY if drift.change > 0 else Side.SELL
 
 
-def _amount_of(drift: Drift) -> Decimal:
+def amount_of(drift: Drift) -> Decimal:
     return EXACT.multiply(Decimal(drift.trade_quantity), drift.security.price)
 
 
@@ -301,4 +318,4 @@ def _drift_of(outcome: PortfolioOutcome, drift: Drift) -> float:
 def _key_of(outcome: PortfolioOutcome, drift: Drift, field: str | None) -> float:
     if field is None:
         return 0.0
-    return float(_amount_of(drift)) if field == "amount" else _drift_of(outcome, drift)
+    return float(amount_of(drift)) if field == "amount" else _drift_of(outcome, drift)

@@ -51,6 +51,7 @@ from storage.run import Run, RunStatus
 from storage.session_store import Session
 from storage.submission_store import OrderSubmission
 from storage.trade_search import TradeFilter, TradePage
+from storage.trade_totals import TradeTotals
 
 EDIT_TRIES = 8
 
@@ -196,6 +197,10 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
     ) -> tuple[TradePage, int]:
         """Return one page of the trades that match, and the number of all that do."""
         return await self._with.rebalances.search_trades(rebalance, wanted, sort, offset, limit)
+
+    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+        """Add up the trades that match."""
+        return await self._with.rebalances.total_trades(rebalance, wanted)
 
     async def list_causes(self, rebalance_ids: tuple[str, ...]) -> Causes:
         """Return why portfolios of these rebalances have no plan."""

@@ -11,6 +11,7 @@ from storage.outcome_reader import OutcomePage
 from storage.outcome_search import OutcomeFilter
 from storage.rebalance import Rebalance
 from storage.trade_search import TradeFilter, TradePage
+from storage.trade_totals import TradeTotals
 
 
 class StoredRebalances(Protocol):
@@ -77,6 +78,12 @@ class StoredRebalances(Protocol):
         self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[TradePage, int]:
         """Return one page of the trades that match, and the number of all that do."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+        """Add up the trades that match."""
         ...
 
     @repeatable

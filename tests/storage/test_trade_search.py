@@ -1,18 +1,32 @@
 """Search of trades: what a filter over all of them would give, wherever they are stored."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
+import numpy as np
 import pytest
 from bson import ObjectId
+from numpy.typing import NDArray
 
-from optimization import Drift, PortfolioOutcome, Side
+from optimization import (
+    STATUSES,
+    BlockOutcome,
+    Drift,
+    DriftBand,
+    OtherHoldings,
+    PortfolioOutcome,
+    PricedTarget,
+    ScaledColumn,
+    Side,
+    Status,
+)
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
 from storage.rebalance import Rebalance
 from storage.rebalance_store import RebalanceStore
-from storage.trade_search import TradeFilter
+from storage.trade_search import BlockTrades, TradeFilter
+from storage.trade_totals import TradeTotal, TradeTotals
 from tests.storage.test_outcome_search import (
     store_in_columns,
     store_in_documents,
@@ -50,13 +64,8 @@ async def read_all(rebalances: RebalanceStore, run: Rebalance) -> list[Trade]:
     return [(each, drift) for each in outcomes for drift in each.drifts if drift.change]
 
 
-@pytest.mark.parametrize("store", [store_in_columns, store_in_documents, store_in_one_document])
-async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
-    rebalances: RebalanceStore, store: Callable[[RebalanceStore], Awaitable[Rebalance]]
-) -> None:
-    run = await store(rebalances)
-    trades = await read_all(rebalances, run)
-    assert trades
+def make_filters(trades: list[Trade]) -> tuple[TradeFilter, ...]:
+    """Make filters of each kind, by what the trade in the middle has."""
     middle = trades[len(trades) // 2]
     portfolio, security = middle[0].portfolio_id, middle[1].security.security_id
     amount, drift = amount_of(middle), drift_of(middle)
@@ -65,7 +74,7 @@ async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
         held_portfolios=frozenset({trades[0][0].portfolio_id}),
         held_trades=frozenset({(portfolio, security)}),
     )
-    filters = (
+    return (
         TradeFilter(),
         TradeFilter(sides=frozenset({Side.BUY})),
         TradeFilter(sides=frozenset({Side.SELL})),
@@ -78,13 +87,27 @@ async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
         TradeFilter(min_drift=drift),
         held,
         replace(held, is_held=False),
+        replace(held, is_held=None),
     )
+
+
+STORES = pytest.mark.parametrize(
+    "store", [store_in_columns, store_in_documents, store_in_one_document]
+)
+
+
+@STORES
+async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
+    rebalances: RebalanceStore, store: Callable[[RebalanceStore], Awaitable[Rebalance]]
+) -> None:
+    run = await store(rebalances)
+    trades = await read_all(rebalances, run)
     keys = {"amount": amount_of, "drift": drift_of}
     orders: list[Sort] = [
         (),
         *[((name, way),) for name, way in product(keys, (ASCENDING, DESCENDING))],
     ]
-    for wanted, sort in product(filters, orders):
+    for wanted, sort in product(make_filters(trades), orders):
         expected = [each for each in trades if wanted.admits(*each)]
         if sort:
             ((name, way),) = sort
@@ -122,3 +145,65 @@ async def test_a_rebalance_whose_outcomes_are_missing_has_no_trades(
     nowhere = replace(run, rebalance_id=str(ObjectId()))
 
     assert await rebalances.search_trades(nowhere, TradeFilter(), (), 0, 10) == ((), 0)
+
+
+@STORES
+async def test_totals_are_the_sums_over_all_trades_that_match(
+    rebalances: RebalanceStore, store: Callable[[RebalanceStore], Awaitable[Rebalance]]
+) -> None:
+    run = await store(rebalances)
+    trades = await read_all(rebalances, run)
+    for wanted in make_filters(trades):
+        matching = [each for each in trades if wanted.admits(*each)]
+        held = [each for each in matching if wanted.holds(*named([each])[0])]
+        sent = [each for each in matching if each not in held]
+        buys = [each for each in sent if each[1].change > 0]
+        sells = [each for each in sent if each[1].change < 0]
+
+        totals = await rebalances.total_trades(run, wanted)
+
+        assert totals == TradeTotals(
+            len({outcome.portfolio_id for outcome, _ in sent}),
+            *(
+                TradeTotal(len(part), sum(map(amount_of, part), Decimal(0)))
+                for part in (buys, sells, held)
+            ),
+        )
+
+
+def test_amounts_beyond_64_bits_are_added_up_exactly() -> None:
+    shares, prices = 2**60, (Decimal("0.0001"), Decimal("12.5"))
+    after = np.full((9, 2), shares)
+    after[:, 1] = 3
+    block = make_block(prices, after)
+
+    totals = TradeTotals()
+    totals.add_columns(BlockTrades(block), TradeFilter())
+
+    assert (totals.portfolios, totals.held, totals.sells) == (9, TradeTotal(), TradeTotal())
+    amount = 9 * (shares * prices[0] + 3 * prices[1])
+    assert totals.buys == TradeTotal(18, amount)
+
+
+def make_block(prices: Sequence[Decimal], after: NDArray[np.int64]) -> BlockOutcome:
+    """Make the outcomes of portfolios that held nothing, with these shares afterwards."""
+    rows, width = after.shape
+    band = DriftBand(Decimal(0), Decimal(0))
+    securities = tuple(
+        PricedTarget(make_id("S", at), price, Decimal("0.1"), band)
+        for at, price in enumerate(prices)
+    )
+    amount = ScaledColumn(np.full(rows, 100), 0)
+    return BlockOutcome(
+        securities,
+        tuple(make_id("P", at) for at in range(rows)),
+        np.full(rows, STATUSES.index(Status.REBALANCED), dtype=np.int8),
+        amount,
+        amount,
+        amount,
+        amount,
+        ScaledColumn(np.zeros((rows, width), np.int64), 0),
+        ScaledColumn(after, 0),
+        OtherHoldings.none(),
+        {},
+    )

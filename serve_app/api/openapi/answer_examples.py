@@ -9,7 +9,6 @@ import orjson
 
 from serve_app.api.event_stream import chunk_event, state_event
 from serve_app.api.exports import audit_entries
-from serve_app.api.exports.trade_totals import TotalsOfTrades, TradeTotals, TradeTotalsAnswer
 from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, lines_of
 from serve_app.api.openapi import samples
 from serve_app.api.schemas.audit import AuditEntryAnswer, AuditHeadAnswer, head_json
@@ -108,12 +107,21 @@ from serve_app.api.schemas.stored_rebalances import (
     rebalance_json,
 )
 from serve_app.api.schemas.system import EventStreams, system_json
-from serve_app.api.schemas.trades import LiveHolds, TradeDetail, trades_json
+from serve_app.api.schemas.trades import (
+    LiveHolds,
+    TotalsOfTrades,
+    TradeDetail,
+    TradeTotalsAnswer,
+    totals_json,
+    trades_json,
+)
 from serve_app.api.schemas.what_if import WhatIfAnswer, what_if_json
 from serve_app.json_text import Json, encode
 from serve_app.rules.evaluation import RuleCheck
 from serve_app.settings import Settings
 from storage.run import Run
+from storage.trade_search import ALL_TRADES
+from storage.trade_totals import TradeTotals
 
 
 def _round_trip(value: Any) -> Any:
@@ -148,9 +156,9 @@ _OVERRIDDEN = _round_trip(proposal_json(replace(samples.PROPOSED, override=sampl
 _RULE = _round_trip(rule_json(samples.RULE))
 _WITHDRAWN = _round_trip(proposal_json(samples.WITHDRAWN))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
-_TOTALED = TradeTotals(samples.REBALANCE)
-_TOTALED.add((samples.SOLD,))
-_TOTALS = _round_trip(_TOTALED.json())
+_TOTALED = TradeTotals()
+_TOTALED.add_outcome(samples.SOLD, ALL_TRADES)
+_TOTALS = _round_trip(totals_json(samples.REBALANCE, None, _TOTALED))
 _TRADE = _round_trip([*trades_json(((_READ, 0),), LiveHolds())])[0]
 _ORDER = _round_trip(order_json(samples.ORDER))
 _EDITED = _round_trip(version_json(samples.EDITED))

@@ -13,22 +13,30 @@ from optimization import Side
 from serve_app.api.access import ReadsRebalances
 from serve_app.api.dependencies import RebalanceId, Rebalancer, SoughtPortfolios, Store
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, stream_json
-from serve_app.api.exports.trade_totals import TradeTotals, TradeTotalsAnswer
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, order_by, page_headers
 from serve_app.api.responses import json_response
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import inline_enum
 from serve_app.api.schemas.stored_fields import several_ids
-from serve_app.api.schemas.trades import LiveHolds, TradeApproval, TradeDetail, trades_json
+from serve_app.api.schemas.trades import (
+    LiveHolds,
+    TradeApproval,
+    TradeDetail,
+    TradeTotalsAnswer,
+    totals_json,
+    trades_json,
+)
 from serve_app.json_text import encode
 from serve_app.ports.proposals import Proposals
+from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
-from serve_app.rules.evaluation import NO_RULES, RuleCheck
+from serve_app.rules.evaluation import RuleCheck
 from storage.mongo.sorting import Sort
 from storage.proposal import Hold, ProposalFilter, ProposalStatus
 from storage.rebalance import Rebalance
 from storage.trade_search import SORT_FIELDS, TradeFilter, TradePage
+from storage.trade_totals import TradeTotals
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 
@@ -140,11 +148,24 @@ async def read_trade_totals(
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
     sifted = _of_approvals(wanted, approval, holds)
-    check = NO_RULES if holds.proposal else RuleCheck.of_blocking(rebalance)
-    totals = TradeTotals(rebalance.rebalance_id, holds.proposal, sifted, check)
+    check = RuleCheck.of_blocking(rebalance)
+    # The approval of a proposal minds the rules, and its holds are all that holds trades back.
+    if check and holds.proposal is None:
+        totals = await _total_unblocked(store, rebalance, sifted, check)
+    else:
+        totals = await store.total_trades(rebalance, sifted)
+    return json_response(totals_json(rebalance.rebalance_id, holds.proposal, totals))
+
+
+async def _total_unblocked(
+    store: StoredRebalances, rebalance: Rebalance, wanted: TradeFilter, check: RuleCheck
+) -> TradeTotals:
+    totals = TradeTotals()
     for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
-        totals.add(await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE))
-    return json_response(totals.json())
+        for outcome in await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE):
+            is_blocked = bool(check.list_broken(outcome).blocked_by)
+            totals.add_outcome(outcome, wanted, is_blocked=is_blocked)
+    return totals
 
 
 async def _read_holds(store: Proposals, rebalance: Rebalance) -> LiveHolds:

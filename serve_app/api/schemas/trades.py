@@ -5,13 +5,17 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from optimization import PortfolioOutcome
+from serve_app.api.schemas.fields import DecimalText, ObjectIdentifier
 from serve_app.api.schemas.position_details import PositionDetail, positions_json
 from serve_app.api.schemas.proposals import HoldAnswer, hold_json
 from serve_app.api.schemas.stored_fields import Identifier
+from serve_app.json_text import plain
 from storage.proposal import Hold, Proposal
 from storage.trade_search import TradePage
+from storage.trade_totals import TradeTotal, TradeTotals
 
 
 class TradeApproval(StrEnum):
@@ -30,6 +34,29 @@ class TradeDetail(PositionDetail):
     portfolio_id: Identifier
     approval: TradeApproval
     hold: Annotated[HoldAnswer | None, Field(description="what keeps it from being sent")]
+
+
+class TotalsOfTrades(TypedDict):
+    """Number of trades, and the sum of quantity times price."""
+
+    transactions: int
+    amount: DecimalText
+
+
+class TradeTotalsAnswer(TypedDict):
+    """Trades that a hand-over of the orders would send, by side, and those that are held back."""
+
+    rebalance_id: ObjectIdentifier
+    proposal_id: Annotated[
+        ObjectIdentifier | None, Field(description="the proposal whose holds are held back")
+    ]
+    portfolios: Annotated[int, Field(description="portfolios with a trade that would be sent")]
+    buys: TotalsOfTrades
+    sells: TotalsOfTrades
+    held: Annotated[
+        TotalsOfTrades,
+        Field(description="trades that are held, or that rules block where nobody proposed them"),
+    ]
 
 
 class LiveHolds:
@@ -74,3 +101,21 @@ def trades_json(page: TradePage, holds: LiveHolds) -> Iterator[TradeDetail]:
             "approval": TradeApproval.HELD if hold else holds.approval,
             "hold": hold_json(hold) if hold else None,
         }
+
+
+def totals_json(
+    rebalance_id: str, proposal: Proposal | None, totals: TradeTotals
+) -> TradeTotalsAnswer:
+    """Build the totals of the trades of a rebalance, with the proposal whose holds they mind."""
+    return {
+        "rebalance_id": rebalance_id,
+        "proposal_id": proposal and proposal.proposal_id,
+        "portfolios": totals.portfolios,
+        "buys": _total_json(totals.buys),
+        "sells": _total_json(totals.sells),
+        "held": _total_json(totals.held),
+    }
+
+
+def _total_json(total: TradeTotal) -> TotalsOfTrades:
+    return {"transactions": total.transactions, "amount": plain(total.amount)}
