@@ -3,6 +3,7 @@ import { useLayoutEffect } from "preact/hooks";
 import { Route, Router, Switch, useLocation } from "wouter-preact";
 import { listen } from "./keys.ts";
 import { BookPage } from "./pages/book.tsx";
+import { ComparePage } from "./pages/compare.tsx";
 import { HistoryPage } from "./pages/history.tsx";
 import { ModelPage } from "./pages/model.tsx";
 import { ModelsPage } from "./pages/models.tsx";
@@ -35,6 +36,9 @@ function Console() {
             )}
           </Route>
           <Route path="/rebalance/:id">{({ id }) => <RebalancePage key={id} id={id} />}</Route>
+          <Route path="/rebalance/:id/compare">
+            {({ id }) => <ComparePage key={id} id={id} />}
+          </Route>
           <Route path="/rebalance/:id/orders">
             {({ id }) => <RebalanceOrdersPage key={id} id={id} />}
           </Route>

@@ -117,6 +117,8 @@ const KEYS = [
   ["x", "select the row"],
   ["a h", "approve; hold what is selected or the row"],
   ["s", "another order of the picture"],
+  ["c", "compare the plan with that of another rebalance"],
+  ["d", "only what differs, or all"],
   ["?", "this list"],
 ] as const;
 

@@ -2,6 +2,7 @@
 
 import { Link } from "wouter-preact";
 import { read } from "../api.ts";
+import { CompareLink } from "../compare/link.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Id, Loaded, Page, Status, Time } from "../parts.tsx";
 import { PlanParts } from "../plan/plan.tsx";
@@ -33,6 +34,7 @@ export function PortfolioPage({ id, portfolioId }: { id: string; portfolioId: st
           )}
         </>
       }
+      actions={<CompareLink rebalanceId={id} portfolioId={portfolioId} />}
     >
       <Loaded of={outcome} lines={12}>
         {(given) => <PlanParts plan={given} tickerOf={tickerOf} />}

@@ -3,6 +3,7 @@
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { download, list, read, type Schema } from "../api.ts";
 import { OUTCOMES, Stacked } from "../charts/stacked.tsx";
+import { CompareLink } from "../compare/link.tsx";
 import { count, money, percent } from "../format.ts";
 import { portfolioColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
@@ -39,6 +40,7 @@ export function RebalancePage({ id }: { id: string }) {
       actions={
         <>
           <Downloads id={id} />
+          <CompareLink rebalanceId={id} />
           <Link class="button" href={`/review/${id}`}>
             Review
           </Link>

@@ -50,6 +50,12 @@ const COLUMNS: Column<Rebalance>[] = [
     width: "4.5rem",
     cell: (row) => <Link href={`/review/${row.rebalance_id}`}>Review</Link>,
   },
+  {
+    key: "compare",
+    head: "Other plans",
+    width: "6rem",
+    cell: (row) => <Link href={`${href(row)}/compare`}>Compare</Link>,
+  },
 ];
 
 export function RebalanceGrid({ rows, label }: { rows: readonly Rebalance[]; label: string }) {
