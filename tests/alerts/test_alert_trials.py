@@ -42,10 +42,28 @@ def test_each_alert_fires_on_its_series_and_on_no_other(rules: str, tmp_path: Pa
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_prometheus_takes_the_configuration_of_compose() -> None:
-    done = promtool("check", "config", ROOT / "compose/prometheus.yml")
+def in_the_container(directory: Path) -> Path:
+    """Lay the files that compose.yaml mounts into Prometheus; return its configuration there."""
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["prometheus"]
+    for source, path in (each.split(":")[:2] for each in service["volumes"]):
+        if (ROOT / source).is_file():
+            laid = directory / path.lstrip("/")
+            laid.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, laid)
+    (option,) = (each for each in service["command"] if each.startswith("--config.file="))
+    return directory / option.partition("=/")[2]
+
+
+def test_prometheus_finds_the_alerts_in_its_container(rules: str, tmp_path: Path) -> None:
+    configuration = in_the_container(tmp_path)
+    done = promtool("check", "config", configuration)
+    alerts = yaml.safe_load(rules)["groups"][0]["rules"]
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"SUCCESS: {len(alerts)} rules found" in done.stdout
+
+    (configuration.parent / "alerts.yml").unlink()  # as if it were not mounted
+    assert promtool("check", "config", configuration).returncode != 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.support.prometheus_series import own_series
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-SCRAPES = yaml.safe_load((ROOT / "compose/prometheus.yml").read_text())["scrape_configs"]
+PROMETHEUS = yaml.safe_load((ROOT / "compose/prometheus.yml").read_text())
 LOOPBACK = "127.0.0.1"
 
 
@@ -73,7 +73,7 @@ def test_the_image_has_the_name_that_the_manifests_give_it() -> None:
 
 
 def test_prometheus_stores_the_series_of_the_service_by_the_names_of_a_node() -> None:
-    (scrape,) = SCRAPES
+    (scrape,) = PROMETHEUS["scrape_configs"]
     (relabelling,) = scrape["metric_relabel_configs"]
     exported = "".join(f"{name} 1.0\n" for name in own_series())
     names = [line.split()[0] for line in select_own_series(exported).splitlines()]
@@ -82,6 +82,25 @@ def test_prometheus_stores_the_series_of_the_service_by_the_names_of_a_node() ->
     assert (relabelling["source_labels"], relabelling["regex"]) == (["__name__"], "(.+)")
     stored = {relabelling["replacement"].replace("${1}", name) for name in names}
     assert stored == own_series().keys()
+
+
+def test_prometheus_has_the_alerts_of_the_manifests_that_are_not_of_clusters_alone() -> None:
+    mounts = mounts_of("prometheus")
+    (option,) = (each for each in SERVICES["prometheus"]["command"] if "config.file" in each)
+    configuration = Path(option.partition("=")[2])
+    named = [str(configuration.parent / each) for each in PROMETHEUS["rule_files"]]
+    manifest = yaml.safe_load(
+        (ROOT / "kuberay/components/monitoring/prometheusrule.yaml").read_text()
+    )
+    of_the_service, of_clusters = manifest["spec"]["groups"]
+
+    assert mounts[str(configuration)] == "./compose/prometheus.yml"
+    loaded = [yaml.safe_load((ROOT / mounts[path]).read_text()) for path in named]
+    assert loaded == [{"groups": [of_the_service]}], "run `python -m tests.alerts.compose_rules`"
+    assert [each["alert"] for each in of_clusters["rules"]] == [
+        "OrderGenerationOneIngress",
+        "OrderGenerationNodeGone",
+    ]
 
 
 def test_grafana_loads_the_dashboards_of_the_manifests_and_asks_prometheus() -> None:
