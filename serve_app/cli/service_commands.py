@@ -1,5 +1,6 @@
 """Commands that start and stop the service on this machine."""
 
+import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -75,18 +76,26 @@ def check_config(file: ConfigFile = None) -> None:
 
 def _supervise(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
     """Run the checks, then the service as a child process, and report its end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with one_line_errors():
-        from serve_app.launch.preflight import read_configuration, require_startable
-        from serve_app.launch.supervisor import supervise
-
-        settings, content = read_configuration(config, market)
-        if demonstration:
-            _require_simulated_market(settings)
-        require_startable(settings)
-        code = supervise(partial(_run, settings, content, demonstration))
-        if code in {Ending.DONE, Ending.INTERRUPTED}:
+        try:
+            code = _check_and_run(config, market, demonstration=demonstration)
+        except KeyboardInterrupt:  # during the checks, which leave nothing behind
+            code = Ending.DONE
+        if code == Ending.DONE:
             typer.echo("stopped")
         raise typer.Exit(code)
+
+
+def _check_and_run(config: Path | None, market: dict[str, object], *, demonstration: bool) -> int:
+    from serve_app.launch.preflight import read_configuration, require_startable
+    from serve_app.launch.supervisor import supervise
+
+    settings, content = read_configuration(config, market)
+    if demonstration:
+        _require_simulated_market(settings)
+    require_startable(settings)
+    return supervise(partial(_run, settings, content, demonstration))
 
 
 def _run(
@@ -109,6 +118,8 @@ def _run(
         with one_line_errors():
             try:
                 serve_until_stopped(settings, content, say, announce_start, show_spinner)
+            except KeyboardInterrupt:
+                return Ending.DONE  # as later, because a stop is no failure of the start
             except ClusterDidNotStartError as error:
                 if attempt == ATTEMPTS:
                     raise

@@ -54,15 +54,22 @@ def serve_until_stopped(
 ) -> None:
     """Run the service until a signal stops the process; call ``on_start`` once it responds.
 
-    The embedded database is restarted if it ends meanwhile.
+    The embedded database is restarted if it ends meanwhile. Raises KeyboardInterrupt if the signal
+    comes while the service starts.
     """
+    told = threading.Event()
+
+    def interrupt(_number: int, _frame: object) -> None:
+        told.set()  # kept, because an exception inside a destructor or a callback goes no further
+        raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, interrupt)
     with keep_database(settings, say, step) as database:
         complete = settings if database is None else database.settings
         with run_service(complete, content, say, step) as complete:
             on_start(complete)
-            _wait_for_signal(database.watch if database is not None else _do_nothing)
+            _wait_for_signal(told, database.watch if database is not None else _do_nothing)
             say("stopping")
 
 
@@ -218,9 +225,8 @@ def url_of(settings: Settings) -> str:
     )
 
 
-def _wait_for_signal(watch: Callable[[], None]) -> None:
-    """Wait for a signal to stop; meanwhile call ``watch`` five times a second."""
-    told = threading.Event()
+def _wait_for_signal(told: threading.Event, watch: Callable[[], None]) -> None:
+    """Wait until a signal has told to stop; meanwhile call ``watch`` five times a second."""
 
     def stop(_number: int, _frame: object) -> None:
         told.set()

@@ -4,8 +4,8 @@
     └── the service      in a session of its own, because Ctrl-C must reach only the supervisor
         └── Ray, HAProxy, mongod ...
 
-If the child dies, its orphans are ended. If the supervisor is killed, the kernel sends SIGTERM to
-the child.
+If the child dies, its orphans are ended. If the supervisor is killed, the kernel sends the child
+the signal by which the supervisor stops it.
 """
 
 import ctypes
@@ -23,6 +23,8 @@ AGAIN: Final = 75  # EX_TEMPFAIL: exit code by which the child asks for a restar
 STOP_WITHIN_S: Final = 20.0
 ORPHANS_WITHIN_S: Final = 2.0
 POLL_S: Final = 0.05
+# Stops the child. Not SIGTERM, because Ray sets a handler of its own for that while it starts.
+STOP: Final = signal.SIGINT
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 Work = Callable[[int], int]
@@ -31,8 +33,9 @@ Work = Callable[[int], int]
 def supervise(work: Work) -> int:
     """Run ``work(attempt)`` in a child process, again while it returns AGAIN; return its exit code.
 
-    SIGINT, SIGTERM and SIGHUP stop the child, a second signal kills it. The exit code of a child
-    that a signal ended is 128 + the number of the signal.
+    SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt in the child, a second signal kills it. The
+    code is 0 for a child that KeyboardInterrupt ends, or that would have been started again, and
+    128 + the number of the signal for a child that a signal ended.
     """
     if sys.platform != "linux":  # in this process, because only Linux has subreapers
         return code if (code := work(1)) != AGAIN else work(2)
@@ -48,7 +51,7 @@ def supervise(work: Work) -> int:
         end_descendants()
         if code != AGAIN or told:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            return code
+            return 0 if code == AGAIN else code
         attempt += 1
 
 
@@ -81,10 +84,14 @@ def _fork(work: Work, attempt: int, mask: Collection[int]) -> int:
     code = 1
     try:
         os.setsid()
-        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        _prctl(PR_SET_PDEATHSIG, STOP)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if os.getppid() == parent:
             code = work(attempt)
+    except KeyboardInterrupt:
+        code = 0
     except BaseException:  # noqa: BLE001 - nothing above could show it
         traceback.print_exc()
     finally:
@@ -108,7 +115,7 @@ def _wait(child: int, heard: Collection[int]) -> tuple[int, bool]:
             until = float("inf")
         elif came is not None and came.si_signo != signal.SIGCHLD:
             told, until = True, time.monotonic() + STOP_WITHIN_S
-            os.kill(child, signal.SIGTERM)
+            os.kill(child, STOP)
 
 
 def _reap_child(child: int) -> int | None:

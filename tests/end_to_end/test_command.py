@@ -141,17 +141,31 @@ def test_real_upstreams_of_which_one_has_no_url_end_the_start_with_one_line(tmp_
     assert line.startswith("ordergen: ORDER_SERVICE_URL is unset: ")
 
 
-def test_a_start_that_is_interrupted_ends_at_once_and_leaves_nothing_behind(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("number", "program"),
+    [
+        (signal.SIGTERM, "mongod"),
+        (signal.SIGTERM, "gcs_server"),
+        (signal.SIGINT, "ServeController"),
+    ],
+)
+def test_a_start_that_is_stopped_ends_like_a_stop_and_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals, program: str
 ) -> None:
     command = Command(tmp_path, "serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path))
-    assert command.printed("dashboard")
-    started = _descendants(command.process.pid)
-    assert len(started) > 5
-    command.stop()
-    assert command.ended() == 130
-    assert command.lines[-2:] == ["stopping", "stopped"]
+    started: list[Process] = []
+    while not any(program in name for name in _names(started)):
+        assert command.process.poll() is None, command.lines
+        started = _descendants(command.process.pid)
+    command.process.send_signal(number)
+    assert command.ended() == 0
+    assert not any(line.startswith("service ") for line in command.lines)  # that it had started
+    before, last = command.lines[:-1], command.lines[-1]
+    assert last == "stopped"
+    steps = {"database", "cluster", "token", "upstreams", "market"}
+    assert {line.split()[0] for line in before} <= steps, "\n".join(command.lines)
     assert _names(started) == []
+    assert not (tmp_path / "server.json").exists()
 
 
 Process = tuple[int, str]

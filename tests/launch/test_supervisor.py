@@ -32,7 +32,8 @@ leave = f"import subprocess; subprocess.Popen({sleep!r}, start_new_session=True)
 left = [sys.executable, "-c", leave]
 
 def work(attempt):
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As Ray sets it while it starts.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(number))
     adopt_orphans()
     with (notes / "attempts").open("a") as file:
         file.write(f"{attempt}\\n")
@@ -48,8 +49,11 @@ def work(attempt):
         while True:
             time.sleep(0.1 if sys.argv[2] == "hears" else 600)
     except KeyboardInterrupt:
+        if sys.argv[2] == "starts":
+            raise
+        if sys.argv[2] == "fails":
+            return AGAIN
         if sys.argv[2] == "stuck":
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             (notes / "told").touch()
             time.sleep(600)
         return 0
@@ -118,6 +122,24 @@ def test_a_signal_stops_the_service_and_everything_below_it(
     assert process.communicate(timeout=30)[0] == "stopped 0\n"
     assert process.returncode == 0
     assert processes_of(tmp_path) == []
+
+
+def test_a_service_that_has_no_handler_yet_is_stopped_like_any_other(
+    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = started("starts")
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30)[0] == "stopped 0\n"
+    assert processes_of(tmp_path) == []
+
+
+def test_a_service_that_asks_to_be_started_again_when_it_is_stopped_is_not(
+    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = started("fails")
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30)[0] == "stopped 0\n"
+    assert (tmp_path / "attempts").read_text() == "1\n"
 
 
 def test_a_second_signal_ends_a_service_that_does_not_stop(
