@@ -162,7 +162,12 @@ def _start_serve(settings: Settings, content: Mapping[str, Any]) -> None:
     (application,) = content["applications"]
     scaling = {options.pop("name"): options for options in application["deployments"]}
     with _translate_failures(ray_directory()):
-        serve.start("HeadOnly", http_options=http, logging_config=content["logging_config"])
+        serve.start(
+            "HeadOnly",
+            http_options=http,
+            logging_config=content["logging_config"],
+            tracing_config=content.get("tracing_config"),
+        )
         serve.run(
             compose_application(settings, scaling),
             name=application["name"],

@@ -1,6 +1,8 @@
 """`ordergen` as a person starts it: another port, another directory, Ctrl-C."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +19,11 @@ from storage.embedded.free_port import free_port
 
 pytestmark = pytest.mark.cluster
 
+ROOT = Path(__file__).parents[2]
 ORDERGEN = Path(sys.executable).with_name("ordergen")
 READY = "Ctrl-C stops everything"
+SPAN = re.compile(r"^\{.+?^\}", re.DOTALL | re.MULTILINE)  # JSON over several lines
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 WITHIN_S = 120.0
 
 
@@ -78,7 +83,14 @@ def prices(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def demo(prices: Path, tmp_path: Path) -> Iterator[Command]:
-    """Start the demonstration, on a port and in a directory of its own."""
+    """Start the demonstration, on a port and in a directory of its own.
+
+    Its configuration lets Serve write the spans of those requests that a caller traces.
+    """
+    configuration = (ROOT / "serve_config.yaml").read_text()
+    (tmp_path / "serve_config.yaml").write_text(
+        f"{configuration}\ntracing_config: {{enabled: true, sampling_ratio: 0}}\n"
+    )
     command = Command(
         tmp_path,
         "demo",
@@ -107,6 +119,8 @@ def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     )
     (upstreams,) = [line for line in demo.lines if line.startswith("upstreams ")]
     assert upstreams.endswith(f"simulated: {', '.join(ready.json()['simulated'])}")
+
+    assert "route_to_replica ModelStore list_models" in _spans_of_serve(demo, url)
 
     port = url.rpartition(":")[2]
     on_its_port = Command(tmp_path, "serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "two"))
@@ -166,6 +180,16 @@ def test_a_start_that_is_stopped_ends_like_a_stop_and_leaves_nothing_behind(
     assert {line.split()[0] for line in before} <= steps, "\n".join(command.lines)
     assert _names(started) == []
     assert not (tmp_path / "server.json").exists()
+
+
+def _spans_of_serve(demo: Command, url: str) -> set[str]:
+    """Send a request with a trace; return the names of the spans of Serve in that trace."""
+    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    httpx.get(f"{url}/api/v1/models", headers=headers, trust_env=False).raise_for_status()
+    logs = next(Path(line.split()[1]) for line in demo.lines if line.startswith("logs "))
+    texts = [each.read_text() for each in logs.glob("spans/*_tracing.json")]
+    spans = [json.loads(each) for text in texts for each in SPAN.findall(text)]
+    return {each["name"] for each in spans if each["context"]["trace_id"] == f"0x{TRACE}"}
 
 
 Process = tuple[int, str]
