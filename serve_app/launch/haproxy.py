@@ -27,13 +27,15 @@ LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
 
 # Bodies are buffered, because a client that sends half a head or half a small body must take no
-# slot of the service; it is answered 408 after the time-out.
+# slot of the service; it is answered 408 after the time-out. Reads alone are repeated at another
+# replica if one dies before it answers, because it may have carried out anything else.
 FRONTEND = """\
     option http-buffer-request
     timeout http-request {timeout}s
     stick-table type ipv6 size 100k expire 1m store conn_cur
     tcp-request connection track-sc0 src
     tcp-request connection reject if {{ sc0_conn_cur gt {connections} }}
+    http-request disable-l7-retry unless METH_GET
 """
 
 
@@ -48,9 +50,10 @@ def harden(
 ) -> str:
     """Make pages and socket of a configuration private, and bound slow and numerous clients.
 
-    The health check counts replicas alone. With a ``certificate`` the port of the service speaks
-    TLS, and HAProxy notices every client that hangs up. Raises ValueError if a line of Ray's
-    template is missing, because another version of Ray must be reviewed first.
+    The health check counts replicas alone, and a read whose replica dies is asked of another. With
+    a ``certificate`` the port of the service speaks TLS, and HAProxy notices every client that
+    hangs up. Raises ValueError if a line of Ray's template is missing, because another version of
+    Ray must be reviewed first.
     """
     bind = ""
     if certificate is not None:
@@ -65,6 +68,7 @@ def harden(
         # Removed, because with it HAProxy 2.8 misses that a client hangs up on a kept connection:
         # HAProxy spins on a processor, and the service works on for nobody.
         (r"^\s*option splice-request\n", ""),
+        (r"^(\s*retry-on) conn-failure$", r"\1 conn-failure empty-response"),
         (r"^(\s*stats socket \S+ mode) 666 ", r"\1 600 "),
         (r"^(frontend prometheus\n\s*bind) :", rf"\1 {metrics_host}:"),
         (r"^(listen stats\n\s*bind) \*:", rf"\1 {LOOPBACK}:"),

@@ -29,6 +29,8 @@ defaults
     timeout client 5s
     timeout server 5s
     option splice-request
+    option redispatch 1
+    retry-on conn-failure
 frontend prometheus
     bind :{metrics}
 frontend http_frontend

@@ -1,11 +1,14 @@
-"""Health of a proxy: /-/healthz of the real HAProxy, by the rules of Ray's own template."""
+"""A proxy and replicas that die: the real HAProxy, by the rules of Ray's own template."""
 
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -106,3 +109,53 @@ def test_a_health_check_that_another_ray_may_have_is_refused(tmp_path: Path) -> 
 
     with pytest.raises(ValueError, match="another health check"):
         harden(text.replace("ge 1", "gt 0"), {})
+
+
+class Dying(socketserver.BaseRequestHandler):
+    """A replica that dies of every request, and lives again for the next."""
+
+    methods: ClassVar[list[bytes]] = []
+
+    def handle(self) -> None:
+        self.methods.append(self.request.recv(100).partition(b" ")[0])
+
+
+@pytest.fixture
+def dying() -> Iterator[int]:
+    """Return the port of a replica that answers nothing."""
+    Dying.methods.clear()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dying) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_a_read_whose_replica_dies_is_answered_by_another_and_a_write_is_not_sent_twice(
+    started: list[subprocess.Popen[bytes]], tmp_path: Path, dying: int
+) -> None:
+    process, replica = serve_pages(tmp_path)
+    started.append(process)
+    text, port = configure(
+        tmp_path,
+        f"    balance roundrobin\n"
+        f"    server dying 127.0.0.1:{dying}\n"
+        f"    server replica-a 127.0.0.1:{replica}",
+    )
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(
+        text.replace("    option httpchk GET /\n", "").replace(" 100ms check", " 100ms")
+    )
+    command = [sys.executable, "-m", "serve_app.launch.haproxy", "-db", "-f", str(path)]
+    started.append(subprocess.Popen(command))
+    wait_for_status(port, 200)
+
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        reads = [client.get("/").status_code for _ in range(4)]
+        asked = len(Dying.methods)
+        writes = [client.post("/", content=b"{}").status_code for _ in range(4)]
+
+    assert reads == [200] * 4
+    assert asked
+    # 501 is of the replica that lives, which knows no POST.
+    assert sorted(writes) == [501, 501, 502, 502]
+    assert Dying.methods[asked:] == [b"POST"] * 2
