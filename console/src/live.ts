@@ -1,7 +1,9 @@
 /** The state of a run as it changes: a stream on the visible tab, otherwise a look every 2 s. */
 
-export type Mode = "live" | "polling" | "paused" | "over";
+export type Mode = "live" | "reconnecting" | "polling" | "paused" | "over";
 export const POLL_MS = 2_000;
+/** Looks after a refused stream before the next try, because a refusal may last only seconds. */
+export const POLLS_PER_TRY = 5;
 
 /** What following needs of the browser; tests give their own. */
 export interface Means<State> {
@@ -9,6 +11,7 @@ export interface Means<State> {
   read: () => Promise<State>;
   isOver: (state: State) => boolean;
   isHidden: () => boolean;
+  wait: (then: () => void, ms: number) => () => void;
   onVisibility: (listener: () => void) => () => void;
 }
 
@@ -28,14 +31,16 @@ export function follow<State>(
   onMode: (mode: Mode) => void,
 ): () => void {
   let stream: Stream | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let forgetTimer = () => {};
   let lastEventId = "";
   let isDone = false;
+  let turn = 0; // an answer to a look of an earlier turn is older than what is shown
 
   const rest = () => {
+    turn += 1;
     stream?.close();
     stream = undefined;
-    clearTimeout(timer);
+    forgetTimer();
   };
   const take = (state: State) => {
     if (isDone) return;
@@ -45,14 +50,18 @@ export function follow<State>(
       onMode("over");
     }
   };
-  const poll = async () => {
+  const poll = async (looksLeft: number) => {
+    const asked = turn;
     onMode("polling");
     try {
-      take(await means.read());
+      const state = await means.read();
+      if (asked === turn) take(state);
     } catch {
       // the next look may succeed; the page shows that the service is away
     }
-    if (!isDone && !means.isHidden()) timer = setTimeout(poll, POLL_MS);
+    if (isDone || asked !== turn) return;
+    const next = looksLeft > 1 ? () => void poll(looksLeft - 1) : begin;
+    forgetTimer = means.wait(next, POLL_MS);
   };
   const begin = () => {
     rest();
@@ -74,10 +83,13 @@ export function follow<State>(
     });
     opened.onerror = () => {
       // A refused stream stays closed; one that broke off is opened again by the browser.
-      if (opened === stream && opened.readyState === CLOSED) {
-        rest();
-        void poll();
+      if (opened !== stream) return;
+      if (opened.readyState !== CLOSED) {
+        onMode("reconnecting");
+        return;
       }
+      rest();
+      void poll(POLLS_PER_TRY);
     };
   };
   const forget = means.onVisibility(begin);

@@ -29,6 +29,7 @@ import { elapsed, isOver, type Run } from "./runs.tsx";
 
 const MODES: Record<Mode, string> = {
   live: "live",
+  reconnecting: "reconnecting",
   polling: "polling every 2 s",
   paused: "paused while the tab is hidden",
   over: "over",
@@ -58,6 +59,11 @@ function onVisibility(listener: () => void): () => void {
   return () => document.removeEventListener("visibilitychange", listener);
 }
 
+function wait(then: () => void, ms: number): () => void {
+  const timer = setTimeout(then, ms);
+  return () => clearTimeout(timer);
+}
+
 /** The state of a run, followed until it is over. */
 function useRun(id: string) {
   const run = useResource(`run ${id}`, () => readRun(id));
@@ -70,6 +76,7 @@ function useRun(id: string) {
       read: () => readRun(id),
       isOver,
       isHidden: () => document.hidden,
+      wait,
       onVisibility,
     };
     return follow<Run>(means, run.set, setMode);
