@@ -95,7 +95,8 @@ docs: .venv/.installed ## build the documentation as a site in site/; a link tha
 bench: .venv/.installed ## the benchmarks; each prints a table
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-drills: .venv/.installed ## processes, nodes, databases and upstreams broken in the middle of runs, TIMES=10 in a row
+drills: page ## processes, nodes, databases and upstreams broken in the middle of runs, TIMES=10 in a row
+	@$(BIN)/python -m tests.page.browser.install --unless-found
 	@set -e; for time in $$(seq $(TIMES)); do for drill in $(filter-out %/test_versions.py,$(wildcard tests/drills/test_*.py)); do \
 	  echo "== $$drill, $$time of $(TIMES)"; $(BIN)/pytest -m apart $$drill $(ARGS); done; done
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -49,9 +50,10 @@ def cluster() -> None:
 
 
 @pytest.fixture(scope="module")
-def service(server: Server, book: Book, books: Path, cluster: object) -> Iterator[Settings]:
+def overrides(server: Server, book: Book, books: Path) -> Iterator[dict[str, Any]]:
+    """Settings of the service, whose upstreams are the book."""
     with serve_book(book) as url:
-        overrides = {
+        yield {
             "port": free_port(),
             "mongodb_uri": server.uri,
             "portfolio_accounting_service_url": url,
@@ -72,9 +74,13 @@ def service(server: Server, book: Book, books: Path, cluster: object) -> Iterato
             "run_patience_s": 3,
             "run_lease_s": 2,
         }
-        settings, content = read_configuration(CONFIG, overrides)
-        with run_service(settings, content, print) as complete:
-            yield complete
+
+
+@pytest.fixture(scope="module")
+def service(overrides: dict[str, Any], cluster: object) -> Iterator[Settings]:
+    settings, content = read_configuration(CONFIG, overrides)
+    with run_service(settings, content, print) as complete:
+        yield complete
 
 
 @pytest.fixture(scope="module")
