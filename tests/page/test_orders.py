@@ -38,6 +38,11 @@ async def test_orders_are_sent_after_a_question_that_names_number_and_amount(
     rows = page.get_by_role("table", name="Orders").get_by_role("row")
     await expect(rows).to_have_count(len(lines) + 1)
     assert world.read(f"/api/v1{path}/orders")["counts"]["SENT"] == len(lines)
+    await page.get_by_role("button", name="Columns of Orders").click()
+    await page.get_by_role("checkbox", name="Message").uncheck()
+    heads = page.get_by_role("table", name="Orders").get_by_role("columnheader")
+    await expect(heads.get_by_text("Quantity")).to_be_visible()
+    await expect(heads.get_by_text("Message")).to_have_count(0)
 
 
 async def test_a_refusal_is_shown_with_its_remedy(

@@ -4,8 +4,9 @@ import { Link } from "wouter-preact";
 import type { Schema } from "../api.ts";
 import { toFloat } from "../exact.ts";
 import { count, money, percent, points, shortId } from "../format.ts";
+import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn } from "../lists/columns.tsx";
-import { type Column, Grid } from "../lists/grid.tsx";
+import type { Column } from "../lists/grid.tsx";
 import { type PagedRows, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Status } from "../parts.tsx";
@@ -32,6 +33,7 @@ export function BookGrid(props: {
       key: "select",
       head: "Select",
       width: "3rem",
+      isFixed: true,
       cell: ({ portfolio_id: id }) => (
         <input
           type="checkbox"
@@ -82,7 +84,8 @@ export function BookGrid(props: {
     },
   ];
   return (
-    <Grid
+    <ChosenGrid
+      list="book"
       label="Portfolios"
       columns={columns}
       total={total}

@@ -2,8 +2,9 @@
 
 import { useMemo } from "preact/hooks";
 import { count, money } from "../format.ts";
+import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn } from "../lists/columns.tsx";
-import { type Column, Grid } from "../lists/grid.tsx";
+import type { Column } from "../lists/grid.tsx";
 import { type PagedRows, useShown } from "../lists/pages.ts";
 import { useLookup } from "../lookup.ts";
 import { usePortfolioNames } from "../names.ts";
@@ -60,7 +61,8 @@ export function PairGrid(props: {
     figure("objective", "Objective", "11rem", (each) => money(each.objective)),
   ];
   return (
-    <Grid
+    <ChosenGrid
+      list="compared"
       label="Portfolios compared"
       columns={columns}
       total={props.total}

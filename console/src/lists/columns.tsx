@@ -26,6 +26,7 @@ export const portfolioColumn = <Row extends { portfolio_id: string }>(
   key: "portfolio",
   head: "Portfolio",
   width,
+  isFixed: true,
   cell: ({ portfolio_id: id }) =>
     hrefOf ? (
       <Link href={hrefOf(id)} title={id}>

@@ -12,6 +12,7 @@ export interface Column<Row> {
   width?: string; // of a grid track
   isNumber?: boolean;
   isSortable?: boolean;
+  isFixed?: boolean; // shown whatever columns somebody chooses
   isOnlyWide?: boolean; // left out of the cards of a narrow screen
   headCell?: ComponentChildren; // in place of the head, which then names it to screen readers
   cell: (row: Row) => ComponentChildren;

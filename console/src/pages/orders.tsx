@@ -5,9 +5,10 @@ import { Link, useLocation, useSearch } from "wouter-preact";
 import { list, read, type Schema, ServiceError } from "../api.ts";
 import { Confirm, type Question } from "../confirm.tsx";
 import { count, quantity } from "../format.ts";
+import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn, securityColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
-import { type Column, Grid } from "../lists/grid.tsx";
+import type { Column } from "../lists/grid.tsx";
 import { Listed } from "../lists/listed.tsx";
 import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
@@ -185,7 +186,8 @@ function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
     <>
       <Listed rows={rows} empty={empty}>
         {(total) => (
-          <Grid
+          <ChosenGrid
+            list="orders"
             label="Orders"
             columns={shown}
             total={total}

@@ -5,9 +5,10 @@ import { download, list, read, type Schema } from "../api.ts";
 import { OUTCOMES, Stacked } from "../charts/stacked.tsx";
 import { CompareLink } from "../compare/link.tsx";
 import { count, money, percent } from "../format.ts";
+import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
-import { type Column, Grid } from "../lists/grid.tsx";
+import type { Column } from "../lists/grid.tsx";
 import { Listed, PortfolioIdField } from "../lists/listed.tsx";
 import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
 import { usePortfolioNames } from "../names.ts";
@@ -230,7 +231,8 @@ function OutcomeGrid(props: {
     },
   ];
   return (
-    <Grid
+    <ChosenGrid
+      list="outcomes"
       label="Outcomes"
       columns={columns}
       total={total}

@@ -6,9 +6,10 @@ import { list, read, type Schema } from "../api.ts";
 import { divide, isDecimal, shift, trim } from "../exact.ts";
 import { count, money, quantity } from "../format.ts";
 import { onKey } from "../keys.ts";
+import { ChosenGrid } from "../lists/column_menu.tsx";
 import { type NameOf, portfolioColumn } from "../lists/columns.tsx";
 import { type Filters, readFilters, withFilters } from "../lists/filters.ts";
-import { type Column, Grid } from "../lists/grid.tsx";
+import type { Column } from "../lists/grid.tsx";
 import { Listed, PortfolioIdField, TextFilter } from "../lists/listed.tsx";
 import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
@@ -293,7 +294,8 @@ function TradeRows(
   ];
   if (selection) columns.unshift(selectColumn(selection, rows, names.wordsOf, last));
   return (
-    <Grid
+    <ChosenGrid
+      list="review trades"
       label="All trades"
       columns={columns}
       total={total}

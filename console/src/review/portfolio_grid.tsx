@@ -3,8 +3,9 @@
 import { useRef } from "preact/hooks";
 import type { Schema } from "../api.ts";
 import { count, money, percent } from "../format.ts";
+import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn } from "../lists/columns.tsx";
-import { type Column, Grid } from "../lists/grid.tsx";
+import type { Column } from "../lists/grid.tsx";
 import { type PagedRows, useShown } from "../lists/pages.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Status } from "../parts.tsx";
@@ -74,7 +75,8 @@ export function PortfolioGrid(props: {
   ];
   if (selection) columns.unshift(selectColumn(selection, rows, wordsOf, last));
   return (
-    <Grid
+    <ChosenGrid
+      list="review portfolios"
       label="Portfolios that trade"
       columns={columns}
       total={total}

@@ -24,6 +24,7 @@ export function selectColumn<Row>(
   return {
     key: "select",
     head: "Select",
+    isFixed: true,
     width: "3rem",
     cell: (row) => (
       <input
