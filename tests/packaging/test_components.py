@@ -4,7 +4,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -16,6 +16,18 @@ KUBERAY = ROOT / "kuberay"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 MONITORING = {"PodMonitor": PodMonitor, "PrometheusRule": PrometheusRule}
 DIGEST = "sha256:" + "0" * 64
+# Fields of the Gateway API that the manifests use, copied from its reference, because no package
+# has a schema that refuses others.
+FIELDS = {
+    "Gateway": {
+        *("gatewayClassName", "listeners", "name", "protocol", "port", "hostname"),
+        *("tls", "mode", "certificateRefs"),
+    },
+    "HTTPRoute": {
+        *("parentRefs", "name", "hostnames", "rules", "backendRefs", "port"),
+        *("timeouts", "request"),
+    },
+}
 
 
 @cache
@@ -71,6 +83,57 @@ def test_the_route_leads_from_the_gateway_to_the_service_of_the_workers() -> Non
     assert rule["backendRefs"] == [{"name": service["metadata"]["name"], "port": port["port"]}]
 
 
+@pytest.mark.parametrize("kind", FIELDS)
+def test_the_gateway_and_its_route_have_the_fields_of_version_1(kind: str) -> None:
+    document = of_kind(kind)
+
+    assert document["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert unknown_fields(document["spec"], FIELDS[kind]) == []
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_misspelt_field_of_them_is_told(kind: str) -> None:
+    text = yaml.safe_dump(of_kind(kind)["spec"]).replace("hostname", "host")
+
+    assert unknown_fields(yaml.safe_load(text), FIELDS[kind])
+
+
+def unknown_fields(value: Any, known: set[str]) -> list[str]:
+    """List the fields at any depth that are not among the known ones."""
+    match value:
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            return [each for each in fields if each not in known] + unknown_fields(
+                list(fields.values()), known
+            )
+        case list():
+            elements = cast("list[Any]", value)
+            return [field for each in elements for field in unknown_fields(each, known)]
+        case _:
+            return []
+
+
+def test_an_upgrade_in_steps_adds_no_more_workers_than_a_step_needs(tmp_path: Path) -> None:
+    steps = Path(*[".."] * len(tmp_path.parts[1:]))
+    base, component = (
+        str(steps / (KUBERAY / each).relative_to("/"))
+        for each in ("base", "components/incremental-upgrade")
+    )
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": [base], "components": [component]})
+    )
+    (rayservice,) = (each for each in render(tmp_path) if each["kind"] == "RayService")
+    strategy = rayservice["spec"]["upgradeStrategy"]
+    options = strategy["clusterUpgradeOptions"]
+
+    assert strategy["type"] == "NewClusterWithIncrementalUpgrade"
+    assert options.keys() == {
+        *("gatewayClassName", "stepSizePercent", "intervalSeconds", "maxSurgePercent")
+    }
+    assert 0 < options["stepSizePercent"] <= options["maxSurgePercent"] <= 100
+    assert options["gatewayClassName"] == of_kind("Gateway")["spec"]["gatewayClassName"]
+
+
 def test_the_gateway_speaks_tls_alone_with_the_certificate_of_the_readme() -> None:
     (listener,) = of_kind("Gateway")["spec"]["listeners"]
     (secret,) = listener["tls"]["certificateRefs"]
@@ -100,6 +163,7 @@ def test_production_keeps_the_state_of_its_head_in_a_redis_of_its_own() -> None:
         "name": host,
         "key": "password",
     }
+    assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": host}
     assert rule["from"] == [{"podSelector": {"matchLabels": labels}}]
     assert rule["ports"] == [{"protocol": "TCP", "port": int(port)}]
     assert f"create secret generic {host} " in (KUBERAY / "README.md").read_text()
