@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
 
 from optimization import GENERAL, MODEL_RULES
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
@@ -27,6 +28,7 @@ from storage.mongo.connection import Document, connect, disconnect
 from storage.schema import ensure_indexes
 
 NAMESPACE = "order-generation"
+UNAUTHORIZED = 13  # MongoDB's code
 MARKET_START_S = 60
 DATABASE_START_S = 120
 DATABASE_WATCH_S = 0.5
@@ -146,12 +148,20 @@ def _shared_actor(kind: type, *arguments: object) -> Any:
 
 
 async def prepare_database(settings: Settings) -> None:
-    """Make the database ready for these settings; raise SettingsError if it is for others."""
+    """Make the database ready for these settings.
+
+    Raises SettingsError if it is for others, or lets its user not change it.
+    """
     assert settings.mongodb_uri is not None
     database = connect(settings.mongodb_uri.get_secret_value(), settings.database_name)
     try:
         await ensure_indexes(database)
         await _require_permitted_models(settings, database)
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        rule = f"its user needs the roles readWrite and dbAdmin of {settings.database_name}"
+        raise SettingsError("MONGODB_URI", None, rule) from error
     finally:
         await disconnect(database)
 

@@ -88,9 +88,14 @@ async def disconnect(database: AsyncDatabase[Document], within_s: float = 2.0) -
 
 
 async def ping(database: AsyncDatabase[Document]) -> None:
-    """Raise StorageUnavailableError unless the database responds."""
+    """Raise StorageUnavailableError unless the database responds, and lets its user read.
+
+    Raises OperationFailure if it does not let the user read.
+    """
     with failure_translation():
-        await database.command("ping")
+        # Not by the command ping, which a database answers whoever asks; of any collection,
+        # because the right is one of the whole database.
+        await database["any"].find_one()
 
 
 async def read_clock(database: AsyncDatabase[Document]) -> datetime:

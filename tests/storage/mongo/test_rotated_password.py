@@ -10,10 +10,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from serve_app.local.stand_ins import prepare_database
+from serve_app.settings import SettingsError, settings_from
 from storage.embedded.access_control import internal_uri
 from storage.embedded.server import start, stop
 from storage.model_store import ModelStore
-from storage.mongo.connection import Document, connect, disconnect
+from storage.mongo.connection import Document, connect, disconnect, ping
 from storage.rebalance import COLLECTION
 from storage.schema import FORMER_NAMES, SCHEMAS, ensure_indexes
 from tests.support.samples import make_model
@@ -86,6 +88,18 @@ async def test_the_user_of_the_page_may_do_what_a_start_and_requests_do(
     await disconnect(database)
 
 
+async def test_a_start_with_a_user_who_may_not_make_collections_ends_with_one_line(
+    add_user: Callable[[str], str], administrator: MongoClient[Document]
+) -> None:
+    uri = add_user("orders-2026-12")
+    administrator.admin.command(
+        "updateUser", "orders-2026-12", roles=[{"role": "read", "db": NAME}]
+    )
+
+    with pytest.raises(SettingsError, match=f"needs the roles readWrite and dbAdmin of {NAME}"):
+        await prepare_database(settings_from({"mongodb_uri": uri}))
+
+
 async def test_both_users_work_until_the_former_is_dropped(
     add_user: Callable[[str], str], administrator: MongoClient[Document]
 ) -> None:
@@ -100,9 +114,11 @@ async def test_both_users_work_until_the_former_is_dropped(
     users = {user["user"] for each in operations for user in each.get("effectiveUsers", ())}
     assert users >= {"orders-2026-11", "orders-2026-12"}
     administrator.admin.command("dropUser", "orders-2026-11")
-    with pytest.raises(OperationFailure) as refused:
-        await ModelStore(former).read(str(added.model_id))
-    assert refused.value.code == UNAUTHORIZED
+    for call in (ModelStore(former).read(str(added.model_id)), ping(former)):
+        with pytest.raises(OperationFailure) as refused:
+            await call
+        assert refused.value.code == UNAUTHORIZED
+    await ping(new)
     assert await ModelStore(new).read(str(added.model_id)) == added
     await disconnect(former)
     await disconnect(new)
