@@ -1,6 +1,6 @@
 """Resources of one process: the database with its stores, and the clients of the upstreams."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from ssl import SSLContext
@@ -95,24 +95,9 @@ def open_resources(
     settings: Settings, watch: Observers, timeout_ms: int | None = None
 ) -> Resources:
     """Open everything for this process and loop; nothing is sent before it is needed."""
-    assert settings.mongodb_uri is not None
-    uri = settings.mongodb_uri.get_secret_value()
-    database = connect(
-        uri,
-        settings.database_name,
-        timeout_ms or settings.database_timeout_ms,
-        settings.database_max_connections,
-        watch.database,
-    )
-    tls = make_context(settings)
-    client = partial(_client, settings, watch, tls, _credentials(settings, tls))
-    security = client("security", settings.security_service_url, securities.POLICY)
-    price = client("pricing", settings.pricing_service_url, pricing.POLICY)
-    url = settings.portfolio_accounting_service_url
-    balance = client("accounting", url, summaries.POLICY)
-    sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
+    database = _connect(settings, watch, timeout_ms)
+    upstreams = _open_upstreams(settings, watch)
     submissions = OrderSubmissionStore(database, find_author=find_author)
-    is_general = settings.model_rules == GENERAL.name
     return Resources(
         database,
         ModelStore(database, MODEL_RULES[settings.model_rules], find_author),
@@ -120,21 +105,18 @@ def open_resources(
         AuditLog(database),
         RebalanceStore(database, find_author),
         IdempotencyStore(database),
-        Prices(price, settings.price_ttl_s),
-        Securities(security, accept_tickers=is_general),
-        sources[settings.holdings_source],
-        sources,
+        upstreams.prices,
+        upstreams.securities,
+        upstreams.sources[settings.holdings_source],
+        upstreams.sources,
         RunStore(database, find_author),
         ChunkStore(database),
         OrderStore(database),
         submissions,
-        _order_service(settings, client, tls),
+        upstreams.order_service,
         OpenOrderStore(database),
         PortfolioClaimStore(database, submissions),
-        Portfolios(
-            client("portfolio", settings.portfolio_service_url, portfolios.POLICY),
-            accept_any_id=is_general,
-        ),
+        upstreams.portfolios,
         ApiKeyStore(database, find_author),
         ProposalStore(database, find_author),
         RuleStore(database, find_author),
@@ -149,11 +131,47 @@ def find_author() -> Author:
     return Author(principal=principal.get() or None, correlation_id=correlation_id.get() or None)
 
 
-def _order_service(
-    settings: Settings, client: Callable[..., Client], tls: SSLContext
-) -> OrderService:
-    url, transport = settings.order_service_url, single_use_transport(orders.POLICY.connect_s, tls)
-    return OrderService(client("order", url, orders.POLICY, transport), settings.order_blotter)
+def _connect(
+    settings: Settings, watch: Observers, timeout_ms: int | None
+) -> AsyncDatabase[Document]:
+    assert settings.mongodb_uri is not None
+    return connect(
+        settings.mongodb_uri.get_secret_value(),
+        settings.database_name,
+        timeout_ms or settings.database_timeout_ms,
+        settings.database_max_connections,
+        watch.database,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Upstreams:
+    """Clients of the five services."""
+
+    prices: Prices
+    securities: Securities
+    sources: Mapping[str, HoldingsService]
+    order_service: OrderService
+    portfolios: Portfolios
+
+
+def _open_upstreams(settings: Settings, watch: Observers) -> _Upstreams:
+    tls = make_context(settings)
+    client = partial(_client, settings, watch, tls, _credentials(settings, tls))
+    pricer = client("pricing", settings.pricing_service_url, pricing.POLICY)
+    security = client("security", settings.security_service_url, securities.POLICY)
+    balance = client("accounting", settings.portfolio_accounting_service_url, summaries.POLICY)
+    single_use = single_use_transport(orders.POLICY.connect_s, tls)
+    order = client("order", settings.order_service_url, orders.POLICY, single_use)
+    portfolio = client("portfolio", settings.portfolio_service_url, portfolios.POLICY)
+    is_general = settings.model_rules == GENERAL.name
+    return _Upstreams(
+        prices=Prices(pricer, settings.price_ttl_s),
+        securities=Securities(security, accept_tickers=is_general),
+        sources={SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)},
+        order_service=OrderService(order, settings.order_blotter),
+        portfolios=Portfolios(portfolio, accept_any_id=is_general),
+    )
 
 
 def _credentials(settings: Settings, tls: SSLContext) -> Credentials | None:

@@ -13,7 +13,7 @@ from starlette.types import Lifespan
 from optimization import GLOBECO, MODEL_RULES
 from serve_app.api.dependencies import Ports, require_known_parameters
 from serve_app.api.event_stream import Streams
-from serve_app.api.identity import build_identity
+from serve_app.api.identity import Identity, build_identity
 from serve_app.api.middleware.authentication import Authentication, open_paths
 from serve_app.api.middleware.model_rules import UnderRules
 from serve_app.api.middleware.origins import Origins
@@ -79,17 +79,29 @@ def api_app(
         docs_url=None,  # because FastAPI's pages load scripts from another server
         redoc_url=None,
     )
+    identity = build_identity(settings, ports)
     app.state.settings = settings
     app.state.ports = ports
     app.state.default_caller = UNKNOWN_CALLER if settings.authenticates else UNRESTRICTED
-    app.state.identity = identity = build_identity(settings, ports)
+    app.state.identity = identity
     app.state.streams = Streams(settings.event_streams)
+    _add_routes(app, settings, identity)
+    app.openapi = partial(build_document, app, MODEL_RULES[settings.model_rules])
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_http)
+    if settings.authenticates:
+        # Innermost, because its refusals need the headers and bounds of all other layers.
+        _add_authentication(app, settings, ports, identity)
+    _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings, identity: Identity) -> None:
+    about_models = (models, model_versions, what_if)
     about_books = (rebalances, optimize, drift, drift_scans, runs)
     about_rebalances = (stored_rebalances, outcomes, transactions, trades, proposals, rules, orders)
-    about_models = (models, model_versions, what_if)
     others = (names, audit, health, problem_pages, sessions)
-    parts = (*about_models, *about_books, *about_rebalances, *others)
-    for part in parts:
+    for part in (*about_models, *about_books, *about_rebalances, *others):
         app.include_router(part.router)
     if settings.accepts_keys:  # otherwise everybody could make a key for later
         app.include_router(keys.router)
@@ -97,21 +109,17 @@ def api_app(
         sessions.add_sign_in(app, identity.sign_in, settings.session_hours)
     add_explorer(app)
     add_console(app)
-    app.openapi = partial(build_document, app, MODEL_RULES[settings.model_rules])
-    app.add_exception_handler(RequestValidationError, answer_invalid)
-    app.add_exception_handler(HTTPException, answer_http)
-    if settings.authenticates:
-        # Innermost, because its refusals need the headers and bounds of all other layers.
-        per_minute = settings.rate_limit_per_minute
-        app.add_middleware(
-            Authentication,
-            identity=identity,
-            open_paths=open_paths(settings),
-            refusals=RefusalRecorder(ports.store),
-            rate_limiter=RateLimiter(per_minute) if per_minute else None,
-        )
-    _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
-    return app
+
+
+def _add_authentication(app: FastAPI, settings: Settings, ports: Ports, identity: Identity) -> None:
+    per_minute = settings.rate_limit_per_minute
+    app.add_middleware(
+        Authentication,
+        identity=identity,
+        open_paths=open_paths(settings),
+        refusals=RefusalRecorder(ports.store),
+        rate_limiter=RateLimiter(per_minute) if per_minute else None,
+    )
 
 
 def _add_middleware(

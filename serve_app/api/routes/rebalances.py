@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from optimization import OptionOverrides
 from serve_app.api.access import StartsRebalances, StartsSomeRebalances
 from serve_app.api.dependencies import (
     Configured,
@@ -95,13 +96,7 @@ async def rebalance_model(
         return await _begin_run(store, optimizer, once, selection, options)
     wanted = options_of(options)
     if dry_run:
-        rebalance, outcomes = await rebalancing.preview_model(model_id, wanted)
-        headers = _unmatched_header(rebalance)
-        # Workers write the elements of many portfolios, because the ingress would take seconds.
-        if isinstance(outcomes, RemoteElements):
-            return answer_of_elements(await outcomes.read(), headers)
-        heading = heading_of(rebalance, settings.time_zone, is_stored=False)
-        return await answer_of_all(request.url.path, heading, outcomes, headers)
+        return await _preview_model(request, rebalancing, model_id, wanted, settings)
 
     # Read again, because a key keeps the id of the first answer alone.
     async def recall(rebalance_id: str) -> exactly_once.Answered:
@@ -117,6 +112,22 @@ async def rebalance_model(
     if isinstance(outcomes, OutcomeElements):
         return answer_of_elements(outcomes, headers)
     heading = heading_of(rebalance, settings.time_zone)
+    return await answer_of_all(request.url.path, heading, outcomes, headers)
+
+
+async def _preview_model(
+    request: Request,
+    rebalancing: Rebalancing,
+    model_id: str,
+    wanted: OptionOverrides,
+    settings: Configured,
+) -> Response:
+    rebalance, outcomes = await rebalancing.preview_model(model_id, wanted)
+    headers = _unmatched_header(rebalance)
+    # Workers write the elements of many portfolios, because the ingress would take seconds.
+    if isinstance(outcomes, RemoteElements):
+        return answer_of_elements(await outcomes.read(), headers)
+    heading = heading_of(rebalance, settings.time_zone, is_stored=False)
     return await answer_of_all(request.url.path, heading, outcomes, headers)
 
 
