@@ -9,7 +9,6 @@ import pytest
 from pydantic import BaseModel
 
 from serve_app.api.app import api_app
-from serve_app.api.exports import trade_totals
 from serve_app.api.exports.transactions import TransactionLine
 from serve_app.api.schemas import (
     audit,
@@ -74,8 +73,8 @@ PAIRS: dict[type, type[Any]] = {
     answers.PortfolioOutcome: RebalanceAnswer,
     position_models.PositionDetail: position_details.GivenPositionDetail,
     trade_models.TradeDetail: trades.TradeDetail,
-    proposal_models.TradeTotals: trade_totals.TradeTotalsAnswer,
-    proposal_models.TotalsOfTrades: trade_totals.TotalsOfTrades,
+    proposal_models.TradeTotals: trades.TradeTotalsAnswer,
+    proposal_models.TotalsOfTrades: trades.TotalsOfTrades,
     answers.PositionResult: stored_rebalances.PositionResult,
     answers.RebalanceResult: stored_rebalances.RebalanceResult,
     answers.TransactionLine: TransactionLine,
