@@ -19,7 +19,7 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     doctor_command.py    doctor: check this machine and name remedies
     replay_command.py    replay: solve a stored rebalance again
 
-The exit codes are in exit_codes.py.
+The options that all of them share are in service_command.py, the exit codes in exit_codes.py.
 """
 
 import typer

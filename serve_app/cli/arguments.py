@@ -2,7 +2,7 @@
 
 import json
 import logging
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,6 +87,16 @@ def options_of(text: str | None) -> Any:
     if not isinstance(options, dict):
         raise typer.BadParameter("--options is an object of options by name")
     return options
+
+
+def decimal_of(option: str, text: str | None, kind: str) -> Decimal | None:
+    """Parse the number of an option; BadParameter, which names its kind, unless it is one."""
+    if text is None:
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{option} is {kind}") from None
 
 
 def require_one(model_id: str | None, portfolio_id: str | None) -> None:

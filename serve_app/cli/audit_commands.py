@@ -7,21 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import (
-    TIMEOUT_S,
-    URL,
-    AsJson,
-    Most,
-    Timeout,
-    Token,
-    Url,
-    Wide,
-    client_of,
-)
+from serve_app.cli.arguments import TIMEOUT_S, URL, Most, Timeout, Token, Url, client_of
 from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
+    from serve_app.client import Client
     from serve_app.client.audit_models import ChainLink
 
 commands = typer.Typer(
@@ -48,39 +40,36 @@ class AuditFormat(StrEnum):
     ARROWS = "arrows"  # an Arrow IPC stream
 
 
-@commands.command("list")
+@service_command(commands, "list")
 def list_entries(
+    client: "Client",
+    printer: Printer,
     object_type: ObjectType = None,
     object_id: ObjectId = None,
     principal: Principal = None,
     action: Action = None,
     since: Since = None,
     limit: Most = 100,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """List changes, the newest first."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.output import show, show_json
+    from serve_app.cli import tables
 
-        pages = client.list_audit_entries(
-            object_type=object_type,
-            object_id=object_id,
-            principal=principal,
-            action=action,
-            since=since,
-            limit=min(limit, 1000),
-        )
-        found = [*islice(pages, limit)]
-        show_json(found) if as_json else show(tables.tabulate_audit(found), wide=wide)
+    pages = client.list_audit_entries(
+        object_type=object_type,
+        object_id=object_id,
+        principal=principal,
+        action=action,
+        since=since,
+        limit=min(limit, 1000),
+    )
+    found = [*islice(pages, limit)]
+    printer.print(found, lambda: tables.tabulate_audit(found))
 
 
-@commands.command()
+@service_command(commands, has_tables=False)
 def verify(
+    client: "Client",
+    printer: Printer,
     expected: Annotated[
         list[str] | None,
         typer.Option(
@@ -89,34 +78,29 @@ def verify(
             help="an entry and its hash, as an earlier verification printed it; may be repeated",
         ),
     ] = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    as_json: AsJson = False,
 ) -> None:
     """Check the chain of all changes: read every entry and compute every hash here.
 
     Ends with 1 and names the entries if any was edited, deleted or inserted. Keep the last line
     elsewhere: with --expect it shows whether the whole log was written anew.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli.output import show_json, show_spinner
-        from serve_app.client.audit_models import verify_entries
+    from serve_app.cli.output import show_json, show_spinner
+    from serve_app.client.audit_models import verify_entries
 
-        noted = [_link_of(text) for text in expected or ()]
-        with show_spinner("verifying"):
-            head = client.read_audit_head()
-            found = verify_entries(head, client.stream_audit(), client.read_audit_head, noted)
-        if as_json:
-            show_json(found)
-        else:
-            for fault in found.faults:
-                typer.echo(str(fault))
-            verdict = "the chain is whole" if not found.faults else "the chain is broken"
-            typer.echo(f"{found.entries:,} entries: {verdict}")
-            typer.echo(f"{found.last.seq}:{found.last.hash}")
-        if found.faults:
-            raise typer.Exit(Ending.REFUSED)
+    noted = [_link_of(text) for text in expected or ()]
+    with show_spinner("verifying"):
+        head = client.read_audit_head()
+        found = verify_entries(head, client.stream_audit(), client.read_audit_head, noted)
+    if printer.as_json:
+        show_json(found)
+    else:
+        for fault in found.faults:
+            typer.echo(str(fault))
+        verdict = "the chain is whole" if not found.faults else "the chain is broken"
+        typer.echo(f"{found.entries:,} entries: {verdict}")
+        typer.echo(f"{found.last.seq}:{found.last.hash}")
+    if found.faults:
+        raise typer.Exit(Ending.REFUSED)
 
 
 @commands.command()

@@ -5,16 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve_app.auth.permissions import Role, Scope
-from serve_app.cli.arguments import (
-    TIMEOUT_S,
-    URL,
-    AsJson,
-    Timeout,
-    Token,
-    Url,
-    Wide,
-    client_of,
-)
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
 from serve_app.cli.exit_codes import one_line_errors
 
 if TYPE_CHECKING:

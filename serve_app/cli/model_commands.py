@@ -8,22 +8,14 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from serve_app.cli.arguments import (
-    TIMEOUT_S,
-    URL,
-    AsJson,
-    Most,
-    Timeout,
-    Token,
-    Url,
-    Wide,
-    client_of,
-)
+from serve_app.cli.arguments import Most
 from serve_app.cli.completions import complete_models
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rich.table import Table
 
     from serve_app.client import Client, Model
 
@@ -49,8 +41,10 @@ Name = Annotated[str | None, typer.Option("--name", help="name of the model")]
 Ids = list[str] | None
 
 
-@commands.command(SHOW)
+@service_command(commands, SHOW)
 def show_models(
+    client: "Client",
+    printer: Printer,
     model_id: Annotated[
         str | None, typer.Argument(help="show its securities", autocompletion=complete_models)
     ] = None,
@@ -58,60 +52,45 @@ def show_models(
         str, typer.Option("--sort-by", help="a field, or several: -name,model_id")
     ] = "",
     limit: Most = 1000,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """List the models, or show one; `models ID` is short for `models show ID`."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.model_text import model_document
-        from serve_app.cli.output import show, show_json
+    from serve_app.cli import tables
+    from serve_app.cli.model_text import model_document
 
-        if model_id is not None:
-            _show(client, client.read_model(model_id), as_json=as_json, wide=wide)
-            return
-        found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
-        if as_json:
-            show_json([model_document(each) for each in found])
-        else:
-            show(tables.tabulate_models(found), wide=wide)
+    if model_id is not None:
+        _show(client, client.read_model(model_id), printer)
+        return
+    found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
+    documents = [model_document(each) for each in found]
+    printer.print(documents, lambda: tables.tabulate_models(found))
 
 
-@commands.command()
+@service_command(commands)
 def versions(
+    client: "Client",
+    printer: Printer,
     model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
     version: Annotated[
         int | None, typer.Argument(min=1, help="show the model as this version had it")
     ] = None,
     limit: Most = 100,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """List the versions of a model with author and changes, or show one of them."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.output import show, show_json
+    from serve_app.cli import tables
 
-        if version is None:
-            pages = client.list_model_versions(model_id, limit=min(limit, 100))
-            found = [*islice(pages, limit)]
-            show_json(found) if as_json else show(tables.tabulate_versions(found), wide=wide)
-            return
+    if version is None:
+        pages = client.list_model_versions(model_id, limit=min(limit, 100))
+        found = [*islice(pages, limit)]
+        printer.print(found, lambda: tables.tabulate_versions(found))
+    else:
         one = client.read_model_version(model_id, version)
-        if as_json:
-            show_json(one)
-        else:
-            _show(client, one.model, as_json=False, wide=wide)
+        printer.print(one, lambda: _tabulate(client, one.model))
 
 
-@commands.command()
+@service_command(commands)
 def create(
+    client: "Client",
+    printer: Printer,
     file: Annotated[
         typer.FileText | None,
         typer.Argument(help="the model as JSON; - for stdin", metavar="[FILE]"),
@@ -128,26 +107,20 @@ def create(
     portfolios: Annotated[
         Ids, typer.Option("--portfolio", help="a portfolio that follows it; may be repeated")
     ] = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Store a new model from a file; options take precedence over the file.
 
     A table has neither name nor followers: give --name and --portfolio.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        if (file is None) == (table is None):
-            raise typer.BadParameter("give a FILE of JSON or --from-csv TABLE, one of them")
-        given = {"name": name, "portfolios": portfolios}
-        own = {member: value for member, value in given.items() if value}
-        if table is not None:
-            created = _create_from_table(client, table, own)
-        else:
-            created = _create(client, cast("IO[str]", file).read(), own)
-        _show(client, created, as_json=as_json, wide=wide)
+    if (file is None) == (table is None):
+        raise typer.BadParameter("give a FILE of JSON or --from-csv TABLE, one of them")
+    given = {"name": name, "portfolios": portfolios}
+    own = {member: value for member, value in given.items() if value}
+    if table is not None:
+        created = _create_from_table(client, table, own)
+    else:
+        created = _create(client, cast("IO[str]", file).read(), own)
+    _show(client, created, printer)
 
 
 def _create(client: "Client", text: str, own: "Mapping[str, Any]") -> "Model":
@@ -175,8 +148,10 @@ def _create_from_table(client: "Client", path: Path, own: "Mapping[str, Any]") -
         return client.add_model(own["name"], positions, own["portfolios"])
 
 
-@commands.command()
+@service_command(commands)
 def edit(
+    client: "Client",
+    printer: Printer,
     model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
     name: Name = None,
     positions: Annotated[
@@ -196,41 +171,36 @@ def edit(
     leaving: Annotated[
         Ids, typer.Option("--remove-portfolio", metavar="PORTFOLIO_ID", help="may be repeated")
     ] = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Change a model by these options, or without any in an editor.
 
     The change is refused if another has changed the model meanwhile.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli.model_changes import change_followers, remove_positions, set_position
-        from serve_app.cli.model_editing import edit_model
+    from serve_app.cli.model_changes import change_followers, remove_positions, set_position
+    from serve_app.cli.model_editing import edit_model
 
-        stored = client.read_model(model_id)
-        if any((name, positions, removed, followers, leaving)):
-            changed = replace(stored, name=name or stored.name)
-            changed = remove_positions(changed, removed or ())
-            for text in positions or ():
-                changed = set_position(changed, text)
-            changed = change_followers(changed, followers or (), leaving or ())
-            saved = client.replace_model(changed)
-        else:
-            saved = edit_model(client, stored)
-        _show(client, saved, as_json=as_json, wide=wide)
+    stored = client.read_model(model_id)
+    if any((name, positions, removed, followers, leaving)):
+        changed = replace(stored, name=name or stored.name)
+        changed = remove_positions(changed, removed or ())
+        for text in positions or ():
+            changed = set_position(changed, text)
+        changed = change_followers(changed, followers or (), leaving or ())
+        saved = client.replace_model(changed)
+    else:
+        saved = edit_model(client, stored)
+    _show(client, saved, printer)
 
 
-def _show(client: "Client", model: "Model", *, as_json: bool, wide: bool) -> None:
-    from serve_app.cli import tables
+def _show(client: "Client", model: "Model", printer: Printer) -> None:
     from serve_app.cli.model_text import model_document
-    from serve_app.cli.names import look_up_names
-    from serve_app.cli.output import show, show_json
 
-    if as_json:
-        show_json(model_document(model))
-        return
+    printer.print(model_document(model), lambda: _tabulate(client, model))
+
+
+def _tabulate(client: "Client", model: "Model") -> "Table":
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+
     names = look_up_names(client, security_ids=[each.security_id for each in model.positions])
-    show(tables.tabulate_model(model, names), wide=wide)
+    return tables.tabulate_model(model, names)

@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from serve_app.cli.arguments import (
-    TIMEOUT_S,
-    URL,
-    AsJson,
-    Most,
-    RebalanceId,
-    Timeout,
-    Token,
-    Url,
-    Wide,
-    client_of,
-)
-from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.arguments import Most, RebalanceId
+from serve_app.cli.exit_codes import Ending
+from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
-    from serve_app.cli.names import Names
+    from rich.table import Table
+
     from serve_app.client import Client
     from serve_app.client.models import OrderLine, OrderSubmission
 
@@ -46,8 +37,10 @@ class OpenOrders(StrEnum):
     REPLACE = "replace"
 
 
-@commands.command()
+@service_command(commands, timeout_s=SENDS_FOR_S)
 def hand_over(
+    client: "Client",
+    printer: Printer,
     rebalance_id: RebalanceId,
     open_orders: Annotated[
         OpenOrders,
@@ -56,62 +49,51 @@ def hand_over(
         ),
     ] = OpenOrders.REFUSE,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="send without a question")] = False,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = SENDS_FOR_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Send the orders of a rebalance that are not at the order service yet, never one twice.
 
     Asks first, with the number of portfolios and transactions and the amounts bought and sold;
     where nobody can answer, --yes is needed.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.confirmation import confirm_hand_over, require_person
-        from serve_app.cli.output import show, show_json, show_spinner
+    from serve_app.cli import tables
+    from serve_app.cli.confirmation import confirm_hand_over, require_person
+    from serve_app.cli.output import show_spinner
 
-        if not yes:
-            require_person()
-        standing = client.list_orders(rebalance_id, limit=1)
-        if not yes:
-            confirm_hand_over(client, standing)
-        with show_spinner(f"handing {rebalance_id} over"):
-            handed = _submit(client, standing, open_orders)
-        if as_json:
-            show_json(handed)
-        else:
-            show(tables.tabulate_submission(handed), wide=wide)
-            if handed.status != "COMPLETE":
-                unsent = _list_orders(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)
-                show(tables.tabulate_orders(unsent, _names_of(client, unsent)), wide=wide)
-        if handed.status != "COMPLETE":
-            raise typer.Exit(Ending.REFUSED)
+    if not yes:
+        require_person()
+    standing = client.list_orders(rebalance_id, limit=1)
+    if not yes:
+        confirm_hand_over(client, standing)
+    with show_spinner(f"handing {rebalance_id} over"):
+        handed = _submit(client, standing, open_orders)
+    if handed.status == "COMPLETE":
+        printer.print(handed, lambda: tables.tabulate_submission(handed))
+        return
+    printer.print(
+        handed,
+        lambda: tables.tabulate_submission(handed),
+        lambda: _tabulate(
+            client, _list_orders(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)
+        ),
+    )
+    raise typer.Exit(Ending.REFUSED)
 
 
-@commands.command()
+@service_command(commands)
 def orders(
+    client: "Client",
+    printer: Printer,
     rebalance_id: RebalanceId,
     status: States = None,
     limit: Most = DEFAULT_ORDERS_SHOWN,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Show where the orders of a rebalance stand."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.output import show, show_json
+    from serve_app.cli import tables
 
-        found = _list_orders(client, rebalance_id, status or (), limit)
-        if as_json:
-            show_json(found)
-        else:
-            show(tables.tabulate_submission(found), wide=wide)
-            show(tables.tabulate_orders(found, _names_of(client, found)), wide=wide)
+    found = _list_orders(client, rebalance_id, status or (), limit)
+    printer.print(
+        found, lambda: tables.tabulate_submission(found), lambda: _tabulate(client, found)
+    )
 
 
 def _submit(
@@ -142,11 +124,13 @@ def _list_orders(
             return replace(page, orders=tuple(lines))
 
 
-def _names_of(client: "Client", found: "OrderSubmission") -> "Names":
+def _tabulate(client: "Client", found: "OrderSubmission") -> "Table":
+    from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    return look_up_names(
+    names = look_up_names(
         client,
         portfolio_ids=[each.portfolio_id for each in found.orders],
         security_ids=[each.security_id for each in found.orders],
     )
+    return tables.tabulate_orders(found, names)

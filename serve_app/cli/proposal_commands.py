@@ -16,14 +16,14 @@ from serve_app.cli.arguments import (
     Token,
     Url,
     Wide,
-    client_of,
 )
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.service_command import Printer, open_service, service_command
 
 if TYPE_CHECKING:
-    from serve_app.cli.names import Names
+    from rich.table import Table
+
     from serve_app.client import Client
-    from serve_app.client.proposal_models import Hold, Proposal
+    from serve_app.client.proposal_models import Proposal
 
 commands = typer.Typer(
     name="proposals",
@@ -63,8 +63,10 @@ class Status(StrEnum):
     STALE = "stale"
 
 
-@commands.command("list")
+@service_command(commands, "list")
 def list_proposals(
+    client: "Client",
+    printer: Printer,
     statuses: Annotated[
         list[Status] | None, typer.Option("--status", help="may be repeated")
     ] = None,
@@ -72,107 +74,76 @@ def list_proposals(
         str | None, typer.Option("--rebalance", metavar="REBALANCE_ID", help="of this rebalance")
     ] = None,
     limit: Most = 100,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """List proposals, the newest first."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        states = [each.name for each in statuses or ()]
-        size = min(limit, 1000)
-        pages = client.list_proposals(status=states, rebalance_id=rebalance_id, limit=size)
-        _show([*islice(pages, limit)], wide=wide, as_json=as_json)
+    states = [each.name for each in statuses or ()]
+    size = min(limit, 1000)
+    pages = client.list_proposals(status=states, rebalance_id=rebalance_id, limit=size)
+    _print(printer, [*islice(pages, limit)])
 
 
-@commands.command()
+@service_command(commands)
 def show(
+    client: "Client",
+    printer: Printer,
     proposal_id: ProposalId,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Show a proposal, and the first of its portfolios and trades that are not sent."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.output import show, show_json
+    from serve_app.cli import tables
 
-        found = client.read_proposal(proposal_id)
-        if as_json:
-            show_json(found)
-            return
-        show(tables.tabulate_proposals([found]), wide=wide)
-        if found.number_of_holds:
-            pages = client.list_holds(proposal_id, limit=MAX_HOLDS_SHOWN)
-            holds = [*islice(pages, MAX_HOLDS_SHOWN)]
-            show(tables.tabulate_holds(holds, _names_of(client, holds)), wide=wide)
+    found = client.read_proposal(proposal_id)
+    shown = [lambda: tables.tabulate_proposals([found])]
+    if found.number_of_holds:
+        shown.append(lambda: _tabulate_holds(client, proposal_id))
+    printer.print(found, *shown)
 
 
-@commands.command()
+@service_command(commands)
 def propose(
+    client: "Client",
+    printer: Printer,
     rebalance_id: RebalanceId,
     note: Note = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Propose to send the orders of a rebalance."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show([client.propose_orders(rebalance_id, note=note)], wide=wide, as_json=as_json)
+    _print(printer, [client.propose_orders(rebalance_id, note=note)])
 
 
-@commands.command()
+@service_command(commands, timeout_s=CHECKS_FOR_S)
 def approve(
+    client: "Client",
+    printer: Printer,
     proposal_id: ProposalId,
     version: Version = None,
     note: Note = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = CHECKS_FOR_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Approve a proposal but for what it holds back; never one of your own."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show([_decide(client, proposal_id, "APPROVE", version, note)], wide=wide, as_json=as_json)
+    _print(printer, [_decide(client, proposal_id, "APPROVE", version, note)])
 
 
-@commands.command()
+@service_command(commands)
 def reject(
+    client: "Client",
+    printer: Printer,
     proposal_id: ProposalId,
     note: Annotated[str, typer.Option("--note", help="the reason")],
     version: Version = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Reject a proposal, with the reason."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show([_decide(client, proposal_id, "REJECT", version, note)], wide=wide, as_json=as_json)
+    _print(printer, [_decide(client, proposal_id, "REJECT", version, note)])
 
 
-@commands.command()
+@service_command(commands)
 def override(
+    client: "Client",
+    printer: Printer,
     proposal_id: ProposalId,
     note: Annotated[str, typer.Option("--note", help="the reason")],
     version: Version = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Let others approve a proposal although plans break rules, with the reason."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        done = _decide(client, proposal_id, "OVERRIDE", version, note)
-        _show([done], wide=wide, as_json=as_json)
+    done = _decide(client, proposal_id, "OVERRIDE", version, note)
+    _print(printer, [done])
 
 
 @commands.command()
@@ -192,9 +163,9 @@ def hold(
     if not (portfolios or trades):
         raise typer.BadParameter("give --portfolio or --trade")
     chosen = portfolios or [], _pairs(trades)
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+    with open_service(url, token, timeout, wide, as_json) as (client, printer):
         held = _decide(client, proposal_id, "HOLD", version, note, *chosen)
-        _show([held], wide=wide, as_json=as_json)
+        _print(printer, [held])
 
 
 @commands.command()
@@ -212,27 +183,23 @@ def release(
 ) -> None:
     """Release what is held back, all of it by default; the proposal has to be approved again."""
     chosen = portfolios or [], _pairs(trades)
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+    with open_service(url, token, timeout, wide, as_json) as (client, printer):
         released = _decide(client, proposal_id, "RELEASE", version, note, *chosen)
-        _show([released], wide=wide, as_json=as_json)
+        _print(printer, [released])
 
 
-@commands.command()
+@service_command(commands)
 def withdraw(
+    client: "Client",
+    printer: Printer,
     proposal_id: ProposalId,
     version: Version = None,
     note: Note = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Withdraw a proposal of your own."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        known = version or client.read_proposal(proposal_id).version
-        withdrawn = client.withdraw_proposal(proposal_id, version=known, note=note)
-        _show([withdrawn], wide=wide, as_json=as_json)
+    known = version or client.read_proposal(proposal_id).version
+    withdrawn = client.withdraw_proposal(proposal_id, version=known, note=note)
+    _print(printer, [withdrawn])
 
 
 def _decide(
@@ -264,21 +231,20 @@ def _pairs(trades: list[str] | None) -> list[tuple[str, str]]:
     return found
 
 
-def _show(found: "list[Proposal]", *, wide: bool, as_json: bool) -> None:
+def _print(printer: Printer, found: "list[Proposal]") -> None:
     from serve_app.cli import tables
-    from serve_app.cli.output import show, show_json
 
-    if as_json:
-        show_json(found)
-    else:
-        show(tables.tabulate_proposals(found), wide=wide)
+    printer.print(found, lambda: tables.tabulate_proposals(found))
 
 
-def _names_of(client: "Client", holds: "list[Hold]") -> "Names":
+def _tabulate_holds(client: "Client", proposal_id: str) -> "Table":
+    from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    return look_up_names(
+    holds = [*islice(client.list_holds(proposal_id, limit=MAX_HOLDS_SHOWN), MAX_HOLDS_SHOWN)]
+    names = look_up_names(
         client,
         portfolio_ids=[each.portfolio_id for each in holds],
         security_ids=[each.security_id for each in holds if each.security_id],
     )
+    return tables.tabulate_holds(holds, names)

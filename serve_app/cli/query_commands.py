@@ -10,7 +10,6 @@ import typer
 from serve_app.cli.arguments import (
     TIMEOUT_S,
     URL,
-    AsJson,
     ModelId,
     Most,
     OptionsText,
@@ -19,7 +18,6 @@ from serve_app.cli.arguments import (
     Timeout,
     Token,
     Url,
-    Wide,
     client_of,
     options_of,
     require_one,
@@ -27,6 +25,7 @@ from serve_app.cli.arguments import (
 from serve_app.cli.completions import complete_rebalances
 from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,98 +49,105 @@ class Format(StrEnum):
     ARROWS = "arrows"  # an Arrow IPC stream
 
 
-@commands.command()
+@service_command(commands)
 def rebalance(
+    client: "Client",
+    printer: Printer,
     model_id: ModelId = None,
     portfolio_id: PortfolioId = None,
     options: OptionsText = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="store nothing")] = False,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Rebalance the portfolios of a model, or one portfolio (to --model, if both are given)."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        require_one(model_id, portfolio_id)
-        from serve_app.cli.output import show_spinner
+    require_one(model_id, portfolio_id)
+    from serve_app.cli.output import show_spinner
 
-        asked = options_of(options)
-        with show_spinner("rebalancing"):
-            if portfolio_id is not None:
-                named: Any = asked
-                if model_id is not None:
-                    named = {**(asked or {}), "model_id": model_id}
-                one = client.rebalance_portfolio(portfolio_id, named, dry_run=dry_run)
-                found: Sequence[PortfolioOutcome] = (one,)
-            else:
-                found = client.rebalance_model(str(model_id), asked, dry_run=dry_run)
-        show_outcomes(found, as_json=as_json, wide=wide, client=client)
+    asked = options_of(options)
+    with show_spinner("rebalancing"):
+        if portfolio_id is not None:
+            named: Any = asked
+            if model_id is not None:
+                named = {**(asked or {}), "model_id": model_id}
+            one = client.rebalance_portfolio(portfolio_id, named, dry_run=dry_run)
+            found: Sequence[PortfolioOutcome] = (one,)
+        else:
+            found = client.rebalance_model(str(model_id), asked, dry_run=dry_run)
+    show_outcomes(found, as_json=printer.as_json, wide=printer.wide, client=client)
 
 
-@commands.command()
+@service_command(commands)
 def show(
+    client: "Client",
+    printer: Printer,
     rebalance_id: Annotated[
         str | None,
         typer.Argument(help="show its portfolios", autocompletion=complete_rebalances),
     ] = None,
     portfolio_id: PortfolioId = None,
     limit: Most = 20,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """List the stored rebalances, show one, or the positions of one portfolio in it."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.names import look_up_names
-        from serve_app.cli.output import show as shown
-        from serve_app.cli.output import show_json
-
-        size = min(limit, MAX_REBALANCES_PER_PAGE)
-        if rebalance_id is None:
-            found = [*islice(client.list_rebalances(limit=size), limit)]
-            show_json(found) if as_json else shown(tables.tabulate_rebalances(found), wide=wide)
-        elif portfolio_id is not None:
-            lines = client.list_positions(rebalance_id, portfolio_id)
-            if as_json:
-                show_json(lines)
-                return
-            names = look_up_names(client, security_ids=[each.security_id for each in lines])
-            title = f"{portfolio_id} in {rebalance_id}"
-            shown(tables.tabulate_positions(title, lines, names), wide=wide)
-        else:
-            parts = [*islice(client.list_portfolios(rebalance_id, limit=size), limit)]
-            if as_json:
-                show_json(parts)
-                return
-            names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in parts])
-            title = f"Rebalance {rebalance_id}"
-            shown(tables.tabulate_portfolios(title, parts, names), wide=wide)
-            _say_reasons(parts)
+    if rebalance_id is None:
+        _show_rebalances(client, printer, limit)
+    elif portfolio_id is not None:
+        _show_positions(client, printer, rebalance_id, portfolio_id)
+    else:
+        _show_portfolios(client, printer, rebalance_id, limit)
 
 
-@commands.command()
+def _show_rebalances(client: "Client", printer: Printer, limit: int) -> None:
+    from serve_app.cli import tables
+
+    pages = client.list_rebalances(limit=min(limit, MAX_REBALANCES_PER_PAGE))
+    found = [*islice(pages, limit)]
+    printer.print(found, lambda: tables.tabulate_rebalances(found))
+
+
+def _show_positions(
+    client: "Client", printer: Printer, rebalance_id: str, portfolio_id: str
+) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+
+    lines = client.list_positions(rebalance_id, portfolio_id)
+    title = f"{portfolio_id} in {rebalance_id}"
+    ids = [each.security_id for each in lines]
+    printer.print(
+        lines,
+        lambda: tables.tabulate_positions(title, lines, look_up_names(client, security_ids=ids)),
+    )
+
+
+def _show_portfolios(client: "Client", printer: Printer, rebalance_id: str, limit: int) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+
+    pages = client.list_portfolios(rebalance_id, limit=min(limit, MAX_REBALANCES_PER_PAGE))
+    found = [*islice(pages, limit)]
+    title = f"Rebalance {rebalance_id}"
+    ids = [each.portfolio_id for each in found]
+    printer.print(
+        found,
+        lambda: tables.tabulate_portfolios(title, found, look_up_names(client, portfolio_ids=ids)),
+    )
+    if not printer.as_json:
+        _say_reasons(found)
+
+
+@service_command(commands)
 def drift(
+    client: "Client",
+    printer: Printer,
     model_id: ModelId = None,
     portfolio_id: PortfolioId = None,
     limit: Most = 1000,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Show which portfolios of a model are out of band, or the securities of one portfolio."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        require_one(model_id, portfolio_id)
-        if portfolio_id is not None:
-            _show_drift(client, portfolio_id, model_id, as_json=as_json, wide=wide)
-        else:
-            _show_drifts(client, str(model_id), limit, as_json=as_json, wide=wide)
+    require_one(model_id, portfolio_id)
+    if portfolio_id is not None:
+        _show_drift(client, printer, portfolio_id, model_id)
+    else:
+        _show_drifts(client, printer, str(model_id), limit)
 
 
 @commands.command()
@@ -164,37 +170,35 @@ def export(
 
 
 def _show_drift(
-    client: "Client", portfolio_id: str, model_id: str | None, *, as_json: bool, wide: bool
+    client: "Client", printer: Printer, portfolio_id: str, model_id: str | None
 ) -> None:
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
-    from serve_app.cli.output import show as shown
-    from serve_app.cli.output import show_json, show_spinner
+    from serve_app.cli.output import show_spinner
 
     with show_spinner("measuring"):
         one = client.measure_portfolio(portfolio_id, model_id=model_id)
-    if as_json:
-        show_json(one)
-        return
-    ids = [each.security_id for each in one.drifts]
-    names = look_up_names(client, portfolio_ids=[portfolio_id], security_ids=ids)
-    shown(tables.tabulate_drift(one, names), wide=wide)
+
+    def tabulate() -> "Table":
+        ids = [each.security_id for each in one.drifts]
+        names = look_up_names(client, portfolio_ids=[portfolio_id], security_ids=ids)
+        return tables.tabulate_drift(one, names)
+
+    printer.print(one, tabulate)
 
 
-def _show_drifts(client: "Client", model_id: str, limit: int, *, as_json: bool, wide: bool) -> None:
+def _show_drifts(client: "Client", printer: Printer, model_id: str, limit: int) -> None:
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
-    from serve_app.cli.output import show as shown
-    from serve_app.cli.output import show_json, show_spinner
+    from serve_app.cli.output import show_spinner
 
     with show_spinner("measuring"):
         every = client.measure_portfolios(model_id, limit=min(limit, 1000))
         found = [*islice(every, limit)]
-    if as_json:
-        show_json(found)
-        return
-    names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in found])
-    shown(tables.tabulate_drifts(found, names), wide=wide)
+    ids = [each.portfolio_id for each in found]
+    printer.print(
+        found, lambda: tables.tabulate_drifts(found, look_up_names(client, portfolio_ids=ids))
+    )
 
 
 def show_outcomes(

@@ -3,12 +3,15 @@
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide
+from serve_app.cli.service_command import Printer, open_service, service_command
+
+if TYPE_CHECKING:
+    from serve_app.client import Client
 
 commands = typer.Typer(
     name="rules", help="Pre-trade rules: list, show, create, replace, delete.", no_args_is_help=True
@@ -26,31 +29,23 @@ Version = Annotated[
 ]
 
 
-@commands.command("list")
+@service_command(commands, "list")
 def list_rules(
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
+    client: "Client",
+    printer: Printer,
 ) -> None:
     """List the rules by name."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show([*client.list_rules()], wide=wide, as_json=as_json)
+    _print(printer, [*client.list_rules()])
 
 
-@commands.command()
+@service_command(commands)
 def show(
+    client: "Client",
+    printer: Printer,
     rule_id: RuleId,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Show a rule."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show([client.read_rule(rule_id)], wide=wide, as_json=as_json)
+    _print(printer, [client.read_rule(rule_id)])
 
 
 @commands.command()
@@ -64,8 +59,8 @@ def create(
 ) -> None:
     """Store a new rule, for the rebalances that begin from now on."""
     rule = _read_rule(file)
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show([client.add_rule(rule)], wide=wide, as_json=as_json)
+    with open_service(url, token, timeout, wide, as_json) as (client, printer):
+        _print(printer, [client.add_rule(rule)])
 
 
 @commands.command()
@@ -81,26 +76,23 @@ def replace(
 ) -> None:
     """Replace a whole rule."""
     rule = _read_rule(file)
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+    with open_service(url, token, timeout, wide, as_json) as (client, printer):
         known = version or client.read_rule(rule_id).version
-        _show([client.replace_rule(rule_id, rule, known)], wide=wide, as_json=as_json)
+        _print(printer, [client.replace_rule(rule_id, rule, known)])
 
 
-@commands.command()
+@service_command(commands, has_tables=False)
 def delete(
+    client: "Client",
+    _: Printer,  # its options alone, because a rule that is gone is not shown
     rule_id: RuleId,
     version: Version = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    as_json: AsJson = False,
 ) -> None:
     """Delete a rule."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli.output import say
+    from serve_app.cli.output import say
 
-        client.delete_rule(rule_id, version or client.read_rule(rule_id).version)
-        say(f"rule {rule_id} is deleted")
+    client.delete_rule(rule_id, version or client.read_rule(rule_id).version)
+    say(f"rule {rule_id} is deleted")
 
 
 def _read_rule(file: str) -> dict[str, Any]:
@@ -118,11 +110,7 @@ def _read_rule(file: str) -> dict[str, Any]:
     return rule
 
 
-def _show(found: list[Any], *, wide: bool, as_json: bool) -> None:
+def _print(printer: Printer, found: list[Any]) -> None:
     from serve_app.cli import tables
-    from serve_app.cli.output import show, show_json
 
-    if as_json:
-        show_json(found)
-    else:
-        show(tables.tabulate_rules(found), wide=wide)
+    printer.print(found, lambda: tables.tabulate_rules(found))

@@ -9,18 +9,17 @@ import typer
 from serve_app.cli.arguments import (
     TIMEOUT_S,
     URL,
-    AsJson,
     OptionsText,
     Timeout,
     Token,
     Url,
-    Wide,
     client_of,
     options_of,
 )
 from serve_app.cli.completions import complete_models, complete_runs
 from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
     from serve_app.client import Client, Run
@@ -53,50 +52,44 @@ class Format(StrEnum):
     ARROWS = "arrows"  # an Arrow IPC stream
 
 
-@commands.command("list")
+@service_command(commands, "list")
 def list_runs(
+    client: "Client",
+    printer: Printer,
     limit: Annotated[int, typer.Option(min=1, help="maximum number of rows")] = 20,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show([*islice(client.list_runs(limit=min(limit, 100)), limit)], as_json=as_json, wide=wide)
+    _print(printer, [*islice(client.list_runs(limit=min(limit, 100)), limit)])
 
 
-@commands.command()
+@service_command(commands)
 def begin(
+    client: "Client",
+    printer: Printer,
     models: Models = None,
     portfolios: Portfolios = None,
     whole_book: Annotated[bool, typer.Option("--whole-book", help="every portfolio")] = False,
     options: OptionsText = None,
     holdings: Source = None,
     follow: Annotated[bool, typer.Option("--follow", help="wait until the run ends")] = False,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Begin a run; it goes on by itself, whatever becomes of this command."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        run = client.begin_run(
-            models=models or None,
-            portfolios=portfolios or None,
-            whole_book=whole_book,
-            options=options_of(options),
-            holdings=_holdings(holdings),
-        )
-        if follow:
-            run = _follow(client, run.run_id)
-        _end_with(run, as_json=as_json, wide=wide)
+    run = client.begin_run(
+        models=models or None,
+        portfolios=portfolios or None,
+        whole_book=whole_book,
+        options=options_of(options),
+        holdings=_holdings(holdings),
+    )
+    if follow:
+        run = _follow(client, run.run_id)
+    _end_with(printer, run)
 
 
-@commands.command()
+@service_command(commands)
 def retry(
+    client: "Client",
+    printer: Printer,
     run_id: RunId,
     codes: Annotated[
         list[str] | None,
@@ -104,84 +97,59 @@ def retry(
     ] = None,
     options: OptionsText = None,
     follow: Annotated[bool, typer.Option("--follow", help="wait until the run ends")] = False,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Begin a run over the portfolios that another run left without a plan."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        run = client.begin_run(retry_of=run_id, codes=codes or None, options=options_of(options))
-        if follow:
-            run = _follow(client, run.run_id)
-        _end_with(run, as_json=as_json, wide=wide)
+    run = client.begin_run(retry_of=run_id, codes=codes or None, options=options_of(options))
+    if follow:
+        run = _follow(client, run.run_id)
+    _end_with(printer, run)
 
 
-@commands.command()
+@service_command(commands)
 def causes(
+    client: "Client",
+    printer: Printer,
     run_id: RunId,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Show why portfolios of a run have no plan, each reason once."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.names import look_up_names
-        from serve_app.cli.output import show, show_json
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
 
-        found = client.list_run_causes(run_id)
-        if as_json:
-            show_json(found)
-            return
-        ids = [each.subject or "" for each in found.causes if each.kind == "security"]
-        names = look_up_names(client, security_ids=ids)
-        show(tables.tabulate_causes(found, names), wide=wide)
+    found = client.list_run_causes(run_id)
+    ids = [each.subject or "" for each in found.causes if each.kind == "security"]
+    printer.print(
+        found, lambda: tables.tabulate_causes(found, look_up_names(client, security_ids=ids))
+    )
 
 
-@commands.command("show")
+@service_command(commands, "show")
 def show_run(
+    client: "Client",
+    printer: Printer,
     run_id: RunId,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Show where a run stands."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _end_with(client.read_run(run_id), as_json=as_json, wide=wide)
+    _end_with(printer, client.read_run(run_id))
 
 
-@commands.command("follow")
+@service_command(commands, "follow")
 def follow_run(
+    client: "Client",
+    printer: Printer,
     run_id: RunId,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Wait for the end of a run, with a progress bar on stderr."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _end_with(_follow(client, run_id), as_json=as_json, wide=wide)
+    _end_with(printer, _follow(client, run_id))
 
 
-@commands.command("cancel")
+@service_command(commands, "cancel")
 def cancel_run(
+    client: "Client",
+    printer: Printer,
     run_id: RunId,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Begin nothing more of a run; what is done stays."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        _show(client.cancel_run(run_id), as_json=as_json, wide=wide)
+    _print(printer, client.cancel_run(run_id))
 
 
 @commands.command("export")
@@ -233,20 +201,17 @@ def _follow(client: "Client", run_id: str) -> "Run":
     return run
 
 
-def _end_with(run: "Run", *, as_json: bool, wide: bool) -> None:
-    _show(run, as_json=as_json, wide=wide)
+def _end_with(printer: Printer, run: "Run") -> None:
+    _print(printer, run)
     if run.status in {"STOPPED", "CANCELLED"}:
         raise typer.Exit(Ending.REFUSED)
 
 
-def _show(found: "Run | list[Run]", *, as_json: bool, wide: bool) -> None:
+def _print(printer: Printer, found: "Run | list[Run]") -> None:
     from serve_app.cli import tables
-    from serve_app.cli.output import show, show_json
 
-    if as_json:
-        show_json(found)
-    else:
-        show(tables.tabulate_runs(found if isinstance(found, list) else [found]), wide=wide)
+    runs = found if isinstance(found, list) else [found]
+    printer.print(found, lambda: tables.tabulate_runs(runs))
 
 
 def _holdings(source: str | None) -> dict[str, Any] | None:

@@ -1,28 +1,23 @@
 """Command that lists the trades of a rebalance under review."""
 
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import (
-    TIMEOUT_S,
-    URL,
-    AsJson,
-    Most,
-    RebalanceId,
-    Timeout,
-    Token,
-    Url,
-    Wide,
-    client_of,
-)
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.arguments import Most, RebalanceId, decimal_of
+from serve_app.cli.service_command import Printer, service_command
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from serve_app.client import Client, TradeFilter
+    from serve_app.client.trade_models import TradeDetail
 
 commands = typer.Typer()
 
+NUMBER = "a number, such as 1000 or 0.05"
 Number = Annotated[str | None, typer.Option(metavar="NUMBER")]
 
 
@@ -43,8 +38,10 @@ class Approval(StrEnum):
     HELD = "held"
 
 
-@commands.command()
+@service_command(commands)
 def trades(
+    client: "Client",
+    printer: Printer,
     rebalance_id: RebalanceId,
     side: Annotated[list[Side] | None, typer.Option(help="may be repeated")] = None,
     approval: Annotated[list[Approval] | None, typer.Option(help="may be repeated")] = None,
@@ -60,45 +57,36 @@ def trades(
         str, typer.Option("--sort-by", help="amount or drift, with - the greatest first")
     ] = "",
     limit: Most = 20,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """List trades of a rebalance with their weights before and after, and their approval."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.names import look_up_names
-        from serve_app.cli.output import show, show_json
-        from serve_app.client import TradeFilter
+    from serve_app.client import TradeFilter
 
-        wanted = TradeFilter(
-            side=[each.name for each in side or ()],
-            approval=[each.name for each in approval or ()],
-            ticker=ticker,
-            portfolio_id=portfolios or (),
-            min_amount=_number("--min-amount", min_amount),
-            max_amount=_number("--max-amount", max_amount),
-            min_drift=_number("--min-drift", min_drift),
-        )
-        size = min(limit, 1000)
-        pages = client.list_trades(rebalance_id, wanted, sort_by=sort_by, limit=size)
-        found = [*islice(pages, limit)]
-        if as_json:
-            show_json(found)
-            return
-        named = [each.portfolio_id for each in found]
-        ids = [each.security_id for each in found]
-        names = look_up_names(client, portfolio_ids=named, security_ids=ids)
-        totals = client.read_trade_totals(rebalance_id, wanted)
-        show(tables.tabulate_reviewed_trades(found, totals, names), wide=wide)
+    wanted = TradeFilter(
+        side=[each.name for each in side or ()],
+        approval=[each.name for each in approval or ()],
+        ticker=ticker,
+        portfolio_id=portfolios or (),
+        min_amount=decimal_of("--min-amount", min_amount, NUMBER),
+        max_amount=decimal_of("--max-amount", max_amount, NUMBER),
+        min_drift=decimal_of("--min-drift", min_drift, NUMBER),
+    )
+    size = min(limit, 1000)
+    pages = client.list_trades(rebalance_id, wanted, sort_by=sort_by, limit=size)
+    found = [*islice(pages, limit)]
+    printer.print(found, lambda: _tabulate(client, rebalance_id, wanted, found))
 
 
-def _number(name: str, text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise typer.BadParameter(f"{name} is a number, such as 1000 or 0.05") from None
+def _tabulate(
+    client: "Client", rebalance_id: str, wanted: "TradeFilter", found: "list[TradeDetail]"
+) -> "Table":
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+
+    names = look_up_names(
+        client,
+        portfolio_ids=[each.portfolio_id for each in found],
+        security_ids=[each.security_id for each in found],
+    )
+    return tables.tabulate_reviewed_trades(
+        found, client.read_trade_totals(rebalance_id, wanted), names
+    )
