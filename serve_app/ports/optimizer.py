@@ -5,10 +5,10 @@ from typing import Protocol
 from serve_app.ports.drift import DriftMeasurement
 from serve_app.ports.drift_scans import DriftScanning
 from serve_app.ports.health import Reachable, UpstreamChecks
+from serve_app.ports.names import SecurityTickers
 from serve_app.ports.optimize import StatelessRebalancing
 from serve_app.ports.rebalances import Rebalancing
 from serve_app.ports.runs import RunControl
-from serve_app.ports.securities import SecurityTickers
 
 
 class Optimizer(

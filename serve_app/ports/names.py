@@ -1,10 +1,20 @@
-"""Port of the securities of the security service."""
+"""Ports of the names of portfolios and securities, which two upstream services know."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
+
+
+class PortfolioNames(Protocol):
+    """Names of portfolios."""
+
+    @repeatable
+    @abstractmethod
+    async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        """Return names by id, in the order of the ids; None if the service has no answer."""
+        ...
 
 
 class SecurityTickers(Protocol):
