@@ -3,7 +3,7 @@
 import http.server
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -28,22 +28,10 @@ def sign_in(url: str, ways: "SignInWays", show: Callable[[str], None]) -> SavedL
     assert ways.issuer is not None
     assert ways.client_id is not None
     provider = discover(ways.issuer)
+    token_endpoint = str(provider.get("token_endpoint"))
     state, verifier = secrets.token_urlsafe(32), make_verifier()
     with _Loopback(state) as listener:
-        words = [*(ways.scope or "openid").split(), OFFLINE]
-        query = {
-            "response_type": "code",
-            "client_id": ways.client_id,
-            "redirect_uri": listener.redirect_uri,
-            "scope": " ".join(dict.fromkeys(words)),
-            "state": state,
-            "code_challenge": challenge_of(verifier),
-            "code_challenge_method": METHOD,
-            "prompt": "consent",  # because a refresh token is given with the person's consent alone
-            **_resource(ways),
-        }
-        endpoint = str(provider.get("authorization_endpoint"))
-        show(f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}")
+        show(_page_of(provider, ways, listener, verifier))
         answer = listener.wait()
         if answer.get("iss", ways.issuer) != ways.issuer:
             raise LoginError("another identity provider answered")
@@ -55,12 +43,31 @@ def sign_in(url: str, ways: "SignInWays", show: Callable[[str], None]) -> SavedL
             "code_verifier": verifier,
             **_resource(ways),
         }
-        token_endpoint = str(provider.get("token_endpoint"))
         tokens = call_provider("POST", token_endpoint, form)
     login = SavedLogin(
         url, ways.issuer, token_endpoint, ways.client_id, ways.resource, "", None, 0.0
     )
     return login.with_tokens(tokens)
+
+
+def _page_of(
+    provider: Mapping[str, Any], ways: "SignInWays", listener: "_Loopback", verifier: str
+) -> str:
+    """Address at which a person signs in, and which sends the browser back to the listener."""
+    words = [*(ways.scope or "openid").split(), OFFLINE]
+    query = {
+        "response_type": "code",
+        "client_id": ways.client_id,
+        "redirect_uri": listener.redirect_uri,
+        "scope": " ".join(dict.fromkeys(words)),
+        "state": listener.state,
+        "code_challenge": challenge_of(verifier),
+        "code_challenge_method": METHOD,
+        "prompt": "consent",  # because a refresh token is given with the person's consent alone
+        **_resource(ways),
+    }
+    endpoint = str(provider.get("authorization_endpoint"))
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
 
 def revoke(login: SavedLogin) -> None:
