@@ -8,9 +8,10 @@ alone, so that a rebalance refuses no change.
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header
+from starlette.responses import Response
 
 from optimization import Model
 from serve_app.api.dependencies import Configured
@@ -31,6 +32,9 @@ IfMatch = Annotated[
     Header(description="ETag of the version to change; any other version is answered with 412"),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="ETag of the caller's copy")]
+NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
+    304: {"description": "The caller's copy is current"}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,13 @@ def proposal_etag(proposal: Proposal) -> str:
     return f'"{proposal.version}"'
 
 
-def matching_etag(etag: str, if_none_match: str | None) -> str | None:
-    """Find the caller's ETag of the current representation, compressed or not."""
+def not_modified(etag: str, if_none_match: str | None) -> Response | None:
+    """Make the 304 of a caller whose copy is current, compressed or not; None for any other."""
     tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
-    known = (each for each in (etag, compressed_etag(etag)) if each in tags or "*" in tags)
-    return next(known, None)
+    for each in (etag, compressed_etag(etag)):
+        if each in tags or "*" in tags:
+            return Response(status_code=304, headers={"ETag": each})
+    return None
 
 
 def compressed_etag(etag: str) -> str:

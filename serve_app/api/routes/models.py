@@ -9,7 +9,7 @@ from starlette.responses import Response
 from optimization import Model
 from serve_app.api.access import ReadsSomeModels, WritesModels
 from serve_app.api.dependencies import ModelId, Store, StoredVersion
-from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, model_etag
+from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, model_etag, not_modified
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -98,7 +98,7 @@ async def add_model(_: WritesModels, body: NewModel, store: Store, once: Idempot
 @router.get(
     "/model/{model_id}",
     response_model=ModelAnswer,
-    responses={304: {"description": "The caller's copy is current"}, **refuses(*WRONG_MODEL)},
+    responses={**NOT_MODIFIED, **refuses(*WRONG_MODEL)},
 )
 async def read_model(
     caller: ReadsSomeModels, model_id: ModelId, store: Store, if_none_match: IfNoneMatch = None
@@ -106,10 +106,7 @@ async def read_model(
     """Read a model."""
     caller.require_models([model_id])
     model = await store.read_model(model_id)
-    held = matching_etag(model_etag(model), if_none_match)
-    if held is not None:
-        return Response(status_code=304, headers={"ETag": held})
-    return _answer(model)
+    return not_modified(model_etag(model), if_none_match) or _answer(model)
 
 
 @router.put(

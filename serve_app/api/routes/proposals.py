@@ -12,7 +12,7 @@ from serve_app.api.access import (
     ReadsSomeRebalances,
 )
 from serve_app.api.dependencies import RebalanceId, Store
-from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, proposal_etag
+from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, not_modified, proposal_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -107,17 +107,14 @@ async def list_proposals(
 @router.get(
     "/proposal/{proposal_id}",
     response_model=ProposalAnswer,
-    responses={304: {"description": "The caller's copy is current"}, **refuses(*WRONG_PROPOSAL)},
+    responses={**NOT_MODIFIED, **refuses(*WRONG_PROPOSAL)},
 )
 async def read_proposal(
     _: ReadsRebalances, proposal_id: ProposalId, store: Store, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Read a proposal; whether it is stale shows when it is approved or ordered."""
     proposal = await store.read_proposal(proposal_id)
-    held = matching_etag(proposal_etag(proposal), if_none_match)
-    if held is not None:
-        return Response(status_code=304, headers={"ETag": held})
-    return _answer(proposal)
+    return not_modified(proposal_etag(proposal), if_none_match) or _answer(proposal)
 
 
 @router.get(

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from serve_app.api.access import ReadsRebalances, WritesRules
 from serve_app.api.dependencies import Store, StoredVersion
-from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, rule_etag
+from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, not_modified, rule_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -60,17 +60,14 @@ async def add_rule(_: WritesRules, body: RulePost, store: Store, once: Idempoten
 @router.get(
     "/rule/{rule_id}",
     response_model=RuleAnswer,
-    responses={304: {"description": "The caller's copy is current"}, **refuses(*WRONG_RULE)},
+    responses={**NOT_MODIFIED, **refuses(*WRONG_RULE)},
 )
 async def read_rule(
     _: ReadsRebalances, rule_id: RuleId, store: Store, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Read a rule."""
     rule = await store.read_rule(rule_id)
-    held = matching_etag(rule_etag(rule), if_none_match)
-    if held is not None:
-        return Response(status_code=304, headers={"ETag": held})
-    return _answer(rule)
+    return not_modified(rule_etag(rule), if_none_match) or _answer(rule)
 
 
 @router.put(
