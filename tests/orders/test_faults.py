@@ -17,6 +17,7 @@ from tests.support.submissions import (
     assert_each_is_there_once,
     connect_desk,
     read_counts,
+    submit_and_die,
     wait_until_released,
 )
 
@@ -101,15 +102,7 @@ async def test_a_process_that_dies_between_sending_and_recording_leaves_nothing_
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     path = await add_rebalance(client, 3)
-    settle = stored.resources.orders.settle
-
-    async def die(*_: Any) -> int:
-        raise RuntimeError("killed")
-
-    stored.resources.orders.settle = die
-    with pytest.raises(RuntimeError, match="killed"):
-        await stored.deployment.submit_orders(path.split("/")[4], OpenOrdersRule.REFUSE, 10)
-    stored.resources.orders.settle = settle
+    await submit_and_die(stored, path)
     assert read_counts(await client.get(path)) == {"SENDING": 30}
 
     answer = await client.post(path)

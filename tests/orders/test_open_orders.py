@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +17,7 @@ from tests.support.submissions import (
     parse_rebalance_id,
     read_code,
     read_counts,
+    submit_and_die,
     submit_orders,
 )
 
@@ -266,15 +266,7 @@ async def test_what_arrived_though_nobody_said_so_is_found_and_can_be_replaced(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     first = await add_rebalance(client, 2)
-    settle = stored.resources.orders.settle
-
-    async def die(*_: Any) -> int:
-        raise RuntimeError("killed")
-
-    stored.resources.orders.settle = die
-    with pytest.raises(RuntimeError, match="killed"):
-        await stored.deployment.submit_orders(parse_rebalance_id(first), OpenOrdersRule.REFUSE, 10)
-    stored.resources.orders.settle = settle
+    await submit_and_die(stored, first)
     assert read_counts(await client.get(first)) == {"SENDING": 20}
     second = await add_rebalance(client, 2, name="Again")
 

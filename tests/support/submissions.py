@@ -3,8 +3,10 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
+import pytest
 
 from serve_app.orders.admission import Admission
 from serve_app.orders.submission import OrderSubmitter
@@ -12,7 +14,7 @@ from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.retry_policy import Policy
-from storage.order import OrderState
+from storage.order import OpenOrdersRule, OrderState
 from tests.support.fakes import Stored, make_model_body, make_position
 from tests.support.flaky_order_service import OrderDesk
 
@@ -59,6 +61,18 @@ async def assert_each_is_there_once(desk: OrderDesk, portfolios: int, securities
 async def submit_orders(client: httpx.AsyncClient, path: str, rule: str) -> httpx.Response:
     """Hand the orders over under this rule about open orders, and return the response."""
     return await client.post(path, json={"open_orders": rule})
+
+
+async def submit_and_die(stored: Stored, path: str) -> None:
+    """Submit the orders of a rebalance, and die when they are sent and that is not recorded."""
+
+    async def die(*_: Any) -> int:
+        raise RuntimeError("killed")
+
+    settle, stored.resources.orders.settle = stored.resources.orders.settle, die
+    with pytest.raises(RuntimeError, match="killed"):
+        await stored.deployment.submit_orders(parse_rebalance_id(path), OpenOrdersRule.REFUSE, 10)
+    stored.resources.orders.settle = settle
 
 
 def read_counts(answer: httpx.Response) -> dict[str, int]:
