@@ -1,6 +1,8 @@
+import ast
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import entry_points, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 DISTRIBUTION = "order-generation-service"
 PACKAGES = ("serve_app", "optimization", "storage")
 MAX_MODULE_LINES = 400
+MAX_FUNCTION_LINES = 40  # without the docstring
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -110,6 +113,28 @@ def test_no_module_is_longer_than_anybody_reads() -> None:
     lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules}
 
     assert {name: count for name, count in lines.items() if count > MAX_MODULE_LINES} == {}
+
+
+def test_no_function_of_the_packages_is_longer_than_a_screen() -> None:
+    lengths = {
+        f"{path.relative_to(ROOT)}: {name}": count
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for name, count in iterate_lengths(ast.parse(path.read_text()))
+    }
+
+    assert lengths["serve_app/api/app.py: api_app"] > 10
+    assert {name: count for name, count in lengths.items() if count > MAX_FUNCTION_LINES} == {}
+
+
+def iterate_lengths(module: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield each function with its lines from `def` to the end, those of a docstring left out."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            has_docstring = ast.get_docstring(node, clean=False) is not None
+            docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1 - docstring
 
 
 def test_new_versions_of_everything_that_is_locked_are_looked_for() -> None:
