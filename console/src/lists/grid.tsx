@@ -1,7 +1,7 @@
 /** A table of any length: the rows in view are in the document, cards on a narrow screen. */
 
-import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren, JSX } from "preact";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import { keyList } from "../keys.ts";
 import { nextSort } from "./filters.ts";
@@ -100,8 +100,10 @@ export function Grid<Row>(props: GridProps<Row>) {
     const row = current < 0 ? undefined : rowAt(current);
     if (row) props.onSelect?.(row);
   };
-  const state = useRef({ move, open, select, current });
-  state.current = { move, open, select, current };
+  const { onCurrent } = props;
+  const state = useRef({ move, open, select, current, onCurrent });
+  state.current = { move, open, select, current, onCurrent };
+  const enter = useCallback((index: number) => state.current.onCurrent?.(index), []);
   useLayoutEffect(
     () =>
       keyList({
@@ -113,32 +115,40 @@ export function Grid<Row>(props: GridProps<Row>) {
   );
 
   const tracks = { "--tracks": columns.map(({ width }) => width ?? "minmax(0, 1fr)").join(" ") };
-  const cells = (row: Row) =>
-    columns.map(({ key, head, isNumber, cell }) => (
-      <span key={key} role="cell" data-head={head} class={isNumber ? "number" : undefined}>
-        {cell(row)}
-      </span>
-    ));
+  // A row that scrolling leaves in view is handed on as it was drawn, and Preact passes it over.
+  // A page that draws its grid anew, which gives other props, draws every row anew.
+  const former = useRef(new Map<number, Drawn<Row>>());
+  const drawn = new Map<number, Drawn<Row>>();
   const line = (index: number) => {
-    const row = rowAt(index);
-    const look = index === current ? "row current" : "row";
-    return (
-      <div
-        key={row && props.keyOf ? props.keyOf(row) : index}
-        role="row"
-        aria-rowindex={index + 2}
-        data-row={index}
-        class={look}
-        style={isWindowed ? { top: `${index * rowPx}px`, height: `${rowPx}px` } : undefined}
-        onMouseEnter={props.onCurrent && (() => props.onCurrent?.(index))}
-      >
-        {row
-          ? cells(row)
-          : columns.map(({ key }) => <span key={key} role="cell" class="pending" />)}
-      </div>
+    const look = {
+      row: rowAt(index),
+      props,
+      isNarrow,
+      isCurrent: index === current,
+      isWindowed,
+    };
+    const known = former.current.get(index);
+    const isSame = known !== undefined && isSameLook(known.look, look);
+    const key = look.row && props.keyOf ? props.keyOf(look.row) : index;
+    const element = isSame ? (
+      known.element
+    ) : (
+      <Line
+        key={key}
+        row={look.row}
+        index={index}
+        columns={columns}
+        isCurrent={look.isCurrent}
+        rowPx={isWindowed ? rowPx : undefined}
+        onEnter={enter}
+      />
     );
+    drawn.set(index, { look, element });
+    return element;
   };
   const indexes = Array.from({ length: Math.max(0, last - first) }, (_, each) => first + each);
+  const lines = indexes.map(line);
+  former.current = drawn;
   return (
     <div
       ref={region}
@@ -162,9 +172,61 @@ export function Grid<Row>(props: GridProps<Row>) {
           class="body"
           style={isWindowed ? { height: `${total * rowPx}px` } : undefined}
         >
-          {indexes.map(line)}
+          {lines}
         </div>
       </div>
+    </div>
+  );
+}
+
+interface Look<Row> {
+  row: Row | undefined;
+  props: GridProps<Row>;
+  isNarrow: boolean;
+  isCurrent: boolean;
+  isWindowed: boolean;
+}
+
+interface Drawn<Row> {
+  look: Look<Row>;
+  element: JSX.Element;
+}
+
+const isSameLook = <Row,>(one: Look<Row>, other: Look<Row>) =>
+  one.row === other.row &&
+  one.props === other.props &&
+  one.isNarrow === other.isNarrow &&
+  one.isCurrent === other.isCurrent &&
+  one.isWindowed === other.isWindowed;
+
+function Line<Row>(props: {
+  row: Row | undefined;
+  index: number;
+  columns: readonly Column<Row>[];
+  isCurrent: boolean;
+  rowPx: number | undefined; // of a row that has its place in a window
+  onEnter: (index: number) => void;
+}) {
+  const { row, index, rowPx } = props;
+  const place = rowPx && { top: `${index * rowPx}px`, height: `${rowPx}px` };
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      data-row={index}
+      class={props.isCurrent ? "row current" : "row"}
+      style={place || undefined}
+      onMouseEnter={() => props.onEnter(index)}
+    >
+      {props.columns.map(({ key, head, isNumber, cell }) =>
+        row ? (
+          <span key={key} role="cell" data-head={head} class={isNumber ? "number" : undefined}>
+            {cell(row)}
+          </span>
+        ) : (
+          <span key={key} role="cell" class="pending" />
+        ),
+      )}
     </div>
   );
 }

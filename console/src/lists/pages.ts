@@ -5,6 +5,7 @@ import { type Page, ServiceError } from "../api.ts";
 
 export const PAGE_ROWS = 200;
 const FIRST_ROWS = 60;
+const LOOK_UP_EVERY_MS = 100;
 
 export interface PagedRows<Row> {
   total: number | undefined;
@@ -21,9 +22,17 @@ export function useShown<Row>(rows: PagedRows<Row>) {
   const shown = Array.from({ length: count }, (_, each) => rows.rowAt(first + each)).filter(
     (row) => row !== undefined,
   );
+  const latest = useRef<readonly [number, number]>([0, FIRST_ROWS]);
+  const timer = useRef<ReturnType<typeof setTimeout>>();
+  useEffect(() => () => clearTimeout(timer.current), []);
   const onWindow = useCallback(
     (from: number, to: number) => {
-      setWindow([from, to]);
+      latest.current = [from, to];
+      // Every row is drawn anew for a new window: while one scrolls, only so often.
+      timer.current ??= setTimeout(() => {
+        timer.current = undefined;
+        setWindow(latest.current);
+      }, LOOK_UP_EVERY_MS);
       rows.onWindow(from, to);
     },
     [rows.onWindow],
