@@ -258,8 +258,13 @@ def test_a_directory_of_ray_that_somebody_else_laid_out_is_refused(
 
 
 def test_a_template_of_haproxy_that_another_ray_may_have_is_refused() -> None:
+    lines = (
+        "option splice-request",
+        "retry-on conn-failure",
+        "stats socket /x mode 660 level admin",
+    )
     with pytest.raises(ValueError, match="stats socket"):
-        harden("    option splice-request\n    stats socket /x mode 660 level admin\n", {})
+        harden("".join(f"    {line}\n" for line in lines), {})
 
 
 def test_a_start_of_ray_that_fails_is_made_once_more_and_ends_with_one_line(tmp_path: Path) -> None:
