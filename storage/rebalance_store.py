@@ -16,6 +16,7 @@ from storage.audit_trail import Action, AuditTrail, added_by_update, inserted_wi
 from storage.author import FindAuthor, find_no_author
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
+from storage.last_outcomes import LastOutcome, list_last_outcomes
 from storage.mongo.connection import (
     Document,
     require_object_id,
@@ -323,6 +324,11 @@ class RebalanceStore:
     async def list_causes(self, rebalance_ids: Sequence[str]) -> Causes:
         """Return why portfolios of these rebalances have no plan."""
         return await list_causes(self._rebalances.database, rebalance_ids)
+
+    @translate_failures
+    async def list_last_outcomes(self, portfolio_ids: Sequence[str]) -> tuple[LastOutcome, ...]:
+        """Return the newest outcome of each portfolio that has one, in the order of the ids."""
+        return await list_last_outcomes(self._rebalances.database, portfolio_ids)
 
     @translate_failures
     async def count_transactions(self, rebalance_id: str) -> int:

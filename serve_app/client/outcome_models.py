@@ -36,6 +36,20 @@ class RebalanceSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class LastOutcome:
+    """Outcome of a portfolio in the newest rebalance that has one."""
+
+    portfolio_id: str
+    status: Status
+    rebalance_id: str
+    run_id: str | None
+    model_id: str
+    model_name: str
+    model_version: int
+    rebalance_date: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why a portfolio has no plan, without the facts."""
 

@@ -125,6 +125,7 @@ class Routes:
     read_rebalance_summary = AnswerRoute(endpoints.read_rebalance_summary)
     list_outcomes = ListRoute(endpoints.list_outcomes)
     read_outcome = AnswerRoute(endpoints.read_outcome)
+    list_last_outcomes = AnswerRoute(endpoints.list_last_outcomes)
     list_causes = AnswerRoute(endpoints.list_causes)
     list_run_causes = AnswerRoute(endpoints.list_run_causes)
     delete_rebalance = AnswerRoute(endpoints.delete_rebalance)

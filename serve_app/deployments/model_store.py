@@ -4,7 +4,7 @@ Orders are submitted here, too, because a submission reads the database and wait
 service, and in this process it does not compete with a solver.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import final
@@ -25,6 +25,7 @@ from serve_app.approvals.process import ApprovalProcess
 from serve_app.deployments.approval_calls import ApprovalCalls
 from serve_app.deployments.drift_scan_calls import DriftScanCalls
 from serve_app.deployments.handles import serves
+from serve_app.deployments.portfolio_calls import PortfolioCalls
 from serve_app.deployments.store_parts import StoreParts
 from serve_app.observability.events import log_event
 from serve_app.ports.store import Store
@@ -58,7 +59,7 @@ EDIT_TRIES = 8
 
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Store)
-class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
+class StoreDeployment(ApprovalCalls, DriftScanCalls, PortfolioCalls, Store):
     """Models, stored rebalances, runs, drift scans, orders, idempotency and API keys, sessions."""
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
@@ -374,10 +375,6 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, Store):
     async def remove_session(self, session_id: str) -> None:
         """End a session."""
         await self._with.sessions.remove(session_id)
-
-    async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
-        """Return names of portfolios; None if the portfolio service has no answer."""
-        return await self._with.portfolios.read_names(portfolio_ids)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:
         """Ask the order or the portfolio service for its health."""

@@ -190,3 +190,40 @@ async def test_a_viewer_measures_the_book_and_begins_no_run(browser: Browser, de
         await expect(rebalance).to_have_attribute("title", re.compile("rebalances:start"))
     (scan,) = desk.read("drift-scans")
     assert sum(scan["counts"].values()) == sum(len(each["portfolios"]) for each in desk.models)
+
+
+async def test_each_row_in_view_has_its_last_outcome_and_leads_to_that_plan(
+    page: Page, world: World, scan: dict[str, Any]
+) -> None:
+    asked: list[str] = []
+    page.on(
+        "request",
+        lambda request: asked.append(request.url) if "last-outcomes" in request.url else None,
+    )
+    await open_book(page)
+    first = lines_of(world, scan, "sort_by=-total_drift_weight")[0]
+    portfolio_id = first["portfolio_id"]
+    (last,) = world.read(f"/api/v1/portfolios/last-outcomes?ids={portfolio_id}")
+
+    shown = row(page, portfolio_id)
+    await expect(shown.locator("[data-head='Last outcome']")).to_have_text(last["status"])
+    link = shown.locator("[data-head='Last run']").get_by_role("link")
+    plan = f"/console/rebalance/{last['rebalance_id']}/portfolio/{portfolio_id}"
+    await expect(link).to_have_attribute("href", plan)
+    moment = last["rebalance_date"].replace("T", " ")[:16]
+    await page.get_by_label("Times").select_option("UTC")
+    await expect(link).to_contain_text(moment)
+    # One request for all rows in view, because a request of their own would be hundreds.
+    rows = await table(page).locator(".body .row").count()
+    ids = [each for url in asked for each in parse_qs(urlsplit(url).query)["ids"]]
+    assert len(asked) == 1
+    assert rows <= len(ids) == len(set(ids)) <= 100
+
+
+async def test_rows_without_an_answer_about_their_last_outcome_say_so(page: Page) -> None:
+    await page.route("**/last-outcomes?*", lambda route: route.fulfill(status=503, json={}))
+    await open_book(page)
+
+    cell = table(page).locator(".body .row").first.locator("[data-head='Last outcome']")
+    await expect(cell.get_by_title("the service gave no answer")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_have_count(0)

@@ -57,10 +57,12 @@ from serve_app.api.schemas.orders import (
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.outcome_summaries import (
     DriftTotals,
+    LastOutcomeAnswer,
     OutcomeDetail,
     OutcomeSummary,
     Reason,
     RebalanceSummary,
+    last_outcome_json,
     outcome_detail_json,
     outcome_summary_json,
     rebalance_summary_json,
@@ -194,6 +196,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     WhatIfAnswer: _round_trip(what_if_json(samples.GROWTH, [_READ])),
     SelectionAnswer: _QUEUED["selection"],
     RebalanceSummary: _round_trip(rebalance_summary_json(samples.STORED)),
+    LastOutcomeAnswer: _round_trip(last_outcome_json(samples.LAST)),
     OutcomeSummary: _LINE,
     OutcomeDetail: _DETAIL,
     PositionDetail: _DETAIL["positions"][0],

@@ -51,6 +51,7 @@ from storage.author import Author
 from storage.chunk_store import Event, Report
 from storage.drift_histogram import Weighed, make_histogram
 from storage.drift_scan import DriftScan, ScanStatus, drift_line
+from storage.last_outcomes import LastOutcome
 from storage.model_history import ModelChanges, ModelVersion
 from storage.order import Order, OrderState
 from storage.outcome_causes import AdmittingBand, Cause, Causes
@@ -248,6 +249,10 @@ STORED: Final = Rebalance(
     status=RebalanceStatus.COMPLETED,
     counts={SOLD.status: 1},
     finished_at=BEGUN_AT + timedelta(milliseconds=40),
+)
+
+LAST: Final = LastOutcome(
+    PORTFOLIO, SOLD.status, REBALANCE, None, MODEL, GROWTH.name, GROWTH.version, BEGUN_AT
 )
 
 QUEUED: Final = Run(

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from optimization import PortfolioOutcome, Status
-from serve_app.api.access import ReadsRebalances
+from serve_app.api.access import ReadsRebalances, ReadsSomeRebalances
 from serve_app.api.dependencies import (
     Configured,
     PortfolioId,
@@ -22,12 +22,15 @@ from serve_app.api.exports.stored_rebalances import stream_json
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, Runs, order_by, page_headers
 from serve_app.api.responses import json_response, trade_date_of
+from serve_app.api.routes.names import PortfolioIds
 from serve_app.api.routes.stored_rebalances import Order
 from serve_app.api.schemas.causes import CausesAnswer, causes_json
 from serve_app.api.schemas.outcome_summaries import (
+    LastOutcomeAnswer,
     OutcomeDetail,
     OutcomeSummary,
     RebalanceSummary,
+    last_outcome_json,
     outcome_detail_json,
     outcome_summary_json,
     rebalance_summary_json,
@@ -154,6 +157,25 @@ async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: Store) -> Re
     run = await store.read_run(run_id)
     parts = await store.list_run_rebalance_ids(run.run_id, MAX_REBALANCES)
     return json_response(causes_json(await store.list_causes(parts)))
+
+
+@router.get(
+    "/portfolios/last-outcomes",
+    tags=["portfolios"],
+    response_model=list[LastOutcomeAnswer],
+    responses=refuses(catalogue.INVALID),
+)
+async def list_last_outcomes(
+    caller: ReadsSomeRebalances, store: Store, ids: PortfolioIds
+) -> Response:
+    """List the newest outcome of each portfolio, in the order of the ids; one without is left out.
+
+    The newest is that of the rebalance that was begun last and has an outcome of the portfolio.
+    """
+    caller.require_portfolios(ids)
+    caller.require_models([])  # because a portfolio may have rebalances of any model
+    found = await store.list_last_outcomes(tuple(dict.fromkeys(ids)))
+    return json_response([last_outcome_json(each) for each in found])
 
 
 async def _summaries(

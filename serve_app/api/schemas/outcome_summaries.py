@@ -39,6 +39,7 @@ from serve_app.json_text import Json, instant, plain, string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
+from storage.last_outcomes import LastOutcome
 from storage.rebalance import Rebalance, RebalanceStatus
 
 
@@ -127,6 +128,33 @@ class OutcomeDetail(OutcomeSummary):
         list[PositionDetail],
         Field(description="securities of the model, then the other holdings"),
     ]
+
+
+class LastOutcomeAnswer(TypedDict):
+    """Outcome of a portfolio in the newest rebalance that has one."""
+
+    portfolio_id: Identifier
+    status: Outcome
+    rebalance_id: ObjectIdentifier
+    run_id: Annotated[ObjectIdentifier | None, Field(description="null if it is no part of a run")]
+    model_id: ObjectIdentifier
+    model_name: str
+    model_version: int
+    rebalance_date: InstantText
+
+
+def last_outcome_json(last: LastOutcome) -> LastOutcomeAnswer:
+    """Build the newest outcome of a portfolio."""
+    return {
+        "portfolio_id": last.portfolio_id,
+        "status": last.status,
+        "rebalance_id": last.rebalance_id,
+        "run_id": last.run_id,
+        "model_id": last.model_id,
+        "model_name": last.model_name,
+        "model_version": last.model_version,
+        "rebalance_date": instant(last.started_at),
+    }
 
 
 def rebalance_summary_json(rebalance: Rebalance) -> RebalanceSummary:

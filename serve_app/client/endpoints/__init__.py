@@ -54,6 +54,7 @@ from serve_app.client.endpoints.proposals import (
 from serve_app.client.endpoints.rebalances import (
     delete_rebalance,
     list_causes,
+    list_last_outcomes,
     list_outcomes,
     list_portfolios,
     list_positions,
@@ -114,6 +115,7 @@ __all__ = [
     "list_drift_scans",
     "list_holds",
     "list_keys",
+    "list_last_outcomes",
     "list_model_versions",
     "list_models",
     "list_orders",

@@ -25,6 +25,7 @@ from serve_app.client.models import (
 )
 from serve_app.client.outcome_models import (
     Causes,
+    LastOutcome,
     OutcomeDetail,
     OutcomeSummary,
     RebalanceSummary,
@@ -169,6 +170,15 @@ def list_causes(rebalance_id: str) -> Call[Causes]:
 def list_run_causes(run_id: str) -> Call[Causes]:
     """Why portfolios of a run have no plan, each reason with its subject once."""
     return get(Causes, "runs", run_id, "causes")
+
+
+def list_last_outcomes(portfolio_ids: Sequence[str]) -> Call[tuple[LastOutcome, ...]]:
+    """The newest outcome of up to 100 portfolios, in the order of their ids.
+
+    A portfolio that was never rebalanced is left out.
+    """
+    kind = tuple[LastOutcome, ...]
+    return get(kind, "portfolios", "last-outcomes", ids=tuple(portfolio_ids))
 
 
 def delete_rebalance(rebalance_id: str, version: int) -> Call[Deleted]:

@@ -173,6 +173,7 @@ async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: Order
     await asker.ask("list_rebalances")
     await asker.ask("list_rebalance_summaries")
     await asker.ask("list_rebalances_of_portfolios")
+    await asker.ask("list_last_outcomes", query={"ids": PORTFOLIO})
     for name in ("read_rebalance", "list_portfolios", "list_positions", "read_rebalance_summary"):
         await asker.ask(name, of)
     for name in (

@@ -65,3 +65,12 @@ async def test_none_too_many_and_malformed_ids_of_securities_are_refused(
     answer = await client.get("/api/v1/securities", params={"ids": ids})
 
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("ids", [[], [P] * 101, ["\n"]])
+async def test_none_too_many_and_malformed_ids_have_no_last_outcomes(
+    client: httpx.AsyncClient, ids: list[str]
+) -> None:
+    answer = await client.get("/api/v1/portfolios/last-outcomes", params={"ids": ids})
+
+    assert answer.status_code == 422
