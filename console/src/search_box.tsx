@@ -5,16 +5,16 @@ import { Link, useLocation } from "wouter-preact";
 import { ServiceError } from "./api.ts";
 import { onKey } from "./keys.ts";
 import { Problem } from "./parts.tsx";
-import { type Found, find } from "./search.ts";
+import { type Answer, find } from "./search.ts";
 
 export function SearchBox() {
   const [path, navigate] = useLocation();
   const field = useRef<HTMLInputElement>(null);
-  const [found, setFound] = useState<Found[]>();
+  const [answer, setAnswer] = useState<Answer>();
   const [error, setError] = useState<ServiceError>();
   const [isBusy, setBusy] = useState(false);
   const close = () => {
-    setFound(undefined);
+    setAnswer(undefined);
     setError(undefined);
   };
   useLayoutEffect(() => onKey("/", () => field.current?.focus()));
@@ -26,14 +26,15 @@ export function SearchBox() {
     setBusy(true);
     try {
       const hits = await find(text);
-      const [only] = hits;
-      if (only && hits.length === 1) navigate(only.href);
-      else setFound(hits);
+      const [only] = hits.found;
+      if (only && hits.found.length === 1 && !hits.withoutNames) navigate(only.href);
+      else setAnswer(hits);
     } catch (reason) {
       setError(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
     }
     setBusy(false);
   };
+  const found = answer?.found;
   return (
     <search
       class="search"
@@ -56,10 +57,13 @@ export function SearchBox() {
           aria-busy={isBusy}
         />
       </form>
-      {(found || error) && (
+      {(answer || error) && (
         <div class="found" role="status">
           {error && <Problem error={error} />}
           {found?.length === 0 && <p>Nothing has this name or id.</p>}
+          {answer?.withoutNames && (
+            <p class="muted">Portfolios were not found by name: {answer.withoutNames}</p>
+          )}
           {found && found.length > 0 && (
             <ul class="lines" aria-label="Found">
               {found.map(({ kind, name, href }) => (

@@ -147,6 +147,7 @@ class Routes:
     read_rule = AnswerRoute(endpoints.read_rule)
     replace_rule = AnswerRoute(endpoints.replace_rule)
     delete_rule = AnswerRoute(endpoints.delete_rule)
+    find_portfolios = AnswerRoute(endpoints.find_portfolios)
     name_portfolios = AnswerRoute(endpoints.name_portfolios)
     name_securities = AnswerRoute(endpoints.name_securities)
 

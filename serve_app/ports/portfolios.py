@@ -1,6 +1,7 @@
 """Port of single portfolios, whatever the rebalance: their names and their newest outcomes."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Protocol
 
 from serve_app.ports.names import PortfolioNames
@@ -10,6 +11,15 @@ from storage.last_outcomes import LastOutcome
 
 class Portfolios(PortfolioNames, Protocol):
     """Names of portfolios, and what came of them last."""
+
+    @repeatable
+    @abstractmethod
+    async def find_portfolios(self, part: str, limit: int) -> Mapping[str, str]:
+        """Return names by id of at most ``limit`` portfolios with this part in the name.
+
+        Raises UpstreamError if the portfolio service has no such search, or no answer in time.
+        """
+        ...
 
     @repeatable
     @abstractmethod

@@ -3,6 +3,9 @@
 The service has no search by ids. A few names are read one by one; for more names the newest
 portfolios are read first, page by page. Names that are not on these pages are read one by one as
 well, because the pages are sorted by a date that many portfolios share: they may skip rows.
+
+A search by a part of the name is asked once, and its failure is an error: an empty answer would say
+that nobody has this name.
 """
 
 import asyncio
@@ -15,8 +18,8 @@ from urllib.parse import quote
 from async_lru import alru_cache
 
 from serve_app.concurrency import for_each
-from serve_app.upstream.errors import UpstreamError
-from serve_app.upstream.exact_values import read_text
+from serve_app.upstream.errors import UpstreamError, UpstreamUnavailableError
+from serve_app.upstream.exact_values import read_objects, read_text
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.listings import read_listing
 from serve_app.upstream.retry_policy import Policy
@@ -28,6 +31,7 @@ MAX_PAGES: Final = 5
 MAX_SINGLE: Final = 100  # names that a call reads one by one
 MAX_SINGLE_READS: Final = 20  # up to here single reads are cheaper than pages
 WITHIN_S: Final = 5.0
+ASK_AGAIN_AFTER_S: Final = 5.0
 # Checked here, because the service answers 500 instead of 404 for an id that is not an ObjectId.
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 
@@ -63,6 +67,21 @@ class Portfolios:
             return None
         return await self._known(portfolio_id)
 
+    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+        """Find at most ``limit`` portfolios by a part of the name: names by id, the newest first.
+
+        The case of letters does not matter. Raises UpstreamError if the service has no such search,
+        or no answer in time.
+        """
+        try:
+            async with asyncio.timeout(self._within_s):
+                return await self._search(part, limit)
+        except TimeoutError:
+            detail = f"no answer to a search within {self._within_s:g} s"
+            raise UpstreamUnavailableError(
+                self._client.upstream, detail, ASK_AGAIN_AFTER_S
+            ) from None
+
     async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
         return await self._client.check_health(HEALTH)
@@ -78,6 +97,16 @@ class Portfolios:
 
         missing = [each for each, name in found.items() if name is None][:MAX_SINGLE]
         await for_each(missing, look_up, self._client.policy.concurrency)
+
+    async def _search(self, part: str, limit: int) -> dict[str, str]:
+        params = {"name_like": part, "limit": limit, "offset": 0}
+        answer = await self._client.get_json("/api/v2/portfolios", params)
+        with self._client.translate_read_errors("portfolios by name"):
+            rows = read_objects(answer["portfolios"])
+            found = {read_text(row["portfolioId"]): read_text(row["name"]) for row in rows}
+        # A service that ignores the part answers with all its portfolios.
+        matching = [each for each in found.items() if part.casefold() in each[1].casefold()]
+        return dict(matching[:limit])
 
     async def _read_newest(self) -> dict[str, str]:
         fields = "portfolioId", "name"

@@ -2,8 +2,10 @@
 
 import re
 
+import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from tests.page.conftest import Desk, World, open_context
 from tests.page.test_portfolio import find_outcome
 from tests.page.test_rules_of_pages import find_violations
@@ -59,3 +61,45 @@ async def test_it_is_not_there_before_somebody_has_signed_in(browser: Browser, d
         await page.goto("/console")
         await expect(page.get_by_label("API key")).to_be_visible()
         await expect(page.get_by_label("Search")).to_have_count(0)
+
+
+async def test_a_portfolio_is_found_by_a_part_of_its_name_and_leads_to_its_last_plan(
+    page: Page, world: World
+) -> None:
+    (portfolio_id, other) = world.models[0]["portfolios"][:2]
+    query = f"ids={portfolio_id}&ids={other}"
+    named, _ = world.read(f"/api/v1/portfolios?{query}")
+    (last, *_) = world.read(f"/api/v1/portfolios/last-outcomes?{query}")
+    await page.goto("/console")
+    await expect(page.get_by_role("heading", name="Today")).to_be_visible()
+
+    found = await search(page, named["name"].lower())
+
+    link = found.get_by_role("link", name=named["name"], exact=True)
+    plan = f"/console/rebalance/{last['rebalance_id']}/portfolio/{portfolio_id}"
+    await expect(link).to_have_attribute("href", plan)
+    await link.click()
+    await expect(page).to_have_url(re.compile(f"{plan}$"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UpstreamUnavailableError("portfolio", "it answered 503", 2.0),
+        UpstreamContractError("portfolio", "it answered 404"),
+    ],
+    ids=["down", "without a search"],
+)
+async def test_without_the_portfolio_service_the_others_are_found_and_the_page_says_so(
+    page: Page, world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model = world.models[0]
+    await page.goto("/console")
+    await expect(page.get_by_role("heading", name="Today")).to_be_visible()
+    monkeypatch.setattr(world.upstreams, "search_error", error)
+
+    found = await search(page, model["name"])
+
+    await expect(found.get_by_role("link", name=model["name"])).to_be_visible()
+    await expect(page.get_by_text("Portfolios were not found by name")).to_contain_text("portfolio")
+    await expect(page.get_by_role("alert")).to_have_count(0)

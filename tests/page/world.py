@@ -25,6 +25,7 @@ class MarketUpstreams:
     market: Market
     pause_s: float = 0.0
     tickers: dict[str, str] = field(default_factory=dict[str, str])
+    search_error: Exception | None = None  # of a portfolio service that does not find names
     prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
 
     def __post_init__(self) -> None:
@@ -57,6 +58,16 @@ class MarketUpstreams:
             each: None if number is None else f"Account {number + 1}"
             for each, number in numbers.items()
         }
+
+    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+        if self.search_error:
+            raise self.search_error
+        names = {
+            self.market.portfolio_id(number): f"Account {number + 1}"
+            for number in range(self.market.portfolios)
+        }
+        found = [each for each in names.items() if part.casefold() in each[1].casefold()]
+        return dict(found[:limit])
 
     def _holdings(self, portfolio_id: str) -> Found:
         number = self.market.number(portfolio_id)

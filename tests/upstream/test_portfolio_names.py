@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from serve_app.simulator import Market, market_app
+from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.portfolio_names import Portfolios
@@ -122,3 +123,48 @@ async def test_names_that_were_found_in_time_are_answered(market: Market) -> Non
     found = await portfolios(Slow(market), within_s=3.0).read_names(ids)
 
     assert found == {ids[0]: "Portfolio 1", ids[1]: None}
+
+
+async def test_portfolios_are_found_by_a_part_of_their_name_in_any_case(
+    market: Market, service: Service
+) -> None:
+    found = await portfolios(service).find_named("FOLIO 149", 5)
+
+    newest = {
+        market.portfolio_id(number - 1): f"Portfolio {number}" for number in range(1499, 1494, -1)
+    }
+    assert list(found.items()) == list(newest.items())
+    assert service.asked == {"page": 1}
+
+
+async def test_a_service_that_ignores_the_part_finds_nobody_else(service: Service) -> None:
+    rows = [
+        {"portfolioId": NOBODY, "name": "Somebody"},
+        {"portfolioId": "1" * 24, "name": "An IRA"},
+    ]
+    service.spoil = lambda _: answer_with(200, {"portfolios": rows, "pagination": {}})
+
+    assert await portfolios(service).find_named("ira", 5) == {"1" * 24: "An IRA"}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(503, UpstreamUnavailableError), (404, UpstreamContractError), (400, UpstreamContractError)],
+)
+async def test_a_search_that_fails_is_an_error_and_not_nobody(
+    service: Service, status: int, error: type[Exception]
+) -> None:
+    service.spoil = lambda _: answer_with(status, {"detail": "no"})
+
+    with pytest.raises(error):
+        await portfolios(service).find_named("ira", 5)
+
+
+async def test_a_search_without_an_answer_ends_in_time(market: Market) -> None:
+    class Silent(Service):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.Event().wait()
+            return await super().handle_async_request(request)
+
+    with pytest.raises(UpstreamUnavailableError, match=r"within 0\.2 s"):
+        await portfolios(Silent(market), within_s=0.2).find_named("ira", 5)

@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
+from fastapi.exceptions import RequestValidationError
 
 from serve_app.api.access import ReadsSomeModels, ReadsSomePortfolios
 from serve_app.api.dependencies import Rebalancer, Store
@@ -17,16 +18,46 @@ MAX_NAMED: Final = 100  # because more ids exceed the longest request line
 NAMED: Final = several_ids(min_length=1, max_length=MAX_NAMED)
 PortfolioIds = Annotated[list[str], NAMED, Query(description="portfolio ids; repeatable")]
 SecurityIds = Annotated[list[str], NAMED, Query(description="security ids; repeatable")]
+OptionalIds = Annotated[
+    list[str],
+    several_ids(max_length=MAX_NAMED),
+    Query(default_factory=list, description="portfolio ids; repeatable; unless there is a name"),
+]
+NamePart = Annotated[
+    str | None,
+    Query(
+        pattern="^[A-Za-z0-9 _-]{1,200}$",  # what the portfolio service admits
+        description="part of the name, in any case; unless there are ids",
+    ),
+]
 REFUSALS: Final = refuses(catalogue.INVALID, catalogue.OVERLOADED)
 
+SEARCH_REFUSALS: Final = refuses(
+    catalogue.INVALID, catalogue.OVERLOADED, catalogue.BROKEN_CONTRACT, catalogue.UPSTREAM_DOWN
+)
 
-@router.get("/portfolios", tags=["portfolios"], responses=REFUSALS)
+
+def _either_or(rule: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value", "loc": ("query", "ids"), "msg": rule}])
+
+
+@router.get("/portfolios", tags=["portfolios"], responses=SEARCH_REFUSALS)
 async def name_portfolios(
-    caller: ReadsSomePortfolios, store: Store, ids: PortfolioIds
+    caller: ReadsSomePortfolios, store: Store, ids: OptionalIds, name: NamePart = None
 ) -> list[PortfolioName]:
-    """Look up portfolio names; null if unknown or the portfolio service is down."""
-    caller.require_portfolios(ids)
-    names = await store.name_portfolios(tuple(dict.fromkeys(ids)))
+    """Look up names by `ids`, null if there is none or no answer; or find portfolios by `name`.
+
+    A search has up to 100 portfolios, the newest first, and a limited caller's own among them.
+    """
+    if (name is None) != bool(ids):
+        raise _either_or("give either ids or a name")
+    if name is None:
+        caller.require_portfolios(ids)
+        names = await store.name_portfolios(tuple(dict.fromkeys(ids)))
+    else:
+        found = await store.find_portfolios(name, MAX_NAMED)
+        own = caller.portfolios
+        names = {each: known for each, known in found.items() if own is None or each in own}
     return [PortfolioName(portfolio_id=each, name=name) for each, name in names.items()]
 
 

@@ -35,7 +35,7 @@ from serve_app.client.endpoints.models import (
     replace_model,
     replace_position,
 )
-from serve_app.client.endpoints.names import name_portfolios, name_securities
+from serve_app.client.endpoints.names import find_portfolios, name_portfolios, name_securities
 from serve_app.client.endpoints.orders import (
     export_transactions,
     hand_over,
@@ -107,6 +107,7 @@ __all__ = [
     "export_audit",
     "export_outcomes",
     "export_transactions",
+    "find_portfolios",
     "follow_run",
     "hand_over",
     "list_audit_entries",

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from tests.support.fakes import A, B, P, Q, R, Stored
 
 
@@ -16,6 +17,14 @@ class Named:
     async def read_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         known = {P: "Growth IRA", Q: "Income"}
         return {each: known.get(each) for each in portfolio_ids}
+
+    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+        if part == "down":
+            raise UpstreamUnavailableError("portfolio", "it answered 503", 2.0)
+        if part == "unknown route":
+            raise UpstreamContractError("portfolio", "it answered 404")
+        found = {P: "Growth IRA", R: "Growth trust"}
+        return dict([each for each in found.items() if part in each[1]][:limit])
 
 
 @pytest.fixture(autouse=True)
@@ -72,5 +81,36 @@ async def test_none_too_many_and_malformed_ids_have_no_last_outcomes(
     client: httpx.AsyncClient, ids: list[str]
 ) -> None:
     answer = await client.get("/api/v1/portfolios/last-outcomes", params={"ids": ids})
+
+    assert answer.status_code == 422
+
+
+async def test_portfolios_are_found_by_a_part_of_their_name(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/portfolios", params={"name": "Growth"})
+
+    assert answer.status_code == 200
+    assert answer.json() == [
+        {"portfolio_id": P, "name": "Growth IRA"},
+        {"portfolio_id": R, "name": "Growth trust"},
+    ]
+
+
+@pytest.mark.parametrize(("name", "status"), [("down", 503), ("unknown route", 502)])
+async def test_a_search_without_an_answer_is_no_empty_answer(
+    client: httpx.AsyncClient, name: str, status: int
+) -> None:
+    answer = await client.get("/api/v1/portfolios", params={"name": name})
+
+    assert answer.status_code == status
+    assert "portfolio" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"name": ""}, {"name": "50 %"}, {"name": "x" * 201}, {"name": "x", "ids": P}]
+)
+async def test_neither_both_and_names_that_the_service_refuses_are_refused(
+    client: httpx.AsyncClient, query: dict[str, str]
+) -> None:
+    answer = await client.get("/api/v1/portfolios", params=query)
 
     assert answer.status_code == 422
