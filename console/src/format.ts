@@ -17,12 +17,26 @@ const present = (text: string | null | undefined, form: (text: string) => string
   return isDecimal(text) ? form(text) : text; // a fraction such as 1/3 stays as it was given
 };
 
-/** An amount with two decimals; the whole value belongs into the title. */
-export const money = (text: string | null | undefined): string =>
+/** Whether amounts, shares and prices are covered, as for somebody who looks over a shoulder. */
+export const areAmountsHidden = signal(globalThis.localStorage?.getItem("amounts") === "hidden");
+const COVER = "•••";
+const unlessHidden = (shown: string): string =>
+  areAmountsHidden.value && shown !== NONE ? COVER : shown;
+
+/** An amount with two decimals, also where amounts are hidden: of what is about to be sent. */
+export const openMoney = (text: string | null | undefined): string =>
   present(text, (each) => grouped(round(each, 2)));
 
+/** An amount with two decimals; the whole value belongs into the title. */
+export const money = (text: string | null | undefined): string => unlessHidden(openMoney(text));
+
+/** The whole value of an amount, for its title. */
+export const whole = (text: string | null | undefined): string | undefined =>
+  areAmountsHidden.value ? undefined : (text ?? undefined);
+
 /** All digits of a quantity or a price. */
-export const quantity = (text: string | null | undefined): string => present(text, grouped);
+export const quantity = (text: string | null | undefined): string =>
+  unlessHidden(present(text, grouped));
 
 /** A weight in percent: 0.055 is 5.50. */
 export const percent = (text: string | null | undefined, places = 2): string =>

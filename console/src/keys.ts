@@ -2,11 +2,12 @@
 
 import { signal } from "@preact/signals";
 
-/** A list that j, k, x and Enter work on. */
+/** A list that j, k, x, y and Enter work on. */
 export interface KeyedList {
   move: (by: number) => void;
   open: () => void;
   select?: (() => void) | undefined;
+  copy?: (() => void) | undefined;
 }
 
 export const DESTINATIONS: Record<string, string> = {
@@ -52,6 +53,7 @@ function actOn(key: string, list: KeyedList | undefined): boolean {
   if (key === "j") list?.move(1);
   else if (key === "k") list?.move(-1);
   else if (key === "x") list?.select?.();
+  else if (key === "y") list?.copy?.();
   else if (key === "?") isHelpOpen.value = true;
   else return false;
   return true;

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { isOffline } from "./api.ts";
-import { type Zone, zone } from "./format.ts";
+import { areAmountsHidden, type Zone, zone } from "./format.ts";
 import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
 import { SearchBox } from "./search_box.tsx";
 import { isSignedIn, may, session } from "./session.ts";
@@ -77,8 +77,22 @@ function Choices() {
     zone.value = chosen as Zone;
     localStorage.setItem("zone", chosen);
   };
+  const chooseAmounts = (chosen: string) => {
+    areAmountsHidden.value = chosen === "hidden";
+    localStorage.setItem("amounts", chosen);
+  };
   return (
     <>
+      <label>
+        Amounts
+        <select
+          value={areAmountsHidden.value ? "hidden" : "shown"}
+          onChange={(event) => chooseAmounts(event.currentTarget.value)}
+        >
+          <option>shown</option>
+          <option>hidden</option>
+        </select>
+      </label>
       <label>
         Times
         <select value={zone.value} onChange={(event) => chooseZone(event.currentTarget.value)}>
@@ -115,6 +129,8 @@ const KEYS = [
   ["j k", "next and previous row"],
   ["Enter", "open the row"],
   ["x", "select the row"],
+  ["y", "copy the id of the row"],
+  ["[ ]", "previous and next portfolio of the list"],
   ["a h", "approve; hold what is selected or the row"],
   ["s", "another order of the picture"],
   ["c", "compare the plan with that of another rebalance"],

@@ -131,3 +131,69 @@ async def test_s_orders_the_positions_anew(page: Page, world: World) -> None:
     most = max(outcome["positions"], key=lambda each: Decimal(each["target_value"]))
     first = page.get_by_role("row").nth(1).get_by_role("button")
     await expect(first).to_have_text(world.upstreams.tickers[most["security_id"]])
+
+
+async def test_the_portfolios_of_the_list_that_it_was_opened_from_are_walked_by_keys(
+    page: Page, world: World
+) -> None:
+    rebalance_id = world.run["rebalances"][0]
+    listed = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?limit=3")
+    path = f"/console/rebalance/{rebalance_id}"
+    addresses = [f"{path}/portfolio/{each['portfolio_id']}" for each in listed]
+    await page.goto(path)
+    await page.locator(".row[data-row='1'] a").first.click()
+    await expect(page).to_have_url(addresses[1])
+    await expect(page.get_by_role("button", name="Next", exact=True)).to_be_visible()
+
+    for key, address in (("]", addresses[2]), ("[", addresses[1]), ("[", addresses[0])):
+        await page.keyboard.press(key)
+        await expect(page).to_have_url(address)
+    await expect(page.get_by_role("button", name="Previous", exact=True)).to_have_count(0)
+
+    await page.goto(addresses[1])
+    await expect(page.get_by_role("heading", name="Proof")).to_be_visible()
+    await expect(page.get_by_role("button", name="Next", exact=True)).to_have_count(0)
+
+
+async def test_the_id_of_the_row_is_copied_by_a_key(page: Page, world: World) -> None:
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    outcome = find_outcome(world, "REBALANCED")
+    await page.goto(address_of(outcome))
+    await expect(page.get_by_role("row").nth(1)).to_be_visible()
+
+    await page.keyboard.press("j")
+    await page.keyboard.press("y")
+
+    await expect(page.locator(".row.current button.id")).to_have_text("copied")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied in {each["security_id"] for each in outcome["positions"]}
+
+
+async def test_hidden_amounts_are_on_no_page_but_in_the_question_before_orders_are_sent(
+    page: Page, world: World
+) -> None:
+    outcome = find_outcome(world, "REBALANCED")
+    value, path = outcome["market_value"], address_of(outcome)
+    await page.goto(path)
+    await expect(page.get_by_text(money(value)).first).to_be_visible()
+
+    await page.get_by_label("Amounts").select_option("hidden")
+
+    await expect(page.get_by_text(money(value))).to_have_count(0)
+    await page.reload()  # the browser remembers the choice
+    await expect(page.get_by_text("•••").first).to_be_visible()
+    secrets = {value, outcome["cash_after_rebalance"], outcome["objective"]}
+    secrets |= {each["trade_amount"] for each in outcome["positions"] if each["trade_amount"]}
+    secrets |= {money(each) for each in secrets}
+    shown = await page.locator("main").evaluate("element => element.outerHTML")
+    assert [each for each in secrets if len(each) > 6 and each in shown] == []
+
+    await page.goto(f"/console/rebalance/{outcome['rebalance_id']}/orders")
+    await page.get_by_role("button", name="Send orders").click()
+    totals = world.read(f"/api/v1/rebalance/{outcome['rebalance_id']}/transactions/totals")
+    await expect(page.get_by_role("dialog")).to_contain_text(money(totals["buys"]["amount"]))
+    await page.keyboard.press("Escape")
+
+    await page.get_by_label("Amounts").select_option("shown")
+    await page.goto(path)
+    await expect(page.get_by_text(money(value)).first).to_be_visible()

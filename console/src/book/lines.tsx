@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { Link } from "wouter-preact";
 import type { Schema } from "../api.ts";
 import { toFloat } from "../exact.ts";
-import { count, money, percent, points, shortId } from "../format.ts";
+import { count, money, percent, points, shortId, whole } from "../format.ts";
 import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn } from "../lists/columns.tsx";
 import type { Column } from "../lists/grid.tsx";
@@ -85,7 +85,7 @@ export function BookGrid(props: {
     { ...amount("cash_weight", "Cash %", "5.5rem"), cell: (row) => percent(row.cash_weight) },
     {
       ...amount("market_value", "Market value", "8rem"),
-      cell: (row) => <span title={row.market_value ?? ""}>{money(row.market_value)}</span>,
+      cell: (row) => <span title={whole(row.market_value)}>{money(row.market_value)}</span>,
     },
     ...(mayReadLast ? lastColumns(lastOf) : []),
   ];

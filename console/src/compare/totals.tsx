@@ -5,7 +5,7 @@ import { Link } from "wouter-preact";
 import { read } from "../api.ts";
 import { OUTCOMES } from "../charts/stacked.tsx";
 import { compare, subtract, sum } from "../exact.ts";
-import { count, money } from "../format.ts";
+import { count, money, whole } from "../format.ts";
 import { Problem, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import { MAX_WHOLE, type Outcome, type Pair, type Rebalance } from "./pairs.ts";
@@ -49,13 +49,13 @@ export function Figures(props: {
             return (
               <tr key={term}>
                 <th scope="row">{term}</th>
-                <td class="number" title={there ?? ""}>
+                <td class="number" title={whole(there)}>
                   {shown(there)}
                 </td>
-                <td class="number" title={here ?? ""}>
+                <td class="number" title={whole(here)}>
                   {shown(here)}
                 </td>
-                <td class="number" title={change ?? ""}>
+                <td class="number" title={whole(change)}>
                   {change === null ? "–" : more(change, form)}
                 </td>
               </tr>

@@ -5,6 +5,7 @@ import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preac
 import { useLocation } from "wouter-preact";
 import { keyList } from "../keys.ts";
 import { nextSort } from "./filters.ts";
+import { leaveTrail } from "./trail.ts";
 
 export interface Column<Row> {
   key: string;
@@ -91,18 +92,30 @@ export function Grid<Row>(props: GridProps<Row>) {
       box.querySelector(`[data-row="${next}"]`)?.scrollIntoView({ block: "nearest" });
     }
   };
-  const open = () => {
-    const row = current < 0 ? undefined : rowAt(current);
-    const target = row && props.href?.(row);
-    if (target) navigate(target);
+  const hrefAt = (index: number) => {
+    const row = index < 0 ? undefined : rowAt(index);
+    return row && props.href?.(row);
   };
+  const open = () => {
+    const target = hrefAt(current);
+    if (!target) return;
+    leaveTrail(hrefAt, current);
+    navigate(target);
+  };
+  const leave = (event: MouseEvent) => {
+    const target = event.target as Element;
+    const index = target.closest("a") && target.closest("[data-row]")?.getAttribute("data-row");
+    if (index) leaveTrail(hrefAt, Number(index));
+  };
+  const copy = () =>
+    region.current?.querySelector<HTMLElement>(`[data-row="${current}"] button.id`)?.click();
   const select = () => {
     const row = current < 0 ? undefined : rowAt(current);
     if (row) props.onSelect?.(row);
   };
   const { onCurrent } = props;
-  const state = useRef({ move, open, select, current, onCurrent });
-  state.current = { move, open, select, current, onCurrent };
+  const state = useRef({ move, open, select, copy, current, onCurrent });
+  state.current = { move, open, select, copy, current, onCurrent };
   const enter = useCallback((index: number) => state.current.onCurrent?.(index), []);
   useLayoutEffect(
     () =>
@@ -110,6 +123,7 @@ export function Grid<Row>(props: GridProps<Row>) {
         move: (by) => state.current.move(state.current.current + by),
         open: () => state.current.open(),
         select: () => state.current.select(),
+        copy: () => state.current.copy(),
       }),
     [],
   );
@@ -170,6 +184,7 @@ export function Grid<Row>(props: GridProps<Row>) {
         <div
           role="rowgroup"
           class="body"
+          onClickCapture={leave}
           style={isWindowed ? { height: `${total * rowPx}px` } : undefined}
         >
           {lines}

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { type Schema, ServiceError, write } from "../api.ts";
 import { OUTCOMES } from "../charts/stacked.tsx";
 import { compare, subtract, sum } from "../exact.ts";
-import { count, money } from "../format.ts";
+import { count, money, whole } from "../format.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Id, Problem, ScopedButton, Section } from "../parts.tsx";
 import { useReasons } from "../plan/reasons.ts";
@@ -135,13 +135,13 @@ function Figures({ stored, edited }: Comparison) {
             ))}
             <tr>
               <th scope="row">turnover</th>
-              <td class="number" title={turnovers[0]}>
+              <td class="number" title={whole(turnovers[0])}>
                 {money(turnovers[0])}
               </td>
-              <td class="number" title={turnovers[1]}>
+              <td class="number" title={whole(turnovers[1])}>
                 {money(turnovers[1])}
               </td>
-              <td class="number" title={more}>
+              <td class="number" title={whole(more)}>
                 {signed(money(more), compare(more, "0") > 0)}
               </td>
             </tr>

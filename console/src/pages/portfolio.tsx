@@ -1,8 +1,11 @@
 /** One portfolio of a rebalance: the plan against its bands, its proof, or why there is none. */
 
-import { Link } from "wouter-preact";
+import { useLayoutEffect } from "preact/hooks";
+import { Link, useLocation } from "wouter-preact";
 import { read } from "../api.ts";
 import { CompareLink } from "../compare/link.tsx";
+import { onKey } from "../keys.ts";
+import { beside, moveTrail } from "../lists/trail.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Id, Loaded, Page, Status, Time } from "../parts.tsx";
 import { PlanParts } from "../plan/plan.tsx";
@@ -34,11 +37,48 @@ export function PortfolioPage({ id, portfolioId }: { id: string; portfolioId: st
           )}
         </>
       }
-      actions={<CompareLink rebalanceId={id} portfolioId={portfolioId} />}
+      actions={
+        <>
+          <Beside href={`/rebalance/${id}/portfolio/${encodeURIComponent(portfolioId)}`} />
+          <CompareLink rebalanceId={id} portfolioId={portfolioId} />
+        </>
+      }
     >
       <Loaded of={outcome} lines={12}>
         {(given) => <PlanParts plan={given} tickerOf={tickerOf} />}
       </Loaded>
     </Page>
+  );
+}
+
+const STEPS = [
+  { by: -1, key: "[", word: "Previous" },
+  { by: 1, key: "]", word: "Next" },
+] as const;
+
+/** The way to the portfolios beside this one, in the list that it was opened from. */
+function Beside({ href }: { href: string }) {
+  const [, navigate] = useLocation();
+  const go = (by: number) => {
+    const target = beside(href, by);
+    if (!target) return;
+    moveTrail(href, by);
+    navigate(target);
+  };
+  useLayoutEffect(() => {
+    const forget = STEPS.map(({ by, key }) => onKey(key, () => go(by)));
+    return () => {
+      for (const each of forget) each();
+    };
+  });
+  const steps = STEPS.filter(({ by }) => beside(href, by) !== undefined);
+  return (
+    <>
+      {steps.map(({ by, key, word }) => (
+        <button key={key} type="button" title={key} onClick={() => go(by)}>
+          {word}
+        </button>
+      ))}
+    </>
   );
 }

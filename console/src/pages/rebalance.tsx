@@ -186,7 +186,8 @@ function OutcomeGrid(props: {
   const { shown, onWindow } = useShown(rows);
   const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
   const reasonOf = useReasons(shown.map((row) => row.error?.detail ?? ""));
-  const hrefOf = (portfolio: string) => `/rebalance/${props.id}/portfolio/${portfolio}`;
+  const hrefOf = (portfolio: string) =>
+    `/rebalance/${props.id}/portfolio/${encodeURIComponent(portfolio)}`;
   const columns: Column<Outcome>[] = [
     portfolioColumn(nameOf, "minmax(9rem, 13rem)", hrefOf),
     {

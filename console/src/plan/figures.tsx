@@ -1,7 +1,7 @@
 /** Figures of a plan in brief, and its proof. */
 
 import { compare, subtract, sum, toFloat } from "../exact.ts";
-import { count, money, percent } from "../format.ts";
+import { count, money, percent, whole } from "../format.ts";
 import { type Fact, Facts, Section } from "../parts.tsx";
 import type { Plan } from "./plan.tsx";
 
@@ -19,13 +19,13 @@ const arrow = (before: string | null | undefined, after: string | null | undefin
 
 export function factsOf(plan: Plan): Fact[] {
   const { market_value, turnover, before, after } = plan;
-  const whole = toFloat(market_value ?? "0");
-  const share = whole > 0 ? `${((toFloat(turnover) / whole) * 100).toFixed(1)} %` : undefined;
+  const worth = toFloat(market_value ?? "0");
+  const share = worth > 0 ? `${((toFloat(turnover) / worth) * 100).toFixed(1)} %` : undefined;
   const drifts = [before?.total_drift_weight, after?.total_drift_weight].map((each) =>
     percent(each),
   );
   return [
-    { term: "market value", value: money(market_value), title: market_value ?? undefined },
+    { term: "market value", value: money(market_value), title: whole(market_value) },
     {
       term: "cash",
       value: arrow(money(plan.cash_before_rebalance), money(plan.cash_after_rebalance)),
@@ -33,7 +33,7 @@ export function factsOf(plan: Plan): Fact[] {
     { term: "sells", value: money(amountOf(plan, "SELL")) },
     { term: "buys", value: money(amountOf(plan, "BUY")) },
     { term: "turnover", value: money(turnover), note: share },
-    { term: "cost", value: money(plan.cost), title: plan.cost },
+    { term: "cost", value: money(plan.cost), title: whole(plan.cost) },
     { term: "total drift %", value: arrow(drifts[0], drifts[1]) },
     { term: "out of band", value: arrow(count(before?.out_of_band), count(after?.out_of_band)) },
     { term: "trades", value: count(plan.transactions) },
@@ -60,14 +60,14 @@ export function Proof({
       term: "objective",
       value: money(objective),
       note: "drift after, in currency",
-      title: objective ?? undefined,
+      title: whole(objective),
     },
-    { term: "lower bound", value: money(lower_bound), title: lower_bound ?? undefined },
-    { term: "gap", value: money(gap), title: gap ?? undefined },
+    { term: "lower bound", value: money(lower_bound), title: whole(lower_bound) },
+    { term: "gap", value: money(gap), title: whole(gap) },
     { term: "method", value: method },
   ];
   if (violation && compare(violation, "0") > 0) {
-    list.push({ term: "outside bands", value: money(violation), title: violation });
+    list.push({ term: "outside bands", value: money(violation), title: whole(violation) });
   }
   return (
     <Section title="Proof" note="how close the plan is to the best one that whole shares allow">

@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useLocation, useSearch } from "wouter-preact";
 import { list, read, type Schema } from "../api.ts";
 import { divide, isDecimal, shift, trim } from "../exact.ts";
-import { count, money, quantity } from "../format.ts";
+import { count, money, quantity, whole } from "../format.ts";
 import { onKey } from "../keys.ts";
 import { ChosenGrid } from "../lists/column_menu.tsx";
 import { type NameOf, portfolioColumn } from "../lists/columns.tsx";
@@ -215,7 +215,7 @@ function Totals(props: { rebalanceId: string; filters: Filters; version: number 
   return (
     <p class={isLoading ? "actions chosen old" : "actions chosen"} role="status">
       {sums.map(([name, { transactions, amount }]) => (
-        <span key={name} title={amount}>
+        <span key={name} title={whole(amount)}>
           {count(transactions)} {name} of {money(amount)}
         </span>
       ))}
@@ -236,7 +236,7 @@ function Chosen(
   const all = total > MAX_CHOSEN ? `the first ${count(MAX_CHOSEN)}` : `all ${count(total)}`;
   return (
     <p class="actions chosen" role="status">
-      <span title={selection.amount}>
+      <span title={whole(selection.amount)}>
         {count(selection.rows.length)} selected, amount {money(selection.amount)}
       </span>
       <button type="button" disabled={!total} onClick={() => void selection.chooseMatching()}>

@@ -2,7 +2,7 @@
 
 import { useRef } from "preact/hooks";
 import type { Schema } from "../api.ts";
-import { count, money, percent } from "../format.ts";
+import { count, money, percent, whole } from "../format.ts";
 import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn } from "../lists/columns.tsx";
 import type { Column } from "../lists/grid.tsx";
@@ -21,7 +21,7 @@ const amount = (key: string, head: string, of: (row: Row) => string | null): Col
   width: "7.5rem",
   isNumber: true,
   isSortable: true,
-  cell: (row) => <span title={of(row) ?? ""}>{money(of(row))}</span>,
+  cell: (row) => <span title={whole(of(row))}>{money(of(row))}</span>,
 });
 
 export function PortfolioGrid(props: {

@@ -2,7 +2,7 @@
 
 import { newKey, read, write } from "../api.ts";
 import type { Question } from "../confirm.tsx";
-import { count, money } from "../format.ts";
+import { count, openMoney } from "../format.ts";
 
 /** What would be sent, in words, as the service adds it up; trades that are held are not in it. */
 export async function describeTrades(rebalanceId: string): Promise<string> {
@@ -10,7 +10,7 @@ export async function describeTrades(rebalanceId: string): Promise<string> {
     path: { rebalance_id: rebalanceId },
   });
   const side = (name: string, { transactions, amount }: typeof buys) =>
-    `${count(transactions)} ${name} of ${money(amount)}`;
+    `${count(transactions)} ${name} of ${openMoney(amount)}`;
   const left = held.transactions ? ` (${count(held.transactions)} trades are held)` : "";
   return `${side("BUY", buys)} and ${side("SELL", sells)}${left}`;
 }

@@ -3,7 +3,7 @@
 import { Link } from "wouter-preact";
 import { read, type Schema } from "../api.ts";
 import { isDecimal, subtract } from "../exact.ts";
-import { count, money, percent, points, quantity } from "../format.ts";
+import { count, money, percent, points, quantity, whole } from "../format.ts";
 import { type NameOf, securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
@@ -69,7 +69,7 @@ export function tradeColumns(tickerOf: NameOf): Column<Position>[] {
     number("price", "Price", (row) => quantity(row.price)),
     {
       ...number("amount", "Amount", (row) => (
-        <span title={row.trade_amount ?? ""}>{money(row.trade_amount)}</span>
+        <span title={whole(row.trade_amount)}>{money(row.trade_amount)}</span>
       )),
       width: "6.5rem",
       isSortable: true,

@@ -3,7 +3,7 @@
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { OUTCOMES, Stacked } from "../charts/stacked.tsx";
 import { sum } from "../exact.ts";
-import { count, money } from "../format.ts";
+import { count, money, whole } from "../format.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Facts, Problem, Section, Status } from "../parts.tsx";
@@ -161,5 +161,5 @@ const amount = (
   head,
   width: "8rem",
   isNumber: true,
-  cell: (row) => <span title={of(row) ?? ""}>{money(of(row))}</span>,
+  cell: (row) => <span title={whole(of(row))}>{money(of(row))}</span>,
 });
