@@ -1,5 +1,7 @@
 """Columns of the long tables: chosen in a menu, by mouse or keyboard, and remembered."""
 
+import re
+
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -44,6 +46,27 @@ async def test_a_column_that_is_hidden_stays_so_until_all_are_shown(page: Page) 
 
     await expect(book.get_by_role("columnheader")).to_have_text(all_heads)
     assert await page.evaluate("key => localStorage.getItem(key)", STORED) is None
+
+
+async def test_a_link_shows_the_columns_of_who_copied_it_and_leaves_the_choice_of_others(
+    page: Page, browser: Browser, world: World
+) -> None:
+    await open_book(page)
+    await page.get_by_role("button", name="Columns of Portfolios").click()
+    await page.get_by_role("checkbox", name="Cash %").uncheck()
+    await expect(page).to_have_url(re.compile(r"[?&]hide\.book=\w+$"))
+    link = page.url
+    await page.goto("/console/book")
+    await expect(page).to_have_url(link)
+
+    async with open_context(browser, world.url) as context:
+        other = await context.new_page()
+        await other.goto(link)
+        book = other.get_by_role("table", name="Portfolios")
+        await expect(head(book, "Market value")).to_be_visible()
+        await expect(head(book, "Cash %")).to_have_count(0)
+        await open_book(other)
+        await expect(head(book, "Cash %")).to_be_visible()
 
 
 async def test_the_menu_works_by_keyboard_alone(page: Page) -> None:

@@ -1,17 +1,30 @@
 /** A grid whose columns somebody chooses. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLocation, useSearch } from "wouter-preact";
+import { withFilters } from "./filters.ts";
 import { type Column, Grid, type GridProps } from "./grid.tsx";
-import { readHidden, storeHidden } from "./hidden.ts";
+import { hiddenIn, readHidden, storeHidden } from "./hidden.ts";
 import "./column_menu.css";
 
-/** Like Grid; `list` names the list under which the browser remembers the choice. */
+/** Like Grid; `list` names the list under which the browser remembers the choice. The address has it
+    too, so that a link shows the same columns, whatever they are to somebody else. */
 export function ChosenGrid<Row>(props: GridProps<Row> & { list: string }) {
   const { list, columns, ...others } = props;
-  const [hidden, setHidden] = useState(() => readHidden(list));
+  const [path, navigate] = useLocation();
+  const search = useSearch();
+  const [own, setOwn] = useState(() => readHidden(list));
+  const asked = hiddenIn(search, list);
+  const hidden = asked ?? own;
+  const show = (names: readonly string[]) =>
+    navigate(withFilters(path, search, { [`hide.${list}`]: names.join() }), { replace: true });
+  useEffect(() => {
+    if (!asked && own.length) show(own);
+  }, []);
   const choose = (names: readonly string[]) => {
-    setHidden(names);
+    setOwn(names);
     storeHidden(list, names);
+    show(names);
   };
   const shown = columns.filter(({ key, isFixed }) => isFixed || !hidden.includes(key));
   return (

@@ -14,6 +14,11 @@ export function parseHidden(text: string | null): readonly string[] {
   }
 }
 
+/** Names of columns that an address hides in a list; undefined where it says nothing of them. */
+export function hiddenIn(search: string, list: string): readonly string[] | undefined {
+  return new URLSearchParams(search).get(`hide.${list}`)?.split(",").slice(0, MOST);
+}
+
 // The storage itself may be refused by the browser: then the choice lasts as long as the page.
 export function readHidden(list: string): readonly string[] {
   try {
