@@ -127,11 +127,11 @@ async def test_a_session_is_good_at_an_ingress_that_did_not_begin_it(
 
     for replica in await wait_for_ingresses(set()):
         os.kill(replica, signal.SIGKILL)
-        await page.reload()
+        await reload_until_answered(page)
         await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         await wait_for_ingresses({replica})
 
-    await page.reload()
+    await reload_until_answered(page)
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     assert (await drill.http.get("/api/v1/models")).status_code == 200
 
@@ -141,6 +141,13 @@ async def sign_in(page: Page, key: str) -> None:
     await page.get_by_label("API key").fill(key)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+async def reload_until_answered(page: Page) -> None:
+    """Load the page anew, again where a new ingress has a process and takes no requests yet."""
+    async with asyncio.timeout(WITHIN_S):
+        while (answer := await page.reload()) is None or not answer.ok:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
 
 
 async def wait_for_ingresses(killed: set[int]) -> list[int]:
