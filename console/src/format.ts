@@ -1,7 +1,7 @@
 /** One form for each kind of value, on every page. */
 
 import { signal } from "@preact/signals";
-import { isDecimal, round, shift, trim } from "./exact.ts";
+import { compare, isDecimal, round, shift, trim } from "./exact.ts";
 
 export const NONE = "–";
 const MINUS = "−";
@@ -50,7 +50,7 @@ export const fullPercent = (text: string | null | undefined): string =>
 export const points = (text: string | null | undefined): string =>
   present(text, (each) => {
     const rounded = round(shift(each, 2), 2);
-    if (/^-?[0.]*$/.test(rounded)) return "0.00";
+    if (compare(rounded, "0") === 0) return "0.00";
     return rounded.startsWith("-") ? grouped(rounded) : `+${grouped(rounded)}`;
   });
 

@@ -1,6 +1,6 @@
 /** What differs between the orders of two plans of a portfolio: of this rebalance, and of another. */
 
-import { negate, subtract } from "../exact.ts";
+import { compare, negate } from "../exact.ts";
 
 export interface Order {
   security_id: string;
@@ -23,15 +23,14 @@ export function signed(
   return order?.transaction_type === "SELL" ? negate(value) : value;
 }
 
-const isZero = (text: string): boolean => /^-?[0.]*$/.test(text);
 const isOrder = (order: Order | undefined): boolean => Boolean(order?.transaction_type);
 
 /** What became of an order; undefined where neither plan has one. */
 export function changeOf(here: Order | undefined, there: Order | undefined): Change | undefined {
   if (!isOrder(here)) return isOrder(there) ? "dropped" : undefined;
   if (!isOrder(there)) return "added";
-  const isSame = (["trade_quantity", "trade_amount"] as const).every((field) =>
-    isZero(subtract(signed(here, field), signed(there, field))),
+  const isSame = (["trade_quantity", "trade_amount"] as const).every(
+    (field) => compare(signed(here, field), signed(there, field)) === 0,
   );
   return isSame ? "same" : "changed";
 }

@@ -1,7 +1,7 @@
 /** Outcomes of two rebalances, paired by portfolio: of this one, and of the other. */
 
 import { list, type Page, read, type Schema, ServiceError } from "../api.ts";
-import { subtract } from "../exact.ts";
+import { compare } from "../exact.ts";
 import { Lookup } from "../lookup.ts";
 import { type ChangeCounts, countChanges, type Order } from "./changes.ts";
 
@@ -95,7 +95,7 @@ export function differs({ here, there }: Pair): boolean {
   return FIGURES.some((figure) => {
     const [one, other] = [here[figure], there[figure]];
     if (one === null || other === null) return one !== other;
-    return !/^-?[0.]*$/.test(subtract(one, other));
+    return compare(one, other) !== 0;
   });
 }
 
