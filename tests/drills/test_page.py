@@ -27,7 +27,7 @@ from tests.drills.drill import (
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import CONFIG
 from tests.page.browser.found import open_browser
-from tests.page.conftest import open_context
+from tests.page.conftest import open_context, sign_in
 from tests.support.fakes import Stored
 from tests.support.keys import add_key
 
@@ -134,13 +134,6 @@ async def test_a_session_is_good_at_an_ingress_that_did_not_begin_it(
     await reload_until_answered(page)
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     assert (await drill.http.get("/api/v1/models")).status_code == 200
-
-
-async def sign_in(page: Page, key: str) -> None:
-    await page.goto("/console")
-    await page.get_by_label("API key").fill(key)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 async def reload_until_answered(page: Page) -> None:

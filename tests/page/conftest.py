@@ -130,11 +130,16 @@ class Desk:
     async def sign_in(self, context: BrowserContext, name: str) -> Page:
         """Sign somebody in on a page of its own."""
         page = await context.new_page()
-        await page.goto("/console")
-        await page.get_by_label("API key").fill(self.keys[name])
-        await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        await sign_in(page, self.keys[name])
         return page
+
+
+async def sign_in(page: Page, key: str) -> None:
+    """Sign in on a page with an API key."""
+    await page.goto("/console")
+    await page.get_by_label("API key").fill(key)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 PEOPLE: Final = {
