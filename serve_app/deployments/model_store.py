@@ -39,6 +39,7 @@ from storage.audit_trail import Action, AuditTrail
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
+from storage.last_outcomes import LastOutcome
 from storage.model_history import ModelVersion
 from storage.model_store import Versions, require_version
 from storage.mongo.connection import ping
@@ -202,6 +203,10 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, PortfolioCalls, Store):
     async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
         """Add up the trades that match."""
         return await self._with.rebalances.total_trades(rebalance, wanted)
+
+    async def list_last_outcomes(self, portfolio_ids: tuple[str, ...]) -> tuple[LastOutcome, ...]:
+        """Return the newest outcome of each portfolio that has one."""
+        return await self._with.rebalances.list_last_outcomes(portfolio_ids)
 
     async def list_causes(self, rebalance_ids: tuple[str, ...]) -> Causes:
         """Return why portfolios of these rebalances have no plan."""

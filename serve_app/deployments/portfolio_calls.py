@@ -1,14 +1,13 @@
-"""Calls of the ModelStore deployment about single portfolios."""
+"""Calls of the ModelStore deployment about the names of portfolios."""
 
 from collections.abc import Mapping
 
-from serve_app.ports.portfolios import Portfolios
+from serve_app.ports.names import PortfolioNames
 from serve_app.resources import Resources
-from storage.last_outcomes import LastOutcome
 
 
-class PortfolioCalls(Portfolios):
-    """Names and newest outcomes, for the deployment that has the resources."""
+class PortfolioCalls(PortfolioNames):
+    """Names of portfolios, for the deployment that has the resources."""
 
     _with: Resources
 
@@ -19,7 +18,3 @@ class PortfolioCalls(Portfolios):
     async def find_portfolios(self, part: str, limit: int) -> Mapping[str, str]:
         """Return names by id of portfolios with this part in the name."""
         return await self._with.portfolios.find_named(part, limit)
-
-    async def list_last_outcomes(self, portfolio_ids: tuple[str, ...]) -> tuple[LastOutcome, ...]:
-        """Return the newest outcome of each portfolio that has one."""
-        return await self._with.rebalances.list_last_outcomes(portfolio_ids)

@@ -16,6 +16,15 @@ class PortfolioNames(Protocol):
         """Return names by id, in the order of the ids; None if the service has no answer."""
         ...
 
+    @repeatable
+    @abstractmethod
+    async def find_portfolios(self, part: str, limit: int) -> Mapping[str, str]:
+        """Return names by id of at most ``limit`` portfolios with this part in the name.
+
+        Raises UpstreamError if the portfolio service has no such search, or no answer in time.
+        """
+        ...
+
 
 class SecurityTickers(Protocol):
     """Tickers of securities."""

@@ -8,8 +8,8 @@ from serve_app.ports.health import DatabaseCheck, Reachable, UpstreamChecks
 from serve_app.ports.idempotency import IdempotencyKeys
 from serve_app.ports.keys import StoredKeys
 from serve_app.ports.models import StoredModels
+from serve_app.ports.names import PortfolioNames
 from serve_app.ports.orders import OrderSubmissions
-from serve_app.ports.portfolios import Portfolios
 from serve_app.ports.proposals import Proposals
 from serve_app.ports.rules import StoredRules
 from serve_app.ports.runs import StoredRuns
@@ -29,7 +29,7 @@ class Store(
     IdempotencyKeys,
     StoredKeys,
     StoredSessions,
-    Portfolios,
+    PortfolioNames,
     Reachable,
     UpstreamChecks,
     DatabaseCheck,

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from optimization import PortfolioOutcome
 from serve_app.ports.port import repeatable
+from storage.last_outcomes import LastOutcome
 from storage.mongo.sorting import Sort
 from storage.outcome_causes import Causes
 from storage.outcome_reader import OutcomePage
@@ -84,6 +85,12 @@ class StoredRebalances(Protocol):
     @abstractmethod
     async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
         """Add up the trades that match."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_last_outcomes(self, portfolio_ids: tuple[str, ...]) -> tuple[LastOutcome, ...]:
+        """Return the newest outcome of each portfolio that has one, in the order of the ids."""
         ...
 
     @repeatable
