@@ -5,7 +5,7 @@ has documents alone, and is read as it is.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar, cast
 
@@ -106,6 +106,14 @@ class OutcomeReader:
             rows = range(ordinal_of(document["_id"]), document["end"])
             found |= _outcomes(document, run, [at - rows.start for at in rows if at in wanted])
         return tuple([found[at] for at, _ in places if at in found])
+
+    async def pages(self, run: Rebalance) -> AsyncIterator[OutcomePage]:
+        """Iterate over all stored outcomes of a rebalance, a page at a time."""
+        first = 0
+        while first < run.number_of_portfolios:
+            page = await self.page_from(run, first)
+            yield page
+            first = page.ordinals.stop
 
     async def page_from(self, run: Rebalance, first: int) -> OutcomePage:
         """Return the stored outcomes from an ordinal on, as many as are held in memory at once.

@@ -132,14 +132,12 @@ class TradeSearch:
             few = found.first(shown.stop, descending=descending).select(shown)
             page = zip(few.ordinals.tolist(), few.places.tolist(), strict=True)
             return tuple((outcomes[at], place) for at, place in page), len(found.ordinals)
-        best, total, first = _Trades.of(()), 0, 0
-        while first < run.number_of_portfolios:
-            outcome_page = await self._reader.page_from(run, first)
+        best, total = _Trades.of(()), 0
+        async for outcome_page in self._reader.pages(run):
             found = await asyncio.to_thread(_find, outcome_page, wanted, field)
             total += len(found.ordinals)
             # No more than the page needs, because a book has millions of trades.
             best = _Trades.concatenate((best, found)).first(shown.stop, descending=descending)
-            first = outcome_page.ordinals.stop
         return await self._read_trades(run, best.select(shown)), total
 
     async def _read_few(self, run: Rebalance, wanted: TradeFilter) -> tuple[PortfolioOutcome, ...]:

@@ -84,11 +84,8 @@ class TradeTotalsReader:
             for outcome in await self._reader.of(run, wanted.portfolio_ids):
                 totals.add_outcome(outcome, wanted)
             return totals
-        first = 0
-        while first < run.number_of_portfolios:
-            page = await self._reader.page_from(run, first)
+        async for page in self._reader.pages(run):
             await asyncio.to_thread(_add_page, totals, page, wanted)
-            first = page.ordinals.stop
         return totals
 
 
