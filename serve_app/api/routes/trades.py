@@ -151,13 +151,13 @@ async def read_trade_totals(
     check = RuleCheck.of_blocking(rebalance)
     # The approval of a proposal minds the rules, and its holds are all that holds trades back.
     if check and holds.proposal is None:
-        totals = await _total_unblocked(store, rebalance, sifted, check)
+        totals = await _total_under_rules(store, rebalance, sifted, check)
     else:
         totals = await store.total_trades(rebalance, sifted)
     return json_response(totals_json(rebalance.rebalance_id, holds.proposal, totals))
 
 
-async def _total_unblocked(
+async def _total_under_rules(
     store: StoredRebalances, rebalance: Rebalance, wanted: TradeFilter, check: RuleCheck
 ) -> TradeTotals:
     totals = TradeTotals()
