@@ -4,6 +4,7 @@ The deadline is the moment the current caller stops waiting, by the clock of thi
 send each other the seconds that remain, because clocks of machines differ.
 """
 
+import asyncio
 import math
 import re
 import time
@@ -12,6 +13,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+
+from storage.author import Author
 
 # No blanks and no control characters, because the ids go into log lines and request headers.
 ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
@@ -38,6 +41,21 @@ def choose_correlation_id(offered: str | None) -> str:
 def choose_traceparent(offered: str | None) -> str:
     """Return the caller's place in its trace if it is well formed, else none."""
     return offered if offered and TRACEPARENT.fullmatch(offered) else ""
+
+
+def find_author() -> Author:
+    """Return the author of what this call changes: its principal and its correlation id."""
+    return Author(principal=principal.get() or None, correlation_id=correlation_id.get() or None)
+
+
+def require_caller() -> None:
+    """Raise CancelledError if the caller of this task has left.
+
+    For after a call of the database, because its driver may swallow that error.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def remaining_s() -> float:

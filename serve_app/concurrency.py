@@ -1,4 +1,4 @@
-"""Bounded concurrency: many calls, a few at a time, and callers that leave."""
+"""Bounded concurrency: many calls, a few at a time."""
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
@@ -79,13 +79,3 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
     for one in listed:
         one.cancel()
     await asyncio.gather(*listed, return_exceptions=True)
-
-
-def require_caller() -> None:
-    """Raise CancelledError if the caller of this task has left.
-
-    For after a call of the database, because its driver may swallow that error.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -8,7 +8,7 @@ from ssl import SSLContext
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import GENERAL, MODEL_RULES
-from serve_app.call_context import correlation_id, principal
+from serve_app.call_context import find_author
 from serve_app.observability.observers import Observers
 from serve_app.settings import Settings
 from serve_app.upstream import order_service as orders
@@ -37,7 +37,6 @@ from serve_app.upstream.securities import Securities
 from serve_app.upstream.tls import make_context
 from storage.api_key_store import ApiKeyStore
 from storage.audit_log import AuditLog
-from storage.author import Author
 from storage.chunk_store import ChunkStore
 from storage.drift_line_store import DriftLineStore
 from storage.drift_scan_store import DriftScanStore
@@ -124,11 +123,6 @@ def open_resources(
         DriftScanStore(database),
         DriftLineStore(database),
     )
-
-
-def find_author() -> Author:
-    """Return the author of the call that runs here: its principal and its correlation id."""
-    return Author(principal=principal.get() or None, correlation_id=correlation_id.get() or None)
 
 
 def _connect(

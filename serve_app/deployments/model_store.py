@@ -22,6 +22,7 @@ from optimization import (
     without_target,
 )
 from serve_app.approvals.process import ApprovalProcess
+from serve_app.call_context import find_author
 from serve_app.deployments.approval_calls import ApprovalCalls
 from serve_app.deployments.drift_scan_calls import DriftScanCalls
 from serve_app.deployments.handles import serves
@@ -29,7 +30,6 @@ from serve_app.deployments.portfolio_calls import PortfolioCalls
 from serve_app.deployments.store_parts import StoreParts
 from serve_app.observability.events import log_event
 from serve_app.ports.store import Store
-from serve_app.resources import find_author
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.api_key_store import ApiKey

@@ -17,9 +17,8 @@ from optimization import (
 )
 from serve_app.api.responses import write_outcomes
 from serve_app.api.schemas.optimize import GivenOptions
-from serve_app.call_context import correlation_id, lift_deadline, principal
+from serve_app.call_context import correlation_id, lift_deadline, principal, require_caller
 from serve_app.chunks.fetch import identify_holdings
-from serve_app.concurrency import require_caller
 from serve_app.deployments.handles import connect_optimizer, reach, serves
 from serve_app.deployments.long_bodies import answer_in_workers
 from serve_app.deployments.uploads import answer_upload_in_worker

@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import Any, Final, final
 
 from optimization import Model, OpenOrders, OptionOverrides, PortfolioOutcome, RebalanceOptions
+from serve_app.call_context import require_caller
 from serve_app.chunks.fetch import price_balances, source_of
 from serve_app.chunks.priced_models import PricedModels
 from serve_app.chunks.solve import refused_outcome, solve_at_once
 from serve_app.chunks.unmatched_ids import require_matched
 from serve_app.chunks.work import options_for
-from serve_app.concurrency import require_caller
 from serve_app.observability.metrics import count_rebalance, count_solved, count_stopped_rebalance
 from serve_app.ports.rebalances import (
     Outcomes,

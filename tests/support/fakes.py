@@ -12,7 +12,7 @@ from optimization.domain.model import Model
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
-from serve_app.call_context import correlation_id
+from serve_app.call_context import correlation_id, find_author
 from serve_app.deployments.handles import connect
 from serve_app.deployments.model_store import StoreDeployment
 from serve_app.deployments.store_parts import StoreParts
@@ -20,7 +20,7 @@ from serve_app.orders.submission import OrderSubmitter
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse, Upload
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.store import Store
-from serve_app.resources import SUMMARIES, Resources, find_author
+from serve_app.resources import SUMMARIES, Resources
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.holdings.source import Balance
 from storage.api_key_store import ApiKeyStore
