@@ -14,13 +14,13 @@ from serve_app.call_context import correlation_id, principal, reserve_time
 from serve_app.chunks.work import Work, options_for, outcomes_of
 from serve_app.observability.metrics import count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes, Rebalanced, RemoteElements
-from serve_app.rebalances.completion import (
+from serve_app.rebalances.steps import (
     date_model,
     drop_held,
     drop_matched,
+    prepare_work,
     store_completed,
 )
-from serve_app.rebalances.preparation import prepare_work
 from serve_app.resources import Resources
 from serve_app.runs.chunk_attempts import ChunkRunner
 from serve_app.runs.chunk_texts import Preview

@@ -28,8 +28,7 @@ from serve_app.ports.rebalances import (
     RebalancePortfolio,
     Rebalancing,
 )
-from serve_app.rebalances.completion import date_model, drop_matched, store_completed
-from serve_app.rebalances.preparation import prepare_work
+from serve_app.rebalances.steps import date_model, drop_matched, prepare_work, store_completed
 from serve_app.resources import Resources
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Found, fetch_holdings

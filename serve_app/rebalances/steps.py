@@ -1,22 +1,30 @@
-"""Preparation of a direct rebalance: its options, its prices, and what is to be stored."""
+"""Steps of a direct rebalance around its solution: preparation, storage, the date of the model."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
-from optimization import Model, OptionOverrides, PricedTarget, RebalanceOptions
+from optimization import Model, OptionOverrides, PortfolioOutcome, PricedTarget, RebalanceOptions
 from serve_app.call_context import correlation_id, principal
 from serve_app.chunks.fetch import UNPRICED, price_model
+from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import Work, find_unmatched_ids
+from serve_app.observability.events import log_event
+from serve_app.observability.metrics import count_outcomes
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.rules.options import general_rules, narrow_options, narrow_own_options
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
+from storage.audit_trail import Action
+from storage.errors import NotFoundError
+from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
-from storage.rebalance import new_rebalance
+from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance
 from storage.rule import Rule, rules_that_may_concern
 from storage.run import HoldingsRef
 
@@ -65,3 +73,49 @@ async def prepare_work(
     holdings = HoldingsRef(settings.holdings_source)
     of = settings, rebalance, snapshot, narrowed, correlation_id.get(), holdings, refusal
     return Work(*of, must_match=must_match)
+
+
+async def store_completed(
+    resources: Resources,
+    rebalance: Rebalance,
+    outcomes: Sequence[PortfolioOutcome],
+    claim: IdempotencyClaim | None,
+) -> Rebalance:
+    """Store a rebalance with the outcomes of all its portfolios; it settles the claim."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    count_outcomes(counts)
+    rebalance = replace(
+        drop_matched(rebalance, outcomes),
+        status=RebalanceStatus.COMPLETED,
+        counts=counts,
+        finished_at=now(),
+    )
+    stored = await resources.rebalances.store(rebalance, outcomes, claim)
+    log_event(
+        Action.REBALANCE_STORED,
+        stored.rebalance_id,
+        model_id=stored.model_id,
+        counts={status.value: count for status, count in counts.items()},
+    )
+    return stored
+
+
+async def date_model(resources: Resources, rebalance: Rebalance) -> None:
+    """Date the model of a stored rebalance, because an unstored one must leave no date."""
+    # Ignored, because a model may be deleted while its portfolios are rebalanced.
+    with suppress(NotFoundError):
+        await resources.models.record_rebalance_date(rebalance.model_id, rebalance.started_at)
+
+
+def drop_matched(rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
+    """Drop the unmatched ids that one of the portfolios holds."""
+    if not rebalance.unmatched:
+        return rebalance
+    return drop_held(rebalance, list_other_holdings(outcomes))
+
+
+def drop_held(rebalance: Rebalance, held: Iterable[str]) -> Rebalance:
+    """Drop the unmatched ids among these holdings."""
+    held = frozenset(held)
+    unmatched = tuple(each for each in rebalance.unmatched if each not in held)
+    return replace(rebalance, unmatched=unmatched)
