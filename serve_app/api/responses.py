@@ -21,7 +21,7 @@ from serve_app.ports.optimize import RawResponse
 from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, retry_headers
-from serve_app.rules.evaluation import NO_RULES, RuleCheck
+from serve_app.rules.evaluation import RuleCheck
 from storage.rebalance import Rebalance
 
 ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
@@ -80,14 +80,14 @@ class Heading:
     """Members shared by all elements of an answer; an id is None if nothing is stored.
 
     ``notes`` are the members of single portfolios that tell what was assumed, by portfolio id,
-    ``rules`` what plans are checked by; ``positions`` tells that elements have theirs.
+    ``rules`` what plans are checked by, if by any; ``positions`` tells that elements have theirs.
     """
 
     rebalance_id: str | None
     model_id: str | None
     trade_date: str
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
-    rules: RuleCheck = NO_RULES
+    rules: RuleCheck | None = None
     positions: bool = False
     lines: OutcomeLines = field(init=False, repr=False, compare=False)
 
@@ -99,7 +99,8 @@ def heading_of(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) ->
     """Return the heading of a rebalance, with its id if it is stored."""
     rebalance_id = rebalance.rebalance_id if is_stored else None
     day = trade_date_of(rebalance, zone)
-    return Heading(rebalance_id, rebalance.model_id, day, rules=RuleCheck.of(rebalance))
+    rules = RuleCheck.of(rebalance) if rebalance.rules else None
+    return Heading(rebalance_id, rebalance.model_id, day, rules=rules)
 
 
 async def write_outcomes(

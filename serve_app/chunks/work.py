@@ -110,7 +110,8 @@ def _is_plain(work: Work, chunk: Chunk) -> bool:
         require_targets(work.rebalance.securities, work.options)
     except (EmptyModelError, OptionsConflictError):
         return False
-    if depends_on_value(work.options, work.rebalance.rules):
+    rules = work.rebalance.rules
+    if rules and depends_on_value(work.options, rules):
         return False
     return work.rebalance.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
 
@@ -141,14 +142,14 @@ async def outcomes_of(
         require_matched(work.must_match, model, inputs)
     solving = time.perf_counter()
     rules, narrow = work.rebalance.rules, None
-    if any(
+    if rules and any(
         isinstance(each, RebalanceOptions) and depends_on_value(each, rules)
         for each in (work.options, *own.values())
     ):
         narrow = partial(narrow_at, rules)
     outcomes = await solve_chunk(model, inputs, work.options, count_solved, own, narrow)
-    if work.rebalance.rules:
-        outcomes = [*name_rules(work.rebalance.rules, outcomes)]
+    if rules:
+        outcomes = [*name_rules(rules, outcomes)]
     if orders:
         outcomes = [
             replace(one, counted_orders=len(orders.get(one.portfolio_id, ()))) for one in outcomes
