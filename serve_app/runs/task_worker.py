@@ -37,8 +37,15 @@ class TaskWorker:
 def run_in_worker(settings: Settings, call: Callable[[Resources], Coroutine[Any, Any, R]]) -> R:
     """Run a coroutine in the loop of this worker process; return its result."""
     worker = load_worker(settings)
+    results: list[R] = []
+
+    # Kept beside the loop, because a runner writes out what its coroutine returns, here megabytes,
+    # each time that it compares signal handlers, and drops the text again.
+    async def keep_result() -> None:
+        results.append(await call(worker.resources))
+
     try:
-        return worker.runner.run(call(worker.resources))
+        worker.runner.run(keep_result())
     except KeyboardInterrupt:
         # Ray cancels a task by an interrupt. It may hit the loop itself as that begins or ends, and
         # the loop then refuses every later task: "this event loop is already running".
@@ -46,6 +53,7 @@ def run_in_worker(settings: Settings, call: Callable[[Resources], Coroutine[Any,
         with suppress(RuntimeError):
             worker.close()
         raise
+    return results.pop()
 
 
 @cache

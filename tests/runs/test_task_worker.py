@@ -1,4 +1,4 @@
-"""Task worker: what an interrupt, by which Ray cancels a task, leaves in its process."""
+"""Task worker: interrupts, by which Ray cancels tasks, and what the process makes of a result."""
 
 import asyncio
 import signal
@@ -47,6 +47,26 @@ async def interrupt_the_end(_: Resources) -> None:
     task.add_done_callback(lambda _: signal.raise_signal(signal.SIGINT))
 
 
+class WrittenOut:
+    """Result that counts how often it is written out."""
+
+    times = 0
+
+    def __repr__(self) -> str:
+        WrittenOut.times += 1
+        return "WrittenOut()"
+
+
+async def return_counted(_: Resources) -> WrittenOut:
+    return WrittenOut()
+
+
+def count_texts_of_a_result(settings: Settings) -> int:
+    """Run a task from the main thread, as a worker of Ray does."""
+    run_in_worker(settings, return_counted)
+    return WrittenOut.times
+
+
 def run_after_interrupts(settings: Settings) -> list[str]:
     """Run tasks with interrupts between them; return what became of each."""
     seen: list[str] = []
@@ -72,3 +92,9 @@ def test_an_interrupt_costs_a_worker_its_event_loop_and_no_later_task(
         "answered, kept",
         "answered, kept",
     ]
+
+
+def test_the_result_of_a_task_is_not_written_out(
+    process: ProcessPoolExecutor, settings: Settings
+) -> None:
+    assert process.submit(count_texts_of_a_result, settings).result(timeout=180) == 0
