@@ -3,7 +3,7 @@
 A command imports its modules when it runs, because otherwise `--help` would wait for them.
 
     service_commands.py  serve, demo, stop, check-config
-    model_commands.py    models: show, create, edit, versions; by serve_app.client, as all below
+    model_commands.py    models: show, create, edit, try, ...; by serve_app.client, as all below
     query_commands.py    rebalance, show, drift, export
     trade_command.py     trades: those of a rebalance, to review
     optimize_command.py  optimize: rebalance what files give whole, here or at a service
@@ -15,8 +15,11 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     key_commands.py      keys create, list, rotate, revoke
     run_commands.py      runs list, begin, show, follow, cancel
     audit_commands.py    audit list, verify, export
-    book_commands.py     book scan, show
+    book_commands.py     book scan, show, histogram
+    portfolio_commands.py portfolios find, last
+    rebalance_commands.py rebalances outcomes, outcome, causes, delete
     doctor_command.py    doctor: check this machine and name remedies
+    system_command.py    system: the state and the settings of a running service
     replay_command.py    replay: solve a stored rebalance again
 
 The options that all of them share are in service_command.py, the exit codes in exit_codes.py.
@@ -33,12 +36,15 @@ from serve_app.cli import (
     model_commands,
     optimize_command,
     order_commands,
+    portfolio_commands,
     proposal_commands,
     query_commands,
+    rebalance_commands,
     replay_command,
     rule_commands,
     run_commands,
     service_commands,
+    system_command,
     template_command,
     trade_command,
 )
@@ -64,12 +70,14 @@ groups = (
     order_commands,
     login_commands,
 )
-for part in (*groups, doctor_command, replay_command):
+for part in (*groups, doctor_command, system_command, replay_command):
     cli.add_typer(part.commands)
 for group in (
     model_commands,
     run_commands,
     book_commands,
+    portfolio_commands,
+    rebalance_commands,
     proposal_commands,
     rule_commands,
     key_commands,

@@ -53,6 +53,10 @@ ModelId = Annotated[
 RebalanceId = Annotated[
     str, typer.Argument(metavar="REBALANCE_ID", autocompletion=complete_rebalances)
 ]
+Version = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="the version that was read; unset: the stored one"),
+]
 PortfolioId = Annotated[
     str | None, typer.Option("--portfolio", metavar="PORTFOLIO_ID", help="a single portfolio")
 ]

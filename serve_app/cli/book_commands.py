@@ -1,4 +1,4 @@
-"""Commands for the drift of the whole book: measure it, and list the portfolios."""
+"""Commands for the drift of the whole book: measure it, list the portfolios, count them."""
 
 import time
 from enum import StrEnum
@@ -36,6 +36,13 @@ class Band(StrEnum):
     FAILED = "FAILED"
 
 
+Bands = Annotated[list[Band] | None, typer.Option("--status", help="may be repeated")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="may be repeated", autocompletion=complete_models),
+]
+
+
 @service_command(commands)
 def scan(
     client: "Client",
@@ -56,11 +63,8 @@ def scan(
 def show(
     client: "Client",
     printer: Printer,
-    status: Annotated[list[Band] | None, typer.Option(help="may be repeated")] = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="may be repeated", autocompletion=complete_models),
-    ] = None,
+    status: Bands = None,
+    models: Models = None,
     min_drift: Drift = None,
     max_drift: Drift = None,
     sort_by: Annotated[
@@ -71,9 +75,7 @@ def show(
     """List portfolios of the last scan of the book, those with the most drift first."""
     least = decimal_of("--min-drift", min_drift, WEIGHT)
     greatest = decimal_of("--max-drift", max_drift, WEIGHT)
-    scanned = next(iter(client.list_drift_scans(status=["COMPLETED"], limit=1)), None)
-    if scanned is None:
-        raise CommandError(Ending.REFUSED, NO_SCAN)
+    scanned = _last_scan(client)
     every = client.list_drift_lines(
         scanned.scan_id,
         status=[each.value for each in status or ()],
@@ -85,6 +87,33 @@ def show(
     )
     found = [*islice(every, limit)]
     printer.print(found, lambda: _tabulate(client, scanned, found))
+
+
+@service_command(commands)
+def histogram(
+    client: "Client",
+    printer: Printer,
+    bins: Annotated[int, typer.Option(min=1, max=100, help="maximum number of rows")] = 20,
+    status: Bands = None,
+    models: Models = None,
+) -> None:
+    """Show how many portfolios of the last scan of the book have how much drift."""
+    from serve_app.cli import tables
+
+    found = client.read_drift_histogram(
+        _last_scan(client).scan_id,
+        bins=bins,
+        status=[each.value for each in status or ()],
+        models=models or (),
+    )
+    printer.print(found, lambda: tables.tabulate_histogram(found))
+
+
+def _last_scan(client: "Client") -> "DriftScan":
+    scanned = next(iter(client.list_drift_scans(status=["COMPLETED"], limit=1)), None)
+    if scanned is None:
+        raise CommandError(Ending.REFUSED, NO_SCAN)
+    return scanned
 
 
 def _tabulate(client: "Client", scanned: "DriftScan", found: "list[DriftLine]") -> "Table":

@@ -15,7 +15,18 @@ PERCENT: Final = "%"
 SET_RULE: Final = "write SECURITY=TARGET, SECURITY=TARGET,BAND or SECURITY=TARGET,LOW,HIGH"
 
 
-def set_position(model: "Model", text: str) -> "Model":
+def change_positions(model: "Model", changed: Sequence[str], removed: Sequence[str]) -> "Model":
+    """Remove securities, then add or change those of ``SECURITY=TARGET...`` texts.
+
+    Raises BadParameter for a text that is none, and for a security to remove that it lacks.
+    """
+    model = _remove_positions(model, removed)
+    for text in changed:
+        model = _set_position(model, text)
+    return model
+
+
+def _set_position(model: "Model", text: str) -> "Model":
     """Add a security or change its target; a target alone keeps the band.
 
     Raises BadParameter for a text that is no SECURITY=TARGET[,BAND | ,LOW,HIGH].
@@ -43,7 +54,7 @@ def set_position(model: "Model", text: str) -> "Model":
     return replace(model, positions=tuple({**held, security_id: new}.values()))
 
 
-def remove_positions(model: "Model", security_ids: Sequence[str]) -> "Model":
+def _remove_positions(model: "Model", security_ids: Sequence[str]) -> "Model":
     """Remove securities; raise BadParameter for one that the model does not have."""
     _require_held(security_ids, [each.security_id for each in model.positions], "--remove")
     left = tuple(each for each in model.positions if each.security_id not in security_ids)

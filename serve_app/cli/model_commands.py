@@ -1,4 +1,4 @@
-"""Commands that list, show, create and edit models, and list their versions."""
+"""Commands of models: list, show, create, edit, try and delete them, and list their versions."""
 
 from dataclasses import replace
 from itertools import islice
@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from serve_app.cli.arguments import Most
+from serve_app.cli.arguments import Most, OptionsText, Version, options_of
 from serve_app.cli.completions import complete_models
 from serve_app.cli.service_command import Printer, service_command
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client, Model
+    from serve_app.client.outcome_models import WhatIf
 
 SHOW = "show"
 
@@ -34,11 +35,20 @@ class ShowByDefault(TyperGroup):
 
 
 commands = typer.Typer(
-    name="models", cls=ShowByDefault, help="List the models; show, create or edit one."
+    name="models", cls=ShowByDefault, help="List the models; show, create, edit, try or delete one."
 )
 
 Name = Annotated[str | None, typer.Option("--name", help="name of the model")]
 Ids = list[str] | None
+Positions = Annotated[
+    Ids,
+    typer.Option(
+        "--set",
+        metavar="SECURITY=TARGET[,LOW,HIGH]",
+        help="add or change a security: 0.4 or 40%; may be repeated",
+    ),
+]
+Removed = Annotated[Ids, typer.Option("--remove", metavar="SECURITY", help="may be repeated")]
 
 
 @service_command(commands, SHOW)
@@ -154,17 +164,8 @@ def edit(
     printer: Printer,
     model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
     name: Name = None,
-    positions: Annotated[
-        Ids,
-        typer.Option(
-            "--set",
-            metavar="SECURITY=TARGET[,LOW,HIGH]",
-            help="add or change a security: 0.4 or 40%; may be repeated",
-        ),
-    ] = None,
-    removed: Annotated[
-        Ids, typer.Option("--remove", metavar="SECURITY", help="may be repeated")
-    ] = None,
+    positions: Positions = None,
+    removed: Removed = None,
     followers: Annotated[
         Ids, typer.Option("--add-portfolio", metavar="PORTFOLIO_ID", help="may be repeated")
     ] = None,
@@ -176,20 +177,70 @@ def edit(
 
     The change is refused if another has changed the model meanwhile.
     """
-    from serve_app.cli.model_changes import change_followers, remove_positions, set_position
+    from serve_app.cli.model_changes import change_followers, change_positions
     from serve_app.cli.model_editing import edit_model
 
     stored = client.read_model(model_id)
     if any((name, positions, removed, followers, leaving)):
         changed = replace(stored, name=name or stored.name)
-        changed = remove_positions(changed, removed or ())
-        for text in positions or ():
-            changed = set_position(changed, text)
+        changed = change_positions(changed, positions or (), removed or ())
         changed = change_followers(changed, followers or (), leaving or ())
         saved = client.replace_model(changed)
     else:
         saved = edit_model(client, stored)
     _show(client, saved, printer)
+
+
+@service_command(commands, "try")
+def try_changes(
+    client: "Client",
+    printer: Printer,
+    model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
+    positions: Positions = None,
+    removed: Removed = None,
+    options: OptionsText = None,
+    portfolios: Annotated[
+        Ids, typer.Option("--portfolio", metavar="PORTFOLIO_ID", help="these followers alone")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="so many followers, spread over all of them")
+    ] = None,
+) -> None:
+    """Rebalance followers of a model to changed positions, and store nothing."""
+    from serve_app.cli.model_changes import change_positions
+
+    asked = options_of(options)
+    changed = change_positions(client.read_model(model_id), positions or (), removed or ())
+    found = client.try_model(
+        model_id, changed.positions, asked, portfolios=portfolios or None, sample=sample
+    )
+    printer.print(found, lambda: _tabulate_trial(client, found))
+
+
+@service_command(commands, has_tables=False)
+def delete(
+    client: "Client",
+    _: Printer,  # its options alone, because a model that is gone is not shown
+    model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
+    version: Version = None,
+) -> None:
+    """Delete a model; its rebalances stay."""
+    from serve_app.cli.output import say
+
+    client.delete_model(model_id, version or client.read_model(model_id).version)
+    say(f"model {model_id} is deleted")
+
+
+def _tabulate_trial(client: "Client", found: "WhatIf") -> "Table":
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+
+    names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in found.outcomes])
+    title = (
+        f"{found.tried:,} of {found.followers:,} followers, out of band: "
+        f"{found.out_of_band_before:,} before, {found.out_of_band_after:,} after"
+    )
+    return tables.tabulate_outcome_summaries(title, found.outcomes, names)
 
 
 def _show(client: "Client", model: "Model", printer: Printer) -> None:

@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from serve_app.cli.arguments import Most, RebalanceId
+from serve_app.cli.completions import complete_rebalances
 from serve_app.cli.exit_codes import Ending
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from serve_app.cli.names import Names
     from serve_app.client import Client
-    from serve_app.client.models import OrderLine, OrderSubmission
+    from serve_app.client.models import OrderLine, OrderOfRebalance, OrderSubmission
 
 commands = typer.Typer()
 
@@ -83,14 +87,39 @@ def hand_over(
 def orders(
     client: "Client",
     printer: Printer,
-    rebalance_id: RebalanceId,
+    rebalance_id: Annotated[
+        str | None,
+        typer.Argument(
+            help="a rebalance; all of them by default", autocompletion=complete_rebalances
+        ),
+    ] = None,
     status: States = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(help="of rebalances that began then or later, in UTC; without an id alone"),
+    ] = None,
     limit: Most = DEFAULT_ORDERS_SHOWN,
 ) -> None:
-    """Show where the orders of a rebalance stand."""
+    """Show where the orders of a rebalance stand, or those of all, the latest first."""
+    if rebalance_id is None:
+        begun = since and since.replace(tzinfo=UTC)
+        pages = client.list_orders_of_all(
+            status=status or (), since=begun, limit=min(limit, MAX_ORDERS_PER_PAGE)
+        )
+        every = [*islice(pages, limit)]
+        printer.print(every, lambda: _tabulate_all(client, every))
+    elif since is not None:
+        raise typer.BadParameter("--since selects rebalances: give it or a REBALANCE_ID")
+    else:
+        _show_orders(client, printer, rebalance_id, status or (), limit)
+
+
+def _show_orders(
+    client: "Client", printer: Printer, rebalance_id: str, status: Sequence[str], limit: int
+) -> None:
     from serve_app.cli import tables
 
-    found = _list_orders(client, rebalance_id, status or (), limit)
+    found = _list_orders(client, rebalance_id, status, limit)
     printer.print(
         found, lambda: tables.tabulate_submission(found), lambda: _tabulate(client, found)
     )
@@ -126,11 +155,21 @@ def _list_orders(
 
 def _tabulate(client: "Client", found: "OrderSubmission") -> "Table":
     from serve_app.cli import tables
+
+    return tables.tabulate_orders(found, _look_up_names(client, found.orders))
+
+
+def _tabulate_all(client: "Client", found: "Sequence[OrderOfRebalance]") -> "Table":
+    from serve_app.cli import tables
+
+    return tables.tabulate_orders_of_all(found, _look_up_names(client, found))
+
+
+def _look_up_names(client: "Client", orders: "Sequence[OrderLine]") -> "Names":
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(
+    return look_up_names(
         client,
-        portfolio_ids=[each.portfolio_id for each in found.orders],
-        security_ids=[each.security_id for each in found.orders],
+        portfolio_ids=[each.portfolio_id for each in orders],
+        security_ids=[each.security_id for each in orders],
     )
-    return tables.tabulate_orders(found, names)

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from serve_app.cli.arguments import (
-    TIMEOUT_S,
-    URL,
-    AsJson,
-    Most,
-    RebalanceId,
-    Timeout,
-    Token,
-    Url,
-    Wide,
-)
-from serve_app.cli.service_command import Printer, open_service, service_command
+from serve_app.cli.arguments import Most, RebalanceId, Version
+from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,10 +26,6 @@ CHECKS_FOR_S = 240.0  # because the service checks holdings and prices for three
 Decision = Literal["APPROVE", "REJECT", "HOLD", "RELEASE", "OVERRIDE"]
 ProposalId = Annotated[str, typer.Argument(metavar="PROPOSAL_ID")]
 Note = Annotated[str | None, typer.Option("--note", help="a reason, for those who read it later")]
-Version = Annotated[
-    int | None,
-    typer.Option("--version", min=1, help="the version that was read; unset: the stored one"),
-]
 PortfolioIds = Annotated[
     list[str] | None,
     typer.Option("--portfolio", metavar="PORTFOLIO_ID", help="all its trades; may be repeated"),
@@ -146,46 +132,36 @@ def override(
     _print(printer, [done])
 
 
-@commands.command()
+@service_command(commands)
 def hold(
+    client: "Client",
+    printer: Printer,
     proposal_id: ProposalId,
     portfolios: PortfolioIds = None,
     trades: Trades = None,
     version: Version = None,
     note: Note = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Hold portfolios and trades back: they are not sent."""
     if not (portfolios or trades):
         raise typer.BadParameter("give --portfolio or --trade")
     chosen = portfolios or [], _pairs(trades)
-    with open_service(url, token, timeout, wide, as_json) as (client, printer):
-        held = _decide(client, proposal_id, "HOLD", version, note, *chosen)
-        _print(printer, [held])
+    _print(printer, [_decide(client, proposal_id, "HOLD", version, note, *chosen)])
 
 
-@commands.command()
+@service_command(commands)
 def release(
+    client: "Client",
+    printer: Printer,
     proposal_id: ProposalId,
     portfolios: PortfolioIds = None,
     trades: Trades = None,
     version: Version = None,
     note: Note = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Release what is held back, all of it by default; the proposal has to be approved again."""
     chosen = portfolios or [], _pairs(trades)
-    with open_service(url, token, timeout, wide, as_json) as (client, printer):
-        released = _decide(client, proposal_id, "RELEASE", version, note, *chosen)
-        _print(printer, [released])
+    _print(printer, [_decide(client, proposal_id, "RELEASE", version, note, *chosen)])
 
 
 @service_command(commands)

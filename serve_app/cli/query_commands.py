@@ -86,19 +86,25 @@ def show(
     portfolio_id: PortfolioId = None,
     limit: Most = 20,
 ) -> None:
-    """List the stored rebalances, show one, or the positions of one portfolio in it."""
+    """List the stored rebalances, or those of a portfolio; show one, or a portfolio in it."""
     if rebalance_id is None:
-        _show_rebalances(client, printer, limit)
+        _show_rebalances(client, printer, portfolio_id, limit)
     elif portfolio_id is not None:
         _show_positions(client, printer, rebalance_id, portfolio_id)
     else:
         _show_portfolios(client, printer, rebalance_id, limit)
 
 
-def _show_rebalances(client: "Client", printer: Printer, limit: int) -> None:
+def _show_rebalances(
+    client: "Client", printer: Printer, portfolio_id: str | None, limit: int
+) -> None:
     from serve_app.cli import tables
 
-    pages = client.list_rebalances(limit=min(limit, MAX_REBALANCES_PER_PAGE))
+    size = min(limit, MAX_REBALANCES_PER_PAGE)
+    if portfolio_id is None:
+        pages = client.list_rebalances(limit=size)
+    else:
+        pages = client.list_rebalances_of_portfolios([portfolio_id], limit=size)
     found = [*islice(pages, limit)]
     printer.print(found, lambda: tables.tabulate_rebalances(found))
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide
-from serve_app.cli.service_command import Printer, open_service, service_command
+from serve_app.cli.arguments import Version
+from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
     from serve_app.client import Client
@@ -23,9 +23,6 @@ RuleFile = Annotated[
     typer.Argument(
         metavar="FILE", help="the rule as JSON, as in POST /rules; - for standard input"
     ),
-]
-Version = Annotated[
-    int | None, typer.Option("--version", min=1, help="the version that was read; unset: stored")
 ]
 
 
@@ -48,37 +45,28 @@ def show(
     _print(printer, [client.read_rule(rule_id)])
 
 
-@commands.command()
+@service_command(commands)
 def create(
+    client: "Client",
+    printer: Printer,
     file: RuleFile,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Store a new rule, for the rebalances that begin from now on."""
-    rule = _read_rule(file)
-    with open_service(url, token, timeout, wide, as_json) as (client, printer):
-        _print(printer, [client.add_rule(rule)])
+    _print(printer, [client.add_rule(_read_rule(file))])
 
 
-@commands.command()
+@service_command(commands)
 def replace(
+    client: "Client",
+    printer: Printer,
     rule_id: RuleId,
     file: RuleFile,
     version: Version = None,
-    url: Url = URL,
-    token: Token = None,
-    timeout: Timeout = TIMEOUT_S,
-    wide: Wide = False,
-    as_json: AsJson = False,
 ) -> None:
     """Replace a whole rule."""
     rule = _read_rule(file)
-    with open_service(url, token, timeout, wide, as_json) as (client, printer):
-        known = version or client.read_rule(rule_id).version
-        _print(printer, [client.replace_rule(rule_id, rule, known)])
+    known = version or client.read_rule(rule_id).version
+    _print(printer, [client.replace_rule(rule_id, rule, known)])
 
 
 @service_command(commands, has_tables=False)

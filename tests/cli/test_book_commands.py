@@ -50,3 +50,15 @@ async def test_the_book_is_filtered_by_drift(ordergen: Ordergen) -> None:
     assert [each["portfolio_id"] for each in json.loads(least.stdout)] == [P]
     assert [each["portfolio_id"] for each in json.loads(most.stdout)] == [Q]
     assert (wrong.exit_code, "--min-drift is a part of market value" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("model")
+async def test_the_portfolios_are_counted_by_their_drift(ordergen: Ordergen) -> None:
+    await ordergen("book", "scan", "--follow")
+
+    shown = await ordergen("book", "histogram")
+    outside = await ordergen("book", "histogram", "--status", "OUT_OF_BAND", "--json")
+
+    assert "Drift of 2 portfolios, median " in shown.stdout
+    assert "largest 22.95%" in shown.stdout
+    assert json.loads(outside.stdout)["portfolios"] == 1

@@ -175,3 +175,22 @@ async def test_an_order_service_that_is_down_ends_a_hand_over_with_3(
 
     assert (done.exit_code, done.stdout) == (3, "")
     assert "orders-in-doubt" in done.stderr
+
+
+async def test_without_an_id_the_orders_of_all_rebalances_are_listed(
+    ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    sent_id = await store_rebalance(client)
+    await add_rebalance(client, 2, 1, name="Income", first=2)
+    await ordergen("hand-over", sent_id, "--yes")
+
+    every = await ordergen("orders")
+    sent = await ordergen("orders", "--status", "SENT", "--json")
+    later = await ordergen("orders", "--since", "2999-01-01", "--json")
+    both = await ordergen("orders", sent_id, "--since", "2999-01-01")
+
+    assert every.exit_code == 0, every.output
+    assert sent_id in every.stdout
+    assert {each["rebalance_id"] for each in json.loads(sent.stdout)} == {sent_id}
+    assert json.loads(later.stdout) == []
+    assert (both.exit_code, "--since" in both.stderr) == (2, True)

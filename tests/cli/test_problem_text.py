@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "models create": ("-", "--name", "Growth", "--portfolio", P),
     "models edit": (ID, "--name", "Growth"),
     "models versions": (ID,),
+    "models try": (ID, "--remove", A),
+    "models delete": (ID, "--version", "1"),
     "audit list": (),
     "audit verify": (),
     "audit export": (),
@@ -35,7 +37,13 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "drift": ("--portfolio", P),
     "export": (ID,),
     "hand-over": (ID, "--yes"),
-    "orders": (ID,),
+    "orders": (),
+    "portfolios find": ("Growth",),
+    "portfolios last": (P,),
+    "rebalances outcomes": (ID,),
+    "rebalances outcome": (ID, P),
+    "rebalances causes": (ID,),
+    "rebalances delete": (ID, "--version", "1"),
     "keys create": ("nightly", "--role", "trader"),
     "keys list": (),
     "keys rotate": ("0" * 16,),
@@ -50,6 +58,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "runs causes": (ID,),
     "book scan": (),
     "book show": (),
+    "book histogram": (),
     "proposals list": (),
     "proposals show": (ID,),
     "proposals propose": (ID,),
@@ -64,6 +73,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "rules create": ("-",),
     "rules replace": (ID, "-", "--version", "1"),
     "rules delete": (ID, "--version", "1"),
+    "system": (),
 }
 # Those that do more than ask the service have tests of their own.
 APART = {"doctor", "login", "logout"}
@@ -81,6 +91,13 @@ TAKES_AN_ID = {
     "export": ("{}",),
     "hand-over": ("{}", "--yes"),
     "orders": ("{}",),
+    "portfolios last": (P, "{}"),
+    "rebalances outcomes": ("{}",),
+    "rebalances outcome": ("{}", P),
+    "rebalances causes": ("{}",),
+    "rebalances delete": ("{}",),
+    "models try": ("{}",),
+    "models delete": ("{}",),
     "replay": ("{}",),
     "runs begin --model": ("--model", "{}"),
     "runs begin --portfolio": ("--portfolio", "{}"),
@@ -268,6 +285,37 @@ async def test_a_malformed_id_is_a_wrong_argument(
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
     assert "\x1b" not in done.stderr
+
+
+# Found wrong by the command itself, before it asks the service.
+REFUSED_HERE = {
+    "proposals hold": (ID,),
+    "proposals release": (ID, "--trade", "no-slash"),
+    "rules create": ("nowhere.json",),
+    "rules replace": (ID, "nowhere.json"),
+    "rebalance": (),
+    "drift": (),
+    "models create": (),
+    "orders": (ID, "--since", "2026-01-01"),
+    "trades": (ID, "--min-amount", "much"),
+    "book show": ("--min-drift", "much"),
+}
+
+
+@pytest.mark.parametrize("command", REFUSED_HERE)
+async def test_a_wrong_argument_is_usage_for_people_and_a_document_for_programs(
+    command: str,
+) -> None:
+    ordergen = connect_ordergen("http://127.0.0.1:9")
+    asked = (*command.split(), *REFUSED_HERE[command])
+
+    shown = await ordergen(*asked)
+    as_json = await ordergen(*asked, "--json")
+
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert f"Usage: root {command}" in shown.stderr
+    assert (as_json.exit_code, as_json.stderr) == (2, "")
+    assert json.loads(as_json.stdout)["title"] == "Wrong argument, file or setting"
 
 
 def infeasible(portfolio_id: str) -> PortfolioOutcome:

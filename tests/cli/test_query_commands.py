@@ -250,6 +250,16 @@ async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -
     assert "whole_book" in done.stderr
 
 
+async def test_the_state_and_the_settings_of_the_service_are_shown(ordergen: Ordergen) -> None:
+    shown = await ordergen("system")
+    data = await ordergen("system", "--json")
+
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(data.stdout)
+    assert f"Version {found['version']}, " in shown.stdout
+    assert all(name in shown.stdout for name in found["settings"])
+
+
 def test_help_names_every_exit_code() -> None:
     shown = CliRunner(env=WIDE).invoke(cli, ["--help"])
 

@@ -5,16 +5,26 @@ from serve_app.cli.tables.drifts import (
     tabulate_book,
     tabulate_drift,
     tabulate_drifts,
+    tabulate_histogram,
     tabulate_scans,
 )
 from serve_app.cli.tables.keys import tabulate_keys
 from serve_app.cli.tables.models import tabulate_model, tabulate_models, tabulate_versions
-from serve_app.cli.tables.orders import tabulate_orders, tabulate_submission
+from serve_app.cli.tables.orders import (
+    tabulate_orders,
+    tabulate_orders_of_all,
+    tabulate_submission,
+)
 from serve_app.cli.tables.outcomes import (
+    tabulate_outcome_summaries,
     tabulate_outcomes,
     tabulate_outside_bands,
     tabulate_planned_trades,
     tabulate_trades,
+)
+from serve_app.cli.tables.portfolios import (
+    tabulate_found_portfolios,
+    tabulate_last_outcomes,
 )
 from serve_app.cli.tables.proposals import tabulate_holds, tabulate_proposals
 from serve_app.cli.tables.rebalances import (
@@ -24,6 +34,7 @@ from serve_app.cli.tables.rebalances import (
 )
 from serve_app.cli.tables.rules import tabulate_rules
 from serve_app.cli.tables.runs import tabulate_causes, tabulate_runs
+from serve_app.cli.tables.system import tabulate_settings, tabulate_system
 from serve_app.cli.tables.trades import tabulate_reviewed_trades
 
 __all__ = [
@@ -32,11 +43,16 @@ __all__ = [
     "tabulate_causes",
     "tabulate_drift",
     "tabulate_drifts",
+    "tabulate_found_portfolios",
+    "tabulate_histogram",
     "tabulate_holds",
     "tabulate_keys",
+    "tabulate_last_outcomes",
     "tabulate_model",
     "tabulate_models",
     "tabulate_orders",
+    "tabulate_orders_of_all",
+    "tabulate_outcome_summaries",
     "tabulate_outcomes",
     "tabulate_outside_bands",
     "tabulate_planned_trades",
@@ -48,7 +64,9 @@ __all__ = [
     "tabulate_rules",
     "tabulate_runs",
     "tabulate_scans",
+    "tabulate_settings",
     "tabulate_submission",
+    "tabulate_system",
     "tabulate_trades",
     "tabulate_versions",
 ]

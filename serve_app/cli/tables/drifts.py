@@ -13,7 +13,7 @@ from serve_app.cli.tables.formats import (
     percent,
     round_to_cents,
 )
-from serve_app.client.drift_scan_models import DriftLine, DriftScan
+from serve_app.client.drift_scan_models import DriftHistogram, DriftLine, DriftScan
 from serve_app.client.models import (
     DriftSummary,
     PortfolioDrift,
@@ -132,3 +132,15 @@ def _book_row(line: DriftLine, names: Names) -> tuple[object, ...]:
         line.out_of_band,
         percent(line.cash_weight),
     )
+
+
+def tabulate_histogram(found: DriftHistogram) -> Table:
+    """Tabulate how many portfolios have how much drift, as parts of market value."""
+    rows = [
+        (percent(each.lower), percent(each.upper), each.portfolios, each.out_of_band)
+        for each in found.bins
+    ]
+    marks = (("median", found.median), ("p95", found.p95), ("largest", found.largest))
+    known = [f"{name} {percent(weight)}" for name, weight in marks if weight is not None]
+    title = ", ".join((f"Drift of {found.portfolios:,} portfolios", *known))
+    return make_table(title, ("from", "to below", "portfolios", "out of band"), rows)

@@ -1,14 +1,32 @@
 """Tables of orders."""
 
+from collections.abc import Iterable
+
 from rich.table import Table
 
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import (
     format_counts,
+    format_moment,
 )
 from serve_app.client.models import (
+    OrderLine,
+    OrderOfRebalance,
     OrderSubmission,
+)
+
+COLUMNS = (
+    "portfolio",
+    "name",
+    "",
+    "security",
+    "ticker",
+    "quantity",
+    "status",
+    "there",
+    "order",
+    "message",
 )
 
 
@@ -21,31 +39,28 @@ def tabulate_submission(found: OrderSubmission) -> Table:
 
 def tabulate_orders(found: OrderSubmission, names: Names = NO_NAMES) -> Table:
     """Tabulate orders with the last answer of the order service."""
-    columns = (
-        "portfolio",
-        "name",
-        "",
-        "security",
-        "ticker",
-        "quantity",
-        "status",
-        "there",
-        "order",
-        "message",
-    )
+    return make_table("Orders", COLUMNS, [_cells(each, names) for each in found.orders])
+
+
+def tabulate_orders_of_all(found: Iterable[OrderOfRebalance], names: Names = NO_NAMES) -> Table:
+    """Tabulate orders of several rebalances."""
     rows = [
-        (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            each.transaction_type,
-            each.security_id,
-            names.tickers.get(each.security_id),
-            each.quantity,
-            each.status,
-            each.service_status,
-            None if each.order_id is None else str(each.order_id),
-            each.message,
-        )
-        for each in found.orders
+        (each.rebalance_id, format_moment(each.rebalance_date), *_cells(each, names))
+        for each in found
     ]
-    return make_table("Orders", columns, rows)
+    return make_table("Orders", ("rebalance", "started", *COLUMNS), rows)
+
+
+def _cells(order: OrderLine, names: Names) -> tuple[object, ...]:
+    return (
+        order.portfolio_id,
+        names.portfolios.get(order.portfolio_id),
+        order.transaction_type,
+        order.security_id,
+        names.tickers.get(order.security_id),
+        order.quantity,
+        order.status,
+        order.service_status,
+        None if order.order_id is None else str(order.order_id),
+        order.message,
+    )

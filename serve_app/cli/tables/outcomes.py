@@ -14,6 +14,7 @@ from serve_app.cli.tables.formats import (
 from serve_app.client.models import (
     PortfolioOutcome,
 )
+from serve_app.client.outcome_models import OutcomeSummary
 
 if TYPE_CHECKING:
     from serve_app.files.report import TradeRow
@@ -46,6 +47,32 @@ def tabulate_outcomes(found: Sequence[PortfolioOutcome], names: Names = NO_NAMES
         for each in found
     ]
     return make_table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
+
+
+def tabulate_outcome_summaries(
+    title: str, found: Iterable[OutcomeSummary], names: Names = NO_NAMES
+) -> Table:
+    """Tabulate stored outcomes of portfolios, with the drift before and the reason of a refusal."""
+    columns = ("portfolio", "name", "outcome", "market value", "cash before", "cash after")
+    figures = ("trades", "turnover", "cost", "drift before", "objective", "reason")
+    rows = [
+        (
+            each.portfolio_id,
+            names.portfolios.get(each.portfolio_id),
+            each.status,
+            round_to_cents(each.market_value),
+            round_to_cents(each.cash_before_rebalance),
+            round_to_cents(each.cash_after_rebalance),
+            each.transactions,
+            round_to_cents(each.turnover),
+            round_to_cents(each.cost),
+            None if each.before is None else round_to_cents(each.before.total_drift),
+            round_to_cents(each.objective),
+            None if each.error is None else each.error.title,
+        )
+        for each in found
+    ]
+    return make_table(title, (*columns, *figures), rows)
 
 
 def tabulate_outside_bands(found: Iterable[PortfolioOutcome], names: Names = NO_NAMES) -> Table:

@@ -18,6 +18,7 @@ from serve_app.client.models import (
     PositionResult,
     RebalanceResult,
 )
+from serve_app.client.position_models import PositionDetail
 
 
 def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
@@ -66,7 +67,7 @@ def tabulate_portfolios(
 
 
 def tabulate_positions(
-    title: str, found: Iterable[PositionResult], names: Names = NO_NAMES
+    title: str, found: Iterable[PositionResult | PositionDetail], names: Names = NO_NAMES
 ) -> Table:
     """Tabulate the securities of one portfolio in a stored rebalance."""
     columns = (

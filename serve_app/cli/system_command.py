@@ -1,0 +1,26 @@
+"""Command `system`: the state, the version and the settings of a running service."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from serve_app.cli.service_command import Printer, service_command
+
+if TYPE_CHECKING:
+    from serve_app.client import Client
+
+commands = typer.Typer()
+
+
+@service_command(commands)
+def system(
+    client: "Client",
+    printer: Printer,
+) -> None:
+    """Show the state, version and settings of the service; of secrets only whether they are set."""
+    from serve_app.cli import tables
+
+    found = client.system()
+    printer.print(
+        found, lambda: tables.tabulate_system(found), lambda: tables.tabulate_settings(found)
+    )

@@ -1,0 +1,30 @@
+"""Tables of the state and the settings of a service."""
+
+from rich.table import Table
+
+from serve_app.cli.output import make_table
+from serve_app.client.models import System
+
+
+def tabulate_system(found: System) -> Table:
+    """Tabulate the parts of the service, the circuits to the upstreams, and what is simulated."""
+    health = found.health
+    rows = [
+        ("model rules", found.model_rules),
+        ("auth", found.auth),
+        *health.checks.items(),
+        *((f"circuit to {name}", state) for name, state in health.breakers.items()),
+        ("simulated", ", ".join(health.simulated) or "nothing"),
+        ("event streams", "{open:,} of {most:,}".format(**found.event_streams)),
+    ]
+    return make_table(f"Version {found.version}, {health.status}", ("part", "state"), rows)
+
+
+def tabulate_settings(found: System) -> Table:
+    """Tabulate the settings by name."""
+    rows = [(name, _text(value)) for name, value in found.settings.items()]
+    return make_table("Settings", ("setting", "value"), rows)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,57 @@
+"""Commands of portfolios: found by name, and with their last outcomes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.command_server import Ordergen
+from tests.support.fakes import P, Q, R, Stored
+
+NAMES = {P: "Growth IRA", Q: "Growth trust", R: "Income"}
+
+
+class NamedPortfolios:
+    """Portfolio service with three portfolios."""
+
+    async def read_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        return {each: NAMES.get(each) for each in portfolio_ids}
+
+    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+        return dict([each for each in NAMES.items() if part in each[1]][:limit])
+
+
+@pytest.fixture(autouse=True)
+def named(url: str, stored: Stored) -> None:
+    named: Any = NamedPortfolios()
+    stored.resources = replace(stored.resources, portfolios=named)
+
+
+async def test_portfolios_are_found_by_a_part_of_their_name(ordergen: Ordergen) -> None:
+    shown = await ordergen("portfolios", "find", "Growth")
+    as_json = await ordergen("portfolios", "find", "trust", "--json")
+
+    assert shown.exit_code == 0, shown.output
+    assert all(text in shown.stdout for text in (P, "Growth IRA", Q, "Growth trust"))
+    assert R not in shown.stdout
+    assert json.loads(as_json.stdout) == [{"portfolio_id": Q, "name": "Growth trust"}]
+
+
+async def test_the_last_outcome_of_each_portfolio_names_its_rebalance(
+    ordergen: Ordergen, model: dict[str, Any]
+) -> None:
+    ids = []
+    for _ in range(2):
+        done = await ordergen("rebalance", "--model", model["model_id"], "--json")
+        ids.append(json.loads(done.stdout)[0]["rebalance_id"])
+
+    shown = await ordergen("portfolios", "last", P, R)
+    as_json = await ordergen("portfolios", "last", Q, R, P, "--json")
+
+    assert shown.exit_code == 0, shown.output
+    assert all(text in shown.stdout for text in (P, "Growth IRA", "REBALANCED", ids[1]))
+    assert R not in shown.stdout
+    found = [(each["portfolio_id"], each["rebalance_id"]) for each in json.loads(as_json.stdout)]
+    assert found == [(Q, ids[1]), (P, ids[1])]
