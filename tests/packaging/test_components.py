@@ -138,7 +138,8 @@ def test_the_gateway_speaks_tls_alone_with_the_certificate_of_the_readme() -> No
     (listener,) = of_kind("Gateway")["spec"]["listeners"]
     (secret,) = listener["tls"]["certificateRefs"]
 
-    assert (listener["protocol"], listener["tls"]["mode"]) == ("HTTPS", "Terminate")
+    assert (listener["protocol"], listener["port"]) == ("HTTPS", 443)
+    assert listener["tls"]["mode"] == "Terminate"
     assert f"create secret tls {secret['name']} " in (KUBERAY / "README.md").read_text()
 
 

@@ -1,6 +1,7 @@
 """Release and deployment: the scripts that the workflows call."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOTES = ROOT / ".github/release_notes.py"
+UV = ROOT / ".tools/bin/uv"
+# Debian 12, the base of the image, has glibc 2.36.
+ARCHITECTURES = {"linux/amd64": "x86_64-manylinux_2_36", "linux/arm64": "aarch64-manylinux_2_36"}
 OLD = "ghcr.io/acme/order-generation-service@sha256:" + "0" * 64
 NEW = "ghcr.io/acme/order-generation-service@sha256:" + "1" * 64
 PROJECT = '[project]\nversion = "1.2.0"\n'
@@ -150,3 +154,30 @@ def test_a_deployment_of_a_tag_or_to_nowhere_is_refused(
     done = run(ROOT / ".github/deploy", *arguments, **environment)
     assert done.returncode == 2
     assert reason in done.stderr
+
+
+def install_wheels(platform: str, environment: Path) -> subprocess.CompletedProcess[str]:
+    """Ask what the image would install on a platform, from wheels alone."""
+    extras = ("--extra", "serve", "--extra", "embedded")
+    command = (UV, "sync", "--frozen", "--no-dev", *extras, "--no-build", "--no-install-project")
+    return run(
+        *(*command, "--dry-run", "--python-platform", platform, "--project", ROOT),
+        UV_PROJECT_ENVIRONMENT=str(environment),
+    )
+
+
+def test_every_package_of_the_image_has_a_wheel_for_its_architectures(tmp_path: Path) -> None:
+    workflow = (ROOT / ".github/workflows/release.yml").read_text()
+    (released,) = re.findall(r"docker buildx build --platform (\S+)", workflow)
+
+    for architecture in released.split(","):
+        asked = install_wheels(ARCHITECTURES[architecture], tmp_path / "environment")
+        assert asked.returncode == 0, asked.stderr
+        assert re.search(r"Would install \d{2,} packages", asked.stderr)
+
+
+def test_a_platform_without_wheels_is_told(tmp_path: Path) -> None:
+    asked = install_wheels("aarch64-unknown-linux-musl", tmp_path / "environment")
+
+    assert asked.returncode != 0
+    assert "has no binary distribution" in asked.stderr
