@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from container.engines import ROOT, STATE, Engine, EngineError, PrerequisiteError
+from container.engine import ROOT, STATE, Engine, EngineError, PrerequisiteError
 
 LOCAL_BASE: Final = "localhost/python:3.11-bookworm"
 MIRROR: Final = "http://deb.debian.org/debian"
@@ -22,6 +22,12 @@ PACKAGES: Final = "ca-certificates,python3,python3-pip,python3-venv"
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 PULL_WITHIN_S: Final = 300.0
 MAKE_WITHIN_S: Final = 900.0
+# For OpenSSL, pip and node.
+TRUST: Final = {
+    "SSL_CERT_FILE": CERTIFICATES,
+    "PIP_CERT": CERTIFICATES,
+    "NODE_EXTRA_CA_CERTS": CERTIFICATES,
+}
 # Neither the service nor the build reads these.
 UNREAD: Final = ("usr/share/man", "usr/share/locale", "var/lib/apt/lists")
 
@@ -70,7 +76,7 @@ def make_base(engine: Engine) -> None:
         except subprocess.SubprocessError as error:
             raise EngineError(f"debootstrap: {error}") from error
         _prepare(root)
-        _import(engine, root)
+        engine.import_files(root, LOCAL_BASE, "python3", TRUST)
 
 
 def _prepare(root: Path) -> None:
@@ -84,20 +90,7 @@ def _prepare(root: Path) -> None:
     for path in (root / "usr/share/doc").rglob("*"):
         if path.name != "copyright" and not path.is_dir():  # the bill of materials reads these
             path.unlink()
+    # An engine mounts a /dev of its own; who copies files would read /dev/zero for ever.
+    for path in (root / "dev").iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     shutil.copy(CERTIFICATES, root / CERTIFICATES.removeprefix("/"))
-
-
-def _import(engine: Engine, root: Path) -> None:
-    names = ("SSL_CERT_FILE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
-    variables = " ".join(f"{name}={CERTIFICATES}" for name in names)
-    # By a pipe, because a file would take the room a second time.
-    with subprocess.Popen(  # noqa: S603
-        ["tar", "-C", str(root), "-c", "."],  # noqa: S607
-        stdout=subprocess.PIPE,
-    ) as archive:
-        engine.call(
-            "import",
-            *("--change", 'CMD ["python3"]', "--change", f"ENV {variables}", "-", LOCAL_BASE),
-            within_s=MAKE_WITHIN_S,
-            stdin=archive.stdout,
-        )

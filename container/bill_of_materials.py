@@ -14,7 +14,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Final
 
-from container.engines import ROOT, STATE, EngineError
+from container.engine import ROOT, STATE, EngineError
 
 TOOLS: Final = STATE / "tools"
 WITHIN_S: Final = 600.0

@@ -15,7 +15,8 @@ from typing import Final
 
 from container.base_image import choose_base
 from container.bill_of_materials import write_bill
-from container.engines import ROOT, STATE, Engine, EngineError, PrerequisiteError, find_engine
+from container.engine import ROOT, STATE, Engine, EngineError, PrerequisiteError
+from container.engines import find_engine
 
 IMAGE: Final = "order-generation-service"
 BILL: Final = ROOT / "dist/image"

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from container.build import file_system_of_last_build
+from container.engine import locked
 from serve_app.simulator import Market
 from tests.cluster_drills.cluster import (
     Cluster,
@@ -37,15 +38,16 @@ def told(capsys: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="session")
-def root() -> Path:
-    """The files of the image; fails if this machine lacks something."""
+def root() -> Iterator[Path]:
+    """The files of the image, not built anew meanwhile; fails if this machine lacks something."""
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if os.geteuid() != 0 or missing:
         pytest.fail(f"needs root, and: apt-get install --no-install-recommends {' '.join(missing)}")
     found = file_system_of_last_build()
     if found is None:
         pytest.fail("no image: make image")
-    return found
+    with locked():
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +91,12 @@ def has_redis() -> bool:
 
 
 @pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """Settings of the service that make many chunks of a small book."""
+    return {"RUN_FAN_OUT_ABOVE": "100", "RUN_CHUNK_SIZE": "20"}
+
+
+@pytest.fixture(scope="module")
 def image(
     root: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -96,6 +104,7 @@ def image(
     market: str,
     redis: None,
     has_redis: bool,
+    settings: dict[str, str],
 ) -> Image:
     directory = tmp_path_factory.mktemp("nodes")
     secrets, holdings = directory / "secrets", directory / "holdings"
@@ -108,10 +117,9 @@ def image(
     environment = environment_of_the_manifests(
         has_redis,
         **{f"{service}_SERVICE_URL": market for service in services},
-        RUN_FAN_OUT_ABOVE="100",
-        RUN_CHUNK_SIZE="20",
         PRICE_TTL_S="0",
         HOLDINGS_DIRECTORY="/data",
+        **settings,
     )
     return Image(root, environment, directory, secrets, holdings)
 

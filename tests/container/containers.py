@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 from container.build import image_name
-from container.engines import Engine
+from container.engine import Engine
 from storage.embedded.free_port import free_port
 
 READY_WITHIN_S: Final = 180.0

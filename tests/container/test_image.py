@@ -17,7 +17,8 @@ from container.bill_of_materials import (
     read_statements,
 )
 from container.build import BILL, file_system, image_name
-from container.engines import Engine, EngineError, find_engine
+from container.engine import Engine, EngineError
+from container.engines import find_engine
 from serve_app.simulator import Market
 from tests.container.containers import CONFINED, STOP_WITHIN_S, Container, run_container
 from tests.end_to_end.book import Book, serve_book
