@@ -38,6 +38,8 @@ class Origins:
         if not self._is_ours(host_name(host)):
             raise HostNotAllowedError(host)
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if origin is None and site is None:
+            return  # because no browser sent it
         if method in SAFE_METHODS or self.origins & {ANY, origin}:
             return
         if not is_own_origin(headers) or site not in OWN_SITE:
