@@ -6,13 +6,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from optimization.domain.argument_types import (
-    OUTCOME_RULE,
-    PORTFOLIO_RULE,
-    SECURITIES_RULE,
-    read_items,
-    require_type,
-)
 from optimization.domain.numbers import (
     EXACT,
     Weight,
@@ -23,6 +16,13 @@ from optimization.domain.numbers import (
 )
 from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, PortfolioOutcome, Refusal
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_others
+from optimization.domain.rules import (
+    OUTCOME_RULE,
+    PORTFOLIO_RULE,
+    SECURITIES_RULE,
+    read_items,
+    require_type,
+)
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal, to_units
 
 ZERO = Decimal(0)

@@ -13,7 +13,13 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.argument_types import (
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.model import Model
+from optimization.domain.numbers import EXACT
+from optimization.domain.options import DEFAULTS, RebalanceOptions
+from optimization.domain.outcome import PortfolioOutcome
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
+from optimization.domain.rules import (
     MODEL_RULE,
     OPTIONS_RULE,
     PORTFOLIO_RULE,
@@ -21,12 +27,6 @@ from optimization.domain.argument_types import (
     read_items,
     require_type,
 )
-from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.model import Model
-from optimization.domain.numbers import EXACT
-from optimization.domain.options import DEFAULTS, RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.errors import (
     OptimizationError,
     SolverInterruptedError,

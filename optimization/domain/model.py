@@ -6,12 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from optimization.domain.argument_types import (
-    BAND_RULE,
-    OPTIONS_RULE,
-    read_items,
-    require_type,
-)
 from optimization.domain.numbers import (
     Number,
     Weight,
@@ -21,7 +15,16 @@ from optimization.domain.numbers import (
     weight_text,
 )
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.rules import GENERAL, are_ordinary, require_identifier, require_visible
+from optimization.domain.rules import (
+    BAND_RULE,
+    GENERAL,
+    OPTIONS_RULE,
+    are_ordinary,
+    read_items,
+    require_identifier,
+    require_type,
+    require_visible,
+)
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 
 MAX_NAME_LENGTH = 255

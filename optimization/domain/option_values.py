@@ -9,7 +9,6 @@ from itertools import combinations, permutations
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from optimization.domain.argument_types import read_items, require_mapping, require_type
 from optimization.domain.numbers import (
     EXACT,
     Amount,
@@ -20,7 +19,13 @@ from optimization.domain.numbers import (
     read_decimal,
     read_decimals,
 )
-from optimization.domain.rules import require_range, require_visible
+from optimization.domain.rules import (
+    read_items,
+    require_mapping,
+    require_range,
+    require_type,
+    require_visible,
+)
 from optimization.errors import OptionsConflictError, RuleError
 
 AmountInput: TypeAlias = Number | Percent

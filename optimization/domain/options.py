@@ -6,7 +6,6 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
 
-from optimization.domain.argument_types import require_type
 from optimization.domain.numbers import Amount, Number, Percent
 from optimization.domain.option_values import (
     READ_OPTIONS,
@@ -19,7 +18,7 @@ from optimization.domain.option_values import (
     read_option,
     require_consistent_groups,
 )
-from optimization.domain.rules import require_identifier, require_range
+from optimization.domain.rules import require_identifier, require_range, require_type
 from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
 
 

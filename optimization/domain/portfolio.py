@@ -6,7 +6,6 @@ from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from optimization.domain.argument_types import MODEL_RULE, require_mapping, require_type
 from optimization.domain.model import DriftBand, Model
 from optimization.domain.numbers import (
     EXACT,
@@ -17,6 +16,7 @@ from optimization.domain.numbers import (
     read_decimals,
     read_weight,
 )
+from optimization.domain.rules import MODEL_RULE, require_mapping, require_type
 from optimization.errors import OptimizationError, PricesMissingError, RuleError
 
 ZERO = Decimal(0)
