@@ -21,6 +21,7 @@ from tests.drills.drill import (
     INGRESS,
     WITHIN_S,
     Drill,
+    find_log_lines,
     kill_processes,
     list_processes,
 )
@@ -93,7 +94,9 @@ async def test_a_page_follows_a_run_to_its_end_though_every_replica_behind_it_di
     page: Page, drill: Drill, book: Book, key: str
 ) -> None:
     ids = book.market.portfolio_ids()
+    answers = collect_answers(page)
     await sign_in(page, key)
+    first = await wait_until_each_answered(page, answers)
     with book.delay(BALANCES, PAUSE_S):
         run_id = await drill.begin_run(await drill.add_model(ids))
         following = asyncio.create_task(drill.follow_events(run_id))
@@ -101,7 +104,7 @@ async def test_a_page_follows_a_run_to_its_end_though_every_replica_behind_it_di
         await expect(page.locator(".mode")).to_have_text("live")
         await drill.wait_until_under_way(run_id)
         await page.evaluate(RECORD)
-        for replica in await wait_for_ingresses(set()):
+        for replica in first:
             os.kill(replica, signal.SIGKILL)
             await wait_for_ingresses({replica})
         assert kill_processes(COORDINATOR)
@@ -117,23 +120,63 @@ async def test_a_page_follows_a_run_to_its_end_though_every_replica_behind_it_di
     assert list(counts) == sorted(counts), "a count went back"
     assert counts[-1] == run["portfolios"]["done"] == len(ids)
     assert {"reconnecting", "polling every 2 s"} & set(modes), "the stream was never cut"
+    assert await read_legend(page) == run["counts"]
+    assert not first & await wait_until_each_answered(page, answers)
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 async def test_a_session_is_good_at_an_ingress_that_did_not_begin_it(
     page: Page, drill: Drill, key: str
 ) -> None:
+    answers = collect_answers(page)
     await sign_in(page, key)
+    first = await wait_until_each_answered(page, answers)
 
-    for replica in await wait_for_ingresses(set()):
+    for replica in first:
         os.kill(replica, signal.SIGKILL)
         await reload_until_answered(page)
         await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         await wait_for_ingresses({replica})
 
-    await reload_until_answered(page)
+    assert not first & await wait_until_each_answered(page, answers)
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     assert (await drill.http.get("/api/v1/models")).status_code == 200
+
+
+async def read_legend(page: Page) -> dict[str, int]:
+    """Read the counts by outcome below the bar of the run."""
+    texts = await page.locator(".stacked").first.locator(".legend li").all_inner_texts()
+    parts = [text.split() for text in texts]
+    return {outcome: int(number.replace(",", "")) for outcome, number in parts}
+
+
+def collect_answers(page: Page) -> set[str]:
+    """Collect the correlation ids of the answers that the page gets from now on."""
+    answers: set[str] = set()
+    page.on("response", lambda answer: answers.add(answer.headers.get("x-correlation-id", "")))
+    return answers
+
+
+async def wait_until_each_answered(page: Page, answers: set[str]) -> set[int]:
+    """Load the page anew until each ingress has answered it as signed in; return the ingresses.
+
+    No answer tells which ingress gave it. The log of each does, by the correlation id.
+    """
+    ingresses = set(await wait_for_ingresses(set()))
+    async with asyncio.timeout(WITHIN_S):
+        while not ingresses <= find_answering(answers):
+            await reload_until_answered(page)
+            await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    return ingresses
+
+
+def find_answering(answers: set[str]) -> set[int]:
+    """Find the processes that gave some of these answers to somebody whom they knew."""
+    return {
+        line["process"]
+        for line in find_log_lines('"event": "request"')
+        if line["correlation_id"] in answers and line["principal"]
+    }
 
 
 async def reload_until_answered(page: Page) -> None:
