@@ -1,6 +1,6 @@
 /** A question before something that cannot be undone; it names what would happen. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ServiceError } from "./api.ts";
 import { Problem } from "./parts.tsx";
 
@@ -18,7 +18,14 @@ export function Confirm({ question, onClose }: { question: Question; onClose: ()
   const [isBusy, setBusy] = useState(false);
   const [note, setNote] = useState("");
   const [error, setError] = useState<ServiceError>();
-  useEffect(() => dialog.current?.showModal(), []);
+  const [isWarned, setWarned] = useState(false);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
+  // Esc throws a typed note away only when it is pressed again.
+  const keepNote = (event: Event) => {
+    if (!note.trim() || isWarned) return;
+    event.preventDefault();
+    setWarned(true);
+  };
   const act = async () => {
     setBusy(true);
     try {
@@ -30,7 +37,7 @@ export function Confirm({ question, onClose }: { question: Question; onClose: ()
     setBusy(false);
   };
   return (
-    <dialog ref={dialog} onClose={onClose} aria-labelledby="question">
+    <dialog ref={dialog} onClose={onClose} onCancel={keepNote} aria-labelledby="question">
       <h2 id="question">{question.title}</h2>
       <p>{question.text}</p>
       {question.note && (
@@ -42,11 +49,15 @@ export function Confirm({ question, onClose }: { question: Question; onClose: ()
               maxLength={500}
               required={question.note.isRequired}
               value={note}
-              onInput={(event) => setNote(event.currentTarget.value)}
+              onInput={(event) => {
+                setNote(event.currentTarget.value);
+                setWarned(false);
+              }}
             />
           </label>
         </div>
       )}
+      {isWarned && <p role="status">Esc once more throws away what you typed.</p>}
       {error && <Problem error={error} />}
       <div class="actions">
         {/* The harmless one before the other, so that Enter on the first focus does nothing. */}

@@ -66,27 +66,41 @@ function destinationOf(key: string): string | undefined {
   return found;
 }
 
-const isOurs = (event: KeyboardEvent): boolean =>
-  !(event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) &&
-  !document.querySelector("dialog[open]");
+const isInDialog = (): boolean => document.querySelector("dialog[open]") !== null;
 
-export function listen(navigate: (path: string) => void): () => void {
+const isOurs = (event: KeyboardEvent): boolean =>
+  !(event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) && !isInDialog();
+
+/** Esc leaves a field, closes what the page has open, or goes back, in this order. */
+function retreat(event: KeyboardEvent, goBack: () => void): void {
+  const { target } = event;
+  if (event.defaultPrevented || isInDialog()) return; // it has closed something already
+  if (target instanceof HTMLElement && isTyping(target)) target.blur();
+  else (others.get("Escape") ?? goBack)();
+  event.preventDefault(); // otherwise the browser closes a question that this opens
+}
+
+function actByKey(event: KeyboardEvent, navigate: (path: string) => void): void {
+  const { key, target } = event;
+  const list = lists.at(-1);
+  if (key === "Enter" && !(target instanceof HTMLElement && target.matches("a, button"))) {
+    list?.open();
+  }
+  if (!areLettersOn.value) return;
+  const destination = destinationOf(key);
+  if (destination) navigate(destination);
+  else if (!actOn(key, list)) {
+    const act = others.get(key);
+    if (!act) return;
+    act();
+  }
+  event.preventDefault();
+}
+
+export function listen(navigate: (path: string) => void, goBack: () => void): () => void {
   const hear = (event: KeyboardEvent) => {
-    if (!isOurs(event)) return;
-    const { key, target } = event;
-    const list = lists.at(-1);
-    if (key === "Enter" && !(target instanceof HTMLElement && target.matches("a, button"))) {
-      list?.open();
-    }
-    if (!areLettersOn.value) return;
-    const destination = destinationOf(key);
-    if (destination) navigate(destination);
-    else if (!actOn(key, list)) {
-      const act = others.get(key);
-      if (!act) return;
-      act();
-    }
-    event.preventDefault();
+    if (event.key === "Escape") retreat(event, goBack);
+    else if (isOurs(event)) actByKey(event, navigate);
   };
   document.addEventListener("keydown", hear);
   return () => document.removeEventListener("keydown", hear);

@@ -2,6 +2,7 @@ import { render } from "preact";
 import { useLayoutEffect } from "preact/hooks";
 import { Route, Router, Switch, useLocation } from "wouter-preact";
 import { listen } from "./keys.ts";
+import { aroundNav, BACK } from "./navigation.ts";
 import { BookPage } from "./pages/book.tsx";
 import { ComparePage } from "./pages/compare.tsx";
 import { HistoryPage } from "./pages/history.tsx";
@@ -20,11 +21,18 @@ import { UploadPage } from "./pages/upload.tsx";
 import { Shell } from "./shell.tsx";
 import { Gate } from "./sign_in.tsx";
 import { showTheme } from "./theme.ts";
+import { ways } from "./way_back.ts";
 import "./style.css";
 
 function Console() {
   const [, navigate] = useLocation();
-  useLayoutEffect(() => listen(navigate), [navigate]);
+  useLayoutEffect(() => {
+    const goBack = () => {
+      const to = ways.take(location.pathname);
+      if (to) navigate(`~${to}`, { state: BACK });
+    };
+    return listen(navigate, goBack);
+  }, [navigate]);
   return (
     <Shell>
       <Gate>
@@ -69,7 +77,7 @@ showTheme();
 const root = document.getElementById("console");
 if (root) {
   render(
-    <Router base="/console">
+    <Router base="/console" aroundNav={aroundNav}>
       <Console />
     </Router>,
     root,

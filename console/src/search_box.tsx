@@ -39,7 +39,9 @@ export function SearchBox() {
     <search
       class="search"
       onKeyDown={(event) => {
-        if (event.key === "Escape") close();
+        if (event.key !== "Escape" || !(answer || error)) return;
+        close();
+        event.preventDefault(); // otherwise the page goes back, too
       }}
     >
       <form

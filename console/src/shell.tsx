@@ -4,8 +4,10 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { isOffline } from "./api.ts";
+import { Confirm } from "./confirm.tsx";
 import { areAmountsHidden, type Zone, zone } from "./format.ts";
 import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
+import { leaving } from "./navigation.ts";
 import { SearchBox } from "./search_box.tsx";
 import { isSignedIn, may, session } from "./session.ts";
 import { Who } from "./sign_in.tsx";
@@ -68,9 +70,21 @@ export function Shell({ children }: { children: ComponentChildren }) {
         {children}
       </div>
       <Help />
+      {leaving.value && <Confirm question={questionToLeave(leaving.value)} onClose={stay} />}
     </>
   );
 }
+
+const stay = () => {
+  leaving.value = undefined;
+};
+
+const questionToLeave = (leave: () => void) => ({
+  title: "Leave without saving?",
+  text: "What you changed on this page is not saved and would be lost.",
+  verb: "Leave the page",
+  act: async () => leave(),
+});
 
 function Choices() {
   const chooseZone = (chosen: string) => {
@@ -132,9 +146,11 @@ const KEYS = [
   ["y", "copy the id of the row"],
   ["[ ]", "previous and next portfolio of the list"],
   ["a h", "approve; hold what is selected or the row"],
+  ["e", "edit the targets of the model"],
   ["s", "another order of the picture"],
   ["c", "compare the plan with that of another rebalance"],
   ["d", "only what differs, or all"],
+  ["Esc", "leave the field, close what is open, or go back"],
   ["?", "this list"],
 ] as const;
 

@@ -1,11 +1,12 @@
 /** One portfolio of the book against its bands, measured now. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { read, type Schema } from "../api.ts";
 import { BandAxis, BandRow, type Mark, scaleOf } from "../charts/bands.tsx";
 import { useWidth } from "../charts/width.ts";
 import { subtract, toFloat } from "../exact.ts";
 import { fullPercent, money, percent, quantity } from "../format.ts";
+import { onKey } from "../keys.ts";
 import { securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
@@ -20,6 +21,7 @@ export function PortfolioNow({ id, onClose }: { id: string; onClose: () => void 
     read("/api/v1/portfolio/{portfolio_id}/drift", { path: { portfolio_id: id }, signal }),
   );
   const nameOf = usePortfolioNames([id]);
+  useLayoutEffect(() => onKey("Escape", onClose));
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => place.current?.scrollIntoView({ block: "nearest" }), [drift.readAt]);
   return (

@@ -1,8 +1,10 @@
 /** The two plans of one portfolio: which orders were added, dropped or changed. */
 
+import { useLayoutEffect } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { compare, subtract } from "../exact.ts";
 import { count, money, percent, quantity } from "../format.ts";
+import { onKey } from "../keys.ts";
 import { securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
@@ -27,7 +29,8 @@ export function Plans(props: {
   portfolioId: string;
   onClose: () => void;
 }) {
-  const { here, there, portfolioId } = props;
+  const { here, there, portfolioId, onClose } = props;
+  useLayoutEffect(() => onKey("Escape", onClose));
   const plans = useResource(`plans ${here} ${there} ${portfolioId}`, (signal) =>
     Promise.all([readDetail(here, portfolioId, signal), readDetail(there, portfolioId, signal)]),
   );
@@ -41,7 +44,7 @@ export function Plans(props: {
         <>
           <Link href={planOf(there)}>the other plan</Link>
           <Link href={planOf(here)}>this plan</Link>
-          <button type="button" onClick={props.onClose}>
+          <button type="button" onClick={onClose}>
             Close
           </button>
         </>

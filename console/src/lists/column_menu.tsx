@@ -63,6 +63,7 @@ function ColumnMenu<Row>(props: {
     onChoose(names.includes(key) ? names.filter((each) => each !== key) : [...names, key]);
   const close = (event: KeyboardEvent) => {
     if (event.key !== "Escape" || !isOpen) return;
+    event.preventDefault(); // otherwise the page goes back, too
     setOpen(false);
     button.current?.focus();
   };

@@ -1,13 +1,16 @@
 /** The grid of a model's targets: checked while typing, saved with the version it was read at. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Schema, ServiceError, write } from "../api.ts";
 import { add, compare, plain } from "../exact.ts";
+import { onKey } from "../keys.ts";
 import { useTickers } from "../names.ts";
+import { holdUnsaved } from "../navigation.ts";
 import { Id, Problem, ScopedButton, Section } from "../parts.tsx";
 import { whyNot } from "../session.ts";
 import { type Change, changesOf, FIELDS, parsePasted, replay } from "./changes.ts";
 import { Conflict } from "./conflict.tsx";
+import { EDIT } from "./edit_key.ts";
 import { check, type Finding, type Row, type Rules, ratioOf, sumOf, toPercent } from "./rules.ts";
 import { WhatIf } from "./what_if.tsx";
 
@@ -78,7 +81,7 @@ export function Editor(props: {
       setBusy(false);
     }
   };
-  useUnsaved(changes.length > 0);
+  useLayoutEffect(() => (changes.length ? holdUnsaved() : undefined), [changes.length > 0]);
   return (
     <>
       <SumBar rows={rows} rules={rules} findings={findings} />
@@ -148,15 +151,6 @@ function reasonNotToSave(changes: readonly Change[], findings: readonly Finding[
   return changes.length ? "" : "nothing is changed";
 }
 
-function useUnsaved(isUnsaved: boolean): void {
-  useEffect(() => {
-    if (!isUnsaved) return;
-    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener("beforeunload", ask);
-    return () => removeEventListener("beforeunload", ask);
-  }, [isUnsaved]);
-}
-
 function SumBar(props: { rows: readonly Row[]; rules: Rules; findings: readonly Finding[] }) {
   const { rows, rules, findings } = props;
   const most = toPercent(ratioOf(rules.highestSum));
@@ -191,6 +185,11 @@ function EditGrid(props: {
   const { rows, findings, tickerOf, onChange } = props;
   const table = useRef<HTMLTableElement>(null);
   const [adding, setAdding] = useState("");
+  useLayoutEffect(() => {
+    const edit = () => focusCell(table.current, 0, 0);
+    if (history.state === EDIT) edit();
+    return onKey("e", edit);
+  }, []);
   const set = (place: number, field: keyof Row, value: string) =>
     onChange(rows.map((row, each) => (each === place ? { ...row, [field]: value } : row)));
   const hear = (event: KeyboardEvent, place: number, column: number) => {

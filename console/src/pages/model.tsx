@@ -11,6 +11,7 @@ import { readFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Listed } from "../lists/listed.tsx";
 import { usePages } from "../lists/pages.ts";
+import { useEditKey } from "../models/edit_key.ts";
 import { Editor, type Model } from "../models/editor.tsx";
 import { type Rules, rulesOf } from "../models/rules.ts";
 import { Versions } from "../models/versions.tsx";
@@ -35,6 +36,7 @@ export function ModelPage({ id }: { id: string }) {
   const [question, setQuestion] = useState<Question>();
   const tab = readFilters(search, ["tab"])["tab"] ?? "targets";
   const value = model.value;
+  useEditKey(tab === "targets" ? undefined : `/model/${id}`); // otherwise the editor has the key
   const rebalance = (given: Model) => {
     const key = newKey();
     setQuestion({

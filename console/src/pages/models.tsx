@@ -1,11 +1,13 @@
 /** All models: what they hold, and who follows them. */
 
+import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { list, type Schema } from "../api.ts";
 import { count } from "../format.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Pager } from "../lists/pager.tsx";
+import { useEditKey } from "../models/edit_key.ts";
 import { sumOf, toPercent } from "../models/rules.ts";
 import { Empty, Id, Loaded, Page, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
@@ -48,6 +50,9 @@ export function ModelsPage() {
   const models = useResource(`models ${place} ${sort_by}`, (signal) =>
     list("/api/v1/models", { query: { offset: (place - 1) * ROWS, limit: ROWS, sort_by }, signal }),
   );
+  const [current, setCurrent] = useState(-1);
+  const row = models.value?.rows[current];
+  useEditKey(row && href(row));
   const change = (changes: Record<string, string>) =>
     navigate(withFilters("/models", search, changes));
   return (
@@ -67,6 +72,8 @@ export function ModelsPage() {
                 rowAt={(index) => rows[index]}
                 keyOf={(model) => model.model_id}
                 href={href}
+                current={current}
+                onCurrent={setCurrent}
                 sort={sort_by}
                 onSort={(sort) => change({ sort_by: sort, page: "" })}
               />

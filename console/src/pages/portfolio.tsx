@@ -6,8 +6,11 @@ import { read } from "../api.ts";
 import { CompareLink } from "../compare/link.tsx";
 import { onKey } from "../keys.ts";
 import { beside, moveTrail } from "../lists/trail.ts";
+import { useEditKey } from "../models/edit_key.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
+import { BESIDE } from "../navigation.ts";
 import { Id, Loaded, Page, Status, Time } from "../parts.tsx";
+import { editorOf } from "../plan/explanation.tsx";
 import { PlanParts } from "../plan/plan.tsx";
 import { useResource } from "../resource.ts";
 
@@ -21,6 +24,7 @@ export function PortfolioPage({ id, portfolioId }: { id: string; portfolioId: st
   const tickerOf = useTickers((outcome.value?.positions ?? []).map((each) => each.security_id));
   const name = usePortfolioNames([portfolioId])(portfolioId);
   const value = outcome.value;
+  useEditKey(value && editorOf(value));
   return (
     <Page
       title={name ?? `Portfolio ${portfolioId}`}
@@ -63,7 +67,7 @@ function Beside({ href }: { href: string }) {
     const target = beside(href, by);
     if (!target) return;
     moveTrail(href, by);
-    navigate(target);
+    navigate(target, { state: BESIDE });
   };
   useLayoutEffect(() => {
     const forget = STEPS.map(({ by, key }) => onKey(key, () => go(by)));

@@ -11,6 +11,7 @@ import { readFilters, withFilters } from "../lists/filters.ts";
 import type { Column } from "../lists/grid.tsx";
 import { Listed, PortfolioIdField } from "../lists/listed.tsx";
 import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
+import { useEditKey } from "../models/edit_key.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Facts, Id, Loaded, Page, Section, Status, Time } from "../parts.tsx";
 import { useReasons } from "../plan/reasons.ts";
@@ -29,6 +30,7 @@ export function RebalancePage({ id }: { id: string }) {
   );
   const value = rebalance.value;
   const path = `/rebalance/${id}`;
+  useEditKey(value && `/model/${value.model_id}`);
   return (
     <Page
       title={value ? `Rebalance of ${value.model_name}` : "Rebalance"}

@@ -154,6 +154,7 @@ export function ReviewPage({ id }: { id: string }) {
           isOpen={isOpen(proposal)}
           onHold={(trade, words) => hold(words, { transactions: [trade] })}
           onRelease={(trade, words) => release(words, { transactions: [trade] })}
+          onClose={() => navigate(hrefOf(""), { replace: true })}
         />
       )}
       {isByTrade ? (

@@ -39,6 +39,7 @@ export function Explanation({ plan, tickerOf }: { plan: Plan; tickerOf: TickerOf
   const facts = problem as unknown as Facts;
   const culprits = facts.securities ?? [];
   const nearest = facts.nearest_plan;
+  const editor = editorOf(plan);
   return (
     <Section title={problem.title} aside={<a href={problem.type}>What to do</a>}>
       <p>{reason(problem.detail.replace(`${problem.title}: `, ""))}</p>
@@ -51,11 +52,9 @@ export function Explanation({ plan, tickerOf }: { plan: Plan; tickerOf: TickerOf
         </p>
       ))}
       <ul class="lines">
-        {plan.model_id && culprits.some((each) => each.smallest_band) && (
+        {culprits.some((each) => each.smallest_band) && editor && (
           <li>
-            <Link href={`/model/${plan.model_id}?${widening(culprits)}`}>
-              Widen these bands in the model
-            </Link>{" "}
+            <Link href={editor}>Widen these bands in the model</Link>{" "}
             <span class="muted">opens the editor with the change filled in; nothing is saved</span>
           </li>
         )}
@@ -77,6 +76,14 @@ const describe = (limit: Record<string, unknown>): string =>
   Object.entries(limit)
     .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`)
     .join(", ");
+
+/** The editor of the plan's model, with the bands that admit a plan where it has none. */
+export function editorOf(plan: Pick<Plan, "model_id" | "problem">): string | undefined {
+  if (!plan.model_id) return undefined;
+  const { securities = [] } = (plan.problem ?? {}) as Facts;
+  const query = widening(securities);
+  return query.size ? `/model/${plan.model_id}?${query}` : `/model/${plan.model_id}`;
+}
 
 /** The smallest bands, as the editor of models reads them. */
 function widening(culprits: readonly Culprit[]): URLSearchParams {

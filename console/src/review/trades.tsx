@@ -1,9 +1,11 @@
 /** The trades of one portfolio, each to hold or to release. */
 
+import { useLayoutEffect } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { read, type Schema } from "../api.ts";
 import { isDecimal, subtract } from "../exact.ts";
 import { count, money, percent, points, quantity, whole } from "../format.ts";
+import { onKey } from "../keys.ts";
 import { type NameOf, securityColumn } from "../lists/columns.tsx";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { usePortfolioNames, useTickers } from "../names.ts";
@@ -20,8 +22,10 @@ export function Trades(props: {
   isOpen: boolean;
   onHold: (trade: Trade, words: string) => void;
   onRelease: (trade: Trade, words: string) => void;
+  onClose: () => void;
 }) {
-  const { rebalanceId, portfolioId } = props;
+  const { rebalanceId, portfolioId, onClose } = props;
+  useLayoutEffect(() => onKey("Escape", onClose));
   const outcome = useResource(`trades ${rebalanceId} ${portfolioId}`, (signal) =>
     read("/api/v1/rebalance/{rebalance_id}/portfolio/{portfolio_id}", {
       path: { rebalance_id: rebalanceId, portfolio_id: portfolioId },
@@ -34,9 +38,14 @@ export function Trades(props: {
       title={`Trades of ${name}`}
       note={count(outcome.value?.transactions)}
       aside={
-        <Link href={`/rebalance/${rebalanceId}/portfolio/${encodeURIComponent(portfolioId)}`}>
-          its plan
-        </Link>
+        <>
+          <Link href={`/rebalance/${rebalanceId}/portfolio/${encodeURIComponent(portfolioId)}`}>
+            its plan
+          </Link>
+          <button type="button" onClick={onClose}>
+            Close
+          </button>
+        </>
       }
     >
       <Loaded of={outcome} lines={6}>

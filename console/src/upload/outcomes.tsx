@@ -1,9 +1,11 @@
 /** What came of the files: outcomes of all portfolios, and the plan of one of them. */
 
+import { useLayoutEffect } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { OUTCOMES, Stacked } from "../charts/stacked.tsx";
 import { sum } from "../exact.ts";
 import { count, money, whole } from "../format.ts";
+import { onKey } from "../keys.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import { type Column, Grid } from "../lists/grid.tsx";
 import { Facts, Problem, Section, Status } from "../parts.tsx";
@@ -65,6 +67,8 @@ function Assumptions({ outcomes }: { outcomes: readonly Outcome[] }) {
 }
 
 function PlanOf({ outcome, hrefToAll }: { outcome: Outcome; hrefToAll: string }) {
+  const [, navigate] = useLocation();
+  useLayoutEffect(() => onKey("Escape", () => navigate(hrefToAll)));
   return (
     <Section
       title={`Plan of ${outcome.portfolio_id}`}
