@@ -124,11 +124,14 @@ class AuditLog:
     @translate_failures
     async def seal(self, batch_size: int = BATCH_SIZE) -> int:
         """Seal the records that wait; return the number of new entries."""
-        sealed = 0
+        sealed, is_full = 0, True
         with timeout(WRITER_TIMEOUT_S):
-            while waiting := await self._find_waiting(batch_size):
+            # Only after a full batch again, because records that come one by one meanwhile would
+            # each have a transaction of their own; they wait for the next call.
+            while is_full and (waiting := await self._find_waiting(batch_size)):
                 sealed += await self._seal(waiting)
                 await self._clear(waiting)
+                is_full = len(waiting) >= batch_size
         return sealed
 
     @translate_failures

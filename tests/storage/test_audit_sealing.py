@@ -63,8 +63,27 @@ async def test_a_record_that_is_added_while_another_is_sealed_is_not_lost(
         await clear(waiting)
 
     monkeypatch.setattr(log, "_clear", meanwhile)
+    await log.seal()
 
     assert [each["action"] for each in await seal_and_list(log)] == ["run.begin", "run.cancel"]
+
+
+async def test_records_that_come_one_by_one_meanwhile_are_sealed_together_the_next_time(
+    models: ModelStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await models.add(make_model("Model 0"))
+    log = AuditLog(database)
+    clear = log._clear  # noqa: SLF001 - the moment between sealing and clearing
+
+    async def meanwhile(waiting: Any) -> None:
+        for number in range(2):
+            await models.add(make_model(f"Meanwhile {number} of {len(waiting)}"))
+        await clear(waiting)
+
+    monkeypatch.setattr(log, "_clear", meanwhile)
+
+    assert await log.seal() == 1
+    assert await log.seal() == 2
 
 
 async def test_many_sealers_at_once_make_one_chain(models: ModelStore, database: Database) -> None:
