@@ -31,6 +31,7 @@ from storage.outcome_counts import count_by_status, count_transactions
 from storage.outcome_reader import OutcomePage, OutcomeReader
 from storage.outcome_recorder import OutcomeRecorder, StoredCounts
 from storage.outcome_search import OutcomeFilter, OutcomeSearch
+from storage.outcome_totals import OutcomeTotals, total_outcomes
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import SecurityEncoder, is_repetition, outcome_batches, outcome_fields
 from storage.rebalance import (
@@ -307,6 +308,11 @@ class RebalanceStore:
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return a page of the outcomes that match, and the number of all that do."""
         return await self._search.read_page(rebalance, wanted, sort, offset, limit)
+
+    @translate_failures
+    async def total_outcomes(self, rebalance: Rebalance) -> OutcomeTotals:
+        """Add up the amounts of all outcomes of the rebalance."""
+        return await total_outcomes(self._rebalances.database, rebalance)
 
     @translate_failures
     async def search_trades(

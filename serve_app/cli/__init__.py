@@ -17,7 +17,7 @@ A command imports its modules when it runs, because otherwise `--help` would wai
     audit_commands.py    audit list, verify, export
     book_commands.py     book scan, show, histogram
     portfolio_commands.py portfolios find, last
-    rebalance_commands.py rebalances outcomes, outcome, causes, delete
+    rebalance_commands.py rebalances outcomes, outcome, totals, causes, delete
     doctor_command.py    doctor: check this machine and name remedies
     system_command.py    system: the state and the settings of a running service
     replay_command.py    replay: solve a stored rebalance again

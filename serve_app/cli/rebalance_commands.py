@@ -1,4 +1,4 @@
-"""Commands of a stored rebalance: its outcomes, why portfolios have no plan, and its removal."""
+"""Commands of a stored rebalance: outcomes, totals, why portfolios have no plan, removal."""
 
 from enum import StrEnum
 from itertools import islice
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(
     name="rebalances",
-    help="Outcomes of a stored rebalance, and why portfolios have no plan; delete one.",
+    help="Outcomes and totals of a stored rebalance, and why portfolios have no plan; delete one.",
     no_args_is_help=True,
 )
 
@@ -83,6 +83,19 @@ def outcome(
     if found.problem is not None and not printer.as_json:
         for line in reason_lines([(portfolio_id, found.problem)]):
             typer.echo(line)
+
+
+@service_command(commands)
+def totals(
+    client: "Client",
+    printer: Printer,
+    rebalance_id: RebalanceId,
+) -> None:
+    """Show market value, cash and objective of a rebalance, added up over its portfolios."""
+    from serve_app.cli import tables
+
+    found = client.read_outcome_totals(rebalance_id)
+    printer.print(found, lambda: tables.tabulate_outcome_totals(found))
 
 
 @service_command(commands)

@@ -90,6 +90,18 @@ class OutcomeSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeTotals:
+    """Exact sums in currency over the outcomes of a rebalance that have the amount."""
+
+    rebalance_id: str
+    portfolios: int
+    market_value: Decimal
+    cash_before_rebalance: Decimal
+    cash_after_rebalance: Decimal
+    objective: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class WhatIf:
     """Outcomes of portfolios to which a model was tried; nothing of it is stored."""
 

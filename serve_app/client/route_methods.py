@@ -124,6 +124,7 @@ class Routes:
     list_rebalance_summaries = ListRoute(endpoints.list_rebalance_summaries)
     read_rebalance_summary = AnswerRoute(endpoints.read_rebalance_summary)
     list_outcomes = ListRoute(endpoints.list_outcomes)
+    read_outcome_totals = AnswerRoute(endpoints.read_outcome_totals)
     read_outcome = AnswerRoute(endpoints.read_outcome)
     list_last_outcomes = AnswerRoute(endpoints.list_last_outcomes)
     list_causes = AnswerRoute(endpoints.list_causes)

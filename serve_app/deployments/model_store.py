@@ -13,7 +13,6 @@ import stamina
 
 from optimization import (
     Model,
-    PortfolioOutcome,
     Target,
     with_portfolios,
     with_replaced_target,
@@ -26,6 +25,7 @@ from serve_app.call_context import find_author
 from serve_app.deployments.approval_calls import ApprovalCalls
 from serve_app.deployments.drift_scan_calls import DriftScanCalls
 from serve_app.deployments.handles import serves
+from serve_app.deployments.outcome_calls import OutcomeCalls
 from serve_app.deployments.portfolio_calls import PortfolioCalls
 from serve_app.deployments.store_parts import StoreParts
 from serve_app.observability.events import log_event
@@ -39,28 +39,22 @@ from storage.audit_trail import Action, AuditTrail
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
-from storage.last_outcomes import LastOutcome
 from storage.model_history import ModelVersion
 from storage.model_store import Versions, require_version
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
 from storage.order import OpenOrdersRule, Order, OrderState
-from storage.outcome_causes import Causes
-from storage.outcome_reader import OutcomePage
-from storage.outcome_search import OutcomeFilter
 from storage.rebalance import Rebalance
 from storage.run import Run, RunStatus
 from storage.session_store import Session
 from storage.submission_store import OrderSubmission
-from storage.trade_search import TradeFilter, TradePage
-from storage.trade_totals import TradeTotals
 
 EDIT_TRIES = 8
 
 
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Store)
-class StoreDeployment(ApprovalCalls, DriftScanCalls, PortfolioCalls, Store):
+class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCalls, Store):
     """Models, stored rebalances, runs, drift scans, orders, idempotency and API keys, sessions."""
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
@@ -170,64 +164,9 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, PortfolioCalls, Store):
         """Return one page of the rebalances of these portfolios, and the number in each."""
         return await self._with.rebalances.read_page_of_portfolios(portfolio_ids, offset, limit)
 
-    async def list_outcomes_of(
-        self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[PortfolioOutcome, ...]:
-        """Return one page of the outcomes of these portfolios in a rebalance."""
-        return await self._with.rebalances.list_outcomes_among(
-            rebalance, portfolio_ids, offset, limit
-        )
-
     async def read_rebalance(self, rebalance_id: str) -> Rebalance:
         """Read the rebalance with this id."""
         return await self._with.rebalances.read(rebalance_id)
-
-    async def list_outcomes(
-        self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
-    ) -> tuple[PortfolioOutcome, ...]:
-        """Return one page of the outcomes of a rebalance, in their order."""
-        return await self._with.rebalances.list_outcomes(rebalance, offset, limit)
-
-    async def search_outcomes(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
-    ) -> tuple[tuple[PortfolioOutcome, ...], int]:
-        """Return one page of the outcomes that match, and the number of all that do."""
-        return await self._with.rebalances.search_outcomes(rebalance, wanted, sort, offset, limit)
-
-    async def search_trades(
-        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
-    ) -> tuple[TradePage, int]:
-        """Return one page of the trades that match, and the number of all that do."""
-        return await self._with.rebalances.search_trades(rebalance, wanted, sort, offset, limit)
-
-    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
-        """Add up the trades that match."""
-        return await self._with.rebalances.total_trades(rebalance, wanted)
-
-    async def list_last_outcomes(self, portfolio_ids: tuple[str, ...]) -> tuple[LastOutcome, ...]:
-        """Return the newest outcome of each portfolio that has one."""
-        return await self._with.rebalances.list_last_outcomes(portfolio_ids)
-
-    async def list_causes(self, rebalance_ids: tuple[str, ...]) -> Causes:
-        """Return why portfolios of these rebalances have no plan."""
-        return await self._with.rebalances.list_causes(rebalance_ids)
-
-    async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
-        """Return the outcomes of a rebalance from an ordinal on, in columns where stored so."""
-        return await self._with.rebalances.read_outcome_page(rebalance, first)
-
-    async def read_outcomes(
-        self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
-    ) -> tuple[PortfolioOutcome, ...]:
-        """Return the outcomes of some portfolios of a rebalance."""
-        return await self._with.rebalances.list_outcomes_of(rebalance, portfolio_ids)
-
-    async def read_outcome(
-        self, rebalance_id: str, portfolio_id: str
-    ) -> tuple[Rebalance, PortfolioOutcome]:
-        """Return the outcome of one portfolio, and its rebalance."""
-        rebalance = await self._with.rebalances.read(rebalance_id)
-        return rebalance, await self._with.rebalances.read_outcome(rebalance, portfolio_id)
 
     async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of this version with its outcomes, unless an order of it was sent."""

@@ -10,6 +10,7 @@ from storage.mongo.sorting import Sort
 from storage.outcome_causes import Causes
 from storage.outcome_reader import OutcomePage
 from storage.outcome_search import OutcomeFilter
+from storage.outcome_totals import OutcomeTotals
 from storage.rebalance import Rebalance
 from storage.trade_search import TradeFilter, TradePage
 from storage.trade_totals import TradeTotals
@@ -71,6 +72,12 @@ class StoredRebalances(Protocol):
         self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return one page of the outcomes that match, and the number of all that do."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def total_outcomes(self, rebalance: Rebalance) -> OutcomeTotals:
+        """Add up the amounts of all outcomes."""
         ...
 
     @repeatable

@@ -47,6 +47,16 @@ async def test_an_outcome_is_shown_with_its_positions_or_its_reason(
     assert json.loads(data.stdout)["proof"] == "OPTIMAL"
 
 
+async def test_amounts_are_added_up_over_the_portfolios_that_have_them(
+    ordergen: Ordergen, rebalance_id: str
+) -> None:
+    shown = await ordergen("rebalances", "totals", rebalance_id)
+    data = await ordergen("rebalances", "totals", rebalance_id, "--json")
+
+    assert all(text in shown.stdout for text in (rebalance_id, "1,000.50", "980.00", "969.75"))
+    assert json.loads(data.stdout)["portfolios"] == 1
+
+
 async def test_a_reason_is_shown_once_with_the_number_of_its_portfolios(
     ordergen: Ordergen, rebalance_id: str
 ) -> None:

@@ -77,6 +77,7 @@ PAIRS: dict[type, type[Any]] = {
     trade_models.TradeDetail: trades.TradeDetail,
     proposal_models.TradeTotals: trades.TradeTotalsAnswer,
     proposal_models.TotalsOfTrades: trades.TotalsOfTrades,
+    outcome_models.OutcomeTotals: outcome_summaries.OutcomeTotalsAnswer,
     outcome_models.LastOutcome: outcome_summaries.LastOutcomeAnswer,
     answers.PositionResult: stored_rebalances.PositionResult,
     answers.RebalanceResult: stored_rebalances.RebalanceResult,

@@ -14,7 +14,7 @@ export interface Pair {
   there: Outcome | undefined;
 }
 
-/** Portfolios of a rebalance that are read at once, because a browser holds and adds up so many. */
+/** Portfolios of a rebalance that are read at once, because a browser holds so many. */
 export const MAX_WHOLE = 2000;
 const OUTCOME_PAGE = 1000;
 const TRADE_PAGE = 1000;

@@ -8,7 +8,7 @@ import { compare, subtract, sum } from "../exact.ts";
 import { count, money, whole } from "../format.ts";
 import { Problem, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
-import { MAX_WHOLE, type Outcome, type Pair, type Rebalance } from "./pairs.ts";
+import type { Rebalance } from "./pairs.ts";
 
 interface Line {
   term: string;
@@ -67,45 +67,35 @@ export function Figures(props: {
   );
 }
 
-/** Number and amount of all trades of a rebalance, as the service adds them up. */
-async function readTrades(rebalance_id: string, signal: AbortSignal) {
-  const { buys, sells, held } = await read("/api/v1/rebalance/{rebalance_id}/transactions/totals", {
-    path: { rebalance_id },
-    signal,
-  });
+/** Trades, their amount, cash and objective of a rebalance, as the service adds them up. */
+async function readTotals(rebalance_id: string, signal: AbortSignal) {
+  const of = { path: { rebalance_id }, signal };
+  const [{ buys, sells, held }, outcomes] = await Promise.all([
+    read("/api/v1/rebalance/{rebalance_id}/transactions/totals", of),
+    read("/api/v1/rebalance/{rebalance_id}/outcomes/totals", of),
+  ]);
   const parts = [buys, sells, held];
   return {
     trades: String(parts.reduce((total, each) => total + each.transactions, 0)),
     turnover: sum(parts.map((each) => each.amount)),
+    cash: outcomes.cash_after_rebalance,
+    objective: outcomes.objective,
   };
 }
 
-type Figure = "cash_after_rebalance" | "objective";
-const added = (outcomes: readonly (Outcome | undefined)[], figure: Figure): string =>
-  sum(outcomes.map((each) => each?.[figure] ?? "0"));
+type Sums = Awaited<ReturnType<typeof readTotals>>;
 
-/** The totals of both; cash and objective where `pairs` has every outcome. */
-export function Totals(props: { here: Rebalance; there: Rebalance; pairs: Pair[] | undefined }) {
-  const { here, there, pairs } = props;
-  const trades = useResource(`totals ${here.rebalance_id} ${there.rebalance_id}`, (signal) =>
-    Promise.all([readTrades(here.rebalance_id, signal), readTrades(there.rebalance_id, signal)]),
+/** The totals of both. */
+export function Totals({ here, there }: { here: Rebalance; there: Rebalance }) {
+  const totals = useResource(`totals ${here.rebalance_id} ${there.rebalance_id}`, (signal) =>
+    Promise.all([readTotals(here.rebalance_id, signal), readTotals(there.rebalance_id, signal)]),
   );
-  const [ours, theirs] = trades.value ?? [];
+  const [ours, theirs] = totals.value ?? [];
   const outcome = (each: Rebalance, word: string) => String(each.counts[word] ?? 0);
-  const line = (term: string, figure: Figure): Line => ({
+  const line = (term: string, figure: keyof Sums): Line => ({
     term,
-    here: pairs
-      ? added(
-          pairs.map((pair) => pair.here),
-          figure,
-        )
-      : null,
-    there: pairs
-      ? added(
-          pairs.map((pair) => pair.there),
-          figure,
-        )
-      : null,
+    here: ours?.[figure] ?? null,
+    there: theirs?.[figure] ?? null,
   });
   const lines: Line[] = [
     {
@@ -120,9 +110,9 @@ export function Totals(props: { here: Rebalance; there: Rebalance; pairs: Pair[]
       there: outcome(there, word),
       isCount: true,
     })),
-    { term: "trades", here: ours?.trades ?? null, there: theirs?.trades ?? null, isCount: true },
-    { term: "turnover", here: ours?.turnover ?? null, there: theirs?.turnover ?? null },
-    line("cash after", "cash_after_rebalance"),
+    { ...line("trades", "trades"), isCount: true },
+    line("turnover", "turnover"),
+    line("cash after", "cash"),
     line("objective", "objective"),
   ];
   const head = (each: Rebalance, words: string) => (
@@ -130,21 +120,15 @@ export function Totals(props: { here: Rebalance; there: Rebalance; pairs: Pair[]
       {words}, version {each.model_version}, <Time value={each.rebalance_date} />
     </Link>
   );
-  const isLarge = Math.max(here.number_of_portfolios, there.number_of_portfolios) > MAX_WHOLE;
   return (
     <>
-      {trades.error && <Problem error={trades.error} retry={trades.reload} />}
+      {totals.error && <Problem error={totals.error} retry={totals.reload} />}
       <Figures
         label="Totals"
         here={head(here, "This")}
         there={head(there, "Other")}
         lines={lines}
       />
-      {isLarge && (
-        <p class="muted">
-          Cash and objective are added up for rebalances of up to {count(MAX_WHOLE)} portfolios.
-        </p>
-      )}
     </>
   );
 }

@@ -118,7 +118,7 @@ function Rebalances(props: {
   );
   return (
     <>
-      <Totals here={here} there={there} pairs={pairs.value} />
+      <Totals here={here} there={there} />
       {isWhole ? <WholePairs {...props} pairs={pairs} /> : <PagedPairs here={here} there={there} />}
     </>
   );

@@ -60,11 +60,13 @@ from serve_app.api.schemas.outcome_summaries import (
     LastOutcomeAnswer,
     OutcomeDetail,
     OutcomeSummary,
+    OutcomeTotalsAnswer,
     Reason,
     RebalanceSummary,
     last_outcome_json,
     outcome_detail_json,
     outcome_summary_json,
+    outcome_totals_json,
     rebalance_summary_json,
 )
 from serve_app.api.schemas.position_details import GivenPositionDetail, PositionDetail
@@ -121,6 +123,7 @@ from serve_app.api.schemas.what_if import WhatIfAnswer, what_if_json
 from serve_app.json_text import Json, encode
 from serve_app.rules.evaluation import RuleCheck
 from serve_app.settings import Settings
+from storage.outcome_totals import OutcomeTotals
 from storage.run import Run
 from storage.trade_search import ALL_TRADES
 from storage.trade_totals import TradeTotals
@@ -158,6 +161,8 @@ _OVERRIDDEN = _round_trip(proposal_json(replace(samples.PROPOSED, override=sampl
 _RULE = _round_trip(rule_json(samples.RULE))
 _WITHDRAWN = _round_trip(proposal_json(samples.WITHDRAWN))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
+_SUMMED = OutcomeTotals()
+_SUMMED.add_outcome(samples.SOLD)
 _TOTALED = TradeTotals()
 _TOTALED.add_outcome(samples.SOLD, ALL_TRADES)
 _TOTALS = _round_trip(totals_json(samples.REBALANCE, None, _TOTALED))
@@ -198,6 +203,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     RebalanceSummary: _round_trip(rebalance_summary_json(samples.STORED)),
     LastOutcomeAnswer: _round_trip(last_outcome_json(samples.LAST)),
     OutcomeSummary: _LINE,
+    OutcomeTotalsAnswer: _round_trip(outcome_totals_json(samples.REBALANCE, _SUMMED)),
     OutcomeDetail: _DETAIL,
     PositionDetail: _DETAIL["positions"][0],
     GivenPositionDetail: _DETAIL["positions"][0],

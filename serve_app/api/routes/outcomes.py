@@ -29,10 +29,12 @@ from serve_app.api.schemas.outcome_summaries import (
     LastOutcomeAnswer,
     OutcomeDetail,
     OutcomeSummary,
+    OutcomeTotalsAnswer,
     RebalanceSummary,
     last_outcome_json,
     outcome_detail_json,
     outcome_summary_json,
+    outcome_totals_json,
     rebalance_summary_json,
 )
 from serve_app.api.schemas.runs import CODE, MAX_CODES
@@ -120,6 +122,20 @@ async def list_outcomes(
     outcomes, total = await store.search_outcomes(rebalance, wanted, sort, offset, limit)
     headers = page_headers(request, offset, limit, total)
     return await stream_json(_summaries(outcomes, RuleCheck.of(rebalance)), headers)
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/outcomes/totals",
+    response_model=OutcomeTotalsAnswer,
+    responses=WRONG_REBALANCE,
+)
+async def read_outcome_totals(
+    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store
+) -> Response:
+    """Add up market value, cash and objective over all portfolios of a rebalance."""
+    rebalance = await store.read_rebalance(rebalance_id)
+    totals = await store.total_outcomes(rebalance)
+    return json_response(outcome_totals_json(rebalance.rebalance_id, totals))
 
 
 @router.get(

@@ -40,6 +40,7 @@ from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
 from storage.last_outcomes import LastOutcome
+from storage.outcome_totals import OutcomeTotals
 from storage.rebalance import Rebalance, RebalanceStatus
 
 
@@ -79,6 +80,17 @@ class DriftTotals(TypedDict):
     ]
     total_drift_weight: Weight
     out_of_band: Annotated[int, Field(description="number of securities")]
+
+
+class OutcomeTotalsAnswer(TypedDict):
+    """Exact sums in currency over the outcomes of a rebalance that have the amount."""
+
+    rebalance_id: ObjectIdentifier
+    portfolios: Annotated[int, Field(description="outcomes that have amounts")]
+    market_value: DecimalText
+    cash_before_rebalance: DecimalText
+    cash_after_rebalance: DecimalText
+    objective: Annotated[DecimalText, Field(description="of the outcomes with a plan")]
 
 
 class OutcomeSummary(TypedDict):
@@ -205,6 +217,18 @@ def outcome_summary_json(outcome: PortfolioOutcome, rules: RuleCheck = NO_RULES)
     if rules:
         line["rules"] = rule_results(rules, outcome)
     return line
+
+
+def outcome_totals_json(rebalance_id: str, totals: OutcomeTotals) -> OutcomeTotalsAnswer:
+    """Build the sums over the outcomes of a rebalance."""
+    return {
+        "rebalance_id": rebalance_id,
+        "portfolios": totals.portfolios,
+        "market_value": plain(totals.market_value),
+        "cash_before_rebalance": plain(totals.cash_before),
+        "cash_after_rebalance": plain(totals.cash_after),
+        "objective": plain(totals.objective),
+    }
 
 
 def outcome_detail_json(

@@ -17,6 +17,7 @@ from serve_app.cli.tables.orders import (
 )
 from serve_app.cli.tables.outcomes import (
     tabulate_outcome_summaries,
+    tabulate_outcome_totals,
     tabulate_outcomes,
     tabulate_outside_bands,
     tabulate_planned_trades,
@@ -53,6 +54,7 @@ __all__ = [
     "tabulate_orders",
     "tabulate_orders_of_all",
     "tabulate_outcome_summaries",
+    "tabulate_outcome_totals",
     "tabulate_outcomes",
     "tabulate_outside_bands",
     "tabulate_planned_trades",

@@ -14,7 +14,7 @@ from serve_app.cli.tables.formats import (
 from serve_app.client.models import (
     PortfolioOutcome,
 )
-from serve_app.client.outcome_models import OutcomeSummary
+from serve_app.client.outcome_models import OutcomeSummary, OutcomeTotals
 
 if TYPE_CHECKING:
     from serve_app.files.report import TradeRow
@@ -73,6 +73,19 @@ def tabulate_outcome_summaries(
         for each in found
     ]
     return make_table(title, (*columns, *figures), rows)
+
+
+def tabulate_outcome_totals(found: OutcomeTotals) -> Table:
+    """Tabulate the sums over the portfolios of a rebalance."""
+    columns = ("portfolios", "market value", "cash before", "cash after", "objective")
+    row = (
+        found.portfolios,
+        round_to_cents(found.market_value),
+        round_to_cents(found.cash_before_rebalance),
+        round_to_cents(found.cash_after_rebalance),
+        round_to_cents(found.objective),
+    )
+    return make_table(f"Totals of rebalance {found.rebalance_id}", columns, [row])
 
 
 def tabulate_outside_bands(found: Iterable[PortfolioOutcome], names: Names = NO_NAMES) -> Table:

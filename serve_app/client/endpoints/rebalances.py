@@ -28,6 +28,7 @@ from serve_app.client.outcome_models import (
     LastOutcome,
     OutcomeDetail,
     OutcomeSummary,
+    OutcomeTotals,
     RebalanceSummary,
     WhatIf,
 )
@@ -155,6 +156,11 @@ def list_outcomes(
         sort_by=sort_by,
         limit=limit,
     )
+
+
+def read_outcome_totals(rebalance_id: str) -> Call[OutcomeTotals]:
+    """Market value, cash and objective of a rebalance, added up over its portfolios."""
+    return get(OutcomeTotals, "rebalance", rebalance_id, "outcomes", "totals")
 
 
 def read_outcome(rebalance_id: str, portfolio_id: str) -> Call[OutcomeDetail]:

@@ -178,6 +178,7 @@ async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: Order
         await asker.ask(name, of)
     for name in (
         "list_outcomes",
+        "read_outcome_totals",
         "read_outcome",
         "list_causes",
         "list_trades",
