@@ -60,7 +60,9 @@ class TradeTotals:
 
     def add_columns(self, trades: BlockTrades, wanted: TradeFilter) -> None:
         """Add those trades of columns that match."""
-        matching, held = trades.matches(wanted), trades.is_held(wanted)
+        matching = trades.matches(wanted)
+        # A filter by hold has asked already: those that match all are held, or none is.
+        held = trades.is_held(wanted) if wanted.is_held is None else np.bool_(wanted.is_held)
         sent, purchases = matching & ~held, trades.is_purchase()
         for total, chosen in (
             (self.buys, sent & purchases),
