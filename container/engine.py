@@ -124,8 +124,9 @@ class Engine:
                 self.call("config", f"--cmd={program}", *environment, container)
                 self.call("commit", "--quiet", container, image, within_s=FILES_WITHIN_S)
             return
-        environment = " ".join(f"{name}={value}" for name, value in variables.items())
-        changes = ("--change", f'CMD ["{program}"]', "--change", f"ENV {environment}")
+        # One by one, because podman takes what follows the first for its value.
+        changes = [f"--change=ENV {name}={value}" for name, value in variables.items()]
+        changes.append(f'--change=CMD ["{program}"]')
         # By a pipe, because a file would take the room a second time.
         with subprocess.Popen(  # noqa: S603
             ["tar", "-C", str(root), "-c", "."],  # noqa: S607
