@@ -158,7 +158,7 @@ class InlineRebalancer(Rebalancing):
             count_stopped_rebalance()
             raise
         count_rebalance(1, time.monotonic() - begin)
-        await self._begin_dating(stored)
+        self._begin_dating(stored)
         return stored, outcome
 
     async def _solve(
@@ -192,12 +192,14 @@ class InlineRebalancer(Rebalancing):
         solved = solve_at_once(securities, inputs, work.options, count_solved)
         return None if solved is None else (work.rebalance, solved[0])
 
-    async def _begin_dating(self, rebalance: Rebalance) -> None:
-        """Send the date of the model, and let the caller go on before it is acknowledged."""
+    def _begin_dating(self, rebalance: Rebalance) -> None:
+        """Date the model in a task that begins as soon as this one waits.
+
+        That is once the answer is sent, and before this process takes up another request.
+        """
         dating = asyncio.create_task(self._date(rebalance))
         self._dating.add(dating)
         dating.add_done_callback(self._dating.discard)
-        await asyncio.sleep(0)  # because the task sends the date before it waits
 
     async def _date(self, rebalance: Rebalance) -> None:
         try:
