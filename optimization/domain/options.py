@@ -323,7 +323,7 @@ class OptionOverrides:
 
         Raises RuleError for a value, and OptionsConflictError for values that exclude each other.
         """
-        return replace(options, **self.values)
+        return replace(options, **self.values) if self.values else options
 
     def override_by(self, others: "OptionOverrides") -> "OptionOverrides":
         """Return these overrides with the values of the others in place."""
@@ -338,7 +338,7 @@ class OptionOverrides:
         ((('frozen',), 'VTI'),)
         """
         named = {name: value for name, value in self.values.items() if name in RESTRICTIONS}
-        return RebalanceOptions(**named)
+        return RebalanceOptions(**named) if named else DEFAULTS
 
 
 NO_OVERRIDES: Final = OptionOverrides()

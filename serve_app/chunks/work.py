@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from optimization import (
     BlockOutcome,
@@ -47,6 +48,8 @@ from storage.chunk_store import Chunk
 from storage.rebalance import Rebalance
 from storage.rebalance_store import RebalanceStore
 from storage.run import HoldingsRef
+
+DEFAULT_OPTIONS: Final = RebalanceOptions()
 
 logger = logging.getLogger(__name__)
 
@@ -200,9 +203,7 @@ def options_for(
     Raises EmptyModelError if they would sell everything unasked, and OptionsConflictError.
     ``with_own`` are portfolios with options of their own.
     """
-    options = replace(
-        model.options or RebalanceOptions(), time_limit_s=settings.optimization_timeout
-    )
+    options = replace(model.options or DEFAULT_OPTIONS, time_limit_s=settings.optimization_timeout)
     options = overrides.apply_to(options)
     require_targets_of(model, options, with_own)
     return options
