@@ -403,8 +403,7 @@ def measure(settings: Settings, models: list[str], arguments: argparse.Namespace
     console.print(f"load of the machine: {os.getloadavg()[0]:.1f}")
 
 
-def main() -> None:
-    """Write the book, start the service, run, stop."""
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in {
         "portfolios": 100_000,
@@ -418,7 +417,12 @@ def main() -> None:
     }.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--singles", action="store_true")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the book, start the service, run, stop."""
+    arguments = parse_arguments()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
         given: dict[str, Any] = {

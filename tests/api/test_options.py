@@ -26,64 +26,66 @@ async def test_options_reach_the_optimizer_exactly_and_with_the_correlation_id(
     assert optimizer.asked == [(floor, "desk-7"), ({}, "desk-7"), ({}, "desk-7")]
 
 
+EVERY_OPTION = {
+    "cash_floor": "2.5%",
+    "cash_ceiling": 1000,
+    "cash_flow": "-50.25",
+    "direction": "BUY_ONLY",
+    "scope": "DRIFTED_TO_EDGE",
+    "do_not_buy": [A],
+    "do_not_sell": [],
+    "frozen": [B],
+    "lots": {A: "0.5"},
+    "minimum_shares": 1,
+    "minimum_value": "10",
+    "maximum_value": "7.5%",
+    "volume_share": "0.05",
+    "maximum_trades": 5,
+    "turnover_cap": "150%",
+    "cost_rate": "0.001",
+    "cost_per_trade": 2,
+    "costs_in_objective": True,
+    "groups": [{"name": "tech", "security_ids": [A, B], "high": "0.3"}],
+    "bands": None,
+    "soft_band_price": 10,
+    "fewest_trades": None,
+    "volumes": {A: "1250000", B: 0},
+}
+EVERY_OPTION_READ = {
+    "cash_floor": Percent(Decimal("2.5")),
+    "cash_ceiling": Decimal(1000),
+    "cash_flow": Decimal("-50.25"),
+    "direction": Direction.BUY_ONLY,
+    "scope": Scope.DRIFTED_TO_EDGE,
+    "do_not_buy": frozenset({A}),
+    "do_not_sell": frozenset(),
+    "frozen": frozenset({B}),
+    "lots": {A: Decimal("0.5")},
+    "minimum_shares": Decimal(1),
+    "minimum_value": Decimal(10),
+    "maximum_value": Percent(Decimal("7.5")),
+    "volume_share": Decimal("0.05"),
+    "maximum_trades": 5,
+    "turnover_cap": Percent(Decimal(150)),
+    "cost_rate": Decimal("0.001"),
+    "cost_per_trade": Decimal(2),
+    "costs_in_objective": True,
+    "groups": (GroupBand("tech", frozenset({A, B}), Decimal(0), Decimal("0.3")),),
+    "bands": None,
+    "soft_band_price": Decimal(10),
+    "fewest_trades": False,
+    "volumes": {A: Decimal(1250000), B: Decimal(0)},
+}
+
+
 async def test_every_option_has_a_json_form(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any]
 ) -> None:
-    body = {
-        "cash_floor": "2.5%",
-        "cash_ceiling": 1000,
-        "cash_flow": "-50.25",
-        "direction": "BUY_ONLY",
-        "scope": "DRIFTED_TO_EDGE",
-        "do_not_buy": [A],
-        "do_not_sell": [],
-        "frozen": [B],
-        "lots": {A: "0.5"},
-        "minimum_shares": 1,
-        "minimum_value": "10",
-        "maximum_value": "7.5%",
-        "volume_share": "0.05",
-        "maximum_trades": 5,
-        "turnover_cap": "150%",
-        "cost_rate": "0.001",
-        "cost_per_trade": 2,
-        "costs_in_objective": True,
-        "groups": [{"name": "tech", "security_ids": [A, B], "high": "0.3"}],
-        "bands": None,
-        "soft_band_price": 10,
-        "fewest_trades": None,
-        "volumes": {A: "1250000", B: 0},
-    }
-
-    answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance", json=body)
+    answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance", json=EVERY_OPTION)
 
     assert answer.status_code == 200
     [(options, _)] = optimizer.asked
-    assert options == {
-        "cash_floor": Percent(Decimal("2.5")),
-        "cash_ceiling": Decimal(1000),
-        "cash_flow": Decimal("-50.25"),
-        "direction": Direction.BUY_ONLY,
-        "scope": Scope.DRIFTED_TO_EDGE,
-        "do_not_buy": frozenset({A}),
-        "do_not_sell": frozenset(),
-        "frozen": frozenset({B}),
-        "lots": {A: Decimal("0.5")},
-        "minimum_shares": Decimal(1),
-        "minimum_value": Decimal(10),
-        "maximum_value": Percent(Decimal("7.5")),
-        "volume_share": Decimal("0.05"),
-        "maximum_trades": 5,
-        "turnover_cap": Percent(Decimal(150)),
-        "cost_rate": Decimal("0.001"),
-        "cost_per_trade": Decimal(2),
-        "costs_in_objective": True,
-        "groups": (GroupBand("tech", frozenset({A, B}), Decimal(0), Decimal("0.3")),),
-        "bands": None,
-        "soft_band_price": Decimal(10),
-        "fewest_trades": False,
-        "volumes": {A: Decimal(1250000), B: Decimal(0)},
-    }
+    assert options == EVERY_OPTION_READ
 
 
 @pytest.mark.parametrize("rule", BandRule)

@@ -257,8 +257,7 @@ def _end(work: Callable[[], dict[str, Any]], writes: int) -> NoReturn:
     os._exit(0)
 
 
-def main() -> None:
-    """Run the mutants and print the tables."""
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--modules", default=",".join(MODULES))
     parser.add_argument("--every", type=int, default=1)
@@ -266,7 +265,12 @@ def main() -> None:
     parser.add_argument("--found", type=Path, default=Path("mutants/found.jsonl"))
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--most", type=int, default=10_000, help="problems that a mutant is asked")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the mutants and print the tables."""
+    arguments = parse_arguments()
     sys.path.insert(0, str(ROOT))
     base = run_in_fork(load_unchanged)
     if base["wrong"]:

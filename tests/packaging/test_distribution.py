@@ -16,6 +16,11 @@ DISTRIBUTION = "order-generation-service"
 PACKAGES = ("serve_app", "optimization", "storage")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 40  # without the docstring
+# Tests that tell one story from its beginning to its end, because each step needs those before it.
+STORIES = {
+    "tests/approvals/test_morning.py: test_a_morning_from_drift_to_orders_and_its_story",
+    "tests/end_to_end/test_portal.py: test_a_session_of_the_portal",
+}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -115,16 +120,16 @@ def test_no_module_is_longer_than_anybody_reads() -> None:
     assert {name: count for name, count in lines.items() if count > MAX_MODULE_LINES} == {}
 
 
-def test_no_function_of_the_packages_is_longer_than_a_screen() -> None:
+def test_no_function_is_longer_than_a_screen() -> None:
     lengths = {
         f"{path.relative_to(ROOT)}: {name}": count
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
+        for folder in (*PACKAGES, "tests", "benchmarks", "examples")
+        for path in (ROOT / folder).rglob("*.py")
         for name, count in iterate_lengths(ast.parse(path.read_text()))
     }
 
     assert lengths["serve_app/api/app.py: api_app"] > 10
-    assert {name: count for name, count in lengths.items() if count > MAX_FUNCTION_LINES} == {}
+    assert {name for name, count in lengths.items() if count > MAX_FUNCTION_LINES} == STORIES
 
 
 def iterate_lengths(module: ast.Module) -> Iterator[tuple[str, int]]:

@@ -78,6 +78,15 @@ async def test_two_people_lead_a_rebalance_to_its_orders(browser: Browser, desk:
     assert desk.read(f"rebalance/{rebalance_id}/orders")["counts"]["SENT"] == len(lines)
 
 
+async def hold_one(page: Page, row: Locator, note: str) -> None:
+    """Hold a portfolio that is selected, with a note, and wait until it says so."""
+    await row.get_by_role("checkbox").check()
+    question = await ask(page, "Hold 1 selected")
+    await question.get_by_label("Note").fill(note)
+    await question.get_by_role("button", name="Hold", exact=True).click()
+    await expect(row).to_contain_text(f"held by anna: {note}")
+
+
 async def test_what_is_held_is_not_approved_until_it_is_released(
     browser: Browser, desk: Desk
 ) -> None:
@@ -90,11 +99,7 @@ async def test_what_is_held_is_not_approved_until_it_is_released(
         rows = page.get_by_role("table", name="Portfolios that trade").locator(".body .row")
         await expect(rows).to_have_count(len(trading))
 
-        await rows.first.get_by_role("checkbox").check()
-        question = await ask(page, "Hold 1 selected")
-        await question.get_by_label("Note").fill("the client asked for it")
-        await question.get_by_role("button", name="Hold", exact=True).click()
-        await expect(rows.first).to_contain_text("held by anna: the client asked for it")
+        await hold_one(page, rows.first, "the client asked for it")
 
         await rows.nth(1).get_by_role("link").click()
         trades = page.get_by_role("table", name="Trades")

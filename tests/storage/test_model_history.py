@@ -69,10 +69,8 @@ async def test_every_version_is_kept_with_author_time_and_changes(
         old.security_id: (old, new),
         others[0].security_id: (others[0], None),
     }
-    assert (changes.portfolios_added, changes.portfolios_removed) == (
-        (make_id("P", 3),),
-        (make_id("P", 1),),
-    )
+    assert changes.portfolios_added == (make_id("P", 3),)
+    assert changes.portfolios_removed == (make_id("P", 1),)
     assert (changes.number_of_portfolios_added, changes.number_of_portfolios_removed) == (1, 1)
     assert (await history.read(str(first.model_id), 1)).model == first
     assert (await history.read(str(first.model_id), 2)).model == second

@@ -254,6 +254,13 @@ async def scan_book(asker: Asker, client: httpx.AsyncClient) -> None:
     await asker.ask("list_drift_scans")
 
 
+async def read_audit(asker: Asker) -> None:
+    for media_type in ("application/json", "application/x-ndjson", "application/jsonl", "text/csv"):
+        query = {"sort_by": "seq", "limit": 1}
+        await asker.ask("list_audit_entries", None, {"Accept": media_type}, query)
+    await asker.ask("read_audit_head")
+
+
 async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request(
     client: httpx.AsyncClient,
     desk: OrderDesk,
@@ -285,11 +292,7 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
     for name in ("optimize", "live", "ready", "health", "system", "metrics"):
         await asker.ask(name)
     await asker.ask("optimize", headers={"Accept": "text/csv"})
-
-    for media_type in ("application/json", "application/x-ndjson", "application/jsonl", "text/csv"):
-        query = {"sort_by": "seq", "limit": 1}
-        await asker.ask("list_audit_entries", None, {"Accept": media_type}, query)
-    await asker.ask("read_audit_head")
+    await read_audit(asker)
 
     expected = examples()
     answered = {key: each for key, each in asker.answers.items() if key in expected}

@@ -26,6 +26,40 @@ def drift_path(model: dict[str, Any]) -> str:
     return f"/api/v1/model/{model['model_id']}/drift"
 
 
+STANDINGS = [
+    {
+        "security_id": A,
+        "quantity": "2",
+        "price": "10.25",
+        "market_value": "20.50",
+        "target": "0.25",
+        "low_drift": "0.01",
+        "high_drift": "0.02",
+        "actual": "0.0205",
+        "lower_edge": "240.00",
+        "upper_edge": "270.00",
+        "deviation": "-229.50",
+        "side": "BELOW",
+        "outside": "219.50",
+    },
+    {
+        "security_id": B,
+        "quantity": "10",
+        "price": "10.25",
+        "market_value": "102.50",
+        "target": "0",
+        "low_drift": "0",
+        "high_drift": "0",
+        "actual": "0.1025",
+        "lower_edge": "0.00",
+        "upper_edge": "0.00",
+        "deviation": "102.50",
+        "side": "ABOVE",
+        "outside": "102.50",
+    },
+]
+
+
 async def test_a_portfolio_is_measured_security_by_security(
     client: httpx.AsyncClient, upstreams: Upstreams, model: dict[str, Any]
 ) -> None:
@@ -44,38 +78,7 @@ async def test_a_portfolio_is_measured_security_by_security(
         "total_drift": "332.00",
         "total_drift_weight": "0.3320",
         "out_of_band": 2,
-        "drifts": [
-            {
-                "security_id": A,
-                "quantity": "2",
-                "price": "10.25",
-                "market_value": "20.50",
-                "target": "0.25",
-                "low_drift": "0.01",
-                "high_drift": "0.02",
-                "actual": "0.0205",
-                "lower_edge": "240.00",
-                "upper_edge": "270.00",
-                "deviation": "-229.50",
-                "side": "BELOW",
-                "outside": "219.50",
-            },
-            {
-                "security_id": B,
-                "quantity": "10",
-                "price": "10.25",
-                "market_value": "102.50",
-                "target": "0",
-                "low_drift": "0",
-                "high_drift": "0",
-                "actual": "0.1025",
-                "lower_edge": "0.00",
-                "upper_edge": "0.00",
-                "deviation": "102.50",
-                "side": "ABOVE",
-                "outside": "102.50",
-            },
-        ],
+        "drifts": STANDINGS,
     }
 
 

@@ -37,6 +37,55 @@ def make_mixed_outcome(portfolio_id: str, securities: tuple[PricedTarget, ...]) 
     return make_purchase(portfolio_id, securities)
 
 
+PLAN_OF_P = {
+    "portfolio_id": P,
+    "status": "REBALANCED",
+    "drifts": [
+        {
+            "security_id": A,
+            "original_quantity": "2",
+            "adjusted_quantity": "3",
+            "target": "0.25",
+            "high_drift": "0.02",
+            "low_drift": "0.01",
+            "actual": "0.0307",
+        }
+    ],
+    "market_value": "1000.50",
+    "base": "1000.50",
+    "cash_before_rebalance": "980.00",
+    "cash_after_rebalance": "969.75",
+    "turnover": "10.25",
+    "objective": "0.0000002",
+    "lower_bound": "0.0000002",
+    "proof": "OPTIMAL",
+    "other_base": None,
+    "method": "SEPARABLE",
+    "cost": "0",
+    "binding": [],
+    "open_orders_counted": 0,
+    "violation": "0.00",
+    "violation_lower_bound": "0.00",
+    "outside_band": [],
+    "error": None,
+}
+POSITION_OF_P = {
+    "security_id": A,
+    "price": 10.25,
+    "original_quantity": 2,
+    "adjusted_quantity": 3,
+    "original_position_market_value": 20.5,
+    "adjusted_position_market_value": 30.75,
+    "target": 0.25,
+    "high_drift": 0.02,
+    "low_drift": 0.01,
+    "actual": 0.0307,
+    "actual_drift": -0.8772,
+    "transaction_type": "BUY",
+    "trade_quantity": 1,
+}
+
+
 async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
@@ -45,48 +94,9 @@ async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
     today = datetime.now(UTC).astimezone(ZoneInfo("Pacific/Kiritimati")).date().isoformat()
     assert (first["portfolio_id"], second["portfolio_id"]) == (P, Q)
     assert first["rebalance_id"] == second["rebalance_id"]
-    assert first == {
-        "portfolio_id": P,
-        "rebalance_id": first["rebalance_id"],
-        "model_id": model["model_id"],
-        "status": "REBALANCED",
-        "transactions": [
-            {
-                "transaction_type": "BUY",
-                "security_id": A,
-                "quantity": 1,
-                "trade_date": today,
-            }
-        ],
-        "drifts": [
-            {
-                "security_id": A,
-                "original_quantity": "2",
-                "adjusted_quantity": "3",
-                "target": "0.25",
-                "high_drift": "0.02",
-                "low_drift": "0.01",
-                "actual": "0.0307",
-            }
-        ],
-        "market_value": "1000.50",
-        "base": "1000.50",
-        "cash_before_rebalance": "980.00",
-        "cash_after_rebalance": "969.75",
-        "turnover": "10.25",
-        "objective": "0.0000002",
-        "lower_bound": "0.0000002",
-        "proof": "OPTIMAL",
-        "other_base": None,
-        "method": "SEPARABLE",
-        "cost": "0",
-        "binding": [],
-        "open_orders_counted": 0,
-        "violation": "0.00",
-        "violation_lower_bound": "0.00",
-        "outside_band": [],
-        "error": None,
-    }
+    trade = {"transaction_type": "BUY", "security_id": A, "quantity": 1, "trade_date": today}
+    ids = {"rebalance_id": first["rebalance_id"], "model_id": model["model_id"]}
+    assert first == PLAN_OF_P | ids | {"transactions": [trade]}
 
 
 async def test_a_portfolio_is_rebalanced_to_its_newest_model_or_to_the_one_that_is_named(
@@ -245,24 +255,8 @@ async def test_a_stored_rebalance_has_its_decimals_as_plain_numbers(
         "outside_band": [],
         "error": None,
     }
-    assert body["portfolios"][0]["positions"] == [
-        {
-            "security_id": A,
-            "price": 10.25,
-            "original_quantity": 2,
-            "adjusted_quantity": 3,
-            "original_position_market_value": 20.5,
-            "adjusted_position_market_value": 30.75,
-            "target": 0.25,
-            "high_drift": 0.02,
-            "low_drift": 0.01,
-            "actual": 0.0307,
-            "actual_drift": -0.8772,
-            "transaction_type": "BUY",
-            "trade_quantity": 1,
-            "trade_date": body["portfolios"][0]["positions"][0]["trade_date"],
-        }
-    ]
+    (position,) = body["portfolios"][0]["positions"]
+    assert position == POSITION_OF_P | {"trade_date": position["trade_date"]}
     assert (body["number_of_portfolios"], body["version"]) == (2, 1)
     assert (body["status"], body["counts"]) == ("COMPLETED", {"REBALANCED": 2})
     assert body["rebalance_date"].endswith("Z")

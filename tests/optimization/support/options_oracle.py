@@ -5,9 +5,10 @@ used but its inputs. Each rule binds either one security alone, and limits its c
 over securities.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import floor, lcm, prod
 
 import numpy as np
@@ -180,18 +181,12 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
     per_trade = Fraction(options.cost_per_trade)
     bounds = _bounds(options, has)
     limits = [limit for pair in bounds.values() for limit in pair if limit is not None]
-    amounts = [per_trade, *limits]
-    for choice, one in zip(choices, money, strict=True):
-        parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
-        amounts += [amount / parts_of_lots for amount in one.amounts]
+    amounts = [per_trade, *limits, *_amounts_of_lots(choices, money)]
     unit = lcm(*(amount.denominator for amount in amounts))
     furthest = int(max((abs(k) for choice in choices for k in choice.changes), default=0)) + 1
     largest = max(abs(amount) for amount in amounts) * unit * (furthest + 1) * 8 * len(money)
     dtype = np.int64 if largest < INT64_SAFE else np.object_
-
-    def units(amount: Fraction) -> int:
-        return int(amount * unit)
-
+    units = partial(_units, unit)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (*bounds, "objective")}
     for choice, one in zip(choices, money, strict=True):
         parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
@@ -205,8 +200,7 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
         off = np.maximum(low - held - lot * k, held + lot * k - high)
         drift = abs(units(one.target) - worth) + np.maximum(off, 0)
         parts["objective"].append(drift + cost if options.costs_in_objective else drift)
-        invested = of_lot * k
-        sums = {"cash": invested + cost, "invested": invested}
+        sums = {"cash": of_lot * k + cost, "invested": of_lot * k}
         sums |= {"turnover": turnover, "trades": trades * unit, "cost": cost}
         for name in bounds:
             group = next((g for g in options.groups if f"group {g.name}" == name), None)
@@ -222,6 +216,16 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
             for name, pair in bounds.items()
         ),
     )
+
+
+def _units(unit: int, amount: Fraction) -> int:
+    return int(amount * unit)
+
+
+def _amounts_of_lots(choices: Sequence[Choice], money: Sequence[_Money]) -> Iterator[Fraction]:
+    for choice, one in zip(choices, money, strict=True):
+        parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
+        yield from (amount / parts_of_lots for amount in one.amounts)
 
 
 def _bounds(

@@ -297,18 +297,8 @@ def secantus(directory: Path) -> Server:
     return server
 
 
-async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, directory: Path) -> None:
-    database = connect(secantus.uri, "alike", timeout_ms=20_000)
-    await ensure_indexes(database)
-    models, rebalances = ModelStore(database), RebalanceStore(database)
-    added = await models.add(make_model())
-    replaced = await models.replace(added)
-    assert await models.read_page() == ((replaced,), 1)
-    assert await models.find_followed(added.portfolio_ids[0]) == replaced
-    run = await rebalances.open(make_rebalance(12))
-    for _ in range(2):
-        await rebalances.record(run.rebalance_id, range(12), make_outcomes(run))
-    assert await rebalances.list_outcomes(run) == make_outcomes(run)
+async def keep_columns(rebalances: RebalanceStore) -> None:
+    """Store a part of a run in columns, twice in part, read it and delete it."""
     part = await rebalances.open(replace(make_rebalance(600), run_id=str(ObjectId())))
     in_columns = make_answers(
         part, range(600), {2: make_outcome(part, 2), 550: make_outcome(part, 550)}
@@ -326,6 +316,21 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     page = await rebalances.read_page_of_portfolios([make_id("P", 2), make_id("P", 599)], 0, 1)
     assert page == (((ended, 2),), 2)
     await rebalances.delete(part.rebalance_id, 1)
+
+
+async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, directory: Path) -> None:
+    database = connect(secantus.uri, "alike", timeout_ms=20_000)
+    await ensure_indexes(database)
+    models, rebalances = ModelStore(database), RebalanceStore(database)
+    added = await models.add(make_model())
+    replaced = await models.replace(added)
+    assert await models.read_page() == ((replaced,), 1)
+    assert await models.find_followed(added.portfolio_ids[0]) == replaced
+    run = await rebalances.open(make_rebalance(12))
+    for _ in range(2):
+        await rebalances.record(run.rebalance_id, range(12), make_outcomes(run))
+    assert await rebalances.list_outcomes(run) == make_outcomes(run)
+    await keep_columns(rebalances)
     over = replace(make_rebalance(5), status=RebalanceStatus.COMPLETED)
     await rebalances.store(over, make_outcomes(over))
     assert await rebalances.count_transactions(over.rebalance_id) > 0
