@@ -1,5 +1,9 @@
-"""Benchmark of the stores against the bare driver: medians of interleaved runs on one server."""
+"""Benchmark of the stores against the bare driver: medians of interleaved runs on one server.
 
+python benchmarks/bench_storage.py [--forms 4000]
+"""
+
+import argparse
 import asyncio
 import os
 import random
@@ -344,6 +348,7 @@ async def read_run(database: AsyncDatabase[Document], run: Rebalance) -> dict[st
         "the number of transactions": await seconds(
             rebalances.count_transactions(run.rebalance_id)
         ),
+        "the totals of all amounts": await seconds(rebalances.total_outcomes(run)),
         "the totals of all trades": await seconds(rebalances.total_trades(run, ALL_TRADES)),
         "the 100 largest trades": await seconds(
             rebalances.search_trades(run, ALL_TRADES, (("amount", DESCENDING),), 0, 100)
@@ -351,10 +356,12 @@ async def read_run(database: AsyncDatabase[Document], run: Rebalance) -> dict[st
     }
 
 
-async def comparing_forms(database: AsyncDatabase[Document], pid: int, table: Table) -> None:
+async def comparing_forms(
+    database: AsyncDatabase[Document], pid: int, table: Table, portfolios: int
+) -> None:
     """Compare a run stored in columns with the same run in a document a portfolio."""
     for size in (250, 2_000):
-        chunks = [block(first, size) for first in range(0, PORTFOLIOS, size)]
+        chunks = [block(first, size) for first in range(0, portfolios, size)]
         costs = {COLUMNS: Cost(), DOCUMENTS: Cost()}
         for _ in range(ROUNDS):
             for form, cost in costs.items():
@@ -381,22 +388,26 @@ async def comparing_forms(database: AsyncDatabase[Document], pid: int, table: Ta
             table.add_row(f"chunks of {size:,}: {what}", pair, ratio, f"<= {target}")
 
 
-async def measure(server: Server, table: Table) -> None:
+async def measure(server: Server, table: Table, forms: int | None) -> None:
     database = connect(server.uri, "bench", timeout_ms=20_000)
     await ensure_indexes(database)
-    await comparing_forms(database, server.pid, table)
-    await writing(database, table)
-    await reading_a_model(database, table)
-    await paging(database, table)
-    await listing(database, table)
+    await comparing_forms(database, server.pid, table, forms or PORTFOLIOS)
+    if forms is None:
+        await writing(database, table)
+        await reading_a_model(database, table)
+        await paging(database, table)
+        await listing(database, table)
     await disconnect(database)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--forms", type=int, help="compare columns with documents alone, so many")
+    forms = parser.parse_args().forms
     with tempfile.TemporaryDirectory() as directory:
         server = start(Path(directory))
         table = Table("storage", "ours / theirs", "ratio", "target", title=server.engine)
-        asyncio.run(measure(server, table))
+        asyncio.run(measure(server, table, forms))
         stop(Path(directory))
     Console().print(table)
 
