@@ -3,9 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { address, newKey, read, type Schema, write } from "../api.ts";
-import { Mix } from "../charts/mix.tsx";
 import { SPARK_POINTS, Spark } from "../charts/spark.tsx";
-import { Stacked } from "../charts/stacked.tsx";
+import { Bar, Stacked } from "../charts/stacked.tsx";
 import { Confirm, type Question } from "../confirm.tsx";
 import { count, duration, NONE, rate } from "../format.ts";
 import { follow, type Mode, type Stream } from "../live.ts";
@@ -150,8 +149,8 @@ function RunState({ run, rates }: { run: Run; rates: readonly number[] }) {
       <Facts facts={facts(run, rates)} />
       {Object.keys(run.methods).length > 0 && (
         <Section title="Plans" note="by the method that found them, and by what is proven of them">
-          <Mix label="Methods" parts={run.methods} />
-          <Mix label="Proofs" parts={run.proofs} />
+          <Bar label="Methods" parts={Object.entries(run.methods)} />
+          <Bar label="Proofs" parts={Object.entries(run.proofs)} />
         </Section>
       )}
       {run.error && (
