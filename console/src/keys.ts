@@ -1,6 +1,7 @@
 /** Keys of the whole page: go to, help, search; and those of the list that is shown. */
 
 import { signal } from "@preact/signals";
+import { PLACES } from "./places.ts";
 
 /** A list that j, k, x, y and Enter work on. */
 export interface KeyedList {
@@ -10,17 +11,6 @@ export interface KeyedList {
   copy?: (() => void) | undefined;
 }
 
-export const DESTINATIONS: Record<string, string> = {
-  t: "/",
-  b: "/book",
-  r: "/runs",
-  m: "/models",
-  v: "/review",
-  o: "/orders",
-  u: "/upload",
-  h: "/history",
-  s: "/system",
-};
 export const areLettersOn = signal(localStorage.getItem("letters") !== "off");
 export const isHelpOpen = signal(false);
 const lists: KeyedList[] = [];
@@ -61,7 +51,7 @@ function actOn(key: string, list: KeyedList | undefined): boolean {
 
 /** The page on which a key leads after g. */
 function destinationOf(key: string): string | undefined {
-  const found = isGoing ? DESTINATIONS[key] : undefined;
+  const found = isGoing ? PLACES.find((place) => place.key === key)?.href : undefined;
   isGoing = key === "g";
   return found;
 }

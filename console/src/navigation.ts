@@ -10,17 +10,16 @@ export const BACK = "back";
 
 /** Leaves the page, once somebody agrees to lose what is typed. */
 export const leaving = signal<(() => void) | undefined>();
-const unsaved = new Set<symbol>();
+let unsaved = 0; // parts of the page
+const ask = (event: BeforeUnloadEvent) => event.preventDefault();
 
 /** Ask before the page is left until the returned function is called. */
 export function holdUnsaved(): () => void {
-  const mark = Symbol("unsaved");
-  const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-  unsaved.add(mark);
+  unsaved += 1;
   addEventListener("beforeunload", ask);
   return () => {
-    unsaved.delete(mark);
-    removeEventListener("beforeunload", ask);
+    unsaved -= 1;
+    if (!unsaved) removeEventListener("beforeunload", ask);
   };
 }
 
@@ -31,6 +30,6 @@ export const aroundNav: AroundNavHandler = (navigate, to, options) => {
     if (options?.state !== BACK) ways.remember(from, to, options?.state === BESIDE);
     navigate(to, options);
   };
-  if (unsaved.size) leaving.value = go;
+  if (unsaved) leaving.value = go;
   else go();
 };

@@ -8,28 +8,11 @@ import { Confirm } from "./confirm.tsx";
 import { areAmountsHidden, type Zone, zone } from "./format.ts";
 import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
 import { leaving } from "./navigation.ts";
+import { PLACES } from "./places.ts";
 import { SearchBox } from "./search_box.tsx";
 import { isSignedIn, may, session } from "./session.ts";
 import { Who } from "./sign_in.tsx";
 import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
-
-const PLACES = [
-  { href: "/", under: [], word: "Today", key: "t", scope: "" },
-  { href: "/book", under: ["/book"], word: "Book", key: "b", scope: "portfolios:read" },
-  {
-    href: "/runs",
-    under: ["/runs", "/rebalance/"],
-    word: "Runs",
-    key: "r",
-    scope: "rebalances:read",
-  },
-  { href: "/models", under: ["/model"], word: "Models", key: "m", scope: "models:read" },
-  { href: "/review", under: ["/review"], word: "Review", key: "v", scope: "rebalances:read" },
-  { href: "/orders", under: ["/orders"], word: "Orders", key: "o", scope: "orders:read" },
-  { href: "/upload", under: ["/upload"], word: "Upload", key: "u", scope: "optimize:use" },
-  { href: "/history", under: ["/history"], word: "History", key: "h", scope: "audit:read" },
-  { href: "/system", under: ["/system"], word: "System", key: "s", scope: "" },
-] as const;
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const [path] = useLocation();
