@@ -137,6 +137,7 @@ async def test_a_page_is_left_with_unsaved_targets_only_by_who_agrees(
                 await page.keyboard.press(key)
         question = page.get_by_role("dialog", name="Leave without saving?")
         await question.get_by_role("button", name="Keep it as it is").click()
+        await expect(question).to_have_count(0)
         await expect(page).to_have_url(path)
         await expect(page.locator(".changes li")).to_have_count(1)
     await page.keyboard.press("Escape")
