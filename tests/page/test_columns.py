@@ -87,6 +87,40 @@ async def test_the_menu_works_by_keyboard_alone(page: Page) -> None:
     await expect(button).to_be_focused()
 
 
+async def test_a_column_is_moved_by_keyboard_and_stays_where_it_is_put(
+    page: Page, browser: Browser, world: World
+) -> None:
+    book = await open_book(page)
+    usual = await book.get_by_role("columnheader").all_inner_texts()
+    await page.get_by_role("button", name="Columns of Portfolios").click()
+    left = page.get_by_role("button", name="Move Cash % left")
+    place = usual.index("Cash %")
+    await left.focus()
+
+    others = [each for each in usual if each != "Cash %"]
+    for wanted in [*range(place - 1, 1, -1), 2]:  # as far as the columns that stay, and no further
+        await page.keyboard.press("Enter")
+        moved = [*others[:wanted], "Cash %", *others[wanted:]]
+        await expect(book.get_by_role("columnheader")).to_have_text(moved)
+        await expect(left).to_be_focused()
+    cell = book.locator(".body .row").first.get_by_role("cell").nth(2)
+    await expect(cell).to_have_attribute("data-head", "Cash %")
+    assert await find_violations(page) == []
+    link = page.url
+    await page.goto("/console/book")
+    await expect(page).to_have_url(link)
+    async with open_context(browser, world.url, "narrow") as context:
+        other = await context.new_page()
+        await other.goto(link)
+        card = other.get_by_role("table", name="Portfolios").locator(".body .row").first
+        await expect(card.get_by_role("cell").nth(2)).to_have_attribute("data-head", "Cash %")
+
+    await page.get_by_role("button", name="Columns of Portfolios").click()
+    await page.get_by_role("button", name="Usual order").click()
+    await expect(book.get_by_role("columnheader")).to_have_text(usual)
+    await expect(page).to_have_url("/console/book")
+
+
 @pytest.mark.parametrize(
     "stored", ["{", "null", '{"cash_weight": true}', "[7]", '["a column of long ago"]']
 )

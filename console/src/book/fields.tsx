@@ -8,7 +8,7 @@ import { PortfolioIdField } from "../lists/listed.tsx";
 import type { Scan } from "./scans.ts";
 import { MAX_CHOSEN, type Selection } from "./selection.ts";
 
-const STATES = ["OUT_OF_BAND", "WITHIN_BANDS", "FAILED"] as const;
+export const STATES = ["OUT_OF_BAND", "WITHIN_BANDS", "FAILED"] as const;
 
 export function Tiles({ scan, status }: { scan: Scan; status: string }) {
   const search = useSearch();

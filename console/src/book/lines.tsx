@@ -20,14 +20,13 @@ const FULL_BAR = 0.25; // total drift that fills the bar
 
 export function BookGrid(props: {
   rows: PagedRows<Line>;
-  total: number;
   sort: string;
   onSort: (sort: string) => void;
   selection: Selection;
   modelName: (id: string) => string | undefined;
   hrefOf: (portfolioId: string) => string;
 }) {
-  const { rows, total, selection } = props;
+  const { rows, selection } = props;
   const { shown, onWindow } = useShown(rows);
   const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
   const tickerOf = useTickers(shown.flatMap((row) => row.largest_deviation?.security_id ?? []));
@@ -94,8 +93,7 @@ export function BookGrid(props: {
       list="book"
       label="Portfolios"
       columns={columns}
-      total={total}
-      rowAt={rows.rowAt}
+      rows={rows}
       keyOf={(row) => row.portfolio_id}
       href={(row) => props.hrefOf(row.portfolio_id)}
       onWindow={onWindow}

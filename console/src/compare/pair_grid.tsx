@@ -28,7 +28,6 @@ export function PairGrid(props: {
   here: string;
   there: string;
   rows: PagedRows<Pair>;
-  total: number;
   hrefOf: (portfolioId: string) => string;
 }) {
   const { here, there, rows } = props;
@@ -65,8 +64,7 @@ export function PairGrid(props: {
       list="compared"
       label="Portfolios compared"
       columns={columns}
-      total={props.total}
-      rowAt={rows.rowAt}
+      rows={rows}
       keyOf={(row) => row.portfolio_id}
       href={(row) => props.hrefOf(row.portfolio_id)}
       onWindow={onWindow}

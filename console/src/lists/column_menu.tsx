@@ -1,52 +1,67 @@
-/** A grid whose columns somebody chooses. */
+/** A grid whose columns somebody chooses and arranges. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { useLocation, useSearch } from "wouter-preact";
-import { withFilters } from "./filters.ts";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { arrange, moved } from "./choices.ts";
 import { type Column, Grid, type GridProps } from "./grid.tsx";
-import { hiddenIn, readHidden, storeHidden } from "./hidden.ts";
+import type { Grouping } from "./groups.ts";
+import type { PagedRows } from "./pages.ts";
+import { useChoice } from "./use_choice.ts";
 import "./column_menu.css";
 
-/** Like Grid; `list` names the list under which the browser remembers the choice. The address has it
-    too, so that a link shows the same columns, whatever they are to somebody else. */
-export function ChosenGrid<Row>(props: GridProps<Row> & { list: string }) {
-  const { list, columns, ...others } = props;
-  const [path, navigate] = useLocation();
-  const search = useSearch();
-  const [own, setOwn] = useState(() => readHidden(list));
-  const asked = hiddenIn(search, list);
-  const hidden = asked ?? own;
-  const show = (names: readonly string[]) =>
-    navigate(withFilters(path, search, { [`hide.${list}`]: names.join() }), { replace: true });
-  useEffect(() => {
-    if (!asked && own.length) show(own);
-  }, []);
-  const choose = (names: readonly string[]) => {
-    setOwn(names);
-    storeHidden(list, names);
-    show(names);
-  };
-  const shown = columns.filter(({ key, isFixed }) => isFixed || !hidden.includes(key));
+/** Like Grid; `list` names the list under which the browser remembers the choices. */
+export function ChosenGrid<Row>(
+  props: Omit<GridProps<Row>, "total" | "heads" | "rowAt"> & {
+    list: string;
+    rows: PagedRows<Row>;
+  },
+) {
+  const { list, columns, rows, ...others } = props;
+  const [hidden, hide] = useChoice("hide", list);
+  const [order, reorder] = useChoice("order", list);
+  const usual = columns.filter(({ isFixed }) => !isFixed);
+  const arranged = arrange(usual, order);
+  const away = arranged.map(keyOf).filter((key) => hidden.includes(key));
+  const shown = [
+    ...columns.filter(({ isFixed }) => isFixed),
+    ...arranged.filter(({ key }) => !hidden.includes(key)),
+  ];
+  const move = (key: string, by: number) =>
+    reorder(moved(usual.map(keyOf), arranged.map(keyOf), key, by));
   return (
     <div class="stack chosen-grid">
       <ColumnMenu
         label={props.label}
-        columns={columns.filter(({ isFixed }) => !isFixed)}
-        hidden={hidden}
-        onChoose={choose}
+        columns={arranged}
+        hidden={away}
+        onHide={hide}
+        onMove={move}
+        grouping={rows.grouping}
+        onUsual={order.length ? () => reorder([]) : undefined}
       />
-      <Grid {...others} columns={shown} />
+      <Grid
+        {...others}
+        columns={shown}
+        total={rows.lines ?? rows.total ?? 0}
+        heads={rows.heads}
+        rowAt={rows.rowAt}
+      />
     </div>
   );
 }
 
-function ColumnMenu<Row>(props: {
+const keyOf = ({ key }: { key: string }) => key;
+
+interface MenuProps<Row> {
   label: string;
   columns: readonly Column<Row>[];
   hidden: readonly string[];
-  onChoose: (hidden: readonly string[]) => void;
-}) {
-  const { label, columns, hidden, onChoose } = props;
+  onHide: (hidden: readonly string[]) => void;
+  onMove: (key: string, by: number) => void;
+  grouping: Grouping | undefined;
+  onUsual: (() => void) | undefined; // nothing where the order is the usual one
+}
+
+function ColumnMenu<Row>(props: MenuProps<Row>) {
   const [isOpen, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -58,9 +73,7 @@ function ColumnMenu<Row>(props: {
     document.addEventListener("pointerdown", hear);
     return () => document.removeEventListener("pointerdown", hear);
   }, [isOpen]);
-  const names = columns.map(({ key }) => key).filter((key) => hidden.includes(key));
-  const turn = (key: string) =>
-    onChoose(names.includes(key) ? names.filter((each) => each !== key) : [...names, key]);
+  const number = props.hidden.length;
   const close = (event: KeyboardEvent) => {
     if (event.key !== "Escape" || !isOpen) return;
     event.preventDefault(); // otherwise the page goes back, too
@@ -77,25 +90,73 @@ function ColumnMenu<Row>(props: {
         ref={button}
         type="button"
         aria-expanded={isOpen}
-        aria-label={`Columns of ${label}`}
+        aria-label={`Columns of ${props.label}`}
         onClick={() => setOpen(!isOpen)}
       >
-        Columns{names.length > 0 && `, ${names.length} hidden`}
+        Columns{number > 0 && `, ${number} hidden`}
+        {props.grouping?.chosen && `, by ${props.grouping.chosen.words}`}
       </button>
-      {isOpen && (
-        <fieldset>
-          <legend>Columns shown</legend>
-          {columns.map(({ key, head }) => (
-            <label key={key}>
-              <input type="checkbox" checked={!names.includes(key)} onChange={() => turn(key)} />{" "}
-              {head}
-            </label>
-          ))}
-          <button type="button" disabled={!names.length} onClick={() => onChoose([])}>
-            Show all
-          </button>
-        </fieldset>
-      )}
+      {isOpen && <Choices {...props} />}
     </div>
+  );
+}
+
+const MOVES = [
+  { by: -1, word: "left", sign: "←" },
+  { by: 1, word: "right", sign: "→" },
+] as const;
+
+function Choices<Row>(props: MenuProps<Row>) {
+  const { columns, hidden, grouping, onHide, onMove, onUsual } = props;
+  const turn = (key: string) =>
+    onHide(hidden.includes(key) ? hidden.filter((each) => each !== key) : [...hidden, key]);
+  const box = useRef<HTMLFieldSetElement>(null);
+  const move = (key: string, place: number, by: number) => {
+    // The lines stand where they are, and change what they show: the focus goes with the column.
+    box.current?.querySelectorAll<HTMLElement>(`[value="${by}"]`)[place + by]?.focus();
+    onMove(key, by);
+  };
+  return (
+    <fieldset ref={box}>
+      <legend>Columns shown</legend>
+      {columns.map(({ key, head }, place) => (
+        <div class="choice">
+          <label>
+            <input type="checkbox" checked={!hidden.includes(key)} onChange={() => turn(key)} />{" "}
+            {head}
+          </label>
+          {MOVES.map(({ by, word, sign }) => (
+            <button
+              key={word}
+              type="button"
+              value={by}
+              aria-label={`Move ${head} ${word}`}
+              onClick={() => move(key, place, by)}
+            >
+              {sign}
+            </button>
+          ))}
+        </div>
+      ))}
+      <button type="button" disabled={!hidden.length} onClick={() => onHide([])}>
+        Show all
+      </button>
+      <button type="button" disabled={!onUsual} onClick={onUsual}>
+        Usual order
+      </button>
+      {grouping?.choices.map(({ filter, words }) => {
+        const isChosen = grouping.chosen?.filter === filter;
+        return (
+          <button
+            key={filter}
+            type="button"
+            aria-pressed={isChosen}
+            onClick={() => grouping.choose(isChosen ? [] : [filter])}
+          >
+            {isChosen && "✓ "}Group by {words}
+          </button>
+        );
+      })}
+    </fieldset>
   );
 }

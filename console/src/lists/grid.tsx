@@ -1,10 +1,12 @@
 /** A table of any length: the rows in view are in the document, cards on a narrow screen. */
 
-import type { ComponentChildren, JSX } from "preact";
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
+import { count } from "../format.ts";
 import { keyList } from "../keys.ts";
 import { nextSort } from "./filters.ts";
+import { type Heads, headAt, placesOf, type Segment } from "./groups.ts";
 import { leaveTrail } from "./trail.ts";
 
 export interface Column<Row> {
@@ -22,7 +24,8 @@ export interface Column<Row> {
 export interface GridProps<Row> {
   label: string;
   columns: readonly Column<Row>[];
-  total: number;
+  total: number; // lines, with the heads of groups
+  heads?: Heads | undefined;
   rowAt: (index: number) => Row | undefined;
   keyOf?: (row: Row) => string;
   href?: (row: Row) => string | undefined;
@@ -38,6 +41,7 @@ const ROW_PX = 32;
 const CARD_LINE_PX = 24;
 const OVERSCAN = 8;
 export const MAX_UNWINDOWED = 60;
+const NO_SEGMENTS: readonly Segment[] = [];
 const NARROW = "(max-width: 640px)";
 
 function useNarrow(): boolean {
@@ -65,16 +69,20 @@ export function Grid<Row>(props: GridProps<Row>) {
   const first = isWindowed ? Math.max(0, seen.first - OVERSCAN) : 0;
   const last = isWindowed ? Math.min(total, seen.last + OVERSCAN) : total;
 
+  const { heads } = props;
+  const segments = heads?.segments ?? NO_SEGMENTS;
+  const { topOf, lineAt } = useMemo(() => placesOf(segments, ROW_PX, rowPx), [segments, rowPx]);
+
   const measure = () => {
     const box = region.current;
     if (!box || !isWindowed) return;
-    const top = Math.floor(box.scrollTop / rowPx);
-    const bottom = top + Math.ceil(box.clientHeight / rowPx);
+    const top = lineAt(box.scrollTop);
+    const bottom = lineAt(box.scrollTop + box.clientHeight) + 1;
     setSeen((former) =>
       former.first === top && former.last === bottom ? former : { first: top, last: bottom },
     );
   };
-  useLayoutEffect(measure, [total, rowPx, isWindowed]);
+  useLayoutEffect(measure, [total, lineAt, isWindowed]);
   useEffect(() => props.onWindow?.(first, last), [first, last, props.onWindow]);
 
   const move = (to: number) => {
@@ -84,7 +92,7 @@ export function Grid<Row>(props: GridProps<Row>) {
     const box = region.current;
     if (!box) return;
     if (isWindowed) {
-      const top = next * rowPx;
+      const top = topOf(next);
       const room = box.clientHeight - ROW_PX - rowPx;
       box.scrollTop = Math.min(top, Math.max(box.scrollTop, top - room));
       box.scrollIntoView({ block: "nearest" });
@@ -97,6 +105,8 @@ export function Grid<Row>(props: GridProps<Row>) {
     return row && props.href?.(row);
   };
   const open = () => {
+    const head = headAt(heads, current);
+    if (head) heads?.toggle(head.value);
     const target = hrefAt(current);
     if (!target) return;
     leaveTrail(hrefAt, current);
@@ -129,40 +139,36 @@ export function Grid<Row>(props: GridProps<Row>) {
   );
 
   const tracks = { "--tracks": columns.map(({ width }) => width ?? "minmax(0, 1fr)").join(" ") };
-  // A row that scrolling leaves in view is handed on as it was drawn, and Preact passes it over.
-  // A page that draws its grid anew, which gives other props, draws every row anew.
-  const former = useRef(new Map<number, Drawn<Row>>());
-  const drawn = new Map<number, Drawn<Row>>();
-  const line = (index: number) => {
-    const look = {
-      row: rowAt(index),
-      props,
-      isNarrow,
+  const drawLine = (index: number) => {
+    const row = rowAt(index);
+    const head = headAt(heads, index);
+    const place = {
+      index,
       isCurrent: index === current,
-      isWindowed,
+      top: isWindowed ? topOf(index) : undefined,
+      height: head ? ROW_PX : rowPx,
+      onEnter: enter,
     };
-    const known = former.current.get(index);
-    const isSame = known !== undefined && isSameLook(known.look, look);
-    const key = look.row && props.keyOf ? props.keyOf(look.row) : index;
-    const element = isSame ? (
-      known.element
+    return head ? (
+      <GroupHead
+        key={`group ${head.value}`}
+        {...place}
+        head={head}
+        width={columns.length}
+        onToggle={heads?.toggle}
+      />
     ) : (
       <Line
-        key={key}
-        row={look.row}
-        index={index}
+        key={row && props.keyOf ? props.keyOf(row) : index}
+        {...place}
+        row={row}
         columns={columns}
-        isCurrent={look.isCurrent}
-        rowPx={isWindowed ? rowPx : undefined}
-        onEnter={enter}
       />
     );
-    drawn.set(index, { look, element });
-    return element;
   };
-  const indexes = Array.from({ length: Math.max(0, last - first) }, (_, each) => first + each);
-  const lines = indexes.map(line);
-  former.current = drawn;
+  const lines = Array.from({ length: Math.max(0, last - first) }, (_, each) =>
+    drawLine(first + each),
+  );
   return (
     <div
       ref={region}
@@ -185,7 +191,7 @@ export function Grid<Row>(props: GridProps<Row>) {
           role="rowgroup"
           class="body"
           onClickCapture={leave}
-          style={isWindowed ? { height: `${total * rowPx}px` } : undefined}
+          style={isWindowed ? { height: `${topOf(total)}px` } : undefined}
         >
           {lines}
         </div>
@@ -194,45 +200,28 @@ export function Grid<Row>(props: GridProps<Row>) {
   );
 }
 
-interface Look<Row> {
-  row: Row | undefined;
-  props: GridProps<Row>;
-  isNarrow: boolean;
-  isCurrent: boolean;
-  isWindowed: boolean;
-}
-
-interface Drawn<Row> {
-  look: Look<Row>;
-  element: JSX.Element;
-}
-
-const isSameLook = <Row,>(one: Look<Row>, other: Look<Row>) =>
-  one.row === other.row &&
-  one.props === other.props &&
-  one.isNarrow === other.isNarrow &&
-  one.isCurrent === other.isCurrent &&
-  one.isWindowed === other.isWindowed;
-
-function Line<Row>(props: {
-  row: Row | undefined;
+interface Place {
   index: number;
-  columns: readonly Column<Row>[];
   isCurrent: boolean;
-  rowPx: number | undefined; // of a row that has its place in a window
+  top: number | undefined; // in px, of a line that has its place in a window
+  height: number;
   onEnter: (index: number) => void;
-}) {
-  const { row, index, rowPx } = props;
-  const place = rowPx && { top: `${index * rowPx}px`, height: `${rowPx}px` };
+}
+
+const rowOf = ({ index, isCurrent, top, height, onEnter }: Place, look = "row") =>
+  ({
+    role: "row",
+    "aria-rowindex": index + 2,
+    "data-row": index,
+    class: isCurrent ? `${look} current` : look,
+    style: top === undefined ? undefined : { top: `${top}px`, height: `${height}px` },
+    onMouseEnter: () => onEnter(index),
+  }) as const;
+
+function Line<Row>(props: Place & { row: Row | undefined; columns: readonly Column<Row>[] }) {
+  const { row } = props;
   return (
-    <div
-      role="row"
-      aria-rowindex={index + 2}
-      data-row={index}
-      class={props.isCurrent ? "row current" : "row"}
-      style={place || undefined}
-      onMouseEnter={() => props.onEnter(index)}
-    >
+    <div {...rowOf(props)}>
       {props.columns.map(({ key, head, isNumber, cell }) =>
         row ? (
           <span key={key} role="cell" data-head={head} class={isNumber ? "number" : undefined}>
@@ -242,6 +231,22 @@ function Line<Row>(props: {
           <span key={key} role="cell" class="pending" />
         ),
       )}
+    </div>
+  );
+}
+
+/** The line above the rows of a group, which opens and closes it. */
+function GroupHead(
+  props: Place & { head: Segment; width: number; onToggle: Heads["toggle"] | undefined },
+) {
+  const { value, words, total, isOpen } = props.head;
+  return (
+    <div {...rowOf(props, "row group")}>
+      <span role="cell" aria-colspan={props.width}>
+        <button type="button" aria-expanded={isOpen} onClick={() => props.onToggle?.(value)}>
+          {isOpen ? "▾" : "▸"} {words} <b>{count(total)}</b>
+        </button>
+      </span>
     </div>
   );
 }

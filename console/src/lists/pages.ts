@@ -1,15 +1,29 @@
 /** Rows of a long list, read from the service a page at a time as they come into view. */
 
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Page, ServiceError } from "../api.ts";
+import {
+  type Group,
+  type Grouping,
+  type Heads,
+  linesOf,
+  rowsOn,
+  segmentAt,
+  segmentsOf,
+  wholeList,
+} from "./groups.ts";
 
 export const PAGE_ROWS = 200;
 const FIRST_ROWS = 60;
 const LOOK_UP_EVERY_MS = 100;
+const WHOLE = ""; // in place of a group
 
 export interface PagedRows<Row> {
-  total: number | undefined;
-  rowAt: (index: number) => Row | undefined;
+  total: number | undefined; // rows that match
+  lines?: number; // of a list in groups: with their heads, without the rows of closed ones
+  heads?: Heads;
+  grouping?: Grouping;
+  rowAt: (line: number) => Row | undefined;
   onWindow: (first: number, last: number) => void;
   error: ServiceError | undefined;
   reload: () => void;
@@ -18,7 +32,7 @@ export interface PagedRows<Row> {
 /** The rows in view, for what is looked up of them; `onWindow` is for the grid that shows them. */
 export function useShown<Row>(rows: PagedRows<Row>) {
   const [[first, last], setWindow] = useState<readonly [number, number]>([0, FIRST_ROWS]);
-  const count = Math.max(0, Math.min(last, rows.total ?? 0) - first);
+  const count = Math.max(0, Math.min(last, rows.lines ?? rows.total ?? 0) - first);
   const shown = Array.from({ length: count }, (_, each) => rows.rowAt(first + each)).filter(
     (row) => row !== undefined,
   );
@@ -40,61 +54,101 @@ export function useShown<Row>(rows: PagedRows<Row>) {
   return { shown, onWindow };
 }
 
-/** Read pages of the list that `key` names; another key begins anew. */
+export type FetchPage<Row> = (
+  offset: number,
+  limit: number,
+  signal: AbortSignal,
+  group: string,
+) => Promise<Page<Row>>;
+
+/** Pages that were read, of each group for itself; `totals` has how many rows match. */
+const newCache = <Row>() => ({
+  totals: new Map<string, number>(),
+  pages: new Map<string, Row[]>(),
+  asked: new Set<string>(),
+  control: new AbortController(),
+});
+
+/** Read pages of the list that `key` names, in groups if there are some; another key begins anew. */
 export function usePages<Row>(
   key: string,
-  fetchPage: (offset: number, limit: number, signal: AbortSignal) => Promise<Page<Row>>,
+  fetchPage: FetchPage<Row>,
   pageRows = PAGE_ROWS,
+  groups?: readonly Group[],
 ): PagedRows<Row> {
   const [turn, setTurn] = useState(0);
-  const [state, setState] = useState<{
-    total: number | undefined;
-    error: ServiceError | undefined;
-  }>({ total: undefined, error: undefined });
+  const [error, setError] = useState<ServiceError>();
   const [, redraw] = useState(0);
-  const pages = useRef(new Map<number, Row[]>());
-  const asked = useRef(new Set<number>());
-  const control = useRef(new AbortController());
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const cache = useRef(newCache<Row>());
   const latest = useRef(fetchPage);
   latest.current = fetchPage;
 
-  const ask = useCallback(
-    async (page: number) => {
-      if (asked.current.has(page)) return;
-      asked.current.add(page);
-      const { signal } = control.current;
-      try {
-        const found = await latest.current(page * pageRows, pageRows, signal);
-        if (signal.aborted) return;
-        pages.current.set(page, found.rows);
-        setState({ total: found.total, error: undefined });
-        redraw((former) => former + 1);
-      } catch (reason) {
-        if (signal.aborted) return;
-        asked.current.delete(page);
-        const error = reason instanceof ServiceError ? reason : new ServiceError(0, {}, null);
-        setState((former) => ({ ...former, error }));
-      }
-    },
-    [pageRows],
-  );
+  const ask = useCallback(async (group: string, page: number, limit: number) => {
+    const { control, asked, pages, totals } = cache.current;
+    const name = `${group} ${page} ${limit}`;
+    if (asked.has(name)) return;
+    asked.add(name);
+    try {
+      const found = await latest.current(page * limit, limit, control.signal, group);
+      if (control.signal.aborted) return;
+      pages.set(name, found.rows);
+      totals.set(group, found.total);
+      setError(undefined);
+      redraw((former) => former + 1);
+    } catch (reason) {
+      if (control.signal.aborted) return;
+      asked.delete(name);
+      setError(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
+    }
+  }, []);
+  const values = groups?.map(({ value }) => value).join();
   useEffect(() => {
-    control.current = new AbortController();
-    pages.current = new Map();
-    asked.current = new Set();
-    setState({ total: undefined, error: undefined });
-    void ask(0);
-    return () => control.current.abort();
-  }, [key, turn]);
+    cache.current = newCache();
+    setError(undefined);
+    redraw((former) => former + 1);
+    // Of a group one row, because its number of rows is all that its head needs.
+    for (const { value } of groups ?? []) void ask(value, 0, 1);
+    void ask(WHOLE, 0, groups ? 1 : pageRows);
+    const { control } = cache.current;
+    return () => control.abort();
+  }, [key, values, turn]);
+
+  const { totals } = cache.current;
+  const isKnown = (groups ?? []).every(({ value }) => totals.has(value));
+  const total = isKnown ? totals.get(WHOLE) : undefined;
+  const segments = useMemo(
+    () => (groups ? segmentsOf(groups, totals, closed) : wholeList(total ?? 0)),
+    [values, closed, total],
+  );
   const onWindow = useCallback(
     (first: number, last: number) => {
-      const from = Math.floor(first / pageRows);
-      for (let page = from; page * pageRows < last; page += 1) void ask(page);
+      for (const { value, from, to } of rowsOn(segments, first, last)) {
+        for (let page = Math.floor(from / pageRows); page * pageRows < to; page += 1) {
+          void ask(value, page, pageRows);
+        }
+      }
     },
-    [ask, pageRows],
+    [ask, pageRows, segments],
   );
-  const rowAt = (index: number) =>
-    pages.current.get(Math.floor(index / pageRows))?.[index % pageRows];
+  const rowAt = (line: number) => {
+    const segment = segmentAt(segments, line);
+    if (!segment?.isOpen) return undefined;
+    const place = line - segment.head - 1;
+    const name = `${segment.value} ${Math.floor(place / pageRows)} ${pageRows}`;
+    return place < 0 ? undefined : cache.current.pages.get(name)?.[place % pageRows];
+  };
+  const toggle = useCallback((value: string) => {
+    setClosed((former) => {
+      const next = new Set(former);
+      if (!next.delete(value)) next.add(value);
+      return next;
+    });
+  }, []);
+  const inGroups = groups && {
+    lines: linesOf(segments),
+    heads: { segments, toggle },
+  };
   const reload = useCallback(() => setTurn((former) => former + 1), []);
-  return { ...state, rowAt, onWindow, reload };
+  return { total, error, rowAt, onWindow, reload, ...inGroups };
 }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { useLocation, useSearch } from "wouter-preact";
 import { list, newKey, ServiceError, write } from "../api.ts";
-import { Choose, FilterFields, Tiles } from "../book/fields.tsx";
+import { Choose, FilterFields, STATES, Tiles } from "../book/fields.tsx";
 import { BookGrid, type Line } from "../book/lines.tsx";
 import { PortfolioNow } from "../book/now.tsx";
 import { DriftPicture } from "../book/picture.tsx";
@@ -12,8 +12,8 @@ import { type Selection, useSelection } from "../book/selection.ts";
 import { Confirm, type Question } from "../confirm.tsx";
 import { count } from "../format.ts";
 import { type Filters, readFilters, withFilters } from "../lists/filters.ts";
+import { groupsOf, useGroupedPages } from "../lists/grouping.ts";
 import { Listed } from "../lists/listed.tsx";
-import { usePages } from "../lists/pages.ts";
 import { Empty, Page, Problem, ScopedButton, Section, Skeleton, Status, Time } from "../parts.tsx";
 import { useResource } from "../resource.ts";
 import type { Run } from "./runs.tsx";
@@ -121,19 +121,33 @@ function Book({ scan, selection }: { scan: Scan; selection: Selection }) {
   );
   const names = new Map(models.value?.rows.map((model) => [model.model_id, model.name]));
   const query = { ...filters, sort_by: sort_by || MOST_DRIFT_FIRST };
-  const fetchPage = (offset: number, limit: number, signal?: AbortSignal) =>
+  const fetchPage = (part: { offset: number; limit: number }, signal?: AbortSignal) =>
     list("/api/v1/drift-scans/{scan_id}/portfolios", {
       path: { scan_id: scan.scan_id },
-      query: { ...query, offset, limit },
+      query: { ...query, ...part },
       ...(signal ? { signal } : {}),
     });
-  const rows = usePages<Line>(`${scan.scan_id} ${JSON.stringify(query)}`, fetchPage);
+  const { status, model_id } = filters;
+  const admitted = [...names].filter(([id]) => !model_id || id === model_id);
+  const rows = useGroupedPages<Line>(
+    "book",
+    `${scan.scan_id} ${JSON.stringify(query)}`,
+    [
+      { filter: "status", words: "Status", groups: groupsOf(status ? [status] : STATES) },
+      {
+        filter: "model_id",
+        words: "Model",
+        groups: admitted.map(([value, words]) => ({ value, words })),
+      },
+    ],
+    fetchPage,
+  );
   const change = (changes: Filters) =>
     navigate(withFilters("/book", search, changes), { replace: true });
   const addAll = async (total: number) => {
     const all: string[] = [];
     for (let offset = 0; offset < total; offset += ID_PAGE) {
-      const page = await fetchPage(offset, ID_PAGE);
+      const page = await fetchPage({ offset, limit: ID_PAGE });
       all.push(...page.rows.map((row) => row.portfolio_id));
     }
     selection.add(all);
@@ -153,10 +167,9 @@ function Book({ scan, selection }: { scan: Scan; selection: Selection }) {
         }
       >
         <Listed rows={rows} empty="No portfolio matches.">
-          {(total) => (
+          {() => (
             <BookGrid
               rows={rows}
-              total={total}
               sort={query.sort_by}
               onSort={(sort) => change({ sort_by: sort })}
               selection={selection}

@@ -163,12 +163,11 @@ function WholePairs(props: {
       <Loaded of={pairs}>
         {() => (
           <Listed rows={shown} empty="No portfolio differs.">
-            {(total) => (
+            {() => (
               <PairGrid
                 here={here.rebalance_id}
                 there={there.rebalance_id}
                 rows={shown}
-                total={total}
                 hrefOf={hrefOf}
               />
             )}
@@ -193,9 +192,7 @@ function PagedPairs({ here, there }: { here: Rebalance; there: Rebalance }) {
   return (
     <Section title="Portfolios" note={`${count(rows.total)} of this rebalance`}>
       <Listed rows={rows} empty="No portfolio has an outcome.">
-        {(total) => (
-          <PairGrid here={ours} there={theirs} rows={rows} total={total} hrefOf={hrefOf} />
-        )}
+        {() => <PairGrid here={ours} there={theirs} rows={rows} hrefOf={hrefOf} />}
       </Listed>
     </Section>
   );

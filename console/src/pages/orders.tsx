@@ -183,19 +183,10 @@ function OrderRows({ rows, empty }: { rows: PagedRows<Order>; empty: string }) {
   ];
   const shown = columns.filter(({ key }) => key !== "rebalance" || rows.rowAt(0)?.rebalance_id);
   return (
-    <>
-      <Listed rows={rows} empty={empty}>
-        {(total) => (
-          <ChosenGrid
-            list="orders"
-            label="Orders"
-            columns={shown}
-            total={total}
-            rowAt={rows.rowAt}
-            onWindow={onWindow}
-          />
-        )}
-      </Listed>
-    </>
+    <Listed rows={rows} empty={empty}>
+      {() => (
+        <ChosenGrid list="orders" label="Orders" columns={shown} rows={rows} onWindow={onWindow} />
+      )}
+    </Listed>
   );
 }

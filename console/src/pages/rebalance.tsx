@@ -9,8 +9,9 @@ import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn } from "../lists/columns.tsx";
 import { readFilters, withFilters } from "../lists/filters.ts";
 import type { Column } from "../lists/grid.tsx";
+import { groupsOf, useGroupedPages } from "../lists/grouping.ts";
 import { Listed, PortfolioIdField } from "../lists/listed.tsx";
-import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
+import { type PagedRows, useShown } from "../lists/pages.ts";
 import { useEditKey } from "../models/edit_key.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Facts, Id, Loaded, Page, Section, Status, Time } from "../parts.tsx";
@@ -126,12 +127,17 @@ function Outcomes({ id, path }: { id: string; path: string }) {
   const search = useSearch();
   const [, navigate] = useLocation();
   const filters = readFilters(search, FILTERS);
-  const rows = usePages<Outcome>(`${id} ${JSON.stringify(filters)}`, (offset, limit, signal) =>
-    list("/api/v1/rebalance/{rebalance_id}/outcomes", {
-      path: { rebalance_id: id },
-      query: { ...filters, offset, limit },
-      signal,
-    }),
+  const { status } = filters;
+  const rows = useGroupedPages<Outcome>(
+    "outcomes",
+    `${id} ${JSON.stringify(filters)}`,
+    [{ filter: "status", words: "Outcome", groups: groupsOf(status ? [status] : OUTCOMES) }],
+    (part, signal) =>
+      list("/api/v1/rebalance/{rebalance_id}/outcomes", {
+        path: { rebalance_id: id },
+        query: { ...filters, ...part },
+        signal,
+      }),
   );
   const change = (changes: Record<string, string>) =>
     navigate(withFilters(path, search, changes), { replace: true });
@@ -163,11 +169,10 @@ function Outcomes({ id, path }: { id: string; path: string }) {
       }
     >
       <Listed rows={rows} empty="No outcome matches.">
-        {(total) => (
+        {() => (
           <OutcomeGrid
             id={id}
             rows={rows}
-            total={total}
             sort={filters["sort_by"] ?? ""}
             onSort={(sort) => change({ sort_by: sort })}
           />
@@ -180,11 +185,10 @@ function Outcomes({ id, path }: { id: string; path: string }) {
 function OutcomeGrid(props: {
   id: string;
   rows: PagedRows<Outcome>;
-  total: number;
   sort: string;
   onSort: (sort: string) => void;
 }) {
-  const { rows, total } = props;
+  const { rows } = props;
   const { shown, onWindow } = useShown(rows);
   const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
   const reasonOf = useReasons(shown.map((row) => row.error?.detail ?? ""));
@@ -238,8 +242,7 @@ function OutcomeGrid(props: {
       list="outcomes"
       label="Outcomes"
       columns={columns}
-      total={total}
-      rowAt={rows.rowAt}
+      rows={rows}
       keyOf={(row) => row.portfolio_id}
       href={(row) => hrefOf(row.portfolio_id)}
       onWindow={onWindow}

@@ -10,8 +10,10 @@ import { ChosenGrid } from "../lists/column_menu.tsx";
 import { type NameOf, portfolioColumn } from "../lists/columns.tsx";
 import { type Filters, readFilters, withFilters } from "../lists/filters.ts";
 import type { Column } from "../lists/grid.tsx";
+import { groupsOf, useGroupedPages } from "../lists/grouping.ts";
+import type { GroupedBy } from "../lists/groups.ts";
 import { Listed, PortfolioIdField, TextFilter } from "../lists/listed.tsx";
-import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
+import { type PagedRows, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Problem, ScopedButton, Section, Status } from "../parts.tsx";
 import { useResource } from "../resource.ts";
@@ -42,6 +44,15 @@ const APPROVALS: Record<string, string> = {
 };
 const BEFORE_APPROVAL = ["NONE", "PROPOSED", "HELD"] as const;
 
+function groupsIn({ side, approval }: Filters): GroupedBy[] {
+  const all = [...BEFORE_APPROVAL, "APPROVED", "ORDERED"];
+  const admitted = approval === "OPEN" ? BEFORE_APPROVAL : approval ? [approval] : all;
+  return [
+    { filter: "side", words: "Side", groups: groupsOf(side ? [side] : ["BUY", "SELL"]) },
+    { filter: "approval", words: "Approval", groups: groupsOf(admitted) },
+  ];
+}
+
 const queryOf = ({ approval, ...others }: Filters) => ({
   ...others,
   approval: approval === "OPEN" ? BEFORE_APPROVAL : approval,
@@ -50,13 +61,12 @@ const queryOf = ({ approval, ...others }: Filters) => ({
 const readTrades = (
   rebalance_id: string,
   filters: Filters,
-  offset: number,
-  limit: number,
+  part: { offset: number; limit: number },
   signal?: AbortSignal,
 ) =>
   list("/api/v1/rebalance/{rebalance_id}/trades", {
     path: { rebalance_id },
-    query: { ...queryOf(filters), offset, limit },
+    query: { ...queryOf(filters), ...part },
     ...(signal && { signal }),
   });
 
@@ -77,13 +87,14 @@ export function AllTrades(props: Holding) {
   const change = (changes: Filters) =>
     navigate(withFilters(path, search, changes), { replace: true });
   const key = `${rebalanceId} ${version} ${JSON.stringify(filters)}`;
-  const rows = usePages<Row>(`all trades ${key}`, (offset, limit, signal) =>
-    readTrades(rebalanceId, filters, offset, limit, signal),
+  const rows = useGroupedPages<Row>("review trades", key, groupsIn(filters), (part, signal) =>
+    readTrades(rebalanceId, filters, part, signal),
   );
   const selection = useSelection<Row>({
     keyOf: (row) => `${row.portfolio_id} ${row.security_id}`,
     amountOf: (row) => row.trade_amount ?? "0",
-    readMatching: async (limit) => (await readTrades(rebalanceId, filters, 0, limit)).rows,
+    readMatching: async (limit) =>
+      (await readTrades(rebalanceId, filters, { offset: 0, limit })).rows,
   });
   useEffect(selection.clear, [version]); // because what is chosen may be held since
   const [current, setCurrent] = useState(-1);
@@ -113,11 +124,10 @@ export function AllTrades(props: Holding) {
       <Totals rebalanceId={rebalanceId} filters={filters} version={version} />
       {isOpen && <Chosen {...props} selection={selection} total={total} act={act} />}
       <Listed rows={rows} empty="No trade matches.">
-        {(total) => (
+        {() => (
           <TradeRows
             {...props}
             rows={rows}
-            total={total}
             selection={isOpen ? selection : undefined}
             onWindow={onWindow}
             current={current}
@@ -267,7 +277,6 @@ function Chosen(
 function TradeRows(
   props: Holding & {
     rows: PagedRows<Row>;
-    total: number;
     selection: Selection<Row> | undefined;
     onWindow: (first: number, last: number) => void;
     current: number;
@@ -277,7 +286,7 @@ function TradeRows(
     onSort: (sort: string) => void;
   },
 ) {
-  const { rows, total, selection, names } = props;
+  const { rows, selection, names } = props;
   const last = useRef<number>();
   const columns: Column<Row>[] = [
     portfolioColumn(names.nameOf, "minmax(8rem, 12rem)", props.hrefOf),
@@ -298,8 +307,7 @@ function TradeRows(
       list="review trades"
       label="All trades"
       columns={columns}
-      total={total}
-      rowAt={rows.rowAt}
+      rows={rows}
       keyOf={(row) => `${row.portfolio_id} ${row.security_id}`}
       href={(row) => props.hrefOf(row.portfolio_id)}
       onWindow={props.onWindow}

@@ -25,7 +25,6 @@ const amount = (key: string, head: string, of: (row: Row) => string | null): Col
 });
 
 export function PortfolioGrid(props: {
-  total: number;
   rows: PagedRows<Row>;
   holds: Holds;
   selection: Selection<Row> | undefined;
@@ -35,7 +34,7 @@ export function PortfolioGrid(props: {
   sort: string;
   onSort: (sort: string) => void;
 }) {
-  const { rows, total, holds, selection } = props;
+  const { rows, holds, selection } = props;
   const last = useRef<number>();
   const { shown, onWindow } = useShown(rows);
   const nameOf = usePortfolioNames(shown.map((row) => row.portfolio_id));
@@ -79,8 +78,7 @@ export function PortfolioGrid(props: {
       list="review portfolios"
       label="Portfolios that trade"
       columns={columns}
-      total={total}
-      rowAt={rows.rowAt}
+      rows={rows}
       keyOf={(row) => row.portfolio_id}
       href={(row) => props.hrefOf(row.portfolio_id)}
       onWindow={onWindow}

@@ -54,9 +54,8 @@ export function TradingPortfolios(props: Holding) {
     >
       {isOpen && <Chosen {...props} selection={selection} total={total} />}
       <Listed rows={rows} empty="No portfolio that trades matches.">
-        {(total) => (
+        {() => (
           <PortfolioGrid
-            total={total}
             rows={rows}
             holds={props.holds}
             selection={isOpen ? selection : undefined}
