@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +64,3 @@ class Hold:
     principal: str
     at: datetime
     note: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TotalsOfTrades:
-    """Number of trades, and the sum of quantity times price."""
-
-    transactions: int
-    amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class TradeTotals:
-    """Trades that a hand-over of the orders would send, by side, and those that are held back."""
-
-    rebalance_id: str
-    proposal_id: str | None
-    portfolios: int
-    buys: TotalsOfTrades
-    sells: TotalsOfTrades
-    held: TotalsOfTrades

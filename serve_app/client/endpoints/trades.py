@@ -7,8 +7,7 @@ from typing import Any
 
 from serve_app.client.call import Call, get
 from serve_app.client.position_models import Side
-from serve_app.client.proposal_models import TradeTotals
-from serve_app.client.trade_models import Approval, TradeDetail
+from serve_app.client.trade_models import Approval, TradeDetail, TradeTotals
 
 
 @dataclass(frozen=True, slots=True)
