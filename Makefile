@@ -55,7 +55,7 @@ else
 	$(BIN)/pytest $(ALONE) || failed=1; exit $$failed
 endif
 
-screenshots: page ## draw the console's picture in docs/pictures, from the simulated market
+screenshots: page ## draw the console's pictures in docs/pictures, from the simulated market
 	@$(BIN)/python -m tests.page.browser.install --unless-found
 	@$(BIN)/python -m tests.page.screenshots
 
