@@ -36,7 +36,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 
 INGRESSES: Final = 2
 WITHIN_MS: Final = WITHIN_S * 1000
-# Each balance takes most of a second, so that the run outlasts the start of new replicas.
+# Each balance takes most of a second until the stream is live again, so that the run outlasts the
+# start of new replicas.
 PAUSE_S: Final = 0.7
 RECORD: Final = """() => {
   window.shown = [];
@@ -55,7 +56,7 @@ RECORD: Final = """() => {
 @pytest.fixture(scope="module")
 def service(overrides: dict[str, Any], cluster: object) -> Iterator[Settings]:
     """Start the service with two ingresses, that asks everybody for credentials."""
-    slow = {"auth": "keys", "run_chunk_size": 10, "run_window": 1}
+    slow = {"auth": "keys", "run_chunk_size": 5, "run_window": 1}
     settings, content = read_configuration(CONFIG, overrides | slow)
     (application,) = content["applications"]
     (ingress,) = [one for one in application["deployments"] if one["name"] == "Ingress"]
