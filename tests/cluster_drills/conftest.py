@@ -79,8 +79,9 @@ def database(network: None, directory: Path) -> Iterator[ReplicaSet]:
         yield whole
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def redis(network: None, directory: Path) -> Iterator[None]:
+    """Run a Redis for each cluster, because a head takes up the nodes of the one before."""
     with run_redis(directory):
         yield
 
