@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -96,6 +97,19 @@ async def test_trades_stand_under_their_side(page: Page, world: World) -> None:
     await expect(trades.locator("[data-row='2'] [data-head='Side']")).to_have_text("SELL")
 
 
+async def answer_of_many(line: dict[str, Any], route: Route) -> None:
+    """Answer with a page of a hundred thousand outcomes that are like one of them."""
+    query = parse_qs(urlsplit(route.request.url).query)
+    first, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
+    (status,) = query.get("status", ["any"])
+    total = HUNDRED_THOUSAND.get(status, 0) if status != "any" else 100_000
+    rows: list[dict[str, Any]] = [
+        {**line, "status": status, "portfolio_id": f"{status[:4]}{place:020}"}
+        for place in range(first, min(first + limit, total))
+    ]
+    await route.fulfill(json=rows, headers={"X-Total-Count": str(total)})
+
+
 @pytest.mark.parametrize("shape", ["wide", "narrow"])
 async def test_groups_of_a_hundred_thousand_rows_keep_a_small_document(
     browser: Browser, world: World, shape: str
@@ -103,20 +117,9 @@ async def test_groups_of_a_hundred_thousand_rows_keep_a_small_document(
     rebalance_id = find_outcome(world, "REBALANCED")["rebalance_id"]
     (line,) = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?limit=1")
 
-    async def answer(route: Route) -> None:
-        query = parse_qs(urlsplit(route.request.url).query)
-        first, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
-        (status,) = query.get("status", ["any"])
-        total = HUNDRED_THOUSAND.get(status, 0) if status != "any" else 100_000
-        rows: list[dict[str, Any]] = [
-            {**line, "status": status, "portfolio_id": f"{status[:4]}{place:020}"}
-            for place in range(first, min(first + limit, total))
-        ]
-        await route.fulfill(json=rows, headers={"X-Total-Count": str(total)})
-
     async with open_context(browser, world.url, shape) as context:
         page = await context.new_page()
-        await page.route("**/outcomes?*", answer)
+        await page.route("**/outcomes?*", partial(answer_of_many, line))
         await page.goto(f"/console/rebalance/{rebalance_id}?group.outcomes=status")
         table = page.get_by_role("table", name="Outcomes")
         await expect(heads(table)).to_have_text(words_of({"REBALANCED": 60_000}))
