@@ -18,6 +18,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [path] = useLocation();
   const known = session.value;
   const places = PLACES.filter(({ scope }) => known && isSignedIn(known) && (!scope || may(scope)));
+  const leave = leaving.value;
   return (
     <>
       <a class="skip" href="#main">
@@ -53,13 +54,16 @@ export function Shell({ children }: { children: ComponentChildren }) {
         {children}
       </div>
       <Help />
-      {leaving.value && <Confirm question={questionToLeave(leaving.value)} onClose={stay} />}
+      {leave && (
+        // A question of its own for each try, because a dialog says later that it was closed.
+        <Confirm key={leave} question={questionToLeave(leave)} onClose={() => stay(leave)} />
+      )}
     </>
   );
 }
 
-const stay = () => {
-  leaving.value = undefined;
+const stay = (leave: () => void) => {
+  if (leaving.value === leave) leaving.value = undefined;
 };
 
 const questionToLeave = (leave: () => void) => ({

@@ -148,6 +148,28 @@ async def test_a_page_is_left_with_unsaved_targets_only_by_who_agrees(
     await expect(cell(page, 0, 0)).to_have_value(was)
 
 
+async def test_a_key_in_the_moment_in_which_a_question_closes_asks_again(
+    page: Page, world: World
+) -> None:
+    await page.goto(f"/console/model/{world.models[0]['model_id']}")
+    await cell(page, 0, 0).press("+")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".changes li")).to_have_count(1)
+    question = page.get_by_role("dialog", name="Leave without saving?")
+    await page.keyboard.press("Escape")
+    await expect(question).to_be_visible()
+
+    # The dialog says that it was closed in a task of its own, after this one.
+    await page.evaluate("""() => {
+      document.querySelector("dialog[open] button").click();
+      const key = { key: "Escape", bubbles: true, cancelable: true };
+      document.body.dispatchEvent(new KeyboardEvent("keydown", key));
+    }""")
+    await page.wait_for_timeout(100)
+
+    await expect(question).to_be_visible()
+
+
 async def test_esc_throws_a_typed_note_away_only_when_it_is_pressed_again(
     page: Page, world: World
 ) -> None:
