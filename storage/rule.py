@@ -1,6 +1,6 @@
 """Rule: a pre-trade rule that plans are checked against, and its document."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -89,6 +89,13 @@ class Rule:
     def concerns(self, portfolio_id: str) -> bool:
         """Whether a rule that applies to the model applies to this portfolio, too."""
         return self.portfolios is None or portfolio_id in self.portfolios
+
+
+def rules_that_may_concern(
+    rules: Iterable[Rule], model_id: str, portfolio_ids: Collection[str]
+) -> tuple[Rule, ...]:
+    """Return the rules that may apply to these portfolios in a rebalance of the model."""
+    return tuple(each for each in rules if each.may_concern(model_id, portfolio_ids))
 
 
 def _require(is_right: bool, name: str, kind: RuleKind) -> None:

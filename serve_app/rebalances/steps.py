@@ -25,7 +25,7 @@ from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance
-from storage.rule import Rule
+from storage.rule import Rule, rules_that_may_concern
 from storage.run import HoldingsRef
 
 PriceModel: TypeAlias = Callable[
@@ -52,10 +52,8 @@ async def prepare_work(
     """
     # Beside the prices, because a rebalance of one portfolio takes hardly longer than one of them.
     snapshot, stored = await asyncio.gather(resources.prices.read_snapshot(), stored_rules)
-    ids = model.portfolio_ids
-    rules = tuple(each for each in stored if each.may_concern(str(model.model_id), ids))
-    # Most rebalances have no rule, and then neither options nor portfolios are gone through.
-    narrowed = narrow_options(options, general_rules(rules)) if rules else options
+    rules = rules_that_may_concern(stored, str(model.model_id), model.portfolio_ids)
+    narrowed = narrow_options(options, general_rules(rules))
     given = OptionOverrides.from_options(narrowed)
     begun_by = principal.get() or None
     rebalance = new_rebalance(rebalance_id, model, portfolios, given, now(), begun_by)
@@ -70,7 +68,7 @@ async def prepare_work(
         unmatched=find_unmatched_ids(model, options),
         securities=securities,
         rules=rules,
-        overrides_by_portfolio=narrow_own_options(narrowed, {}, rules, ids) if rules else {},
+        overrides_by_portfolio=narrow_own_options(narrowed, {}, rules, model.portfolio_ids),
     )
     holdings = HoldingsRef(settings.holdings_source)
     of = settings, rebalance, snapshot, narrowed, correlation_id.get(), holdings, refusal

@@ -38,7 +38,7 @@ from storage.model_store import ModelStore, not_followed_error
 from storage.mongo.decimal_codec import now
 from storage.outcome_columns import rows_per_document
 from storage.rebalance import Rebalance, new_rebalance
-from storage.rule import Rule
+from storage.rule import Rule, rules_that_may_concern
 from storage.run import HoldingsRef, Plan, Run, Selection, Snapshot
 
 PAUSE_S = 1.0
@@ -94,8 +94,7 @@ class Planner:
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
         async for model, portfolio_ids in self._select(run.selection):
-            model_id = str(model.model_id)
-            rules = tuple(each for each in in_force if each.may_concern(model_id, portfolio_ids))
+            rules = rules_that_may_concern(in_force, str(model.model_id), portfolio_ids)
             part = _part(run, model, portfolio_ids, begun, rules)
             part = await market.price(part, model)
             cut = self._chunks_of(part, portfolio_ids, holdings)
