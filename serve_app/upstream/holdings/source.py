@@ -103,11 +103,11 @@ async def fetch_holdings(
     Raises UpstreamUnavailableError if the upstream is down: it answers for no portfolio or its
     circuit is open. With a single try one portfolio without an answer suffices.
     """
-    found: dict[str, Found] = {}
     if tries == 1:  # without a context of retries, which costs a fifth of the read of a portfolio
-        found |= await source.read_holdings(portfolio_ids)
-        _incomplete(found, tries)
-        return found
+        whole = await source.read_holdings(portfolio_ids)
+        _incomplete(whole, tries)
+        return whole
+    found: dict[str, Found] = {}
     left = portfolio_ids
     with suppress(_IncompleteError):
         async for attempt in stamina.retry_context(
