@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from serve_app.client import Client
     from serve_app.client.models import Status
-    from serve_app.client.outcome_models import OutcomeDetail, OutcomeSummary
+    from serve_app.client.outcome_models import Causes, OutcomeDetail, OutcomeSummary
 
 commands = typer.Typer(
     name="rebalances",
@@ -105,10 +105,14 @@ def causes(
     rebalance_id: RebalanceId,
 ) -> None:
     """Show why portfolios of a rebalance have no plan, each reason once."""
+    print_causes(client, printer, client.list_causes(rebalance_id))
+
+
+def print_causes(client: "Client", printer: Printer, found: "Causes") -> None:
+    """Print why portfolios of a rebalance or of a run have no plan, with tickers."""
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    found = client.list_causes(rebalance_id)
     ids = [each.subject or "" for each in found.causes if each.kind == "security"]
     printer.print(
         found, lambda: tables.tabulate_causes(found, look_up_names(client, security_ids=ids))

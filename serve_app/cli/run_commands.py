@@ -19,6 +19,7 @@ from serve_app.cli.arguments import (
 from serve_app.cli.completions import complete_models, complete_runs
 from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.rebalance_commands import print_causes
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
@@ -112,14 +113,7 @@ def causes(
     run_id: RunId,
 ) -> None:
     """Show why portfolios of a run have no plan, each reason once."""
-    from serve_app.cli import tables
-    from serve_app.cli.names import look_up_names
-
-    found = client.list_run_causes(run_id)
-    ids = [each.subject or "" for each in found.causes if each.kind == "security"]
-    printer.print(
-        found, lambda: tables.tabulate_causes(found, look_up_names(client, security_ids=ids))
-    )
+    print_causes(client, printer, client.list_run_causes(run_id))
 
 
 @service_command(commands, "show")
