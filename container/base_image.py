@@ -91,6 +91,6 @@ def _prepare(root: Path) -> None:
         if path.name != "copyright" and not path.is_dir():  # the bill of materials reads these
             path.unlink()
     # An engine mounts a /dev of its own; who copies files would read /dev/zero for ever.
-    for path in (root / "dev").iterdir():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    shutil.rmtree(root / "dev")
+    (root / "dev").mkdir()
     shutil.copy(CERTIFICATES, root / CERTIFICATES.removeprefix("/"))

@@ -59,23 +59,8 @@ class Engine:
 
     def call(self, *arguments: str, within_s: float = ASK_WITHIN_S, **more: Any) -> str:
         """Run a command of the engine; return its output, raise EngineError if it fails."""
-        try:
-            done = subprocess.run(  # noqa: S603
-                [self.program, *arguments],
-                env={**os.environ, **self.environment},
-                capture_output=True,
-                text=True,
-                timeout=within_s,
-                check=False,
-                **more,
-            )
-        except subprocess.TimeoutExpired as error:
-            message = f"{self.name} {arguments[0]} took more than {within_s:.0f} s"
-            raise EngineError(message) from error
-        if done.returncode != 0:
-            lines = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-20:]
-            raise EngineError("\n".join([f"{self.name} {arguments[0]} failed", *lines]))
-        return done.stdout.strip()
+        environment = {**os.environ, **self.environment}
+        return _call([self.program, *arguments], within_s, env=environment, **more)
 
     @property
     def answers(self) -> bool:
@@ -160,5 +145,20 @@ class Engine:
 
 def _copy_files(source: str | Path, target: str | Path) -> None:
     """Copy what is below a directory, with owners and links."""
-    command = ["cp", "--archive", f"{source}/.", str(target)]
-    subprocess.run(command, timeout=FILES_WITHIN_S, check=True)  # noqa: S603
+    _call(["cp", "--archive", f"{source}/.", str(target)], FILES_WITHIN_S)
+
+
+def _call(command: Sequence[str], within_s: float, **more: Any) -> str:
+    """Run a command; return its output, raise EngineError if it fails."""
+    name = f"{Path(command[0]).name} {command[1]}"
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=within_s, check=False, **more
+        )
+    except subprocess.TimeoutExpired as error:
+        message = f"{name} took more than {within_s:.0f} s"
+        raise EngineError(message) from error
+    if done.returncode != 0:
+        lines = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-20:]
+        raise EngineError("\n".join([f"{name} failed", *lines]))
+    return done.stdout.strip()
