@@ -13,6 +13,18 @@ export interface Question {
   act: (note: string) => Promise<unknown>;
 }
 
+/** One question at a time: what asks it, and its dialog. */
+export function useQuestion(onClose?: () => void) {
+  const [question, ask] = useState<Question>();
+  const close = () => {
+    // Not the next question, because a dialog says in a later task that it was closed.
+    ask((asked) => (asked === question ? undefined : asked));
+    onClose?.();
+  };
+  const dialog = question && <Confirm key={question} question={question} onClose={close} />;
+  return [dialog, ask] as const;
+}
+
 export function Confirm({ question, onClose }: { question: Question; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [isBusy, setBusy] = useState(false);

@@ -170,6 +170,23 @@ async def test_a_key_in_the_moment_in_which_a_question_closes_asks_again(
     await expect(question).to_be_visible()
 
 
+async def test_a_question_that_is_asked_as_another_closes_is_shown(
+    page: Page, world: World
+) -> None:
+    await page.goto(f"/console/model/{world.models[0]['model_id']}")
+    begin = page.get_by_role("button", name="Rebalance", exact=True)
+    await begin.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+
+    await begin.evaluate("""button => {
+      document.querySelector("dialog[open] button").click();
+      button.click();
+    }""")
+    await page.wait_for_timeout(100)
+
+    await expect(page.get_by_role("dialog")).to_be_visible()
+
+
 async def test_esc_throws_a_typed_note_away_only_when_it_is_pressed_again(
     page: Page, world: World
 ) -> None:

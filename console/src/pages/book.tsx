@@ -1,6 +1,5 @@
 /** The whole book: who is how far from their model, as it was last measured, and a run for some. */
 
-import { useState } from "preact/hooks";
 import { useLocation, useSearch } from "wouter-preact";
 import { list, newKey, ServiceError, write } from "../api.ts";
 import { Choose, FilterFields, STATES, Tiles } from "../book/fields.tsx";
@@ -9,7 +8,7 @@ import { PortfolioNow } from "../book/now.tsx";
 import { DriftPicture } from "../book/picture.tsx";
 import { type Scan, useScans } from "../book/scans.ts";
 import { type Selection, useSelection } from "../book/selection.ts";
-import { Confirm, type Question } from "../confirm.tsx";
+import { useQuestion } from "../confirm.tsx";
 import { count } from "../format.ts";
 import { type Filters, readFilters, withFilters } from "../lists/filters.ts";
 import { groupsOf, useGroupedPages } from "../lists/grouping.ts";
@@ -26,7 +25,7 @@ const MODELS = 200; // whose names are looked up
 export function BookPage() {
   const { scans, goesOn, measure, refusal } = useScans();
   const selection = useSelection();
-  const [question, setQuestion] = useState<Question>();
+  const [dialog, setQuestion] = useQuestion();
   const [, navigate] = useLocation();
   const { newest, completed } = scans.value ?? {};
   const rebalance = (ids: string[]) => {
@@ -84,7 +83,7 @@ export function BookPage() {
       ) : (
         scans.value && !goesOn && <Empty>The book was not measured yet.</Empty>
       )}
-      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+      {dialog}
     </Page>
   );
 }

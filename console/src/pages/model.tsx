@@ -1,9 +1,8 @@
 /** One model: its targets to edit, the drift of its followers, and every version. */
 
-import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { list, newKey, read, readDocument, type Schema, write } from "../api.ts";
-import { Confirm, type Question } from "../confirm.tsx";
+import { useQuestion } from "../confirm.tsx";
 import { isDecimal, subtract } from "../exact.ts";
 import { count, money, percent, points } from "../format.ts";
 import { portfolioColumn } from "../lists/columns.tsx";
@@ -33,7 +32,7 @@ export function ModelPage({ id }: { id: string }) {
   const [, navigate] = useLocation();
   const model = useResource(`model ${id}`, () => readModel(id));
   const rules = useResource("rules", readRules);
-  const [question, setQuestion] = useState<Question>();
+  const [dialog, setQuestion] = useQuestion();
   const tab = readFilters(search, ["tab"])["tab"] ?? "targets";
   const value = model.value;
   useEditKey(tab === "targets" ? undefined : `/model/${id}`); // otherwise the editor has the key
@@ -104,7 +103,7 @@ export function ModelPage({ id }: { id: string }) {
           )}
         </Loaded>
       )}
-      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+      {dialog}
     </Page>
   );
 }

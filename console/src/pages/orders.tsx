@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { list, read, type Schema, ServiceError } from "../api.ts";
-import { Confirm, type Question } from "../confirm.tsx";
+import { useQuestion } from "../confirm.tsx";
 import { count, quantity } from "../format.ts";
 import { ChosenGrid } from "../lists/column_menu.tsx";
 import { portfolioColumn, securityColumn } from "../lists/columns.tsx";
@@ -73,7 +73,7 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
     });
     return { rows: orders, total: number_of_orders };
   });
-  const [question, setQuestion] = useState<Question>();
+  const [dialog, setQuestion] = useQuestion();
   const [error, setError] = useState<ServiceError>();
   const ask = async () => {
     const onSent = () => {
@@ -123,7 +123,7 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
       <Section title="Orders">
         <OrderRows rows={rows} empty="No order has been made of these transactions." />
       </Section>
-      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+      {dialog}
     </Page>
   );
 }

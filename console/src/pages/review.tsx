@@ -3,7 +3,7 @@
 import { useLayoutEffect, useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { read, ServiceError } from "../api.ts";
-import { Confirm, type Question } from "../confirm.tsx";
+import { type Question, useQuestion } from "../confirm.tsx";
 import { count } from "../format.ts";
 import { onKey } from "../keys.ts";
 import { readFilters, withFilters } from "../lists/filters.ts";
@@ -56,7 +56,7 @@ export function ReviewPage({ id }: { id: string }) {
     read("/api/v1/rebalance/{rebalance_id}/summary", { path: { rebalance_id: id }, signal }),
   );
   const state = useResource(`review ${id}`, (signal) => readState(id, signal));
-  const [question, setQuestion] = useState<Question>();
+  const [dialog, setQuestion] = useQuestion(() => state.reload());
   const [error, setError] = useState<ServiceError>();
   const [broken, setBroken] = useState<BrokenRules>();
   const { proposal, holds = new Holds() } = state.value ?? {};
@@ -69,10 +69,6 @@ export function ReviewPage({ id }: { id: string }) {
   useLayoutEffect(() => onKey("t", turn));
   const name = rebalance.value?.model_name;
   const hrefOf = (each: string) => withFilters(path, search, { portfolio: each });
-  const close = () => {
-    setQuestion(undefined);
-    state.reload();
-  };
   /** A question may need figures first, which the service may not have. */
   const ask = async (next: Question | Promise<Question>) => {
     setError(undefined);
@@ -122,7 +118,7 @@ export function ReviewPage({ id }: { id: string }) {
       }
       actions={
         <>
-          <Actions id={id} state={state.value} ask={ask} make={make} onSent={close} />
+          <Actions id={id} state={state.value} ask={ask} make={make} />
           <button type="button" onClick={turn}>
             {isByTrade ? "A row a portfolio" : "A row a trade"}
           </button>
@@ -176,7 +172,7 @@ export function ReviewPage({ id }: { id: string }) {
           onRelease={(ids) => release(portfolios(ids), { portfolios: ids })}
         />
       )}
-      {question && <Confirm question={question} onClose={close} />}
+      {dialog}
     </Page>
   );
 }
@@ -185,12 +181,11 @@ interface ActionProps {
   id: string;
   ask: (question: Question | Promise<Question>) => void;
   make: (decision: Decision) => (note: string) => Promise<void>;
-  onSent: () => void;
 }
 
 /** What the state of the proposal admits; the service has the last word on who may. */
 function Actions(props: ActionProps & { state: State | undefined }) {
-  const { id, state, ask, onSent } = props;
+  const { id, state, ask } = props;
   if (!state) return null;
   const { proposal } = state;
   if (!proposal || ENDED.has(proposal.status)) {
@@ -225,11 +220,7 @@ function Actions(props: ActionProps & { state: State | undefined }) {
         </ScopedButton>
       )}
       {proposal.status !== "PROPOSED" && (
-        <ScopedButton
-          scope="orders:send"
-          class="danger"
-          onClick={() => ask(questionToSend(id, onSent))}
-        >
+        <ScopedButton scope="orders:send" class="danger" onClick={() => ask(questionToSend(id))}>
           Send orders
         </ScopedButton>
       )}

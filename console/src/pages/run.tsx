@@ -5,7 +5,7 @@ import { Link, useLocation } from "wouter-preact";
 import { address, newKey, read, type Schema, write } from "../api.ts";
 import { SPARK_POINTS, Spark } from "../charts/spark.tsx";
 import { Bar, Stacked } from "../charts/stacked.tsx";
-import { Confirm, type Question } from "../confirm.tsx";
+import { useQuestion } from "../confirm.tsx";
 import { count, duration, NONE, rate } from "../format.ts";
 import { follow, type Mode, type Stream } from "../live.ts";
 import {
@@ -104,7 +104,7 @@ function useRates(run: Run | undefined): number[] {
 export function RunPage({ id }: { id: string }) {
   const { run, mode } = useRun(id);
   const rates = useRates(run.value);
-  const [question, setQuestion] = useState<Question>();
+  const [dialog, setQuestion] = useQuestion();
   const cancel = (given: Run) =>
     setQuestion({
       title: "Cancel this run?",
@@ -136,7 +136,7 @@ export function RunPage({ id }: { id: string }) {
       <Loaded of={run} lines={8}>
         {(given) => <RunState run={given} rates={rates} />}
       </Loaded>
-      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+      {dialog}
     </Page>
   );
 }
@@ -207,7 +207,7 @@ function Rebalances({ run }: { run: Run }) {
 }
 
 function RunCauses({ id }: { id: string }) {
-  const [question, setQuestion] = useState<Question>();
+  const [dialog, setQuestion] = useQuestion();
   const [, navigate] = useLocation();
   const retry = ({ type, title, portfolios }: Schema<"CauseAnswer">) => {
     const key = newKey();
@@ -229,7 +229,7 @@ function RunCauses({ id }: { id: string }) {
   return (
     <>
       <CausesSection causes={causes} onRetry={retry} />
-      {question && <Confirm question={question} onClose={() => setQuestion(undefined)} />}
+      {dialog}
     </>
   );
 }

@@ -15,7 +15,7 @@ export async function describeTrades(rebalanceId: string): Promise<string> {
   return `${side("BUY", buys)} and ${side("SELL", sells)}${left}`;
 }
 
-export async function questionToSend(rebalanceId: string, onSent: () => void): Promise<Question> {
+export async function questionToSend(rebalanceId: string, onSent?: () => void): Promise<Question> {
   const headers = { "Idempotency-Key": newKey() };
   return {
     title: "Send these orders?",
@@ -24,7 +24,7 @@ export async function questionToSend(rebalanceId: string, onSent: () => void): P
     act: async () => {
       const path = { rebalance_id: rebalanceId };
       await write("POST", "/api/v1/rebalance/{rebalance_id}/orders", { path, headers, body: {} });
-      onSent();
+      onSent?.();
     },
   };
 }
