@@ -203,7 +203,7 @@ class DirectRebalancer:
         # ``must_match`` only of the caller of a single portfolio, because the restrictions of a
         # model are meant for all its portfolios together and not for each.
         of_model = rebalance_id, model, portfolios, options
-        rules = self._with.rules.list_all()
+        rules = await self._with.rules.list_all()
         return await prepare_work(
             self._settings, self._with, *of_model, rules, must_match=must_match
         )

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, final
 
@@ -41,10 +42,17 @@ MAX_INLINE_REBALANCES: Final = 4  # at a time, as many as one replica of the Opt
 MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the event loop
 
 OfOne = tuple[Rebalance, PortfolioOutcome]
-Reading = tuple[asyncio.Task[Mapping[str, Found]], asyncio.Task[tuple[Rule, ...]]]
-"""The reads of the holdings of one portfolio and of the stored rules."""
-Begun = tuple[Model, RebalanceOptions, Reading]
-"""The model with the options of the rebalance, and what is read meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a rebalance of one portfolio needs; its holdings are read meanwhile."""
+
+    model: Model
+    options: RebalanceOptions
+    rules: tuple[Rule, ...]
+    holdings: asyncio.Task[Mapping[str, Found]]
+
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +79,7 @@ class InlineRebalancer(Rebalancing):
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         of = command.portfolio_id, command.model_id, command.overrides
         async with self._begin(*of) as begun:
-            if begun is not None and (answer := await self._rebalance(command, *begun)):
+            if begun is not None and (answer := await self._rebalance(command, begun)):
                 return answer
         return await self._optimizer.rebalance_portfolio(command)
 
@@ -82,7 +90,7 @@ class InlineRebalancer(Rebalancing):
         async with self._begin(portfolio_id, model_id, overrides) as begun:
             if begun is not None:
                 of = new_rebalance_id(), portfolio_id, overrides.restrictions
-                if solved := await self._solve(*of, *begun):
+                if solved := await self._solve(*of, begun):
                     rebalance, outcome = solved
                     return drop_matched(rebalance, (outcome,)), outcome
         return await self._optimizer.preview_portfolio(portfolio_id, model_id, overrides)
@@ -116,21 +124,17 @@ class InlineRebalancer(Rebalancing):
             return
         self._at_work += 1
         # Beside the look-up of the model, although its error would make them needless.
-        reading = (
-            asyncio.create_task(self._read_holdings(portfolio_id)),
-            asyncio.create_task(self._with.rules.list_all()),
-        )
-        for read in reading:
-            read.add_done_callback(_take_error)
+        holdings = asyncio.create_task(self._read_holdings(portfolio_id))
+        holdings.add_done_callback(_take_error)
         try:
-            model = await self._with.models.find_followed(portfolio_id, model_id)
+            models = self._with.models
+            model, rules = await models.find_followed_and_rules(portfolio_id, model_id)
             require_caller()
             options = options_for(model, overrides, self._settings)
             is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
-            yield (model, options, reading) if is_light else None
+            yield Begun(model, options, rules, holdings) if is_light else None
         finally:
-            for read in reading:
-                read.cancel()
+            holdings.cancel()
             self._at_work -= 1
 
     async def _read_holdings(self, portfolio_id: str) -> Mapping[str, Found]:
@@ -141,15 +145,13 @@ class InlineRebalancer(Rebalancing):
     async def _rebalance(
         self,
         command: RebalancePortfolio,
-        model: Model,
-        options: RebalanceOptions,
-        reading: Reading,
+        begun: Begun,
     ) -> OfOne | None:
         """Solve, store and count; None if the portfolio needs a search."""
         begin = time.monotonic()
         of = command.rebalance_id, command.portfolio_id, command.overrides.restrictions
         try:
-            solved = await self._solve(*of, model, options, reading)
+            solved = await self._solve(*of, begun)
             if solved is None:
                 return None
             rebalance, outcome = solved
@@ -166,13 +168,10 @@ class InlineRebalancer(Rebalancing):
         rebalance_id: str,
         portfolio_id: str,
         must_match: RebalanceOptions,
-        model: Model,
-        options: RebalanceOptions,
-        reading: Reading,
+        begun: Begun,
     ) -> OfOne | None:
         """Solve a portfolio of the model; None if it needs a search."""
-        holdings, rules = reading
-        of = rebalance_id, model, 1, options, rules
+        of = rebalance_id, begun.model, 1, begun.options, begun.rules
         price = self._priced.price
         work = await prepare_work(
             self._settings, self._with, *of, must_match=must_match, price=price
@@ -181,7 +180,7 @@ class InlineRebalancer(Rebalancing):
             return None  # because a plan that keeps to rules may need a search
         if work.refusal is not None:
             return work.rebalance, refused_outcome(portfolio_id, work.refusal)
-        found, securities = await holdings, work.rebalance.securities
+        found, securities = await begun.holdings, work.rebalance.securities
         inputs = await price_balances(
             securities, (portfolio_id,), found, self._with.securities, work.snapshot
         )

@@ -1,6 +1,5 @@
 """Steps of a direct rebalance around its solution: preparation, storage, the date of the model."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -40,7 +39,7 @@ async def prepare_work(
     model: Model,
     portfolios: int,
     options: RebalanceOptions,
-    stored_rules: Awaitable[Sequence[Rule]],
+    rules: Sequence[Rule],
     *,
     must_match: RebalanceOptions | None = None,
     price: PriceModel = price_model,
@@ -50,9 +49,8 @@ async def prepare_work(
     Of the stored rules it takes those that may concern the model and its portfolios.
     The securities that the restrictions of ``must_match`` name must exist.
     """
-    # Beside the prices, because a rebalance of one portfolio takes hardly longer than one of them.
-    snapshot, stored = await asyncio.gather(resources.prices.read_snapshot(), stored_rules)
-    rules = rules_that_may_concern(stored, str(model.model_id), model.portfolio_ids)
+    snapshot = await resources.prices.read_snapshot()
+    rules = rules_that_may_concern(rules, str(model.model_id), model.portfolio_ids)
     narrowed = narrow_options(options, general_rules(rules))
     given = OptionOverrides.from_options(narrowed)
     begun_by = principal.get() or None
