@@ -56,7 +56,7 @@ from serve_app.settings import UPSTREAM_URLS, Settings
 from serve_app.simulator import Market
 from storage.embedded import server
 from storage.embedded.free_port import free_port
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import connect, disconnect
 
 FILE = "book.parquet"

@@ -40,8 +40,8 @@ from serve_app.api.exports.stored_tables import outcome_tables, transaction_tabl
 from serve_app.api.exports.transactions import lines_of
 from storage.embedded.server import start, stop
 from storage.mongo.connection import connect, disconnect
-from storage.rebalance import Rebalance, new_rebalance_id
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.rebalance import Rebalance, new_rebalance_id
+from storage.rebalances.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
 
 DAY = "2026-11-26"

@@ -34,7 +34,7 @@ from serve_app.launch.launcher import run_service
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
-from storage.api_key_store import ApiKeyStore
+from storage.access.api_key_store import ApiKeyStore
 from storage.embedded.free_port import free_port
 from storage.mongo.connection import connect, disconnect
 

@@ -40,17 +40,17 @@ from serve_app.api.exports.stored_rebalances import (
     page_text,
 )
 from storage.embedded.server import Server, start, stop
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.mongo.decimal_codec import TYPE_REGISTRY
 from storage.mongo.sorting import DESCENDING
-from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
-from storage.outcomes import COLLECTION as OUTCOMES
-from storage.outcomes import ids_of, outcome_batches, outcome_document, outcome_id
-from storage.rebalance import Rebalance, new_rebalance_id
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.outcomes import ids_of, outcome_batches, outcome_document, outcome_id
+from storage.rebalances.rebalance import Rebalance, new_rebalance_id
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.rebalances.trade_search import ALL_TRADES
 from storage.schema import ensure_indexes
-from storage.trade_search import ALL_TRADES
 
 POSITIONS = 50
 PORTFOLIOS = 20_000

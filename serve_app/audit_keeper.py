@@ -8,7 +8,7 @@ from typing import Final
 from serve_app.resources import Resources
 from serve_app.retries import repeat_for_ever
 from serve_app.settings import Settings
-from storage.audit_chain import START
+from storage.audit.chain import START
 from storage.mongo.connection import read_clock
 
 logger = logging.getLogger(__name__)

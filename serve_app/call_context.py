@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from storage.author import Author
+from storage.audit.author import Author
 
 # No blanks and no control characters, because the ids go into log lines and request headers.
 ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")

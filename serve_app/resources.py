@@ -35,24 +35,24 @@ from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
 from serve_app.upstream.tls import make_context
-from storage.api_key_store import ApiKeyStore
+from storage.access.api_key_store import ApiKeyStore
+from storage.access.session_store import SessionStore
 from storage.audit_log import AuditLog
-from storage.chunk_store import ChunkStore
-from storage.drift_line_store import DriftLineStore
-from storage.drift_scan_store import DriftScanStore
+from storage.drift.line_store import DriftLineStore
+from storage.drift.scan_store import DriftScanStore
 from storage.idempotency_store import IdempotencyStore
-from storage.model_history import ModelHistory
-from storage.model_store import ModelStore
+from storage.models.history import ModelHistory
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect
-from storage.open_order_store import OpenOrderStore
-from storage.order_store import OrderStore
-from storage.portfolio_claim_store import PortfolioClaimStore
-from storage.proposal_store import ProposalStore
-from storage.rebalance_store import RebalanceStore
-from storage.rule_store import RuleStore
-from storage.run_store import RunStore
-from storage.session_store import SessionStore
-from storage.submission_store import OrderSubmissionStore
+from storage.orders.open_order_store import OpenOrderStore
+from storage.orders.order_store import OrderStore
+from storage.orders.portfolio_claim_store import PortfolioClaimStore
+from storage.orders.submission_store import OrderSubmissionStore
+from storage.proposals.proposal_store import ProposalStore
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.rules.rule_store import RuleStore
+from storage.runs.chunk_store import ChunkStore
+from storage.runs.run_store import RunStore
 
 SUMMARIES = "summaries"
 PAGES = "pages"

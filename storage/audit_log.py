@@ -16,16 +16,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from storage import (
-    api_key_store,
-    audit_trail,
-    proposal_store,
-    rebalance,
-    rule_store,
-    run_store,
-    submission_store,
-)
-from storage.audit_chain import (
+from storage.access import api_key_store
+from storage.audit import trail as audit_trail
+from storage.audit.chain import (
     CUT,
     FIRST_PREVIOUS_HASH,
     START,
@@ -36,7 +29,7 @@ from storage.audit_chain import (
     cut_of,
     hash_of,
 )
-from storage.audit_trail import (
+from storage.audit.trail import (
     IS_PENDING,
     OWN_TIMES,
     PENDING,
@@ -54,6 +47,11 @@ from storage.mongo.connection import (
     translate_failures,
 )
 from storage.mongo.sorting import ASCENDING, DESCENDING
+from storage.orders import submission_store
+from storage.proposals import proposal_store
+from storage.rebalances import rebalance
+from storage.rules import rule_store
+from storage.runs import run_store
 
 COLLECTION: Final = "audit"
 HEADS: Final = "audit_heads"

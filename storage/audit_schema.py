@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from pymongo import IndexModel
 
-from storage import audit_log, audit_trail, model_versions
+from storage import audit_log
+from storage.audit import trail as audit_trail
+from storage.models import versions as model_versions
 
 WITH_RECORDS: Final = IndexModel(
     [(f"{audit_trail.PENDING}.entry_id", 1)], name="with_records", sparse=True

@@ -6,8 +6,9 @@ from typing import Any, Final
 from pymongo import IndexModel
 
 from optimization import BandStatus
-from storage import drift_line_store, drift_scan_store
-from storage.drift_scan import ScanStatus
+from storage.drift import line_store as drift_line_store
+from storage.drift import scan_store as drift_scan_store
+from storage.drift.scan import ScanStatus
 from storage.mongo import leases
 
 INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {

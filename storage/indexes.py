@@ -6,24 +6,13 @@ from typing import Final
 from pymongo import IndexModel
 
 from optimization import Status
-from storage import (
-    api_key_store,
-    audit_schema,
-    chunk_store,
-    drift_schema,
-    idempotency_store,
-    model_store,
-    order_store,
-    outcome_columns,
-    outcomes,
-    portfolio_claim_store,
-    proposal_schema,
-    rebalance,
-    rebalance_removal,
-    run_store,
-    session_store,
-    submission_store,
-)
+from storage import audit_schema, drift_schema, idempotency_store, proposal_schema
+from storage.access import api_key_store, session_store
+from storage.models import model_store
+from storage.orders import order_store, portfolio_claim_store, submission_store
+from storage.rebalances import outcome_columns, outcomes, rebalance
+from storage.rebalances import removal as rebalance_removal
+from storage.runs import chunk_store, run_store
 
 DAY_S: Final = 24 * 60 * 60
 

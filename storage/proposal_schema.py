@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from pymongo import IndexModel
 
-from storage import audit_schema, proposal_store, rule_store
-from storage.proposal import ProposalStatus
-from storage.rule import RestrictedSide, RuleKind, Severity
+from storage import audit_schema
+from storage.proposals import proposal_store
+from storage.proposals.proposal import ProposalStatus
+from storage.rules import rule_store
+from storage.rules.rule import RestrictedSide, RuleKind, Severity
 
 INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     proposal_store.COLLECTION: (

@@ -8,14 +8,11 @@ from pymongo import IndexModel, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from storage import (
-    outcomes,
-    rebalance,
-    run_store,
-    submission_store,
-)
 from storage.indexes import INDEXES
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
+from storage.orders import submission_store
+from storage.rebalances import outcomes, rebalance
+from storage.runs import run_store
 from storage.validators import SCHEMAS
 
 NAMESPACE_NOT_FOUND: Final = 26

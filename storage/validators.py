@@ -3,26 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from storage import (
-    api_key_store,
-    audit_schema,
-    chunk_store,
-    drift_schema,
-    idempotency_store,
-    model_store,
-    order_store,
-    outcome_columns,
-    outcomes,
-    portfolio_claim_store,
-    proposal_schema,
-    rebalance,
-    run_store,
-    session_store,
-    submission_store,
-)
+from storage import audit_schema, drift_schema, idempotency_store, proposal_schema
+from storage.access import api_key_store, session_store
+from storage.models import model_store
 from storage.mongo import leases
 from storage.mongo.connection import Document
-from storage.order import OrderState
+from storage.orders import order_store, portfolio_claim_store, submission_store
+from storage.orders.order import OrderState
+from storage.rebalances import outcome_columns, outcomes, rebalance
+from storage.runs import chunk_store, run_store
 
 STRING: Final = {"bsonType": "string"}
 DATE: Final = {"bsonType": "date"}

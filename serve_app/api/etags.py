@@ -17,10 +17,10 @@ from optimization import Model
 from serve_app.api.dependencies import Configured
 from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
 from storage.errors import StaleVersionError
-from storage.model_store import Versions
-from storage.proposal import Proposal
-from storage.rebalance import Rebalance, RebalanceStatus
-from storage.rule import Rule
+from storage.models.model_store import Versions
+from storage.proposals.proposal import Proposal
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
+from storage.rules.rule import Rule
 
 VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
 

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from serve_app.api.schemas.runs import RunAnswer, event_json
 from serve_app.json_text import encode
 from serve_app.problems.errors import TooManyStreamsError
-from storage.chunk_store import Event
+from storage.runs.chunk_store import Event
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 

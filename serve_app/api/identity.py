@@ -16,7 +16,7 @@ from serve_app.auth.oidc.sign_in import SignIn
 from serve_app.auth.refusals import RefusalRecorder
 from serve_app.auth.sessions import Sessions
 from serve_app.settings import Settings
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 
 
 @dataclass(frozen=True, slots=True)

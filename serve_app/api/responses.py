@@ -22,7 +22,7 @@ from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, retry_headers
 from serve_app.rules.evaluation import RuleCheck
-from storage.rebalance import Rebalance
+from storage.rebalances.rebalance import Rebalance
 
 ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
 MAX_LISTED_PORTFOLIOS = 100

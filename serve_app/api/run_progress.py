@@ -6,7 +6,7 @@ from serve_app.api.dependencies import RESPOND_ASYNC
 from serve_app.api.responses import json_response
 from serve_app.api.schemas.runs import MAX_LISTED_REBALANCES, RunAnswer, run_json
 from serve_app.ports.runs import StoredRuns
-from storage.run import Run
+from storage.runs.run import Run
 
 PREFERENCE_APPLIED = {"Preference-Applied": RESPOND_ASYNC}
 

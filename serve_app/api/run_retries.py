@@ -10,8 +10,8 @@ from serve_app.api.schemas.runs import MAX_LISTED_REBALANCES, MAX_PORTFOLIOS
 from serve_app.ports.runs import BeginRun
 from serve_app.ports.store import Store
 from storage.errors import RunGoesOnError
-from storage.outcome_search import OutcomeFilter
-from storage.run import Selection
+from storage.rebalances.outcome_search import OutcomeFilter
+from storage.runs.run import Selection
 
 WITHOUT_PLAN: Final = frozenset({Status.INFEASIBLE, Status.FAILED})
 PAGE_SIZE: Final = 1_000

@@ -6,7 +6,7 @@ from typing import Final
 
 from serve_app.resources import Resources
 from serve_app.rules.evaluation import RuleCheck
-from storage.rebalance import Rebalance
+from storage.rebalances.rebalance import Rebalance
 
 PORTFOLIO_BATCH_SIZE: Final = 500
 

@@ -13,7 +13,13 @@ from serve_app.resources import Resources
 from serve_app.settings import Settings
 from storage.errors import NotCompletedError, NotFoundError
 from storage.mongo.connection import read_clock
-from storage.proposal import (
+from storage.proposals.errors import (
+    NotApprovedError,
+    NotProposerError,
+    ProposalStateError,
+    RulesBrokenError,
+)
+from storage.proposals.proposal import (
     MAX_KEPT_PORTFOLIOS,
     Decision,
     DecisionKind,
@@ -22,14 +28,8 @@ from storage.proposal import (
     ProposalStatus,
     Target,
 )
-from storage.proposal_errors import (
-    NotApprovedError,
-    NotProposerError,
-    ProposalStateError,
-    RulesBrokenError,
-)
-from storage.proposal_store import MAX_HOLDS, not_approved_error
-from storage.rebalance import Rebalance, RebalanceStatus
+from storage.proposals.proposal_store import MAX_HOLDS, not_approved_error
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 MAX_LISTED_PORTFOLIOS: Final = 20
 BROKEN: Final = "not sent: the plan breaks a rule of severity BLOCK"

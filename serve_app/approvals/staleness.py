@@ -33,9 +33,9 @@ from serve_app.upstream.http_client import ASK_AGAIN_AFTER_S
 from serve_app.upstream.prices import PriceSnapshot
 from storage.errors import NotFoundError
 from storage.mongo.connection import read_clock
-from storage.proposal import Proposal
-from storage.rebalance import Rebalance
-from storage.run import HoldingsRef
+from storage.proposals.proposal import Proposal
+from storage.rebalances.rebalance import Rebalance
+from storage.runs.run import HoldingsRef
 
 PORTFOLIO_BATCH_SIZE: Final = 500  # read from database and accounting service at once
 CHECK_FOR_S: Final = 180.0

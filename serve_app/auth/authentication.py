@@ -17,7 +17,7 @@ from serve_app.auth.permissions import scopes_of
 from serve_app.auth.principals import Principal
 from serve_app.call_context import lift_deadline
 from serve_app.ports.keys import StoredKeys
-from storage.api_key_store import ApiKey
+from storage.access.api_key_store import ApiKey
 
 KEY_TTL_S: Final = 5.0  # the longest that a replica accepts a revoked key
 MAX_CACHED_KEYS: Final = 10_000

@@ -10,8 +10,8 @@ from serve_app.auth.api_keys import KeyText, make_key
 from serve_app.auth.errors import RightsExceededError
 from serve_app.auth.permissions import Role, Scope, scopes_of
 from serve_app.auth.principals import Principal
-from storage.api_key_store import ApiKey
-from storage.proposal import MAX_APPROVER_LEVEL
+from storage.access.api_key_store import ApiKey
+from storage.proposals.proposal import MAX_APPROVER_LEVEL
 
 DEFAULT_DAYS: Final = 365
 MAX_DAYS: Final = 3650

@@ -11,9 +11,9 @@ from serve_app.auth.errors import (
 )
 from serve_app.auth.rate_limits import RateLimiter
 from serve_app.call_context import principal
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 from storage.errors import StorageUnavailableError
-from storage.proposal_errors import FourEyesError, NotProposerError
+from storage.proposals.errors import FourEyesError, NotProposerError
 
 REFUSALS: Final = (
     FourEyesError,

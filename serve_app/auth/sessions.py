@@ -18,7 +18,7 @@ from serve_app.auth.permissions import scopes_of
 from serve_app.auth.principals import Principal
 from serve_app.call_context import lift_deadline
 from serve_app.ports.sessions import StoredSessions
-from storage.session_store import Session
+from storage.access.session_store import Session
 
 SECRET_BYTES: Final = 32
 SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -16,7 +16,7 @@ from serve_app.upstream.errors import OrdersPartlyFilledError, UpstreamUnavailab
 from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.http_client import ASK_AGAIN_AFTER_S
 from serve_app.upstream.order_service import PARTLY_FILLED
-from storage.order import Order
+from storage.orders.order import Order
 
 
 async def fetch_counted_orders(

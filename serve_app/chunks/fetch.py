@@ -16,7 +16,7 @@ from serve_app.upstream.holdings.parquet import open_holdings_file
 from serve_app.upstream.holdings.source import Found, HoldingsSource, fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
-from storage.run import HoldingsRef
+from storage.runs.run import HoldingsRef
 
 UNPRICED: Final = (PricesMissingError, RuleError)
 """Errors of a model without usable prices; each of its portfolios is refused with the error."""

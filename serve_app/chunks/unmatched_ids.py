@@ -18,8 +18,8 @@ from optimization.errors import (
 from serve_app.chunks.blocks import outcomes_beside
 from serve_app.chunks.fetch import ChunkInputs
 from serve_app.problems.catalogue import NO_PRICES
-from storage.rebalance import Rebalance
-from storage.run import Run
+from storage.rebalances.rebalance import Rebalance
+from storage.runs.run import Run
 
 
 def list_other_holdings(solved: BlockOutcome | Iterable[PortfolioOutcome]) -> Iterator[str]:

@@ -44,10 +44,10 @@ from serve_app.settings import Settings
 from serve_app.upstream.holdings.block import fetch_block
 from serve_app.upstream.holdings.source import fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
-from storage.chunk_store import Chunk
-from storage.rebalance import Rebalance
-from storage.rebalance_store import RebalanceStore
-from storage.run import HoldingsRef
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.runs.chunk_store import Chunk
+from storage.runs.run import HoldingsRef
 
 DEFAULT_OPTIONS: Final = RebalanceOptions()
 

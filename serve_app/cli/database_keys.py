@@ -11,8 +11,8 @@ from serve_app.auth.key_requests import KeyRequest
 from serve_app.client.key_models import ApiKey as ShownKey
 from serve_app.client.key_models import NewApiKey
 from serve_app.settings import Settings
-from storage.api_key_store import ApiKey, ApiKeyStore
-from storage.author import Author
+from storage.access.api_key_store import ApiKey, ApiKeyStore
+from storage.audit.author import Author
 from storage.embedded import server
 from storage.mongo.connection import connect, disconnect
 from storage.schema import ensure_indexes

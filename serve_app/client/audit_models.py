@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from storage.audit_chain import START, ChainVerifier, Fault, Link
+from storage.audit.chain import START, ChainVerifier, Fault, Link
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from serve_app.observability.events import log_event
 from serve_app.ports.proposals import Proposals
 from serve_app.ports.rules import StoredRules
 from serve_app.resources import Resources
-from storage.audit_trail import Action
-from storage.proposal import Decision, DecisionKind, Hold, Proposal, ProposalFilter
-from storage.rule import Rule
+from storage.audit.trail import Action
+from storage.proposals.proposal import Decision, DecisionKind, Hold, Proposal, ProposalFilter
+from storage.rules.rule import Rule
 
 ACTIONS: Final[Mapping[DecisionKind, Action]] = {
     DecisionKind.APPROVE: Action.PROPOSAL_APPROVED,

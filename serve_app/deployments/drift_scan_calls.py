@@ -2,9 +2,9 @@
 
 from serve_app.ports.drift_scans import StoredDriftScans
 from serve_app.resources import Resources
-from storage.drift_histogram import DriftHistogram, make_histogram
-from storage.drift_line_store import LineFilter
-from storage.drift_scan import DriftLine, DriftScan, ScanStatus
+from storage.drift.histogram import DriftHistogram, make_histogram
+from storage.drift.line_store import LineFilter
+from storage.drift.scan import DriftLine, DriftScan, ScanStatus
 from storage.mongo.sorting import Sort
 
 

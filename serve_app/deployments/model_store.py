@@ -32,22 +32,22 @@ from serve_app.observability.events import log_event
 from serve_app.ports.store import Store
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
-from storage.api_key_store import ApiKey
-from storage.audit_chain import Entry
+from storage.access.api_key_store import ApiKey
+from storage.access.session_store import Session
+from storage.audit.chain import Entry
+from storage.audit.trail import Action, AuditTrail
 from storage.audit_log import AuditFilter, AuditHead
-from storage.audit_trail import Action, AuditTrail
-from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
-from storage.model_history import ModelVersion
-from storage.model_store import Versions, require_version
+from storage.models.history import ModelVersion
+from storage.models.model_store import Versions, require_version
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
-from storage.order import OpenOrdersRule, Order, OrderState
-from storage.rebalance import Rebalance
-from storage.run import Run, RunStatus
-from storage.session_store import Session
-from storage.submission_store import OrderSubmission
+from storage.orders.order import OpenOrdersRule, Order, OrderState
+from storage.orders.submission_store import OrderSubmission
+from storage.rebalances.rebalance import Rebalance
+from storage.runs.chunk_store import Event
+from storage.runs.run import Run, RunStatus
 
 EDIT_TRIES = 8
 

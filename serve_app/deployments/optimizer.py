@@ -46,10 +46,10 @@ from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
 from serve_app.upstream.securities import find_tickers
-from storage.drift_scan import DriftScan
+from storage.drift.scan import DriftScan
 from storage.mongo.decimal_codec import now
-from storage.rebalance import Rebalance
-from storage.run import HoldingsRef, Run
+from storage.rebalances.rebalance import Rebalance
+from storage.runs.run import HoldingsRef, Run
 
 WARM_WORKERS = 2
 

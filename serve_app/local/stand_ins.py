@@ -23,7 +23,7 @@ from serve_app.simulator import Market, run
 from storage.embedded import server
 from storage.embedded.restarting_server import Clock, RestartingServer
 from storage.errors import ServerEndedError
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.schema import ensure_indexes
 

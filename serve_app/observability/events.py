@@ -7,7 +7,7 @@ together with the change: the log is for operators, the audit log is the evidenc
 import logging
 from collections.abc import Mapping
 
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 
 logger = logging.getLogger(__name__)
 

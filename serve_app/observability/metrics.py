@@ -17,7 +17,7 @@ from optimization import Method, PortfolioOutcome, Proof, Status
 from serve_app.observability.events import log_request
 from serve_app.observability.observers import Observers
 from serve_app.observability.traces import record_span
-from storage.chunk_store import Report
+from storage.runs.chunk_store import Report
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
 LONG_S = [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0]

@@ -15,10 +15,10 @@ from serve_app.observability.events import log_event
 from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.orders.submission_turn import Turn
 from serve_app.resources import Resources
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 from storage.errors import OrdersOpenError, SupersededError
-from storage.order import OpenOrdersRule, Order, OrderState
-from storage.rebalance import Rebalance
+from storage.orders.order import OpenOrdersRule, Order, OrderState
+from storage.rebalances.rebalance import Rebalance
 
 PORTFOLIO_BATCH_SIZE: Final = 500
 CANCEL_BATCH_SIZE: Final = 16  # cancelled between two renewals of the lease: 80 s if each is slow

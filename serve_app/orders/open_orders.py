@@ -9,7 +9,7 @@ from typing import Final
 from serve_app.concurrency import for_each
 from serve_app.resources import Resources
 from serve_app.upstream.order_service import NEW, OVER, REMOVED, Placed
-from storage.order import Order, OrderState
+from storage.orders.order import Order, OrderState
 
 # A request ends at most 60 s after its claim; the order service may work on it for another 180 s.
 ARRIVE_WITHIN: Final = timedelta(seconds=240)

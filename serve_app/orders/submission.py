@@ -30,7 +30,7 @@ from serve_app.upstream.order_service import (
     NewOrder,
     Refused,
 )
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 from storage.errors import (
     NotCompletedError,
     NotFoundError,
@@ -39,9 +39,9 @@ from storage.errors import (
     RunGoesOnError,
     StorageError,
 )
-from storage.order import Batch, OpenOrdersRule, Order, OrderState, Settlement
-from storage.rebalance import Rebalance, RebalanceStatus
-from storage.submission_store import OrderSubmission
+from storage.orders.order import Batch, OpenOrdersRule, Order, OrderState, Settlement
+from storage.orders.submission_store import OrderSubmission
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 OUTCOME_BATCH_SIZE: Final = 200  # portfolios whose orders are stored at once
 MAX_CONCURRENT_BATCHES: Final = 4  # batches of different submissions sent at a time

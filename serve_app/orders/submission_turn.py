@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from storage.audit_trail import Action
-from storage.submission_store import OrderSubmissionStore
+from storage.audit.trail import Action
+from storage.orders.submission_store import OrderSubmissionStore
 
 
 class TurnOverError(Exception):

@@ -4,9 +4,9 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.audit_chain import Entry
+from storage.audit.chain import Entry
+from storage.audit.trail import Action
 from storage.audit_log import AuditFilter, AuditHead
-from storage.audit_trail import Action
 
 
 class AuditEntries(Protocol):

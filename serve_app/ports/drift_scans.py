@@ -4,9 +4,9 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.drift_histogram import DriftHistogram
-from storage.drift_line_store import LineFilter
-from storage.drift_scan import DriftLine, DriftScan, ScanStatus
+from storage.drift.histogram import DriftHistogram
+from storage.drift.line_store import LineFilter
+from storage.drift.scan import DriftLine, DriftScan, ScanStatus
 from storage.mongo.sorting import Sort
 
 

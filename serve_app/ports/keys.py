@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.api_key_store import ApiKey
+from storage.access.api_key_store import ApiKey
 
 
 class StoredKeys(Protocol):

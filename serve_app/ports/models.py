@@ -6,8 +6,8 @@ from typing import Protocol
 from optimization import Model, Target
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
-from storage.model_history import ModelVersion
-from storage.model_store import Versions
+from storage.models.history import ModelVersion
+from storage.models.model_store import Versions
 from storage.mongo.sorting import Sort
 
 

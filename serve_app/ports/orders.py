@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.order import OpenOrdersRule, Order, OrderState
-from storage.submission_store import OrderSubmission
+from storage.orders.order import OpenOrdersRule, Order, OrderState
+from storage.orders.submission_store import OrderSubmission
 
 
 class OrderSubmissions(Protocol):

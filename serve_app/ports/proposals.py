@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.proposal import Decision, Hold, Proposal, ProposalFilter
+from storage.proposals.proposal import Decision, Hold, Proposal, ProposalFilter
 
 
 class Proposals(Protocol):

@@ -10,7 +10,7 @@ from optimization import NO_OVERRIDES, BlockOutcome, Model, OptionOverrides, Por
 from serve_app.ports.optimize import RemoteText
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
-from storage.rebalance import Rebalance
+from storage.rebalances.rebalance import Rebalance
 
 Outcomes = tuple[Rebalance, tuple[PortfolioOutcome, ...]]
 

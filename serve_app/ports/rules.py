@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.rule import Rule
+from storage.rules.rule import Rule
 
 
 class StoredRules(Protocol):

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from optimization import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
 from serve_app.ports.port import broadcast, repeatable
-from storage.chunk_store import Event
 from storage.idempotency_store import IdempotencyClaim
-from storage.rebalance import Rebalance
-from storage.run import HoldingsRef, Run, RunStatus, Selection
+from storage.rebalances.rebalance import Rebalance
+from storage.runs.chunk_store import Event
+from storage.runs.run import HoldingsRef, Run, RunStatus, Selection
 
 
 class StoredRuns(Protocol):

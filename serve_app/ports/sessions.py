@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.session_store import Session
+from storage.access.session_store import Session
 
 
 class StoredSessions(Protocol):

@@ -5,15 +5,15 @@ from typing import Protocol
 
 from optimization import PortfolioOutcome
 from serve_app.ports.port import repeatable
-from storage.last_outcomes import LastOutcome
 from storage.mongo.sorting import Sort
-from storage.outcome_causes import Causes
-from storage.outcome_reader import OutcomePage
-from storage.outcome_search import OutcomeFilter
-from storage.outcome_totals import OutcomeTotals
-from storage.rebalance import Rebalance
-from storage.trade_search import TradeFilter, TradePage
-from storage.trade_totals import TradeTotals
+from storage.rebalances.last_outcomes import LastOutcome
+from storage.rebalances.outcome_causes import Causes
+from storage.rebalances.outcome_reader import OutcomePage
+from storage.rebalances.outcome_search import OutcomeFilter
+from storage.rebalances.outcome_totals import OutcomeTotals
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.trade_search import TradeFilter, TradePage
+from storage.rebalances.trade_totals import TradeTotals
 
 
 class StoredRebalances(Protocol):

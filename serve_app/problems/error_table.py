@@ -75,7 +75,7 @@ from storage.errors import (
     StorageUnavailableError,
     SupersededError,
 )
-from storage.proposal_errors import (
+from storage.proposals.errors import (
     ApprovedAlreadyError,
     FourEyesError,
     NotApprovedError,

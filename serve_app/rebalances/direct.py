@@ -26,12 +26,12 @@ from serve_app.runs.chunk_attempts import ChunkRunner
 from serve_app.runs.chunk_texts import Preview
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
-from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
-from storage.rebalance import RebalanceStatus, new_rebalance_id
-from storage.run import HoldingsRef, Run, Selection
+from storage.rebalances.rebalance import RebalanceStatus, new_rebalance_id
+from storage.runs.chunk_store import Chunk
+from storage.runs.run import HoldingsRef, Run, Selection
 
 
 class OutcomeRunner(ChunkRunner, Protocol):

@@ -25,7 +25,7 @@ from serve_app.runs.planner import followers_by_model
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
-from storage.drift_scan import DriftScan, drift_line
+from storage.drift.scan import DriftScan, drift_line
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.mongo.decimal_codec import now
 

@@ -16,7 +16,7 @@ from serve_app.ports.rebalances import (
     RemoteElements,
 )
 from storage.idempotency_store import IdempotencyClaim
-from storage.rebalance import Rebalance, new_rebalance_id
+from storage.rebalances.rebalance import Rebalance, new_rebalance_id
 
 MAX_ATTEMPTS: Final = 3
 

@@ -34,9 +34,9 @@ from serve_app.resources import Resources
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Found, fetch_holdings
 from storage.errors import StorageUnavailableError
-from storage.rebalance import Rebalance, new_rebalance_id
-from storage.rule import Rule
-from storage.run import HoldingsRef
+from storage.rebalances.rebalance import Rebalance, new_rebalance_id
+from storage.rules.rule import Rule
+from storage.runs.run import HoldingsRef
 
 MAX_INLINE_REBALANCES: Final = 4  # at a time, as many as one replica of the Optimizer is meant for
 MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the event loop
@@ -46,7 +46,7 @@ OfOne = tuple[Rebalance, PortfolioOutcome]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What a rebalance of one portfolio needs; its holdings are read meanwhile."""
+    """A rebalance of one portfolio under way: what was read, and its holdings still being read."""
 
     model: Model
     options: RebalanceOptions

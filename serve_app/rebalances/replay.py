@@ -20,8 +20,8 @@ from optimization import (
     rebalance_all,
 )
 from optimization.errors import NoSolutionInTimeError
-from storage.rebalance import Rebalance
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.rebalance_store import RebalanceStore
 
 OUTCOME_BATCH_SIZE = 200  # outcomes in memory
 AGREE, DIFFER = "agree", "differ"

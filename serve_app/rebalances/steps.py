@@ -19,13 +19,13 @@ from serve_app.rules.options import general_rules, narrow_options, narrow_own_op
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance
-from storage.rule import Rule, rules_that_may_concern
-from storage.run import HoldingsRef
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance
+from storage.rules.rule import Rule, rules_that_may_concern
+from storage.runs.run import HoldingsRef
 
 PriceModel: TypeAlias = Callable[
     [Model, Securities, PriceSnapshot], Awaitable[tuple[PricedTarget, ...]]

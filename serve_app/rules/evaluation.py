@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Final, NamedTuple, TypeAlias
 
 from optimization import EXACT, PortfolioOutcome, Status
-from storage.rebalance import Rebalance
-from storage.rule import RestrictedSide, Rule, RuleKind, Severity
+from storage.rebalances.rebalance import Rebalance
+from storage.rules.rule import RestrictedSide, Rule, RuleKind, Severity
 
 WITHOUT_PLAN: Final = frozenset({Status.INFEASIBLE, Status.FAILED})
 FLOORS: Final = frozenset({RuleKind.WEIGHT_LEAST, RuleKind.CASH_LEAST})

@@ -14,7 +14,7 @@ from optimization import (
     Portfolio,
     RebalanceOptions,
 )
-from storage.rule import RestrictedSide, Rule, RuleKind
+from storage.rules.rule import RestrictedSide, Rule, RuleKind
 
 LIMITED: Final = {
     RuleKind.TRADE_MOST: "maximum_value",

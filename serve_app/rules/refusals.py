@@ -6,7 +6,7 @@ from typing import Any
 
 from optimization import PortfolioOutcome, Refusal, Status
 from serve_app.rules.options import OPTIONS, group_name
-from storage.rule import RestrictedSide, Rule, RuleKind
+from storage.rules.rule import RestrictedSide, Rule, RuleKind
 
 
 def name_rules(

@@ -20,9 +20,9 @@ from serve_app.runs.congestion_window import CongestionWindow
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.prices import PriceSnapshot
-from storage.chunk_store import Chunk, Report, sum_reports
 from storage.errors import LeaseLostError, StorageUnavailableError
-from storage.run import Run, RunStatus, Snapshot
+from storage.runs.chunk_store import Chunk, Report, sum_reports
+from storage.runs.run import Run, RunStatus, Snapshot
 
 logger = logging.getLogger(__name__)
 

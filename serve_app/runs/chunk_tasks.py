@@ -29,7 +29,7 @@ from serve_app.resources import Resources
 from serve_app.runs.chunk_texts import ChunkPreview, ChunkTexts, Preview, join_previews
 from serve_app.runs.task_worker import load_worker, run_in_worker
 from serve_app.settings import Settings
-from storage.chunk_store import Chunk, Report, sum_reports
+from storage.runs.chunk_store import Chunk, Report, sum_reports
 
 MAX_DOCUMENTS_PER_PIECE = 5  # because larger arrays leave the cache of a processor
 MAX_POSITIONS_PER_PIECE = 256_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from optimization import PortfolioOutcome
 from serve_app.ports.optimize import RemoteText
 from serve_app.ports.rebalances import RemoteElements
-from storage.chunk_store import Chunk
+from storage.runs.chunk_store import Chunk
 
 
 class ChunkTexts:

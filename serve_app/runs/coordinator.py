@@ -19,7 +19,7 @@ from serve_app.runs.chunk_tasks import open_task_runner
 from serve_app.runs.run_driver import RunDriver
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 from storage.errors import (
     LeaseLostError,
     NotFoundError,
@@ -29,8 +29,8 @@ from storage.errors import (
 )
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
-from storage.rebalance_store import RebalanceStore
-from storage.run import Run, RunStatus
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.runs.run import Run, RunStatus
 
 logger = logging.getLogger(__name__)
 

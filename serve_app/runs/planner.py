@@ -33,13 +33,13 @@ from serve_app.rules.options import general_rules, narrow_options, narrow_own_op
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
-from storage.chunk_store import Chunk
-from storage.model_store import ModelStore, not_followed_error
+from storage.models.model_store import ModelStore, not_followed_error
 from storage.mongo.decimal_codec import now
-from storage.outcome_columns import rows_per_document
-from storage.rebalance import Rebalance, new_rebalance
-from storage.rule import Rule, rules_that_may_concern
-from storage.run import HoldingsRef, Plan, Run, Selection, Snapshot
+from storage.rebalances.outcome_columns import rows_per_document
+from storage.rebalances.rebalance import Rebalance, new_rebalance
+from storage.rules.rule import Rule, rules_that_may_concern
+from storage.runs.chunk_store import Chunk
+from storage.runs.run import HoldingsRef, Plan, Run, Selection, Snapshot
 
 PAUSE_S = 1.0
 MAX_PAUSE_S = 15.0

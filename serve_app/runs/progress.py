@@ -8,9 +8,9 @@ from functools import reduce
 from serve_app.observability.metrics import count_chunk
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from storage.chunk_store import Chunk, Report, add_seconds
 from storage.mongo.decimal_codec import now
-from storage.run import Totals
+from storage.runs.chunk_store import Chunk, Report, add_seconds
+from storage.runs.run import Totals
 
 
 class RunProgress:

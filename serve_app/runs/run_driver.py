@@ -20,12 +20,12 @@ from serve_app.runs.planner import Planner
 from serve_app.runs.progress import RunProgress
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
-from storage.audit_trail import Action
-from storage.chunk_store import Chunk, Report
+from storage.audit.trail import Action
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
 from storage.mongo.decimal_codec import now
-from storage.rebalance import Rebalance, RebalanceStatus
-from storage.run import Plan, Run, RunStatus, Totals
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
+from storage.runs.chunk_store import Chunk, Report
+from storage.runs.run import Plan, Run, RunStatus, Totals
 
 REBALANCE_BATCH_SIZE = 100
 

@@ -10,7 +10,7 @@ import pytest
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
-from storage.rebalance import RebalanceStatus
+from storage.rebalances.rebalance import RebalanceStatus
 from tests.support.fakes import (
     B,
     FakeOptimizer,

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from serve_app.auth.permissions import Role
 from serve_app.call_context import correlation_id, principal
 from serve_app.settings import Settings, settings_from
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 from tests.support.fakes import A, P, Stored, make_model_body
 from tests.support.in_process import Upstreams, make_two_owners
 from tests.support.keys import add_key, client_with

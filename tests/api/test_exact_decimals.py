@@ -31,7 +31,7 @@ from serve_app.simulator.services.accounting import summary_body
 from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings.source import Balance
 from storage.mongo.decimal_codec import decimal_from, encode_decimal
-from storage.order import Order, order_document, order_from
+from storage.orders.order import Order, order_document, order_from
 from tests.support.optimize_bodies import build_optimize_app, open_client, post_body
 
 A, P = "A" * 24, "P" * 24

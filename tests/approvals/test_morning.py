@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
 from serve_app.settings import Settings, settings_from
-from storage.audit_chain import ChainVerifier, Link
+from storage.audit.chain import ChainVerifier, Link
 from tests.support.approvals import Desk
 from tests.support.command_server import serve
 from tests.support.fakes import PRICE, A, B, P, Q, Stored, make_model_body, make_position

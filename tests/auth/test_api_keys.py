@@ -14,7 +14,7 @@ from serve_app.auth.authentication import ApiKeyAuthenticator
 from serve_app.auth.errors import AuthenticationError
 from serve_app.auth.key_requests import KeyRequest
 from serve_app.auth.permissions import ROLES, Role, Scope
-from storage.api_key_store import ApiKey
+from storage.access.api_key_store import ApiKey
 from storage.errors import StorageUnavailableError
 
 TEXT, KEY = KeyRequest("nightly", (Role.TRADER,), (Scope.SYSTEM_READ,)).make("test")

@@ -30,10 +30,10 @@ from serve_app.runs.chunk_tasks import divide, record_chunk, report_of
 from serve_app.settings import settings_from
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.prices import PriceSnapshot
-from storage.chunk_store import Chunk
 from storage.mongo.decimal_codec import now
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
-from storage.run import HoldingsRef
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.runs.chunk_store import Chunk
+from storage.runs.run import HoldingsRef
 from tests.support.fakes import build_resources
 from tests.support.in_process import Upstreams
 

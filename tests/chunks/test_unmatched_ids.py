@@ -11,8 +11,8 @@ from optimization.domain.options import NO_OVERRIDES, OptionOverrides
 from optimization.domain.outcome import Refusal
 from serve_app.chunks.unmatched_ids import UnmatchedIds
 from storage.mongo.decimal_codec import now
-from storage.rebalance import Rebalance, new_rebalance
-from storage.run import HoldingsRef, Run, Selection
+from storage.rebalances.rebalance import Rebalance, new_rebalance
+from storage.runs.run import HoldingsRef, Run, Selection
 
 X = "X" * 24
 TWICE = [*product([True, False], repeat=2)]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from serve_app.cli import order_commands
+from serve_app.cli.commands import order
 from tests.support import flaky_order_service
 from tests.support.command_server import Ordergen, connect_ordergen, serve
 from tests.support.fakes import Stored
@@ -41,8 +41,8 @@ async def test_a_rebalance_is_handed_over_once_and_its_orders_are_shown(
     handed = json.loads(again.stdout)
     assert (handed["status"], handed["counts"]["SENT"]) == ("COMPLETE", 2)
     assert len(desk.posted) == 1
-    for order in handed["orders"]:
-        assert str(order["order_id"]) in shown.stdout
+    for placed in handed["orders"]:
+        assert str(placed["order_id"]) in shown.stdout
 
 
 @pytest.mark.parametrize(("keys", "code", "orders"), [("y\n", 0, 6), ("n\n", 1, 0), ("\n", 1, 0)])
@@ -121,7 +121,7 @@ async def test_orders_that_were_refused_are_listed_and_end_with_1(
 async def test_orders_beyond_one_request_are_listed(
     ordergen: Ordergen, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_commands, "MAX_ORDERS_PER_PAGE", 7)
+    monkeypatch.setattr(order, "MAX_ORDERS_PER_PAGE", 7)
     rebalance_id = await store_rebalance(client, securities=10)
     await ordergen("hand-over", rebalance_id, "--yes")
 

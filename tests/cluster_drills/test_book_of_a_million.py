@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import connect, disconnect
 from tests.cluster_drills.cluster import Cluster
 from tests.cluster_drills.node import USER, Image, Node

@@ -9,7 +9,7 @@ from optimization.domain.outcome import PortfolioOutcome
 from serve_app.call_context import CallContext
 from serve_app.deployments.handles import connect_optimizer
 from serve_app.rebalances.exactly_once import rebalance_portfolio
-from storage.rebalance import Rebalance
+from storage.rebalances.rebalance import Rebalance
 
 
 @ray.remote(num_cpus=0)

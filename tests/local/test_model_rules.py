@@ -8,7 +8,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from optimization import GENERAL, Model
 from serve_app.local import stand_ins
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
 
 pytestmark = pytest.mark.mongo

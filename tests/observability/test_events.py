@@ -8,7 +8,7 @@ import pytest
 from ray._common.formatters import JSONFormatter
 
 from serve_app.observability.events import log_event, log_request
-from storage.audit_trail import Action
+from storage.audit.trail import Action
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def loaded_after(statement: str) -> set[str]:
     [
         "import optimization",
         "import optimization.domain.model",
-        "import storage.model_store",
+        "import storage.models.model_store",
         "from optimization import Model, PortfolioOutcome, RebalanceOptions, price_targets",
     ],
 )

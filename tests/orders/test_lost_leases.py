@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage.order import OpenOrdersRule
+from storage.orders.order import OpenOrdersRule
 from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk
 from tests.support.submissions import add_rebalance, parse_rebalance_id, read_code, read_counts

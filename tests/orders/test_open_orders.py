@@ -6,7 +6,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from storage.order import OpenOrdersRule
+from storage.orders.order import OpenOrdersRule
 from tests.support import flaky_order_service
 from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk

@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.orders.admission import CANCEL_BATCH_SIZE, CANCEL_WITH_S, Admission
 from serve_app.orders.submission import OrderSubmitter
-from storage.order import OpenOrdersRule
+from storage.orders.order import OpenOrdersRule
 from tests.support import flaky_order_service
 from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk

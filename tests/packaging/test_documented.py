@@ -12,10 +12,13 @@ import pytest
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.options import OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, Refusal
-from storage import model_documents, order, outcome_columns, outcomes, validators
-from storage import rebalance as runs
-from storage import run as book
+from storage import validators
 from storage.idempotency_store import IdempotencyClaim
+from storage.models import documents as model_documents
+from storage.orders import order
+from storage.rebalances import outcome_columns, outcomes
+from storage.rebalances import rebalance as runs
+from storage.runs import run as book
 from tests.storage.test_order_store import some
 from tests.storage.test_run_store import a_plan
 from tests.storage.test_run_store import a_run as a_book_run

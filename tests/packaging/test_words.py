@@ -54,9 +54,8 @@ RETIRED: Mapping[str, str] = {
     "promising": "candidate_sets",
     # modules
     "asked": "arguments",
-    "asking": "query_commands",
+    "asking": "query",
     "assembly": "block_builder",
-    "book": "run",
     "book_runs": "run_store",
     "chords": "cover_search",
     "collaborators": "dependencies",

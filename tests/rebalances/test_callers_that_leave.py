@@ -15,8 +15,8 @@ from serve_app.ports.rebalances import RebalanceModel, RebalancePortfolio
 from serve_app.rebalances.drift_scans import DriftScanner
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
-from storage.model_store import ModelStore
-from storage.rebalance import new_rebalance_id
+from storage.models.model_store import ModelStore
+from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.fakes import P, Stored, build_resources
 from tests.support.in_process import LocalRunner, connect_optimizer, make_two_owners
 

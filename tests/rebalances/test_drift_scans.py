@@ -8,10 +8,10 @@ from optimization import MODEL_RULES
 from serve_app.rebalances import drift_scans
 from serve_app.rebalances.drift_scans import MAX_TAKEOVERS, DriftScanner
 from serve_app.settings import Settings, settings_from
-from storage.drift_line_store import LineFilter
-from storage.drift_scan import DriftScan, ScanStatus
+from storage.drift.line_store import LineFilter
+from storage.drift.scan import DriftScan, ScanStatus
 from storage.mongo.decimal_codec import now
-from storage.rebalance import new_rebalance_id
+from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.fakes import P, Q, build_resources
 from tests.support.in_process import make_two_owners, open_local_meter
 from tests.support.samples import make_model

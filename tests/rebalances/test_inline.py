@@ -19,7 +19,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.errors import IdempotencyInProgressError, NotFoundError
 from storage.idempotency_store import IdempotencyClaim
-from storage.rebalance import new_rebalance_id
+from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.fakes import A, P, Stored, build_resources, render_no_metrics
 from tests.support.in_process import Gate, Upstreams, make_two_owners
 

@@ -9,7 +9,7 @@ from serve_app.api.responses import heading_of, write_elements
 from serve_app.runs.chunk_texts import ChunkTexts
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import UpstreamContractError
-from storage.chunk_store import Chunk
+from storage.runs.chunk_store import Chunk
 from tests.support.fakes import PRICE, A, B, Stored, make_model_body
 from tests.support.in_process import LocalText, Upstreams
 from tests.support.runs import make_portfolio_ids

@@ -11,7 +11,7 @@ from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import PricedTarget
 from optimization.errors import RuleError
 from serve_app.rules.evaluation import RuleOutcome, evaluate_rules
-from storage.rule import RestrictedSide, Rule, RuleKind, Severity
+from storage.rules.rule import RestrictedSide, Rule, RuleKind, Severity
 
 BAND = DriftBand(Decimal("0.05"), Decimal("0.05"))
 X = PricedTarget("X", Decimal("10.00"), Decimal("0.1"), BAND)

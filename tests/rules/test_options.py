@@ -16,7 +16,7 @@ from serve_app.rules.options import (
     narrow_options,
     narrow_own_options,
 )
-from storage.rule import RestrictedSide, Rule, RuleKind, Severity
+from storage.rules.rule import RestrictedSide, Rule, RuleKind, Severity
 
 
 def rule(kind: RuleKind, name: str = "limit", **members: Any) -> Rule:

@@ -16,7 +16,7 @@ from optimization.engine import rebalance
 from serve_app.rules.evaluation import RuleOutcome, RuleResult, evaluate_rules
 from serve_app.rules.options import depends_on_value, narrow_at, narrow_options
 from serve_app.rules.refusals import name_rules
-from storage.rule import Rule, RuleKind, Severity
+from storage.rules.rule import Rule, RuleKind, Severity
 from tests.optimization.support.generated_problems import with_options
 
 PRICES = {"X": Decimal(10), "Y": Decimal(30)}

@@ -15,12 +15,12 @@ from serve_app.resources import Resources
 from serve_app.runs import chunk_attempts, coordinator
 from serve_app.runs.coordinator import MAX_TAKEOVERS, Coordinator
 from serve_app.settings import Settings
-from storage.chunk_store import Chunk, Report
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
-from storage.run import Run, RunStatus
-from storage.run_store import RunStore
+from storage.runs.chunk_store import Chunk, Report
+from storage.runs.run import Run, RunStatus
+from storage.runs.run_store import RunStore
 from tests.runs.conftest import Added
 from tests.support.in_process import LocalRunner, Upstreams
 from tests.support.runs import make_portfolio_ids, make_run

@@ -22,11 +22,11 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
 from storage.mongo.decimal_codec import now
-from storage.rebalance import Rebalance
-from storage.run import HoldingsRef, Plan, Run, Selection
+from storage.rebalances.rebalance import Rebalance
+from storage.runs.chunk_store import Chunk
+from storage.runs.run import HoldingsRef, Plan, Run, Selection
 from tests.runs.conftest import Added
 from tests.support.fakes import PRICE, A, B
 from tests.support.in_process import Upstreams

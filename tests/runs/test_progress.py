@@ -11,9 +11,9 @@ import pytest
 from optimization.domain.outcome import Status
 from serve_app.resources import Resources
 from serve_app.runs.progress import RunProgress
-from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
-from storage.rebalance import new_rebalance_id
+from storage.rebalances.rebalance import new_rebalance_id
+from storage.runs.chunk_store import Chunk, ChunkStore, Report
 from tests.support.runs import make_portfolio_ids, make_run
 
 pytestmark = pytest.mark.mongo

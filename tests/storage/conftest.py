@@ -4,10 +4,10 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.audit_log import AuditLog
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
-from storage.rebalance_store import RebalanceStore
-from storage.run_store import RunStore
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.runs.run_store import RunStore
 from tests.support.audit import anna
 
 

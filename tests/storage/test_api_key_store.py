@@ -6,9 +6,9 @@ import pytest
 
 from serve_app.auth.key_requests import KeyRequest
 from serve_app.auth.permissions import Role
-from storage.api_key_store import COLLECTION, ApiKey, ApiKeyStore
+from storage.access.api_key_store import COLLECTION, ApiKey, ApiKeyStore
+from storage.audit.author import Author
 from storage.audit_log import AuditLog
-from storage.author import Author
 from storage.errors import NotFoundError
 from tests.support.audit import seal_and_list
 

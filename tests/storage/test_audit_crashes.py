@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
+from storage.audit.trail import COLLECTION, IS_PENDING
 from storage.audit_log import OUTBOXES, AuditLog
-from storage.audit_trail import COLLECTION, IS_PENDING
 from storage.embedded import engines
 from storage.embedded.server import start, stop
 from storage.mongo.connection import Document

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.audit_chain import Link
+from storage.audit.author import Author
+from storage.audit.chain import Link
 from storage.audit_log import AuditFilter, AuditLog
-from storage.author import Author
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, read_clock
-from storage.rebalance import RebalanceStatus
-from storage.rebalance_store import RebalanceStore
-from storage.run_store import RunStore
+from storage.rebalances.rebalance import RebalanceStatus
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.runs.run_store import RunStore
 from tests.support.audit import EVERYTHING, RUN_ID, add_ten_entries, new_run, seal_and_list
 from tests.support.samples import NOON, make_model, make_outcomes, make_rebalance
 

@@ -7,9 +7,9 @@ import pytest
 from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.audit_chain import START, Fault, hash_of
+from storage.audit.chain import START, Fault, hash_of
 from storage.audit_log import AuditLog, entry_json
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
 from tests.support.audit import add_ten_entries
 from tests.support.samples import NOON

@@ -6,10 +6,10 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.outcome import Status
-from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.errors import LeaseLostError
 from storage.mongo.connection import Document
-from storage.rebalance import new_rebalance_id
+from storage.rebalances.rebalance import new_rebalance_id
+from storage.runs.chunk_store import Chunk, ChunkStore, Report
 
 pytestmark = pytest.mark.mongo
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.drift_histogram import Weighed, make_histogram
+from storage.drift.histogram import Weighed, make_histogram
 
 
 def weighed(*weights: str) -> list[Weighed]:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from optimization import BandStatus, Refusal
-from storage.drift_line_store import DriftLineStore, LineFilter
-from storage.drift_scan import Deviation, DriftLine, DriftScan, ScanStatus
-from storage.drift_scan_store import DriftScanStore
+from storage.drift.line_store import DriftLineStore, LineFilter
+from storage.drift.scan import Deviation, DriftLine, DriftScan, ScanStatus
+from storage.drift.scan_store import DriftScanStore
 from storage.errors import LeaseLostError, NotFoundError
 from storage.mongo.decimal_codec import now
-from storage.rebalance import new_rebalance_id
+from storage.rebalances.rebalance import new_rebalance_id
 
 pytestmark = pytest.mark.mongo
 

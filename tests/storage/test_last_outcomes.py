@@ -9,10 +9,10 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import Status
-from storage.last_outcomes import LastOutcome, list_last_outcomes
 from storage.mongo.connection import Document
-from storage.rebalance import Rebalance, RebalanceStatus
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.last_outcomes import LastOutcome, list_last_outcomes
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
+from storage.rebalances.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
 from tests.support.samples import make_answers, make_id, make_outcome, make_outcomes, make_rebalance
 

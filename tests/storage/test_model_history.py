@@ -10,11 +10,11 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
-from storage import model_versions
-from storage.author import Author
+from storage.audit.author import Author
 from storage.errors import NotFoundError, StaleVersionError
-from storage.model_history import ModelHistory
-from storage.model_store import ModelStore
+from storage.models import versions as model_versions
+from storage.models.history import ModelHistory
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, read_clock
 from tests.support.samples import NOON, make_id, make_model
 

@@ -11,7 +11,7 @@ from optimization import GENERAL, GLOBECO, Model, relative_band
 from optimization.domain.model import DriftBand, Target
 from optimization.domain.numbers import WrittenFraction
 from optimization.errors import RuleError
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
 from tests.support.samples import make_model
 

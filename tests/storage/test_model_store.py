@@ -12,7 +12,6 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.errors import RuleError
-from storage import model_store
 from storage.errors import (
     IdempotencyInProgressError,
     NameTakenError,
@@ -20,10 +19,11 @@ from storage.errors import (
     StaleVersionError,
 )
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
-from storage.model_store import ModelStore
+from storage.models import model_store
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
-from storage.rule import Rule, RuleKind, Severity
-from storage.rule_store import RuleStore
+from storage.rules.rule import Rule, RuleKind, Severity
+from storage.rules.rule_store import RuleStore
 from tests.support.samples import NOON, make_id, make_model
 
 ABSENT = "0" * 24

@@ -14,10 +14,10 @@ from optimization.domain.outcome import Side
 from optimization.errors import RuleError
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import Document
-from storage.order import Order, OrderState, Settlement
-from storage.order_store import OrderStore
-from storage.rebalance import new_rebalance_id
-from storage.submission_store import OrderSubmissionStore
+from storage.orders.order import Order, OrderState, Settlement
+from storage.orders.order_store import OrderStore
+from storage.orders.submission_store import OrderSubmissionStore
+from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.samples import NOON, make_id
 
 pytestmark = pytest.mark.mongo

@@ -23,10 +23,10 @@ from optimization import (
 )
 from storage.errors import NotFoundError
 from storage.mongo.connection import Document
-from storage.outcome_columns import rows_document
-from storage.outcomes import outcome_document, outcome_id
-from storage.rebalance import Rebalance, RebalanceStatus
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.outcome_columns import rows_document
+from storage.rebalances.outcomes import outcome_document, outcome_id
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
+from storage.rebalances.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
 from tests.support.samples import (
     NOON,

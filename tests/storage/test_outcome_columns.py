@@ -22,11 +22,16 @@ from optimization import (
     ScaledColumn,
     Status,
 )
-from storage import outcome_columns
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import TYPE_REGISTRY
-from storage.outcome_columns import block_from, rows_document, rows_per_document, status_from
-from storage.rebalance import new_rebalance_id
+from storage.rebalances import outcome_columns
+from storage.rebalances.outcome_columns import (
+    block_from,
+    rows_document,
+    rows_per_document,
+    status_from,
+)
+from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.samples import (
     BAND,
     make_answers,

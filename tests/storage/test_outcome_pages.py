@@ -8,12 +8,12 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import PortfolioOutcome
-from storage import outcome_reader
 from storage.mongo.connection import Document
-from storage.outcome_reader import OutcomePage
-from storage.outcomes import outcome_document, outcome_id
-from storage.rebalance import Rebalance
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances import outcome_reader
+from storage.rebalances.outcome_reader import OutcomePage
+from storage.rebalances.outcomes import outcome_document, outcome_id
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.outcome_pages import list_outcomes
 from tests.support.samples import make_answers, make_id, make_outcome, make_outcomes, make_rebalance
 

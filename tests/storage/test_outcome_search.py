@@ -10,9 +10,9 @@ from bson import ObjectId
 
 from optimization import PortfolioOutcome, Status
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
-from storage.outcome_search import SORT_FIELDS, OutcomeFilter
-from storage.rebalance import Rebalance, RebalanceStatus
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.outcome_search import SORT_FIELDS, OutcomeFilter
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
+from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.samples import make_answers, make_id, make_outcome, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo

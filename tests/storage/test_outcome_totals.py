@@ -9,9 +9,9 @@ import pytest
 from bson import ObjectId
 
 from optimization import PortfolioOutcome, ScaledColumn
-from storage.outcome_totals import OutcomeTotals
-from storage.rebalance import Rebalance
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.outcome_totals import OutcomeTotals
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.rebalance_store import RebalanceStore
 from tests.storage.test_outcome_search import (
     store_in_columns,
     store_in_documents,

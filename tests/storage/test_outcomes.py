@@ -13,7 +13,7 @@ from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from storage.mongo.connection import Document
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.samples import BAND, make_id, make_outcomes, make_rebalance, make_securities
 
 pytestmark = pytest.mark.mongo

@@ -9,9 +9,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import Document
-from storage.portfolio_claim_store import PortfolioClaimStore
-from storage.rebalance import new_rebalance_id
-from storage.submission_store import OrderSubmissionStore
+from storage.orders.portfolio_claim_store import PortfolioClaimStore
+from storage.orders.submission_store import OrderSubmissionStore
+from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.samples import make_id
 
 pytestmark = pytest.mark.mongo

@@ -14,9 +14,9 @@ from optimization.errors import RuleError
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
-from storage.outcomes import outcome_id
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.outcomes import outcome_id
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.samples import (
     NOON,
     make_id,

@@ -22,10 +22,10 @@ from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundE
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
 from storage.mongo.connection import _settings as database_settings
-from storage.rebalance import new_rebalance_id
-from storage.rebalance_store import RebalanceStore
-from storage.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
-from storage.run_store import RunStore
+from storage.rebalances.rebalance import new_rebalance_id
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.runs.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
+from storage.runs.run_store import RunStore
 from tests.support.samples import make_rebalance as a_part
 
 pytestmark = pytest.mark.mongo

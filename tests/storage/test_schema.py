@@ -9,9 +9,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import WriteError
 
 from storage.indexes import INDEXES
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
 from tests.support.samples import NOON, make_answers, make_model, make_outcomes, make_rebalance
 

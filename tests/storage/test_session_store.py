@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pymongo.errors import WriteError
 
-from storage.session_store import COLLECTION, Session, SessionStore
+from storage.access.session_store import COLLECTION, Session, SessionStore
 
 pytestmark = pytest.mark.mongo
 NOW = datetime(2026, 11, 26, 9, 30, tzinfo=UTC)

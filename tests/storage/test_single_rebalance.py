@@ -9,14 +9,14 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import PortfolioOutcome
-from storage import outcomes as outcomes_module
-from storage import rebalance_store
 from storage.errors import IdempotencyInProgressError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
-from storage.outcomes import SecurityEncoder, outcome_id
-from storage.rebalance import OUTCOME, Rebalance, new_rebalance_id
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances import outcomes as outcomes_module
+from storage.rebalances import rebalance_store
+from storage.rebalances.outcomes import SecurityEncoder, outcome_id
+from storage.rebalances.rebalance import OUTCOME, Rebalance, new_rebalance_id
+from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.samples import make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo

@@ -16,29 +16,29 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import BandStatus
 from optimization.domain.options import NO_OVERRIDES
+from storage.audit.trail import Action
 from storage.audit_log import AuditFilter, AuditLog
-from storage.audit_trail import Action
-from storage.chunk_store import Chunk, ChunkStore, Report
-from storage.drift_line_store import DriftLineStore, LineFilter
-from storage.drift_scan import DriftLine, DriftScan, ScanStatus
-from storage.drift_scan_store import DriftScanStore
+from storage.drift.line_store import DriftLineStore, LineFilter
+from storage.drift.scan import DriftLine, DriftScan, ScanStatus
+from storage.drift.scan_store import DriftScanStore
 from storage.embedded import server as embedded
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
-from storage.model_history import ModelHistory
-from storage.model_store import ModelStore
+from storage.models.history import ModelHistory
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
-from storage.open_order_store import OpenOrderStore
-from storage.order import Batch, OrderState, Settlement
-from storage.order_store import OrderStore
-from storage.outcome_search import OutcomeFilter
-from storage.portfolio_claim_store import PortfolioClaimStore
-from storage.proposal import Hold
-from storage.rebalance import RebalanceStatus
-from storage.rebalance_store import RebalanceStore
-from storage.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
-from storage.run_store import RunStore
-from storage.submission_store import OrderSubmissionStore
+from storage.orders.open_order_store import OpenOrderStore
+from storage.orders.order import Batch, OrderState, Settlement
+from storage.orders.order_store import OrderStore
+from storage.orders.portfolio_claim_store import PortfolioClaimStore
+from storage.orders.submission_store import OrderSubmissionStore
+from storage.proposals.proposal import Hold
+from storage.rebalances.outcome_search import OutcomeFilter
+from storage.rebalances.rebalance import RebalanceStatus
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.runs.chunk_store import Chunk, ChunkStore, Report
+from storage.runs.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
+from storage.runs.run_store import RunStore
 from tests.storage.embedded.test_server import freeze
 from tests.storage.test_order_store import some
 from tests.support.samples import (

@@ -23,10 +23,10 @@ from optimization import (
     Status,
 )
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
-from storage.rebalance import Rebalance
-from storage.rebalance_store import RebalanceStore
-from storage.trade_search import BlockTrades, TradeFilter
-from storage.trade_totals import TradeTotal, TradeTotals
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.rebalances.trade_search import BlockTrades, TradeFilter
+from storage.rebalances.trade_totals import TradeTotal, TradeTotals
 from tests.storage.test_outcome_search import (
     store_in_columns,
     store_in_documents,

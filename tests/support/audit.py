@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from optimization.domain.options import NO_OVERRIDES
+from storage.audit.author import Author
 from storage.audit_log import AuditFilter, AuditLog
-from storage.author import Author
-from storage.model_store import ModelStore
-from storage.run import HoldingsRef, Run, Selection
+from storage.models.model_store import ModelStore
+from storage.runs.run import HoldingsRef, Run, Selection
 from tests.support.samples import NOON, make_model
 
 EVERYTHING: Final = AuditFilter()

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from storage.audit.trail import Action
 from storage.audit_log import AuditLog
-from storage.audit_trail import Action
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import connect
-from storage.rebalance import RebalanceStatus
-from storage.rebalance_store import RebalanceStore
-from storage.run_store import RunStore
-from storage.submission_store import OrderSubmissionStore
+from storage.orders.submission_store import OrderSubmissionStore
+from storage.rebalances.rebalance import RebalanceStatus
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.runs.run_store import RunStore
 from tests.support.audit import RUN_ID, anna, new_run
 from tests.support.samples import NOON, make_model, make_outcomes, make_rebalance
 

@@ -23,25 +23,25 @@ from serve_app.ports.store import Store
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.holdings.source import Balance
-from storage.api_key_store import ApiKeyStore
+from storage.access.api_key_store import ApiKeyStore
+from storage.access.session_store import SessionStore
 from storage.audit_log import AuditLog
-from storage.chunk_store import ChunkStore
-from storage.drift_line_store import DriftLineStore
-from storage.drift_scan import DriftScan
-from storage.drift_scan_store import DriftScanStore
+from storage.drift.line_store import DriftLineStore
+from storage.drift.scan import DriftScan
+from storage.drift.scan_store import DriftScanStore
 from storage.idempotency_store import IdempotencyStore
-from storage.model_history import ModelHistory
-from storage.model_store import ModelStore
-from storage.open_order_store import OpenOrderStore
-from storage.order_store import OrderStore
-from storage.portfolio_claim_store import PortfolioClaimStore
-from storage.proposal_store import ProposalStore
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
-from storage.rebalance_store import RebalanceStore
-from storage.rule_store import RuleStore
-from storage.run_store import RunStore
-from storage.session_store import SessionStore
-from storage.submission_store import OrderSubmissionStore
+from storage.models.history import ModelHistory
+from storage.models.model_store import ModelStore
+from storage.orders.open_order_store import OpenOrderStore
+from storage.orders.order_store import OrderStore
+from storage.orders.portfolio_claim_store import PortfolioClaimStore
+from storage.orders.submission_store import OrderSubmissionStore
+from storage.proposals.proposal_store import ProposalStore
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.rebalances.rebalance_store import RebalanceStore
+from storage.rules.rule_store import RuleStore
+from storage.runs.chunk_store import ChunkStore
+from storage.runs.run_store import RunStore
 from tests.support.local_handle import Handle
 
 A, B = "A" * 24, "B" * 24

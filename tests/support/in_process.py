@@ -30,7 +30,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.prices import PriceSnapshot
-from storage.chunk_store import Chunk, Report
+from storage.runs.chunk_store import Chunk, Report
 from tests.support.fakes import PRICE, A, B, P, Q, build_resources
 from tests.support.local_handle import Handle
 

@@ -7,8 +7,8 @@ from bson.codec_options import CodecOptions
 
 from optimization import BESIDE, BlockOutcome, PortfolioOutcome
 from storage.mongo.decimal_codec import TYPE_REGISTRY
-from storage.outcome_columns import block_from, rows_document, rows_per_document
-from storage.outcome_reader import OutcomePage
+from storage.rebalances.outcome_columns import block_from, rows_document, rows_per_document
+from storage.rebalances.outcome_reader import OutcomePage
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(type_registry=TYPE_REGISTRY)
 REBALANCE = "5" * 24

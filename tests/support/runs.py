@@ -5,8 +5,8 @@ from dataclasses import replace
 from optimization.domain.options import NO_OVERRIDES
 from serve_app.resources import SUMMARIES
 from storage.mongo.decimal_codec import now
-from storage.rebalance import new_rebalance_id
-from storage.run import HoldingsRef, Run, Selection
+from storage.rebalances.rebalance import new_rebalance_id
+from storage.runs.run import HoldingsRef, Run, Selection
 
 
 def make_portfolio_ids(count: int, first: int = 0) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import OptionOverrides
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import PricedTarget
-from storage.rebalance import Rebalance, new_rebalance_id
+from storage.rebalances.rebalance import Rebalance, new_rebalance_id
 
 BAND = DriftBand(Decimal("0.01"), Decimal("0.025"))
 NOON = datetime(2026, 3, 2, 12, 0, 0, 123_000, tzinfo=UTC)

@@ -14,7 +14,7 @@ from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.retry_policy import Policy
-from storage.order import OpenOrdersRule, OrderState
+from storage.orders.order import OpenOrdersRule, OrderState
 from tests.support.fakes import Stored, make_model_body, make_position
 from tests.support.flaky_order_service import OrderDesk
 

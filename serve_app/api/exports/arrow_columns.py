@@ -28,7 +28,7 @@ from serve_app.api.exports.arrow_tables import (
 from serve_app.api.exports.transactions import Line, lines_of
 from serve_app.chunks.blocks import objects_of
 from serve_app.rules.evaluation import BrokenRules, RuleCheck
-from storage.outcome_reader import OutcomePage
+from storage.rebalances.outcome_reader import OutcomePage
 
 # Named so, because pyarrow comes without types.
 Array = Any

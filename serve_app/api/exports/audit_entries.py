@@ -12,7 +12,7 @@ from serve_app.api.exports.arrow_tables import TEXT, Table
 from serve_app.api.exports.transactions import escape_formula
 from serve_app.api.schemas.audit import entry_answer
 from serve_app.json_text import encode
-from storage.audit_chain import Entry, canonical_bytes
+from storage.audit.chain import Entry, canonical_bytes
 
 _OF_TYPES: Final = {
     "seq": pa.int64(),

@@ -20,7 +20,7 @@ from serve_app.api.responses import trade_date_of
 from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, rebalance_json
 from serve_app.json_text import encode
 from serve_app.rules.evaluation import RuleCheck
-from storage.rebalance import Rebalance
+from storage.rebalances.rebalance import Rebalance
 
 OUTCOME_BATCH_SIZE: Final = 100  # portfolios that are read, and written to the caller, at once
 MAX_OUTCOMES_PER_PAGE: Final = 5_000  # portfolios, over all rebalances of a page

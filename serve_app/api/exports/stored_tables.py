@@ -14,8 +14,8 @@ from serve_app.api.exports.arrow_tables import Table, Tables, add_rules
 from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.rules.evaluation import RuleCheck
 from storage.errors import NotFoundError
-from storage.outcome_reader import OutcomePage
-from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rebalances.outcome_reader import OutcomePage
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 UNCHECKED: Final = (None, None)
 

@@ -123,10 +123,10 @@ from serve_app.api.schemas.what_if import WhatIfAnswer, what_if_json
 from serve_app.json_text import Json, encode
 from serve_app.rules.evaluation import RuleCheck
 from serve_app.settings import Settings
-from storage.outcome_totals import OutcomeTotals
-from storage.run import Run
-from storage.trade_search import ALL_TRADES
-from storage.trade_totals import TradeTotals
+from storage.rebalances.outcome_totals import OutcomeTotals
+from storage.rebalances.trade_search import ALL_TRADES
+from storage.rebalances.trade_totals import TradeTotals
+from storage.runs.run import Run
 
 
 def _round_trip(value: Any) -> Any:

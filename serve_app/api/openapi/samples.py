@@ -44,21 +44,21 @@ from serve_app.api.schemas.sessions import SessionAnswer, session_json
 from serve_app.auth.api_keys import KeyText
 from serve_app.auth.permissions import ROLES, Role
 from serve_app.auth.principals import Principal
-from storage.api_key_store import ApiKey
-from storage.audit_chain import Entry, Link, hash_of
+from storage.access.api_key_store import ApiKey
+from storage.audit.author import Author
+from storage.audit.chain import Entry, Link, hash_of
 from storage.audit_log import AuditHead
-from storage.author import Author
-from storage.chunk_store import Event, Report
-from storage.drift_histogram import Weighed, make_histogram
-from storage.drift_scan import DriftScan, ScanStatus, drift_line
-from storage.last_outcomes import LastOutcome
-from storage.model_history import ModelChanges, ModelVersion
-from storage.order import Order, OrderState
-from storage.outcome_causes import AdmittingBand, Cause, Causes
-from storage.proposal import Approval, Ending, Hold, Override, Proposal, ProposalStatus
-from storage.rebalance import Rebalance, RebalanceStatus
-from storage.run import HoldingsRef, Run, RunStatus, Selection, Totals
-from storage.submission_store import OrderSubmission
+from storage.drift.histogram import Weighed, make_histogram
+from storage.drift.scan import DriftScan, ScanStatus, drift_line
+from storage.models.history import ModelChanges, ModelVersion
+from storage.orders.order import Order, OrderState
+from storage.orders.submission_store import OrderSubmission
+from storage.proposals.proposal import Approval, Ending, Hold, Override, Proposal, ProposalStatus
+from storage.rebalances.last_outcomes import LastOutcome
+from storage.rebalances.outcome_causes import AdmittingBand, Cause, Causes
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
+from storage.runs.chunk_store import Event, Report
+from storage.runs.run import HoldingsRef, Run, RunStatus, Selection, Totals
 
 CORRELATION: Final = "7d0c1c0a3f6e4d7c8f6f0f1b2f3a4b5c"
 DAY: Final = "2026-11-23"

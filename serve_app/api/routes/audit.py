@@ -34,7 +34,7 @@ from serve_app.api.schemas.audit import (
 from serve_app.api.schemas.fields import WHOLE
 from serve_app.ports.audit import AuditEntries
 from serve_app.problems import catalogue
-from storage.audit_chain import Entry
+from storage.audit.chain import Entry
 from storage.audit_log import AuditFilter
 from storage.mongo.sorting import DESCENDING, Sort
 

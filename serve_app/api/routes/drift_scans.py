@@ -23,10 +23,10 @@ from serve_app.api.schemas.drift_scans import (
 )
 from serve_app.api.schemas.fields import WHOLE, ObjectIdentifier
 from serve_app.problems import catalogue
-from storage.drift_line_store import SORT_FIELDS, LineFilter
-from storage.drift_scan import ScanStatus
+from storage.drift.line_store import SORT_FIELDS, LineFilter
+from storage.drift.scan import ScanStatus
 from storage.mongo.sorting import Sort
-from storage.rebalance import new_rebalance_id
+from storage.rebalances.rebalance import new_rebalance_id
 
 router = APIRouter(prefix="/api/v1", tags=["drift"])
 

@@ -25,7 +25,7 @@ from serve_app.api.schemas.keys import (
 from serve_app.auth.api_keys import make_key
 from serve_app.auth.key_requests import require_rights_of
 from serve_app.problems import catalogue
-from storage.api_key_store import ENTITY
+from storage.access.api_key_store import ENTITY
 from storage.errors import NotFoundError
 
 router = APIRouter(prefix="/api/v1", tags=["keys"], route_class=ExactRoute)

@@ -23,8 +23,8 @@ from serve_app.api.schemas.orders import (
     order_json,
 )
 from serve_app.problems import catalogue
-from storage.order import OrderState
-from storage.submission_store import OrderSubmission, SubmissionStatus
+from storage.orders.order import OrderState
+from storage.orders.submission_store import OrderSubmission, SubmissionStatus
 
 router = APIRouter(prefix="/api/v1", tags=["orders"], route_class=ExactRoute)
 

@@ -42,7 +42,7 @@ from serve_app.json_text import encode
 from serve_app.problems import catalogue
 from serve_app.rules.evaluation import RuleCheck
 from storage.mongo.sorting import Sort
-from storage.outcome_search import OutcomeFilter
+from storage.rebalances.outcome_search import OutcomeFilter
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 

@@ -29,7 +29,7 @@ from serve_app.api.schemas.proposals import (
     proposal_json,
 )
 from serve_app.problems import catalogue
-from storage.proposal import Proposal, ProposalFilter, ProposalStatus
+from storage.proposals.proposal import Proposal, ProposalFilter, ProposalStatus
 
 router = APIRouter(prefix="/api/v1", tags=["proposals"], route_class=ExactRoute)
 

@@ -39,8 +39,8 @@ from serve_app.ports.rebalances import OutcomeElements, RemoteElements
 from serve_app.ports.runs import BeginRun, RunControl, StoredRuns
 from serve_app.problems import catalogue
 from serve_app.rebalances import exactly_once
-from storage.rebalance import Rebalance, new_rebalance_id
-from storage.run import Selection
+from storage.rebalances.rebalance import Rebalance, new_rebalance_id
+from storage.runs.run import Selection
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 

@@ -14,7 +14,7 @@ from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import json_response
 from serve_app.api.schemas.rules import RuleAnswer, RulePost, RulePut, rule_json, rule_of
 from serve_app.problems import catalogue
-from storage.rule import Rule
+from storage.rules.rule import Rule
 
 router = APIRouter(prefix="/api/v1", tags=["rules"], route_class=ExactRoute)
 

@@ -51,8 +51,8 @@ from serve_app.problems import catalogue
 from serve_app.problems.errors import NotAcceptableError
 from serve_app.retries import retry_while_unavailable
 from storage.errors import StorageUnavailableError
-from storage.rebalance import Rebalance, new_rebalance_id
-from storage.run import Run, RunStatus
+from storage.rebalances.rebalance import Rebalance, new_rebalance_id
+from storage.runs.run import Run, RunStatus
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
 

@@ -33,10 +33,10 @@ from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
 from serve_app.rules.evaluation import RuleCheck
 from storage.mongo.sorting import Sort
-from storage.proposal import Hold, ProposalFilter, ProposalStatus
-from storage.rebalance import Rebalance
-from storage.trade_search import SORT_FIELDS, TradeFilter, TradePage
-from storage.trade_totals import TradeTotals
+from storage.proposals.proposal import Hold, ProposalFilter, ProposalStatus
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.trade_search import SORT_FIELDS, TradeFilter, TradePage
+from storage.rebalances.trade_totals import TradeTotals
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 

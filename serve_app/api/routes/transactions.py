@@ -42,7 +42,7 @@ from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
 from serve_app.rules.evaluation import RuleCheck
-from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 

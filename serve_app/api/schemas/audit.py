@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from serve_app.api.schemas.fields import InstantText
 from serve_app.json_text import instant
-from storage.audit_chain import Entry
+from storage.audit.chain import Entry
 from storage.audit_log import AuditHead
 
 MAX_FILTER_LENGTH = 200

@@ -10,7 +10,7 @@ from serve_app.api.schemas.fields import DecimalText, DocumentedAs
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import plain
 from serve_app.problems.error_table import kind_of_refusal
-from storage.outcome_causes import AdmittingBand, Cause, Causes
+from storage.rebalances.outcome_causes import AdmittingBand, Cause, Causes
 
 
 class AdmittingBandAnswer(TypedDict):

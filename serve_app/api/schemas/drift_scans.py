@@ -20,8 +20,8 @@ from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import instant, plain, string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
-from storage.drift_histogram import Bin, DriftHistogram
-from storage.drift_scan import Deviation, DriftLine, DriftScan, ScanStatus
+from storage.drift.histogram import Bin, DriftHistogram
+from storage.drift.scan import Deviation, DriftLine, DriftScan, ScanStatus
 
 
 class DriftScanAnswer(TypedDict):

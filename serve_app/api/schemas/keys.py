@@ -18,8 +18,8 @@ from serve_app.auth.key_requests import (
 )
 from serve_app.auth.permissions import Role, Scope
 from serve_app.json_text import instant
-from storage.api_key_store import ApiKey
-from storage.proposal import MAX_APPROVER_LEVEL
+from storage.access.api_key_store import ApiKey
+from storage.proposals.proposal import MAX_APPROVER_LEVEL
 
 ModelLimit = Annotated[
     list[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]] | None,

@@ -14,7 +14,7 @@ from serve_app.api.schemas.options import options_json
 from serve_app.api.schemas.positions import GeneralPositionAnswer, PositionAnswer, position_json
 from serve_app.api.schemas.rules_in_force import ByRules
 from serve_app.json_text import instant
-from storage.model_history import FieldValue, ModelChanges, ModelVersion
+from storage.models.history import FieldValue, ModelChanges, ModelVersion
 
 _NAMES: Final[Mapping[str, str]] = {"options": "rebalance_options"}
 

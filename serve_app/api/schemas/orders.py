@@ -15,8 +15,8 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import instant, number
-from storage.order import OpenOrdersRule, Order, OrderState
-from storage.submission_store import OrderSubmission, SubmissionStatus
+from storage.orders.order import OpenOrdersRule, Order, OrderState
+from storage.orders.submission_store import OrderSubmission, SubmissionStatus
 
 
 class HandOverBody(BaseModel):

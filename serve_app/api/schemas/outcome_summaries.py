@@ -39,9 +39,9 @@ from serve_app.json_text import Json, instant, plain, string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
-from storage.last_outcomes import LastOutcome
-from storage.outcome_totals import OutcomeTotals
-from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rebalances.last_outcomes import LastOutcome
+from storage.rebalances.outcome_totals import OutcomeTotals
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 
 class RebalanceSummary(TypedDict):

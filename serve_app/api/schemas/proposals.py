@@ -17,7 +17,7 @@ from serve_app.api.schemas.models import Version
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.auth.principals import Principal
 from serve_app.json_text import Json, instant
-from storage.proposal import (
+from storage.proposals.proposal import (
     Approval,
     Decision,
     DecisionKind,

@@ -21,7 +21,7 @@ from serve_app.api.schemas.general_fields import AMOUNT, HIDDEN, MAX_AMOUNT, Par
 from serve_app.api.schemas.models import Version
 from serve_app.json_text import Json, number, string
 from serve_app.rules.evaluation import RuleCheck, RuleOutcome, RuleResult
-from storage.rule import MAX_RULE_IDS, RestrictedSide, Rule, RuleKind, Severity
+from storage.rules.rule import MAX_RULE_IDS, RestrictedSide, Rule, RuleKind, Severity
 
 MAX_NAME_LENGTH: Final = 80
 LIMIT: Final[Json] = {

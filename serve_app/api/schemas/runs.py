@@ -26,8 +26,8 @@ from serve_app.api.schemas.stored_rebalances import PortfolioResult
 from serve_app.json_text import encode, instant
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
-from storage.chunk_store import Event
-from storage.run import HoldingsRef, Run, RunStatus, Selection
+from storage.runs.chunk_store import Event
+from storage.runs.run import HoldingsRef, Run, RunStatus, Selection
 
 MAX_MODELS = 10_000
 MAX_PORTFOLIOS = 100_000

@@ -26,7 +26,7 @@ from serve_app.json_text import instant, number, weight_number, whole
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
-from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 
 class PositionResult(TypedDict):

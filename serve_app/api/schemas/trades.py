@@ -13,9 +13,9 @@ from serve_app.api.schemas.position_details import PositionDetail, positions_jso
 from serve_app.api.schemas.proposals import HoldAnswer, hold_json
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import plain
-from storage.proposal import Hold, Proposal
-from storage.trade_search import TradePage
-from storage.trade_totals import TradeTotal, TradeTotals
+from storage.proposals.proposal import Hold, Proposal
+from storage.rebalances.trade_search import TradePage
+from storage.rebalances.trade_totals import TradeTotal, TradeTotals
 
 
 class TradeApproval(StrEnum):

@@ -15,7 +15,7 @@ from optimization import BlockOutcome, OtherHoldings, PricedTarget, ScaledColumn
 from serve_app.api.exports.arrow_columns import outcome_table, transaction_table
 from serve_app.api.exports.arrow_tables import outcomes_batch, transactions_batch
 from serve_app.api.exports.transactions import lines_of
-from storage.outcome_reader import OutcomePage
+from storage.rebalances.outcome_reader import OutcomePage
 from tests.optimization.support.columns import block_of
 from tests.optimization.support.random_blocks import Case, cases
 from tests.support.outcome_pages import REBALANCE, list_outcomes, store_and_read_page

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage.model_documents import MAX_PORTFOLIOS_PER_MODEL
+from storage.models.documents import MAX_PORTFOLIOS_PER_MODEL
 from tests.support.fakes import P, Q, make_model_body, make_position
 
 JSON = {"content-type": "application/json"}

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import ipc, parquet
 
 from serve_app.api.routes import audit
-from storage.audit_chain import ChainVerifier, Link, hash_of
+from storage.audit.chain import ChainVerifier, Link, hash_of
 from tests.support.fakes import A, make_model_body
 
 AUDIT = "/api/v1/audit"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from optimization import Side
-from storage.order import Order, OrderState, Settlement
-from storage.rebalance import new_rebalance_id
+from storage.orders.order import Order, OrderState, Settlement
+from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.fakes import Stored
 from tests.support.samples import NOON, make_id
 

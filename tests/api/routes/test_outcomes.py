@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from optimization import NO_OVERRIDES, PortfolioOutcome, Refusal, Status
-from storage import outcome_causes
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
-from storage.run import HoldingsRef, Run, Selection
+from storage.rebalances import outcome_causes
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.runs.run import HoldingsRef, Run, Selection
 from tests.support.fakes import Stored
 from tests.support.samples import NOON, make_id, make_outcomes, make_rebalance
 

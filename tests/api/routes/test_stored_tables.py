@@ -24,10 +24,10 @@ from serve_app.api.exports.stored_tables import outcome_tables
 from serve_app.api.exports.transactions import lines_of
 from serve_app.api.responses import trade_date_of
 from serve_app.settings import Settings
-from storage import outcome_reader
 from storage.errors import NotFoundError
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
-from storage.run import HoldingsRef, Run, RunStatus, Selection
+from storage.rebalances import outcome_reader
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.runs.run import HoldingsRef, Run, RunStatus, Selection
 from tests.support.arrow import TABLES, read_table
 from tests.support.command_server import serve
 from tests.support.fakes import Stored

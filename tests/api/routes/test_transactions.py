@@ -20,7 +20,7 @@ from serve_app.api.exports.transactions import COLUMNS, Line
 from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.routes.transactions import OFFERED, XLSX
 from serve_app.problems.errors import NotAcceptableError, TooManyRowsError
-from storage.rebalance import RebalanceStatus
+from storage.rebalances.rebalance import RebalanceStatus
 from tests.support.arrow import TABLES, read_table
 from tests.support.fakes import (
     A,

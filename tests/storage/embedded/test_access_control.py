@@ -16,7 +16,7 @@ from storage.embedded.free_port import free_port
 from storage.embedded.process import await_primary, end, spawn
 from storage.embedded.server import Server, find_end_reason, start, stop
 from storage.errors import NoRoomError, ServerDidNotStartError
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from tests.support.samples import make_model
 

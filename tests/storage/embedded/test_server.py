@@ -28,7 +28,7 @@ from storage.errors import (
     ServerDidNotStartError,
     StorageUnavailableError,
 )
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
@@ -38,9 +38,9 @@ from storage.mongo.connection import (
     ping,
 )
 from storage.mongo.connection import _settings as database_settings
-from storage.outcomes import outcome_batches
-from storage.rebalance import RebalanceStatus
-from storage.rebalance_store import RebalanceStore
+from storage.rebalances.outcomes import outcome_batches
+from storage.rebalances.rebalance import RebalanceStatus
+from storage.rebalances.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
 from tests.support.samples import (
     NOON,

@@ -18,10 +18,10 @@ from storage.errors import HandOverInProgressError, IdempotencyInProgressError
 from storage.idempotency_store import IdempotencyStore
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.mongo.leases import FREE, Leases, is_holder
-from storage.rebalance import new_rebalance_id
-from storage.run import HoldingsRef, Run, Selection
-from storage.run_store import RunStore
-from storage.submission_store import OrderSubmissionStore
+from storage.orders.submission_store import OrderSubmissionStore
+from storage.rebalances.rebalance import new_rebalance_id
+from storage.runs.run import HoldingsRef, Run, Selection
+from storage.runs.run_store import RunStore
 
 pytestmark = pytest.mark.mongo
 

@@ -14,9 +14,9 @@ from serve_app.local.stand_ins import prepare_database
 from serve_app.settings import SettingsError, settings_from
 from storage.embedded.access_control import internal_uri
 from storage.embedded.server import start, stop
-from storage.model_store import ModelStore
+from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect, ping
-from storage.rebalance import COLLECTION
+from storage.rebalances.rebalance import COLLECTION
 from storage.schema import FORMER_NAMES, SCHEMAS, ensure_indexes
 from tests.support.samples import make_model
 

@@ -28,7 +28,7 @@ from serve_app.upstream.holdings.parquet import (
     open_holdings_file,
 )
 from serve_app.upstream.holdings.source import Balance
-from storage.run import HoldingsRef
+from storage.runs.run import HoldingsRef
 
 Row = tuple[str, str | None, Any]
 P, Q, R = "P" * 24, "Q" * 24, "R" * 24

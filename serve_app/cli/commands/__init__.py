@@ -1,0 +1,1 @@
+"""Commands of `ordergen`, one module a noun."""

@@ -1,0 +1,127 @@
+"""Command `replay`: solves a stored rebalance again and compares the outcomes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve_app.cli.arguments import AsJson, RebalanceId
+from serve_app.cli.exit_codes import Ending, one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.rebalances.replay import Compared
+    from serve_app.settings import Settings
+
+commands = typer.Typer()
+
+DEFAULT_DIFFERENCES_SHOWN = 20
+MAX_VALUE_LENGTH = 60
+TIMEOUT_MS = 20_000
+
+
+@commands.command()
+def replay(
+    rebalance_id: RebalanceId,
+    most: Annotated[
+        int, typer.Option("--limit", min=0, help="maximum number of differences to print")
+    ] = DEFAULT_DIFFERENCES_SHOWN,
+    as_json: AsJson = False,
+) -> None:
+    """Solve a stored rebalance again from the database, and compare to the last digit.
+
+    The database is that of the settings: MONGODB_URI, or the embedded one in DATA_DIRECTORY. Exit
+    code 1 where an outcome differs. Outcomes that FAILED without input, and those that a time limit
+    ended, are counted apart.
+    """
+    with one_line_errors(as_json=as_json):
+        from bson import ObjectId
+
+        from serve_app.cli.output import show_json
+        from serve_app.settings import settings_from
+
+        if not ObjectId.is_valid(rebalance_id):
+            raise typer.BadParameter("REBALANCE_ID has 24 hexadecimal digits")
+
+        settings = settings_from()
+        differing: list[Compared] = []
+
+        def note(one: "Compared") -> None:
+            differing.append(one)
+            if not as_json:
+                _print(one.portfolio_id, one.differences)
+
+        verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most, note))
+        from serve_app.rebalances.replay import DIFFER, format_counts
+
+        if as_json:
+            show_json(_document(rebalance_id, verdicts, differing))
+        else:
+            typer.echo(f"{rebalance_id}: {format_counts(verdicts) or 'no outcomes'}")
+        if verdicts[DIFFER]:
+            raise typer.Exit(Ending.REFUSED)
+
+
+async def _replay(
+    rebalance_id: str,
+    settings: "Settings",
+    uri: str,
+    most: int,
+    note: "Callable[[Compared], None]",
+) -> "Counter[str]":
+    from serve_app.cli.output import show_spinner
+    from serve_app.rebalances.replay import DIFFER, replay_rebalance
+    from storage.mongo.connection import connect, disconnect
+    from storage.rebalances.rebalance_store import RebalanceStore
+
+    database = connect(uri, settings.database_name, TIMEOUT_MS)
+    verdicts: Counter[str] = Counter()
+    try:
+        stored = RebalanceStore(database)
+        rebalance = await stored.read(rebalance_id)
+        with show_spinner("solving again") as status:
+            async for one in replay_rebalance(rebalance, stored, settings.optimization_timeout):
+                verdicts[one.verdict] += 1
+                status.text = (
+                    f"solved {verdicts.total():,} of {rebalance.number_of_portfolios:,} again"
+                )
+                if one.verdict == DIFFER and verdicts[DIFFER] <= most:
+                    note(one)
+    finally:
+        await disconnect(database)
+    return verdicts
+
+
+def _document(
+    rebalance_id: str, verdicts: "Counter[str]", differing: "Sequence[Compared]"
+) -> dict[str, object]:
+    differences = [
+        {"portfolio_id": each.portfolio_id, "field": name, "stored": str(before), "now": str(now)}
+        for each in differing
+        for name, (before, now) in each.differences.items()
+    ]
+    return {"rebalance_id": rebalance_id, "counts": verdicts, "differences": differences}
+
+
+def _print(portfolio_id: str, differences: "Mapping[str, tuple[object, object]]") -> None:
+    for name, (before, now) in differences.items():
+        typer.echo(f"{portfolio_id} {name}: {_short(before)} stored, {_short(now)} now")
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}..."
+
+
+def _database(settings: "Settings") -> str:
+    """Return the address of the database; start an embedded one that does not run."""
+    from serve_app.settings import SettingsError
+    from storage.embedded import server
+
+    if settings.mongodb_uri is not None:
+        return settings.mongodb_uri.get_secret_value()
+    if not settings.data_directory.is_dir():
+        rule = f"unset, and no embedded database has data in {settings.data_directory}"
+        raise SettingsError("MONGODB_URI", None, rule)
+    return server.start(settings.data_directory, settings.mongod).uri

@@ -1,0 +1,128 @@
+"""DriftLineStore: the lines of drift scans, by status, model, drift and portfolio, in an order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from bson import ObjectId
+from pymongo import timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import BandStatus
+from storage.drift.histogram import Weighed
+from storage.drift.scan import DriftLine, DriftScan, line_document, line_from
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
+from storage.mongo.decimal_codec import decimal_from
+from storage.mongo.sorting import Sort
+from storage.rebalances.outcomes import allow_repetition
+
+COLLECTION: Final = "drift_lines"
+SORT_FIELDS: Final[Mapping[str, str]] = {
+    "total_drift_weight": "drift_weight",
+    "largest_deviation": "deviation",
+    "market_value": "market_value",
+    "cash_weight": "cash_weight",
+    "out_of_band": "out_of_band",
+}
+"""Fields that lines are sorted by, by their public names."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineFilter:
+    """Lines of one of these statuses, models and portfolios; empty admits every one.
+
+    ``min_drift`` is the least total drift as a part of market value, ``max_drift`` is above the
+    greatest.
+    """
+
+    statuses: frozenset[BandStatus] = frozenset()
+    model_ids: tuple[str, ...] = ()
+    portfolio_ids: tuple[str, ...] = ()
+    min_drift: Decimal | None = None
+    max_drift: Decimal | None = None
+
+    def query(self, scan: DriftScan) -> Document:
+        """Write the filter for the lines of a scan."""
+        wanted: Document = {"part": scan.part}
+        if self.statuses:
+            wanted["status"] = {"$in": sorted(each.value for each in self.statuses)}
+        if self.model_ids:
+            wanted["model_id"] = {"$in": [ObjectId(each) for each in self.model_ids]}
+        if self.portfolio_ids:
+            wanted["portfolio_id"] = {"$in": list(self.portfolio_ids)}
+        drift: dict[str, Any] = {}
+        if self.min_drift is not None:
+            drift["$gte"] = self.min_drift
+        if self.max_drift is not None:
+            drift["$lt"] = self.max_drift
+        if drift:
+            # With the first field of the index, which a range of the second one needs.
+            wanted |= {"failed": False, "drift_weight": drift}
+        return wanted
+
+
+class DriftLineStore:
+    """The lines of the drift scans of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._lines = database[COLLECTION]
+
+    @translate_failures
+    async def record(self, scan: DriftScan, first: int, lines: Sequence[DriftLine]) -> None:
+        """Store the lines from a place of the book on; those that are stored already stay."""
+        documents = [line_document(scan.part, *each) for each in enumerate(lines, first)]
+        with allow_repetition(), timeout(WRITER_TIMEOUT_S):
+            await self._lines.insert_many(documents, ordered=False)
+
+    @translate_failures
+    async def read_page(
+        self, scan: DriftScan, wanted: LineFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[tuple[DriftLine, ...], int]:
+        """Return a page of the lines that match, and the number of all that do.
+
+        They are sorted by the first field of ``sort``, otherwise in the order of the book.
+        Portfolios without amounts come last.
+        """
+        query = wanted.query(scan)
+        order: list[tuple[str, int]] = [("_id", 1)]
+        if sort:
+            name, direction = sort[0]
+            order = [("failed", 1), (SORT_FIELDS[name], direction), ("_id", direction)]
+        with timeout(WRITER_TIMEOUT_S):
+            total = await self._lines.count_documents(query)
+            cursor = self._lines.find(query, sort=order, skip=offset, limit=limit)
+            return tuple([line_from(document) async for document in cursor]), total
+
+    @translate_failures
+    async def count_weights(self, scan: DriftScan, wanted: LineFilter) -> tuple[Weighed, ...]:
+        """Count the portfolios that match by the weight of their drift, in ascending order.
+
+        Those without a drift are left out.
+        """
+        is_outside = {"$eq": ["$status", BandStatus.OUT_OF_BAND.value]}
+        pipeline: list[Document] = [
+            {"$match": {"failed": False, **wanted.query(scan)}},
+            {
+                "$group": {
+                    "_id": "$drift_weight",
+                    "portfolios": {"$sum": 1},
+                    "out_of_band": {"$sum": {"$cond": [is_outside, 1, 0]}},
+                }
+            },
+            {"$sort": {"_id": 1}},
+        ]
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._lines.aggregate(pipeline)
+            return tuple([_weight_group(group) async for group in groups])
+
+    @translate_failures
+    async def forget(self, scan_id: str) -> None:
+        """Remove the lines of all attempts at a scan."""
+        # Of all keys that begin with the id and a full stop, because "/" comes after it.
+        with timeout(WRITER_TIMEOUT_S):
+            await self._lines.delete_many({"_id": {"$gte": f"{scan_id}.", "$lt": f"{scan_id}/"}})
+
+
+def _weight_group(group: Document) -> Weighed:
+    return Weighed(decimal_from(group["_id"]), group["portfolios"], group["out_of_band"])

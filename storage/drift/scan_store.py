@@ -1,0 +1,154 @@
+"""DriftScanStore: the drift scans of one database; the process with the lease works on a scan."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization import BandStatus, Refusal
+from storage.drift.scan import DriftScan, ScanStatus, counts_document, scan_document, scan_from
+from storage.errors import LeaseLostError, NotFoundError
+from storage.mongo.connection import (
+    Document,
+    require_object_id,
+    run_transaction,
+    translate_failures,
+)
+from storage.mongo.leases import Leases, holder_filter
+from storage.rebalances.outcomes import problem_document
+
+COLLECTION: Final = "drift_scans"
+ENTITY: Final = "drift scan"
+RUNNING: Final = {"status": ScanStatus.RUNNING.value}
+
+
+class DriftScanStore:
+    """The drift scans of one database, of which one at most is RUNNING."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._scans = database[COLLECTION]
+        self._leases = Leases(self._scans)
+
+    @translate_failures
+    async def add(self, scan: DriftScan, token: str, lease_s: float) -> tuple[DriftScan, bool]:
+        """Store a scan whose lease the caller holds, and return it and True.
+
+        If it is stored already, or another one is RUNNING, that one is returned, and False.
+        """
+        document = scan_document(scan)
+
+        async def insert(session: AsyncClientSession) -> None:
+            await self._scans.insert_one(document, session=session)
+            # In the transaction, because no other process may see the scan without a lease.
+            await self._leases.acquire(document["_id"], token, lease_s, session=session)
+
+        try:
+            await run_transaction(self._scans.database, insert)
+        except DuplicateKeyError:
+            return await self._find_instead(scan), False
+        return scan, True
+
+    async def _find_instead(self, scan: DriftScan) -> DriftScan:
+        either = {"$or": [{"_id": ObjectId(scan.scan_id)}, RUNNING]}
+        document = await self._scans.find_one(either, sort=[("_id", -1)])
+        # The other one may have ended meanwhile, and is the newest of those that did.
+        document = document or await self._scans.find_one({}, sort=[("_id", -1)])
+        if document is None:
+            raise NotFoundError(ENTITY, scan.scan_id)
+        return scan_from(document)
+
+    @translate_failures
+    async def read(self, scan_id: str) -> DriftScan:
+        """Return the scan with this id."""
+        document = await self._scans.find_one({"_id": require_object_id("scan_id", scan_id)})
+        if document is None:
+            raise NotFoundError(ENTITY, scan_id)
+        return scan_from(document)
+
+    @translate_failures
+    async def read_page(
+        self, offset: int, limit: int, statuses: Collection[ScanStatus] = ()
+    ) -> tuple[tuple[DriftScan, ...], int]:
+        """Return a page of scans in these states, or of all, the newest first, and their number."""
+        wanted: Document = {}
+        if statuses:
+            wanted["status"] = {"$in": sorted(each.value for each in statuses)}
+        total = await self._scans.count_documents(wanted)
+        cursor = self._scans.find(wanted, sort=[("_id", -1)], skip=offset, limit=limit)
+        return tuple([scan_from(document) async for document in cursor]), total
+
+    @translate_failures
+    async def claim(self, token: str, lease_s: float) -> DriftScan | None:
+        """Take over the scan that is RUNNING if its lease is free."""
+        document = await self._leases.acquire_first(RUNNING, token, lease_s, {"_id": 1})
+        if document is None:
+            return None
+        begun_anew = {"$inc": {"takeovers": 1}, "$set": {"counts": {}}}
+        taken = await self._scans.find_one_and_update(
+            holder_filter(document["_id"], token),
+            begun_anew,
+            return_document=ReturnDocument.AFTER,
+        )
+        return None if taken is None else scan_from(taken)
+
+    @translate_failures
+    async def renew(self, scan_id: str, token: str, lease_s: float) -> None:
+        """Renew the lease; LeaseLostError if another process may work on the scan."""
+        if await self._leases.renew(ObjectId(scan_id), token, lease_s) is None:
+            raise LeaseLostError(scan_id)
+
+    @translate_failures
+    async def store_number(self, scan_id: str, token: str, portfolios: int) -> None:
+        """Store how many portfolios the book has."""
+        await self._write(scan_id, token, {"$set": {"number_of_portfolios": portfolios}})
+
+    @translate_failures
+    async def store_progress(
+        self, scan_id: str, token: str, counts: Mapping[BandStatus, int]
+    ) -> None:
+        """Store how many portfolios are measured, by status."""
+        await self._write(scan_id, token, {"$set": {"counts": counts_document(counts)}})
+
+    @translate_failures
+    async def end(
+        self,
+        scan_id: str,
+        token: str,
+        finished_at: datetime,
+        counts: Mapping[BandStatus, int],
+        problem: Refusal | None = None,
+    ) -> None:
+        """End a scan, STOPPED if there is a problem, and release its lease."""
+        status = ScanStatus.COMPLETED if problem is None else ScanStatus.STOPPED
+        fields: Document = {
+            "status": status.value,
+            "finished_at": finished_at,
+            "counts": counts_document(counts),
+            "problem": None if problem is None else problem_document(problem),
+        }
+        if status is ScanStatus.COMPLETED:  # because the book may have changed since it was counted
+            fields["number_of_portfolios"] = sum(counts.values())
+        await self._write(scan_id, token, {"$set": fields, "$unset": {"lease": ""}})
+
+    @translate_failures
+    async def list_older(self, kept: int) -> tuple[str, ...]:
+        """Return the ids of the scans that are over, but for the newest so many."""
+        over = {"status": {"$ne": ScanStatus.RUNNING.value}}
+        cursor = self._scans.find(over, {"_id": 1}, sort=[("_id", -1)], skip=kept, limit=100)
+        return tuple([str(document["_id"]) async for document in cursor])
+
+    @translate_failures
+    async def forget(self, scan_id: str) -> None:
+        """Remove a scan that is over."""
+        over = {"$ne": ScanStatus.RUNNING.value}
+        await self._scans.delete_one({"_id": ObjectId(scan_id), "status": over})
+
+    async def _write(self, scan_id: str, token: str, change: Document) -> None:
+        written = await self._scans.update_one(holder_filter(ObjectId(scan_id), token), change)
+        if written.matched_count == 0:
+            raise LeaseLostError(scan_id)

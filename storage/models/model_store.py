@@ -1,0 +1,400 @@
+"""Models in MongoDB: one document a model, one atomic operation a change."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+import numpy as np
+from bson import ObjectId
+from pymongo import ReturnDocument, WriteConcern, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization import GENERAL, GLOBECO, Model, ModelRules, replace_invisible
+from storage.audit.author import FindAuthor, find_no_author
+from storage.errors import NameTakenError, NotFoundError, StaleVersionError
+from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
+from storage.models.documents import RULES, model_contents, model_from
+from storage.models.versions import ModelVersions
+from storage.mongo.connection import (
+    WRITER_TIMEOUT_S,
+    Document,
+    read_clock,
+    require_object_id,
+    run_transaction,
+    translate_failures,
+)
+from storage.mongo.decimal_codec import to_milliseconds
+from storage.mongo.sorting import ASCENDING, DESCENDING, Sort, sort_order
+from storage.rules import rule_store
+from storage.rules.rule import MAX_RULES, Rule, rule_from
+from storage.rules.rule_store import LIST_RULES
+
+COLLECTION = "models"
+Versions = frozenset[int] | None
+"""Versions of a model that may be changed; None for any."""
+SORT_FIELDS: Final = {
+    "model_id": "_id",
+    "name": "name",
+    "last_rebalance_date": "last_rebalance_date",
+}
+BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
+    ("name", "positions", "version", "last_rebalance_date", "options"), 1
+)
+VERSION: Final = {"version": 1, "last_rebalance_date": 1}
+MAX_REMEMBERED_MODELS: Final = 32  # because a model of 5,000 positions takes 2 MB
+MAX_NAMED_MODELS: Final = 5  # model ids in one sentence
+OLDEST_FIRST: Final = (("model_id", ASCENDING),)
+NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
+
+
+def require_version(model: Model, versions: Versions) -> None:
+    """Raise StaleVersionError unless this version of the model may be changed."""
+    if versions is not None and model.version not in versions:
+        expected = max(versions, default=0)
+        raise StaleVersionError("model", str(model.model_id), expected, model.version)
+
+
+def _build_filter(portfolio_id: str, model_id: str | None) -> Document:
+    """Match the models that the portfolio follows, or the one with this id if it follows that."""
+    following: Document = {"portfolios": portfolio_id}
+    if model_id is not None:
+        following["_id"] = require_object_id("model_id", model_id)
+    return following
+
+
+class ModelStore:
+    """The stored models of one database; every added or changed model keeps ``rules``.
+
+    Every change stores the version that it makes, with the author that ``find_author`` returns.
+    """
+
+    def __init__(
+        self,
+        database: AsyncDatabase[Document],
+        rules: ModelRules = GLOBECO,
+        find_author: FindAuthor = find_no_author,
+    ) -> None:
+        self._models = database[COLLECTION]
+        self._versions = ModelVersions(database, find_author)
+        # With one portfolio each, by id. The version is read anew before a use, because only a
+        # change of the version changes the rest of a model.
+        self._remembered: dict[ObjectId, Model] = {}
+        self._claims = ClaimTransactions(database)
+        self._rules = rules
+
+    @translate_failures
+    async def add(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
+        """Store a new model, and return the model with its id and version 1.
+
+        The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
+        lost.
+        """
+        self._rules.check(model)
+        now = to_milliseconds(datetime.now(UTC))
+        document = {"_id": ObjectId(), **model_contents(model), "version": 1}
+        stored = document | {"created_at": now, "updated_at": now}
+        at = await read_clock(self._models.database)
+
+        async def insert(session: AsyncClientSession) -> None:
+            await self._models.insert_one(stored, session=session)
+            await self._versions.add_first(session, at, stored)
+            if claim is not None:
+                await self._claims.complete(claim, str(stored["_id"]), session)
+
+        try:
+            await run_transaction(self._models.database, insert)
+        except DuplicateKeyError as error:
+            raise NameTakenError(model.name) from error
+        return replace(
+            model,
+            model_id=str(document["_id"]),
+            version=1,
+            last_rebalance_date=document.get("last_rebalance_date"),
+        )
+
+    @translate_failures
+    async def find_forbidden(self) -> str | None:
+        """Return the name of a stored model that the rules in force would refuse, if any."""
+        if self._rules is GENERAL:
+            return None
+        found = await self._models.find_one({RULES: GENERAL.name}, {"name": 1})
+        return None if found is None else replace_invisible(found["name"])
+
+    @translate_failures
+    async def read(self, model_id: str) -> Model:
+        """The model with this id."""
+        document = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
+        if document is None:
+            raise NotFoundError("model", model_id)
+        return model_from(document)
+
+    @translate_failures
+    async def read_page(
+        self,
+        offset: int = 0,
+        limit: int | None = None,
+        sort: Sort = (),
+        model_ids: Collection[str] | None = None,
+        name: str = "",
+    ) -> tuple[tuple[Model, ...], int]:
+        """Return a page of models, by default the oldest first, and the number of models.
+
+        ``model_ids`` are the only models that count; None for all. ``name`` is a text that the
+        names of those that count have, in any case.
+        """
+        order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
+        ids = None if model_ids is None else [ObjectId(each) for each in model_ids]
+        only: Document = {} if ids is None else {"_id": {"$in": ids}}
+        if name:
+            only["name"] = {"$regex": re.escape(name), "$options": "i"}
+        total = await self._models.count_documents(only, hint="name" if name else "_id_")
+        if limit == 0:  # because MongoDB takes 0 for no limit
+            return (), total
+        cursor = self._models.find(only, sort=order, skip=offset, limit=limit or 0)
+        return tuple([model_from(document) async for document in cursor]), total
+
+    @translate_failures
+    async def replace(self, model: Model) -> Model:
+        """Store a changed model if ``model.version`` is still the stored version.
+
+        The returned model has the next version. A ``last_rebalance_date`` or ``options`` of None
+        keeps the stored value.
+        """
+        self._rules.check(model)
+        model_id = str(model.model_id)
+        contents = model_contents(model)
+        change: Document = {
+            "$set": contents | {"updated_at": datetime.now(UTC)},
+            "$inc": {"version": 1},
+        }
+        if RULES not in contents:
+            change["$unset"] = {RULES: ""}
+        try:
+            return model_from(await self._change(model_id, model.version, change))
+        except DuplicateKeyError as error:
+            raise NameTakenError(model.name) from error
+
+    @translate_failures
+    async def delete(self, model_id: str, version: int) -> None:
+        """Remove the model if ``version`` is still the stored version; its rebalances stay."""
+        key = {"_id": require_object_id("model_id", model_id), "version": version}
+
+        at = await read_clock(self._models.database)
+
+        async def remove(session: AsyncClientSession) -> None:
+            removed = await self._models.find_one_and_delete(key, session=session)
+            if removed is None:
+                await self._raise_why_unmatched(model_id, version)
+            await self._versions.end(session, at, removed)
+
+        await run_transaction(self._models.database, remove)
+
+    async def _change(self, model_id: str, version: int, change: Document) -> Document:
+        """Change the document of a model of this version, and store the version that it makes."""
+        key = {"_id": require_object_id("model_id", model_id), "version": version}
+        at = await read_clock(self._models.database)
+        changed: list[Document] = []
+
+        async def write(session: AsyncClientSession) -> None:
+            # Read first, because the change does not return both documents.
+            before = await self._models.find_one(key, session=session)
+            if before is None:
+                await self._raise_why_unmatched(model_id, version)
+            after = await self._models.find_one_and_update(
+                key, change, return_document=ReturnDocument.AFTER, session=session
+            )
+            assert after is not None
+            await self._versions.add_next(session, at, before, after)
+            changed[:] = [after]
+
+        await run_transaction(self._models.database, write)
+        return changed[0]
+
+    @translate_failures
+    async def find_followed(self, portfolio_id: str, model_id: str | None = None) -> Model:
+        """The model with this id that the portfolio follows; without an id the newest such model.
+
+        The returned model holds this portfolio alone, because the model may have many others.
+        """
+        following = _build_filter(portfolio_id, model_id)
+        found = await self._models.find_one(following, VERSION, sort=list(NEWEST_MODEL))
+        return await self._load_followed(portfolio_id, model_id, found)
+
+    @translate_failures
+    async def find_followed_and_rules(
+        self, portfolio_id: str, model_id: str | None = None
+    ) -> tuple[Model, tuple[Rule, ...]]:
+        """Return the model of ``find_followed`` and all pre-trade rules by name.
+
+        In one command, because a rebalance of one portfolio waits for little else.
+        """
+        pipeline: list[Document] = [
+            {"$match": _build_filter(portfolio_id, model_id)},
+            {"$sort": dict(NEWEST_MODEL)},
+            {"$limit": 1},
+            {"$project": VERSION},
+            {"$unionWith": {"coll": rule_store.COLLECTION, "pipeline": list(LIST_RULES)}},
+        ]
+        cursor = await self._models.aggregate(pipeline, batchSize=1 + MAX_RULES)
+        documents = await cursor.to_list()
+        rules = tuple(rule_from(each) for each in documents if "kind" in each)
+        found = documents[0] if len(documents) > len(rules) else None
+        return await self._load_followed(portfolio_id, model_id, found), rules
+
+    async def _load_followed(
+        self, portfolio_id: str, model_id: str | None, found: Document | None
+    ) -> Model:
+        """Return the remembered model if ``found`` has its version, else read it anew."""
+        model = None if found is None else self._remembered.get(found["_id"])
+        if found is None or model is None or model.version != found["version"]:
+            own = {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}}
+            found = await self._models.find_one(
+                _build_filter(portfolio_id, model_id),
+                BUT_ITS_PORTFOLIOS | own,
+                sort=list(NEWEST_MODEL),
+            )
+            if found is None:
+                await self._raise_why_not_followed(portfolio_id, model_id)
+            model = self._remember(found)
+        date = found.get("last_rebalance_date")
+        return replace(model, portfolio_ids=(portfolio_id,), last_rebalance_date=date)
+
+    @translate_failures
+    async def list_newest_first(self, model_ids: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the ids of these models, or of all models, the newest first.
+
+        Raises NotFoundError for a model that is not stored.
+        """
+        wanted = {"_id": {"$in": [require_object_id("model_id", each) for each in model_ids]}}
+        cursor = self._models.find(wanted if model_ids else {}, {"_id": 1}, sort=list(NEWEST_MODEL))
+        found = tuple([str(document["_id"]) async for document in cursor])
+        missing = set(model_ids).difference(found)
+        if missing:
+            raise NotFoundError("model", min(missing))
+        return found
+
+    @translate_failures
+    async def find_newest_of_many(
+        self, portfolio_ids: Sequence[str] = (), model_ids: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """Return the newest followed model by portfolio.
+
+        Without ``portfolio_ids`` the result holds the portfolios that follow several models. With
+        ``model_ids`` only these models count.
+        """
+        among: Document = {}
+        if model_ids:
+            among["_id"] = {"$in": [require_object_id("model_id", each) for each in model_ids]}
+        if not (portfolio_ids or await self._may_share_portfolios(among)):
+            return {}
+        chosen: Document = {"portfolios": {"$in": list(portfolio_ids)}} if portfolio_ids else {}
+        several: Document = {} if portfolio_ids else {"models": {"$gt": 1}}
+        pipeline: list[Document] = [
+            {"$match": among | chosen},
+            {"$project": {"portfolios": 1, "created_at": 1}},
+            {"$sort": dict(NEWEST_MODEL)},
+            {"$unwind": "$portfolios"},
+            {"$match": chosen},
+            {
+                "$group": {
+                    "_id": "$portfolios",
+                    "model": {"$first": "$_id"},
+                    "models": {"$sum": 1},
+                }
+            },
+            {"$match": several},
+        ]
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._models.aggregate(pipeline, allowDiskUse=True)
+            return {group["_id"]: str(group["model"]) async for group in groups}
+
+    async def _may_share_portfolios(self, among: Document) -> bool:
+        """Return False if no portfolio is in two of the models, which is nearly always so.
+
+        Hashes tell, at 8 bytes a portfolio, because grouping all portfolios takes the database
+        longer than a run over a file takes for them. Equal hashes of different ids cost time only.
+        """
+        found = await self._models.find(among, {"_id": 1}).to_list()
+        hashes = [np.zeros(0, np.int64)]
+        for each in found:
+            # One by one, because the portfolios of all models take longer than a query may.
+            with timeout(WRITER_TIMEOUT_S):
+                model = await self._models.find_one(each, {"portfolios": 1})
+            if model is not None:  # it may be deleted meanwhile
+                hashes.append(np.fromiter(map(hash, model["portfolios"]), np.int64))
+        ordered = np.concatenate(hashes)
+        ordered.sort()
+        return bool(np.any(ordered[1:] == ordered[:-1]))
+
+    @translate_failures
+    async def read_followers(
+        self, model_id: str, offset: int, limit: int
+    ) -> tuple[Model | None, int]:
+        """Return the model with one page of its portfolios, and the number of its portfolios.
+
+        The model is None beyond the last page.
+        """
+        pipeline: list[Document] = [
+            {"$match": {"_id": require_object_id("model_id", model_id)}},
+            {
+                "$project": BUT_ITS_PORTFOLIOS
+                | {
+                    "portfolios": {"$slice": ["$portfolios", offset, limit]},
+                    "total": {"$size": "$portfolios"},
+                }
+            },
+        ]
+        found = await (await self._models.aggregate(pipeline)).to_list()
+        if not found:
+            raise NotFoundError("model", model_id)
+        (document,) = found
+        return model_from(document) if document["portfolios"] else None, document["total"]
+
+    @translate_failures
+    async def record_rebalance_date(self, model_id: str, at: datetime) -> None:
+        """Store the date of a rebalance unless a later date is stored; the version stays."""
+        # Without waiting for the journal, because the next rebalance sets the date again; the
+        # primary, which every read asks, has it at once.
+        models = self._models.with_options(write_concern=WriteConcern(w=1))
+        outcome = await models.update_one(
+            {"_id": require_object_id("model_id", model_id)},
+            {"$max": {"last_rebalance_date": at}},
+        )
+        if outcome.matched_count == 0:
+            raise NotFoundError("model", model_id)
+
+    def _remember(self, document: Document) -> Model:
+        model = self._remembered[document["_id"]] = model_from(document)
+        if len(self._remembered) > MAX_REMEMBERED_MODELS:
+            del self._remembered[next(iter(self._remembered))]
+        return model
+
+    async def _raise_why_not_followed(self, portfolio_id: str, model_id: str | None) -> NoReturn:
+        named = None if model_id is None else {"_id": ObjectId(model_id)}
+        if named is not None and await self._models.find_one(named, {"_id": 1}) is None:
+            raise NotFoundError("model", str(model_id))
+        raise not_followed_error(portfolio_id, [] if model_id is None else [model_id])
+
+    async def _raise_why_unmatched(self, model_id: str, version: int) -> NoReturn:
+        stored = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
+        if stored is None:
+            raise NotFoundError("model", model_id)
+        raise StaleVersionError("model", model_id, version, stored["version"])
+
+
+def not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
+    """Error for a portfolio that follows none of these models, or no model if none is named.
+
+    >>> print(not_followed_error("P1", ["M1"]), not_followed_error("P1", []), sep="; ")
+    there is no portfolio P1 in model M1; there is no model followed by portfolio P1
+    """
+    if model_ids:
+        models = "model" if len(model_ids) == 1 else "any of the models"
+        return NotFoundError(
+            f"portfolio {portfolio_id} in {models}", ", ".join(model_ids[:MAX_NAMED_MODELS])
+        )
+    return NotFoundError("model followed by portfolio", portfolio_id)

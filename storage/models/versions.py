@@ -1,0 +1,182 @@
+"""Versions of models as documents: written in the transaction that makes the version.
+
+A version has all positions, and only every ``FULL_EVERY``-th has all portfolios, because a model of
+100,000 portfolios takes megabytes. The others have the portfolios that were added and removed. A
+model of an earlier release has no versions: its present one is kept before the first change.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from bson import ObjectId
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.audit.author import Author, FindAuthor, find_no_author
+from storage.audit.chain import digest
+from storage.audit.trail import Action, AuditTrail, plain
+from storage.mongo.connection import Document
+
+COLLECTION: Final = "model_versions"
+FULL_EVERY: Final = 50
+MAX_LISTED_PORTFOLIOS: Final = 100  # ids of added or removed portfolios in the changes of a version
+MAX_LISTED_POSITIONS: Final = 100
+FIELDS: Final = ("name", "options", "last_rebalance_date")
+CONTENTS: Final = (*FIELDS, "positions")
+
+
+class ModelVersions:
+    """Writer of the versions of models and of their records for the audit log.
+
+    Each call belongs to the transaction of the change; ``at`` is the time by the clock of the
+    database.
+    """
+
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
+        self._versions = database[COLLECTION]
+        self._trail = AuditTrail(database, find_author)
+        self._find_author = find_author
+
+    async def add_first(self, session: AsyncClientSession, at: datetime, model: Document) -> None:
+        """Store the first version of a new model."""
+        version = _version(model, self._find_author(), at)
+        await self._versions.insert_one(version, session=session)
+        await self._record(session, at, Action.MODEL_CREATED, model, after_hash=model_hash(model))
+
+    async def add_next(
+        self, session: AsyncClientSession, at: datetime, before: Document, after: Document
+    ) -> None:
+        """Store the version that a change makes of the one before."""
+        await self._keep(session, before)
+        changes = changes_between(before, after)
+        added = _version(after, self._find_author(), at) | {"changes": changes}
+        delta = _portfolio_changes(before["portfolios"], after["portfolios"])
+        if after["version"] % FULL_EVERY and delta is not None:
+            del added["portfolios"]
+            added["portfolio_changes"] = delta
+        await self._versions.insert_one(added, session=session)
+        hashes = {"before_hash": model_hash(before), "after_hash": model_hash(after)}
+        await self._record(
+            session, at, Action.MODEL_EDITED, after, diff=_shorten(changes), **hashes
+        )
+
+    async def end(self, session: AsyncClientSession, at: datetime, model: Document) -> None:
+        """Record the deletion of a model; its versions stay."""
+        await self._keep(session, model)
+        await self._record(session, at, Action.MODEL_DELETED, model, before_hash=model_hash(model))
+
+    async def _record(
+        self,
+        session: AsyncClientSession,
+        at: datetime,
+        action: Action,
+        model: Document,
+        **details: Any,
+    ) -> None:
+        record = self._trail.record(action, str(model["_id"]), model["version"], **details)
+        await self._trail.append(session, at, record)
+
+    async def _keep(self, session: AsyncClientSession, model: Document) -> None:
+        """Store a version that an earlier release made, unless it is stored."""
+        key = {"_id": version_id(model["_id"], model["version"])}
+        if await self._versions.find_one(key, {"_id": 1}, session=session) is None:
+            version = _version(model, Author(), model["updated_at"])
+            await self._versions.insert_one(version, session=session)
+
+
+def version_id(model_id: ObjectId, version: int) -> str:
+    """Key of a version; the keys of a model ascend with the version.
+
+    >>> version_id(ObjectId("0" * 24), 12)
+    '000000000000000000000000:0000000012'
+    """
+    return f"{model_id}:{version:010}"
+
+
+def changes_between(before: Document, after: Document) -> Document:
+    """Compare two documents of a model: fields, positions by security, and portfolios.
+
+    >>> before = {"name": "A", "positions": [{"security_id": "S", "target": 1}], "portfolios": []}
+    >>> changes_between(before, before | {"name": "B", "portfolios": ["P"]})["fields"]
+    [{'field': 'name', 'before': 'A', 'after': 'B'}]
+    """
+    fields = [
+        {"field": name, "before": before.get(name), "after": after.get(name)}
+        for name in FIELDS
+        if before.get(name) != after.get(name)
+    ]
+    old, new = _by_security(before), _by_security(after)
+    positions = [
+        {"security_id": each, "before": old.get(each), "after": new.get(each)}
+        for each in {**old, **new}
+        if old.get(each) != new.get(each)
+    ]
+    had, has = set(before["portfolios"]), set(after["portfolios"])
+    return {
+        "fields": fields,
+        "positions": positions,
+        "portfolios_added": sorted(has - had)[:MAX_LISTED_PORTFOLIOS],
+        "portfolios_removed": sorted(had - has)[:MAX_LISTED_PORTFOLIOS],
+        "number_of_portfolios_added": len(has - had),
+        "number_of_portfolios_removed": len(had - has),
+    }
+
+
+def model_hash(model: Document) -> str:
+    """Digest of what a version of a model says: of its contents as canonical JSON."""
+    return digest(plain({name: model.get(name) for name in (*CONTENTS, "portfolios")}))
+
+
+def _shorten(changes: Document) -> Document:
+    """Return the changes with the first positions and the number of all, for the audit log."""
+    positions = changes["positions"]
+    first = positions[:MAX_LISTED_POSITIONS]
+    return {**changes, "positions": first, "number_of_positions": len(positions)}
+
+
+def apply_portfolio_changes(
+    portfolios: Sequence[str], delta: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return the portfolios of the next version: the removed ones gone, the added ones last.
+
+    >>> apply_portfolio_changes(["P", "Q"], {"removed": ["P"], "added": ["R"]})
+    ['Q', 'R']
+    """
+    removed = frozenset(delta["removed"])
+    return [each for each in portfolios if each not in removed] + [*delta["added"]]
+
+
+def _portfolio_changes(before: Sequence[str], after: Sequence[str]) -> Document | None:
+    """Return what leads from one list to the other; None if the whole list is the shorter way."""
+    had, has = frozenset(before), frozenset(after)
+    delta = {
+        "added": [each for each in after if each not in had],
+        "removed": [each for each in before if each not in has],
+    }
+    if len(delta["added"]) + len(delta["removed"]) > len(after):
+        return None
+    # A list in another order is no sequence of additions and removals.
+    return delta if apply_portfolio_changes(before, delta) == list(after) else None
+
+
+def _version(model: Document, author: Author, at: datetime) -> Document:
+    """Make the whole document of a version."""
+    return {
+        "_id": version_id(model["_id"], model["version"]),
+        "model_id": model["_id"],
+        "version": model["version"],
+        "at": at,
+        "principal": author.principal,
+        "correlation_id": author.correlation_id,
+        **{name: model[name] for name in CONTENTS if name in model},
+        "portfolios": model["portfolios"],
+        "changes": None,
+    }
+
+
+def _by_security(model: Document) -> dict[str, dict[str, Any]]:
+    # With the id, so that each value is a whole position.
+    return {each["security_id"]: each for each in model["positions"]}

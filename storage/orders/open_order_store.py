@@ -1,0 +1,132 @@
+"""Open orders of portfolios across rebalances: not known to be filled or cancelled."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from pymongo import UpdateMany, UpdateOne, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
+from storage.orders.order import IN_DOUBT, Order, OrderState, order_from
+from storage.orders.order_store import COLLECTION
+from storage.proposals.proposal import Hold
+from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE
+
+WENT_OUT: Final = [state.value for state in (*IN_DOUBT, OrderState.SENT)]
+HELD: Final = "not sent: the portfolio has open orders of another rebalance that were not cancelled"
+
+
+class OpenOrderStore:
+    """The open orders of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._orders = database[COLLECTION]
+
+    @translate_failures
+    async def list_orders(
+        self,
+        portfolio_ids: Sequence[str],
+        rebalance_id: str | None = None,
+        except_rebalance_id: str | None = None,
+    ) -> tuple[Order, ...]:
+        """Return open orders of these portfolios in all rebalances, in one, or in all but one."""
+        wanted: Document = {"portfolio_id": {"$in": list(portfolio_ids)}, "open": True}
+        if rebalance_id is not None:
+            wanted["rebalance_id"] = rebalance_id
+        if except_rebalance_id is not None:
+            wanted["rebalance_id"] = {"$ne": except_rebalance_id}
+        with timeout(WRITER_TIMEOUT_S):
+            cursor = self._orders.find(wanted, sort=[("portfolio_id", 1), ("_id", 1)])
+            return tuple([order_from(document) async for document in cursor])
+
+    @translate_failures
+    async def find_later_rebalances(
+        self, portfolio_ids: Sequence[str], rebalance_id: str, moment: datetime
+    ) -> Mapping[str, str]:
+        """Return by portfolio the latest rebalance that began after a moment and sent orders."""
+        wanted = {
+            "portfolio_id": {"$in": list(portfolio_ids)},
+            "rebalanced_at": {"$gte": moment},
+            "rebalance_id": {"$ne": rebalance_id},
+            "$or": [
+                {"state": {"$in": WENT_OUT}},
+                {"state": OrderState.FAILED.value, "open": True},
+            ],
+        }
+        fields = {"portfolio_id": 1, "rebalance_id": 1, "rebalanced_at": 1}
+        found: dict[str, str] = {}
+        with timeout(WRITER_TIMEOUT_S):
+            cursor = self._orders.find(wanted, fields, sort=[("rebalanced_at", 1)])
+            async for document in cursor:
+                # By id as well, because two rebalances may begin in the same millisecond.
+                if (document["rebalanced_at"], document["rebalance_id"]) > (moment, rebalance_id):
+                    found[document["portfolio_id"]] = document["rebalance_id"]
+        return found
+
+    @translate_failures
+    async def mark(self, statuses: Mapping[str, str], closed: Iterable[str]) -> None:
+        """Store the status of sent orders at the order service, by key, and close some orders."""
+        over = frozenset(closed)
+        changes = [
+            UpdateOne(
+                {"_id": key, "state": OrderState.SENT.value, "open": True},
+                {"$set": {"service_status": status}}
+                | ({"$unset": {"open": ""}} if key in over else {}),
+            )
+            for key, status in statuses.items()
+        ]
+        for start in range(0, len(changes), OUTCOME_BATCH_SIZE):
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.bulk_write(
+                    changes[start : start + OUTCOME_BATCH_SIZE], ordered=False
+                )
+
+    @translate_failures
+    async def list_pending_portfolios(self, rebalance_id: str) -> tuple[str, ...]:
+        """Return the portfolios with pending orders of the rebalance, ascending."""
+        pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
+        stages = [{"$match": pending}, {"$group": {"_id": "$portfolio_id"}}, {"$sort": {"_id": 1}}]
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._orders.aggregate(stages)
+            return tuple([group["_id"] async for group in groups])
+
+    @translate_failures
+    async def hold(
+        self, rebalance_id: str, portfolio_ids: Sequence[str], message: str = HELD
+    ) -> None:
+        """Keep the pending orders of some portfolios of a rebalance from being sent."""
+        held = {"portfolio_id": {"$in": list(portfolio_ids)}, "state": OrderState.PENDING.value}
+        change = {"$set": {"held": True, "message": message}}
+        with timeout(WRITER_TIMEOUT_S):
+            await self._orders.update_many({"rebalance_id": rebalance_id, **held}, change)
+
+    @translate_failures
+    async def hold_back(self, rebalance_id: str, holds: Sequence[Hold]) -> None:
+        """Keep what a proposal holds back from being sent: portfolios, and single trades."""
+        pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
+        for start in range(0, len(holds), OUTCOME_BATCH_SIZE):
+            changes = [
+                UpdateMany(
+                    {**pending, "portfolio_id": each.portfolio_id, **_security_filter(each)},
+                    {"$set": {"held": True, "message": _message_of(each)}},
+                )
+                for each in holds[start : start + OUTCOME_BATCH_SIZE]
+            ]
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.bulk_write(changes, ordered=False)
+
+    @translate_failures
+    async def release(self, rebalance_id: str) -> None:
+        """Allow the held orders of a rebalance to be sent again."""
+        held = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value, "held": True}
+        with timeout(WRITER_TIMEOUT_S):
+            await self._orders.update_many(held, {"$unset": {"held": "", "message": ""}})
+
+
+def _security_filter(hold: Hold) -> Document:
+    return {} if hold.security_id is None else {"security_id": hold.security_id}
+
+
+def _message_of(hold: Hold) -> str:
+    return f"not sent: held by {hold.principal}{f': {hold.note}' if hold.note else ''}"

@@ -1,0 +1,252 @@
+"""OrderStore: the stored orders of all rebalances, one document each.
+
+Every change of a state names the previous state, and where needed the claim, because otherwise two
+processes could both take one order.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from pymongo import UpdateOne, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
+from storage.orders.order import (
+    IN_DOUBT,
+    UNSETTLED,
+    Batch,
+    Order,
+    OrderState,
+    Settlement,
+    order_document,
+    order_from,
+)
+from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE, allow_repetition, ordinal_of
+
+COLLECTION = "orders"
+MAX_MESSAGE_LENGTH: Final = 500
+
+
+class OrderStore:
+    """The stored orders of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._orders = database[COLLECTION]
+
+    @translate_failures
+    async def add(self, orders: Sequence[Order]) -> None:
+        """Store orders to send; an order that is stored already stays as it is."""
+        for start in range(0, len(orders), OUTCOME_BATCH_SIZE):
+            documents = [
+                order_document(order) for order in orders[start : start + OUTCOME_BATCH_SIZE]
+            ]
+            with allow_repetition():
+                await self._orders.insert_many(documents, ordered=False)
+
+    @translate_failures
+    async def read_last_place(self, rebalance_id: str) -> int:
+        """Return the highest ordinal of a portfolio with a stored order; 0 without orders."""
+        last = await self._orders.find_one(
+            {"rebalance_id": rebalance_id}, {"_id": 1}, sort=[("_id", -1)]
+        )
+        return 0 if last is None else ordinal_of(last["_id"])
+
+    @translate_failures
+    async def claim(
+        self, rebalance_id: str, max_orders: int, timestamp: datetime, now: datetime
+    ) -> Batch:
+        """Claim pending orders for the next request; orders with the fewest attempts come first."""
+        claim = uuid4().hex
+        pending = {
+            "rebalance_id": rebalance_id,
+            "state": OrderState.PENDING.value,
+            "held": None,
+        }
+        order = [("attempts", 1), ("_id", 1)]
+        cursor = self._orders.find(
+            pending, {"_id": 1}, sort=order, limit=max_orders, batch_size=max_orders
+        )
+        keys = {"$in": [document["_id"] async for document in cursor]}
+        claimed = {"claim": claim, "claimed_at": now, "timestamp": timestamp}
+        await self._orders.update_many(
+            {**pending, "_id": keys},
+            {
+                "$set": {"state": OrderState.SENDING.value, "open": True, **claimed},
+                "$inc": {"attempts": 1},
+                "$unset": {"message": "", "service_status": ""},
+            },
+        )
+        mine = self._orders.find(
+            {"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=max_orders
+        )
+        found = tuple([order_from(document) async for document in mine])
+        return Batch(rebalance_id, claim, timestamp, found)
+
+    @translate_failures
+    async def give_back(self, batch: Batch) -> None:
+        """Make the orders of a batch pending again, because the batch was never sent."""
+        await self._orders.update_many(
+            self._claim_filter(batch),
+            {
+                "$set": {"state": OrderState.PENDING.value},
+                "$unset": {"claim": "", "timestamp": "", "open": ""},
+            },
+        )
+
+    @translate_failures
+    async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
+        """Store the outcomes of a batch's orders, by key, and count the settled orders."""
+        # Without the rebalance, because then the database uses the _id and tries no other plan.
+        mine = {"state": OrderState.SENDING.value, "claim": batch.claim}
+        changes = [
+            UpdateOne({"_id": key, **mine}, _settlement_update(settlement))
+            for key, settlement in settlements.items()
+        ]
+        with timeout(WRITER_TIMEOUT_S):
+            return (await self._orders.bulk_write(changes, ordered=False)).matched_count
+
+    @translate_failures
+    async def list_unsettled_timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
+        """Return the timestamps of the batches that have unsettled orders."""
+        found = await self._orders.distinct("timestamp", _in(rebalance_id, UNSETTLED))
+        return tuple(sorted(found))
+
+    @translate_failures
+    async def list_unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
+        """Return the unsettled orders of one batch."""
+        within = {**_in(rebalance_id, UNSETTLED), "timestamp": timestamp}
+        return tuple([order_from(document) async for document in self._orders.find(within)])
+
+    @translate_failures
+    async def mark_found(self, timestamp: datetime, order_ids: Mapping[str, int]) -> None:
+        """Mark unsettled orders of a batch, by key, as sent: the order service has them."""
+        unsettled = {"$in": [state.value for state in UNSETTLED]}
+        changes = [
+            UpdateOne(
+                {"_id": key, "state": unsettled, "timestamp": timestamp},
+                _settlement_update(Settlement(OrderState.SENT, order_id)),
+            )
+            for key, order_id in order_ids.items()
+        ]
+        if changes:
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.bulk_write(changes, ordered=False)
+
+    @translate_failures
+    async def close_failed(self, timestamp: datetime, keys: Sequence[str]) -> None:
+        """Close failed orders of a batch, by key, because the order service does not have them."""
+        failed = {"_id": {"$in": list(keys)}, "state": OrderState.FAILED.value}
+        if keys:
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.update_many(
+                    {**failed, "timestamp": timestamp}, {"$unset": {"open": ""}}
+                )
+
+    @translate_failures
+    async def allow_again(
+        self,
+        rebalance_id: str,
+        timestamp: datetime,
+        claimed_before: datetime,
+        failed: bool = True,
+    ) -> None:
+        """Make orders of a batch pending again that the order service does not have.
+
+        These are failed orders, and orders in doubt that were claimed before this moment, because
+        they cannot arrive any more.
+        """
+        overdue = {
+            "state": {"$in": [state.value for state in IN_DOUBT]},
+            "claimed_at": {"$lt": claimed_before},
+        }
+        await self._orders.update_many(
+            {
+                "rebalance_id": rebalance_id,
+                "timestamp": timestamp,
+                "$or": [overdue, *([{"state": OrderState.FAILED.value}] if failed else [])],
+            },
+            {"$set": {"state": OrderState.PENDING.value}, "$unset": {"claim": "", "open": ""}},
+        )
+
+    @translate_failures
+    async def count_in_doubt(self, rebalance_id: str) -> tuple[int, datetime | None]:
+        """Return the number of orders in doubt, and the time of the last claim of such an order."""
+        of_run = {"$match": _in(rebalance_id, IN_DOUBT)}
+        tally = {"$group": {"_id": None, "count": {"$sum": 1}, "last": {"$max": "$claimed_at"}}}
+        groups = await self._orders.aggregate([of_run, tally])
+        async for group in groups:
+            return group["count"], group["last"]
+        return 0, None
+
+    @translate_failures
+    async def count_by_state(self, rebalance_id: str) -> dict[OrderState, int]:
+        """Count the orders of a rebalance by state, with 0 for a state without orders."""
+        of_run = {"$match": {"rebalance_id": rebalance_id}}
+        by_state = {"$group": {"_id": "$state", "count": {"$sum": 1}}}
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._orders.aggregate([of_run, by_state])
+            found = {group["_id"]: group["count"] async for group in groups}
+        return {state: found.get(state.value, 0) for state in OrderState}
+
+    @translate_failures
+    async def read_page(
+        self, rebalance_id: str, offset: int, limit: int, states: Iterable[OrderState] = ()
+    ) -> tuple[Order, ...]:
+        """Return a page of the orders of a rebalance, in all states or in some."""
+        if limit == 0:  # because MongoDB takes 0 for no limit
+            return ()
+        chosen = tuple(states)
+        wanted = _in(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
+        cursor = self._orders.find(
+            wanted, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
+        )
+        return tuple([order_from(document) async for document in cursor])
+
+    @translate_failures
+    async def read_latest(
+        self, states: Collection[OrderState], since: datetime | None, offset: int, limit: int
+    ) -> tuple[tuple[Order, ...], int]:
+        """Return a page of the orders in these states over all rebalances, and their number.
+
+        Those of the latest rebalance come first; ``since`` leaves out earlier rebalances.
+        """
+        wanted: Document = {"state": {"$in": sorted(state.value for state in states)}}
+        if since is not None:
+            wanted["rebalanced_at"] = {"$gte": since}
+        with timeout(WRITER_TIMEOUT_S):
+            total = await self._orders.count_documents(wanted, hint="latest_in_state")
+        order = [("rebalanced_at", -1), ("_id", 1)]
+        cursor = self._orders.find(
+            wanted, sort=order, skip=offset, limit=limit, batch_size=limit, hint="latest_in_state"
+        )
+        return tuple([order_from(document) async for document in cursor]), total
+
+    @translate_failures
+    async def delete(self, rebalance_id: str) -> None:
+        """Remove the orders of a rebalance."""
+        with timeout(WRITER_TIMEOUT_S):
+            await self._orders.delete_many({"rebalance_id": rebalance_id})
+
+    def _claim_filter(self, batch: Batch) -> Document:
+        return {
+            "rebalance_id": batch.rebalance_id,
+            "state": OrderState.SENDING.value,
+            "claim": batch.claim,
+        }
+
+
+def _in(rebalance_id: str, states: Sequence[OrderState]) -> Document:
+    return {"rebalance_id": rebalance_id, "state": {"$in": [state.value for state in states]}}
+
+
+def _settlement_update(settlement: Settlement) -> Document:
+    given: dict[str, Any] = {"state": settlement.state.value, "open": True}
+    gone = {"message": ""}
+    if settlement.order_id is not None:
+        given["order_id"] = settlement.order_id
+    if settlement.message is not None:
+        given["message"] = settlement.message[:MAX_MESSAGE_LENGTH]
+        gone.pop("message", None)
+    return {"$set": given, "$unset": gone} if gone else {"$set": given}

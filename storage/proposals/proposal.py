@@ -1,0 +1,256 @@
+"""Proposal: the orders of a rebalance, proposed by one person and approved by others.
+
+A proposal is a small document however many portfolios it has: what is held back is kept in
+documents of their own, and everything else is sent once the proposal is approved.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from bson import ObjectId
+
+from storage.mongo.connection import Document
+from storage.proposals.errors import ApprovedAlreadyError, FourEyesError
+
+MAX_APPROVER_LEVEL: Final = 3
+MAX_KEPT_PORTFOLIOS: Final = 1000
+"""Portfolios whose ids a proposal keeps, because no key is limited to more."""
+
+
+class ProposalStatus(StrEnum):
+    """State of a proposal."""
+
+    PROPOSED = "PROPOSED"
+    APPROVED = "APPROVED"  # its orders may be sent
+    ORDERED = "ORDERED"  # its orders are being sent, or were; final
+    REJECTED = "REJECTED"  # final
+    WITHDRAWN = "WITHDRAWN"  # by its proposer; final
+    STALE = "STALE"  # too old, or the world has moved; final
+
+
+OPEN: Final = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
+"""States in which a proposal may still be decided on."""
+
+
+class DecisionKind(StrEnum):
+    """Decision about a proposal, or about portfolios and trades of it."""
+
+    APPROVE = "APPROVE"
+    REJECT = "REJECT"
+    HOLD = "HOLD"  # do not send
+    RELEASE = "RELEASE"  # send after all, once it is approved again
+    OVERRIDE = "OVERRIDE"  # approve although plans break rules
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Approval by one principal; ``level`` is that of the approver, 1 to 3."""
+
+    principal: str
+    level: int
+    at: datetime
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why, when and by whom a proposal ended without orders; None if nobody is known."""
+
+    principal: str | None
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Why plans that break rules may be approved, by a principal who does not approve them."""
+
+    principal: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A portfolio that is not sent, or one of its trades if ``security_id`` is given."""
+
+    portfolio_id: str
+    security_id: str | None
+    principal: str
+    at: datetime
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A portfolio that a decision is about, or one of its trades."""
+
+    portfolio_id: str
+    security_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision by an approver of a level, about a version of a proposal.
+
+    ``targets`` are portfolios and trades; none is the whole proposal.
+    """
+
+    kind: DecisionKind
+    principal: str
+    level: int
+    version: int
+    note: str | None = None
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposal to send the orders of a rebalance.
+
+    ``content_version`` is the version at which anything but approvals and holds last changed: an
+    approver who saw that version, or a later one, has seen what is sent.
+    """
+
+    proposal_id: str
+    rebalance_id: str
+    model_id: str
+    model_name: str
+    model_version: int
+    number_of_portfolios: int
+    proposed_by: str
+    proposed_at: datetime
+    begun_by: str | None  # principal that began the rebalance; None if unknown
+    required_approvals: int
+    note: str | None = None
+    status: ProposalStatus = ProposalStatus.PROPOSED
+    approvals: tuple[Approval, ...] = ()
+    ending: Ending | None = None
+    override: Override | None = None
+    number_of_holds: int = 0
+    version: int = 1
+    content_version: int = field(default=1)
+    portfolio_ids: tuple[str, ...] | None = None  # None beyond MAX_KEPT_PORTFOLIOS
+
+    @property
+    def reason(self) -> str | None:
+        """Why the proposal ended, if it did."""
+        return None if self.ending is None else self.ending.reason
+
+    def is_approved(self, required: int) -> bool:
+        """Whether so many principals have approved it, one of the highest level if several must."""
+        levels = [each.level for each in self.approvals]
+        return len(levels) >= required and (required <= 1 or max(levels) == MAX_APPROVER_LEVEL)
+
+    def require_approver(self, principal: str) -> None:
+        """Raise FourEyesError or ApprovedAlreadyError unless this principal may approve it now."""
+        if principal == self.proposed_by:
+            raise FourEyesError(self.proposal_id, principal, "proposed the orders")
+        if principal == self.begun_by:
+            raise FourEyesError(self.proposal_id, principal, "began the rebalance")
+        if any(principal == each.principal for each in self.approvals):
+            raise ApprovedAlreadyError(self.proposal_id, principal)
+        if self.override is not None and principal == self.override.principal:
+            raise FourEyesError(self.proposal_id, principal, "overrode its rules")
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalFilter:
+    """Proposals to list: in these states, of a rebalance, and within the limits of a caller.
+
+    Those of some ``models`` alone; those of which all portfolios are among ``portfolios``. None is
+    no limit.
+    """
+
+    statuses: tuple[ProposalStatus, ...] = ()
+    rebalance_id: str | None = None
+    models: Collection[str] | None = None
+    portfolios: Collection[str] | None = None
+
+    def query(self) -> Document:
+        """Return the filter of the database."""
+        wanted: Document = {}
+        if self.statuses:
+            wanted["status"] = {"$in": [each.value for each in self.statuses]}
+        if self.rebalance_id is not None:
+            wanted["rebalance_id"] = self.rebalance_id.lower()
+        if self.models is not None:
+            wanted["model_id"] = {"$in": sorted(self.models)}
+        if self.portfolios is not None:
+            mine = sorted(self.portfolios)
+            # One of them at least, because that is what the index finds, and none of others.
+            wanted["portfolio_ids"] = {"$in": mine, "$not": {"$elemMatch": {"$nin": mine}}}
+        return wanted
+
+
+def proposal_document(proposal: Proposal) -> Document:
+    """Convert a new proposal to a document, without its absent members."""
+    members: Document = {
+        "_id": ObjectId(proposal.proposal_id),
+        "rebalance_id": proposal.rebalance_id,
+        "model_id": proposal.model_id,
+        "model_name": proposal.model_name,
+        "model_version": proposal.model_version,
+        "number_of_portfolios": proposal.number_of_portfolios,
+        "proposed_by": proposal.proposed_by,
+        "proposed_at": proposal.proposed_at,
+        "begun_by": proposal.begun_by,
+        "required_approvals": proposal.required_approvals,
+        "note": proposal.note,
+        "status": proposal.status.value,
+        "approvals": approval_documents(proposal.approvals),
+        "number_of_holds": proposal.number_of_holds,
+        "version": proposal.version,
+        "content_version": proposal.content_version,
+        "portfolio_ids": None if proposal.portfolio_ids is None else [*proposal.portfolio_ids],
+        "live": True,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def approval_documents(approvals: Sequence[Approval]) -> list[Document]:
+    """Convert approvals to documents."""
+    return [
+        {"principal": each.principal, "level": each.level, "at": each.at, "note": each.note}
+        for each in approvals
+    ]
+
+
+def proposal_from(document: Document) -> Proposal:
+    """Convert a document to a proposal."""
+    ending, override = document.get("ending"), document.get("override")
+    return Proposal(
+        proposal_id=str(document["_id"]),
+        rebalance_id=document["rebalance_id"],
+        model_id=document["model_id"],
+        model_name=document["model_name"],
+        model_version=document["model_version"],
+        number_of_portfolios=document["number_of_portfolios"],
+        proposed_by=document["proposed_by"],
+        proposed_at=document["proposed_at"],
+        begun_by=document.get("begun_by"),
+        required_approvals=document["required_approvals"],
+        note=document.get("note"),
+        status=ProposalStatus(document["status"]),
+        approvals=tuple(Approval(**each) for each in document["approvals"]),
+        ending=None if ending is None else Ending(**ending),
+        override=None if override is None else Override(**override),
+        number_of_holds=document["number_of_holds"],
+        version=document["version"],
+        content_version=document["content_version"],
+        portfolio_ids=tuple(document["portfolio_ids"]) if "portfolio_ids" in document else None,
+    )
+
+
+def hold_from(document: Document) -> Hold:
+    """Convert a document to a hold."""
+    return Hold(
+        document["portfolio_id"],
+        document["security_id"],
+        document["principal"],
+        document["at"],
+        document["note"],
+    )

@@ -1,0 +1,392 @@
+"""ProposalStore: the proposals of rebalances, one small document each, and what they hold back.
+
+Every change names the version that it was made to, and is made anew after another change: two
+approvals at once both count. The record for the audit log is in the same write as the change.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+import stamina
+from bson import ObjectId
+from pymongo import DeleteMany, ReturnDocument, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization.errors import RuleError
+from storage.audit.author import FindAuthor, find_no_author
+from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_with, literal
+from storage.errors import NotFoundError, StaleVersionError
+from storage.mongo.connection import (
+    Document,
+    read_clock,
+    require_object_id,
+    run_transaction,
+    translate_failures,
+)
+from storage.proposals.errors import NotApprovedError, ProposalStateError, ProposedAlreadyError
+from storage.proposals.proposal import (
+    OPEN,
+    Approval,
+    Decision,
+    DecisionKind,
+    Ending,
+    Hold,
+    Override,
+    Proposal,
+    ProposalFilter,
+    ProposalStatus,
+    Target,
+    approval_documents,
+    hold_from,
+    proposal_document,
+    proposal_from,
+)
+
+COLLECTION: Final = "proposals"
+HOLDS: Final = "proposal_holds"
+ENTITY: Final = "proposal"
+MAX_HOLDS: Final = 10_000  # of a proposal, because each is looked up when the orders are sent
+MAX_TRIES: Final = 16
+MAX_LISTED_TARGETS: Final = 20  # in an entry of the audit log
+NEWEST_FIRST: Final = [("_id", -1)]
+
+
+Change = Callable[[Proposal], tuple[Proposal, Document]]
+"""Changes a proposal, and describes the change for the audit log."""
+ApplyHolds = Callable[[AsyncClientSession, Proposal], Awaitable[Proposal]]
+"""Changes the holds of a proposal in a transaction, and counts them in the proposal."""
+
+
+class _ChangedMeanwhileError(Exception):
+    """Another change was stored after the proposal was read."""
+
+
+class ProposalStore:
+    """The proposals of one database."""
+
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
+        self._database = database
+        self._proposals = database[COLLECTION]
+        self._holds = database[HOLDS]
+        self._trail = AuditTrail(database, find_author)
+
+    @translate_failures
+    async def add(self, proposal: Proposal) -> Proposal:
+        """Store a new proposal; ProposedAlreadyError if its rebalance has a live one."""
+        diff = {
+            "rebalance_id": proposal.rebalance_id,
+            "model_id": proposal.model_id,
+            "model_version": proposal.model_version,
+            "number_of_portfolios": proposal.number_of_portfolios,
+            "required_approvals": proposal.required_approvals,
+            "begun_by": proposal.begun_by,
+            "note": proposal.note,
+        }
+        record = self._trail.record(Action.PROPOSAL_CREATED, proposal.proposal_id, 1, diff=diff)
+        document = proposal_document(proposal) | inserted_with(record)
+        try:
+            await self._proposals.insert_one(document)
+        except DuplicateKeyError:
+            live = {"rebalance_id": proposal.rebalance_id, "live": True}
+            other = await self._proposals.find_one(live, {"_id": 1})
+            if other is None:  # because it ended in between, and so another may be made
+                return await self.add(proposal)
+            raise ProposedAlreadyError(proposal.rebalance_id, str(other["_id"])) from None
+        return proposal
+
+    @translate_failures
+    async def read(self, proposal_id: str) -> Proposal:
+        """Return the proposal with this id."""
+        return await self._find(proposal_id)
+
+    @translate_failures
+    async def read_page(
+        self, wanted: ProposalFilter, offset: int, limit: int
+    ) -> tuple[tuple[Proposal, ...], int]:
+        """Return a page of proposals, the newest first, and their number."""
+        query = wanted.query()
+        total = await self._proposals.count_documents(query)
+        cursor = self._proposals.find(query, sort=NEWEST_FIRST, skip=offset, limit=limit)
+        return tuple([proposal_from(document) async for document in cursor]), total
+
+    @translate_failures
+    async def find_last(self, rebalance_id: str) -> Proposal | None:
+        """Return the live proposal of a rebalance, else the newest; None if it has none."""
+        wanted = {"rebalance_id": rebalance_id}
+        # The live one first, because ids of different processes have no order within a second.
+        document = await self._proposals.find_one({**wanted, "live": True})
+        if document is None:
+            document = await self._proposals.find_one(wanted, sort=NEWEST_FIRST)
+        return None if document is None else proposal_from(document)
+
+    @translate_failures
+    async def approve(self, proposal_id: str, decision: Decision) -> Proposal:
+        """Add an approval, which counts once whatever is approved beside it.
+
+        Raises FourEyesError, ApprovedAlreadyError, ProposalStateError or StaleVersionError.
+        """
+        at = await read_clock(self._database)
+        approval = Approval(decision.principal, decision.level, at, decision.note)
+
+        def change(found: Proposal) -> tuple[Proposal, Document]:
+            found.require_approver(decision.principal)
+            _require_state(found, (ProposalStatus.PROPOSED,))
+            if not found.content_version <= decision.version <= found.version:
+                raise StaleVersionError(ENTITY, proposal_id, decision.version, found.version)
+            after = replace(found, approvals=(*found.approvals, approval))
+            if after.is_approved(found.required_approvals):
+                after = replace(after, status=ProposalStatus.APPROVED)
+            diff = {"level": approval.level, "note": approval.note, "status": after.status}
+            return after, diff
+
+        return await self._change(proposal_id, Action.PROPOSAL_APPROVED, change)
+
+    @translate_failures
+    async def end(
+        self,
+        proposal_id: str,
+        status: ProposalStatus,
+        ending: tuple[str | None, str],
+        version: int | None = None,
+        allowed: Sequence[ProposalStatus] = OPEN,
+    ) -> Proposal:
+        """End an open proposal: REJECTED, WITHDRAWN or STALE, with principal and reason.
+
+        Raises ProposalStateError, or StaleVersionError if ``version`` is not the stored one.
+        """
+        principal, reason = ending
+        ended = Ending(principal, await read_clock(self._database), reason)
+
+        def change(found: Proposal) -> tuple[Proposal, Document]:
+            _require_state(found, allowed)
+            _require_version(found, version)
+            return replace(found, status=status, ending=ended), {"reason": reason}
+
+        return await self._change(proposal_id, _ENDINGS[status], change)
+
+    @translate_failures
+    async def override(self, proposal_id: str, decision: Decision) -> Proposal:
+        """Let plans that break rules be approved, by others than this principal.
+
+        Raises FourEyesError, ApprovedAlreadyError, ProposalStateError or StaleVersionError.
+        """
+        at, reason = await read_clock(self._database), decision.note or ""
+
+        def change(found: Proposal) -> tuple[Proposal, Document]:
+            found.require_approver(decision.principal)
+            _require_state(found, (ProposalStatus.PROPOSED,))
+            _require_version(found, decision.version)
+            override = Override(decision.principal, at, reason)
+            return replace(found, override=override), {"reason": reason}
+
+        return await self._change(proposal_id, Action.PROPOSAL_OVERRIDDEN, change)
+
+    @translate_failures
+    async def order(self, proposal_id: str, required: int) -> Proposal:
+        """Mark an approved proposal as ORDERED, before its first order is sent.
+
+        Raises NotApprovedError if it is not APPROVED any more.
+        """
+
+        def change(found: Proposal) -> tuple[Proposal, Document]:
+            if found.status is not ProposalStatus.APPROVED or not found.is_approved(required):
+                raise not_approved_error(found)
+            after = replace(found, status=ProposalStatus.ORDERED)
+            diff = {"rebalance_id": found.rebalance_id, "number_of_holds": found.number_of_holds}
+            return after, diff
+
+        return await self._change(proposal_id, Action.PROPOSAL_ORDERED, change)
+
+    @translate_failures
+    async def hold(self, proposal_id: str, decision: Decision) -> Proposal:
+        """Hold portfolios and trades back; a repeated hold changes its note.
+
+        Raises RuleError beyond MAX_HOLDS.
+        """
+        at = await read_clock(self._database)
+        key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
+        members = {"principal": decision.principal, "at": at, "note": decision.note}
+        upserts = [
+            UpdateOne({**key, **_target_filter(each)}, {"$set": members}, upsert=True)
+            for each in decision.targets
+        ]
+
+        async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
+            await self._holds.bulk_write(upserts, session=session)
+            count = await self._holds.count_documents(key, session=session)
+            if count > MAX_HOLDS:
+                rule = f"a proposal has at most {MAX_HOLDS} holds"
+                raise RuleError(("portfolios",), f"{count} holds", rule)
+            return replace(found, number_of_holds=count)
+
+        return await self._change_holds(proposal_id, decision, apply)
+
+    @translate_failures
+    async def release(self, proposal_id: str, decision: Decision) -> Proposal:
+        """Release holds: of a portfolio with its trades, of single trades, or all of them.
+
+        Approvals were given without what is released: they have to be given again.
+        """
+        key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
+        chosen: list[Document] = [_released_filter(each) for each in decision.targets] or [{}]
+        deletions = [DeleteMany({**key, **each}) for each in chosen]
+
+        async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
+            done = await self._holds.bulk_write(deletions, session=session)
+            if not done.deleted_count:
+                return found
+            left = found.number_of_holds - done.deleted_count
+            return replace(
+                found,
+                number_of_holds=left,
+                approvals=(),
+                status=ProposalStatus.PROPOSED,
+                content_version=found.version + 1,
+            )
+
+        return await self._change_holds(proposal_id, decision, apply)
+
+    @translate_failures
+    async def read_holds(
+        self, proposal_id: str, offset: int, limit: int
+    ) -> tuple[tuple[Hold, ...], int]:
+        """Return a page of holds by portfolio and security, and their number."""
+        key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
+        total = await self._holds.count_documents(key)
+        order = [("portfolio_id", 1), ("security_id", 1)]
+        cursor = self._holds.find(key, sort=order, skip=offset, limit=limit)
+        return tuple([hold_from(document) async for document in cursor]), total
+
+    async def _change_holds(
+        self, proposal_id: str, decision: Decision, apply: ApplyHolds
+    ) -> Proposal:
+        """Change holds and proposal in one transaction."""
+        done: list[Proposal] = []
+        step = _HOLD_ACTIONS[decision.kind], _targets_diff(decision)
+
+        async def change_both(session: AsyncClientSession) -> None:
+            found = await self._find(proposal_id, session)
+            _require_state(found, OPEN)
+            _require_version(found, decision.version)
+            after = await apply(session, found)
+            done[:] = [found if after == found else await self._store(found, after, *step, session)]
+
+        await run_transaction(self._database, change_both)
+        return done[0]
+
+    async def _change(self, proposal_id: str, action: Action, change: Change) -> Proposal:
+        async for attempt in stamina.retry_context(
+            _ChangedMeanwhileError, attempts=MAX_TRIES, timeout=None, wait_max=0
+        ):
+            found = await self.read(proposal_id)
+            # Outside the attempt, because a step that the proposal does not allow is not tried on.
+            after, diff = change(found)
+            with attempt:
+                return await self._store(found, after, action, diff)
+        raise AssertionError
+
+    async def _find(self, proposal_id: str, session: AsyncClientSession | None = None) -> Proposal:
+        key = {"_id": require_object_id("proposal_id", proposal_id)}
+        document = await self._proposals.find_one(key, session=session)
+        if document is None:
+            raise NotFoundError(ENTITY, proposal_id)
+        return proposal_from(document)
+
+    async def _store(
+        self,
+        found: Proposal,
+        after: Proposal,
+        action: Action,
+        diff: Mapping[str, Any],
+        session: AsyncClientSession | None = None,
+    ) -> Proposal:
+        """Replace what may change of a proposal if it is still as it was found."""
+        after = replace(after, version=found.version + 1)
+        record = self._trail.record(action, found.proposal_id, after.version, diff=diff)
+        ending = after.ending
+        fields: Document = {
+            "status": after.status.value,
+            "approvals": approval_documents(after.approvals),
+            "number_of_holds": after.number_of_holds,
+            "version": after.version,
+            "content_version": after.content_version,
+        }
+        if ending is not None:
+            fields["ending"] = asdict(ending)
+        if after.override is not None:
+            fields["override"] = asdict(after.override)
+        update: list[Document] = [{"$set": literal(fields) | added_by_update(record)}]
+        if after.status not in (*OPEN, ProposalStatus.ORDERED):
+            update.append({"$unset": "live"})
+        same = {"_id": ObjectId(found.proposal_id), "version": found.version}
+        document = await self._proposals.find_one_and_update(
+            same, update, return_document=ReturnDocument.AFTER, session=session
+        )
+        if document is None:
+            raise _ChangedMeanwhileError
+        return proposal_from(document)
+
+
+async def remove_proposals(
+    database: AsyncDatabase[Document], trail: AuditTrail, rebalance_id: str
+) -> None:
+    """Remove the proposals of a rebalance that is removed, and keep their records."""
+    proposals = database[COLLECTION]
+    async for document in proposals.find({"rebalance_id": rebalance_id}, {"_id": 1}):
+        await database[HOLDS].delete_many({"proposal_id": document["_id"]})
+        await trail.remove(proposals, {"_id": document["_id"]})
+
+
+def not_approved_error(proposal: Proposal) -> NotApprovedError:
+    """Make the error that refuses the orders of a proposal in its state."""
+    return NotApprovedError(
+        proposal.rebalance_id, proposal.proposal_id, proposal.status.value, proposal.reason
+    )
+
+
+_ENDINGS: Final = {
+    ProposalStatus.REJECTED: Action.PROPOSAL_REJECTED,
+    ProposalStatus.WITHDRAWN: Action.PROPOSAL_WITHDRAWN,
+    ProposalStatus.STALE: Action.PROPOSAL_STALE,
+}
+_HOLD_ACTIONS: Final = {
+    DecisionKind.HOLD: Action.PROPOSAL_HELD,
+    DecisionKind.RELEASE: Action.PROPOSAL_RELEASED,
+}
+
+
+def _require_state(proposal: Proposal, allowed: Sequence[ProposalStatus]) -> None:
+    if proposal.status not in allowed:
+        raise ProposalStateError(proposal.proposal_id, proposal.status.value, proposal.reason)
+
+
+def _require_version(proposal: Proposal, version: int | None) -> None:
+    if version not in {None, proposal.version}:
+        assert version is not None
+        raise StaleVersionError(ENTITY, proposal.proposal_id, version, proposal.version)
+
+
+def _target_filter(target: Target) -> Document:
+    return {"portfolio_id": target.portfolio_id, "security_id": target.security_id}
+
+
+def _released_filter(target: Target) -> Document:
+    """Filter for the holds that a target releases; a portfolio releases its trades, too."""
+    if target.security_id is None:
+        return {"portfolio_id": target.portfolio_id}
+    return _target_filter(target)
+
+
+def _targets_diff(decision: Decision) -> Document:
+    """Describe the first targets of a decision, and count all."""
+    listed = [_target_filter(each) for each in decision.targets[:MAX_LISTED_TARGETS]]
+    return {
+        "targets": listed or "all",
+        "number_of_targets": len(decision.targets),
+        "note": decision.note,
+    }

@@ -1,0 +1,114 @@
+"""The newest outcome of each of some portfolios, wherever it is stored.
+
+Two requests to the database, whatever the history: the newest entry of each portfolio is the last
+one of an index, and the rebalances of these entries are read without prices and options.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bson import ObjectId
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import BESIDE, STATUSES, Status
+from storage.mongo.connection import Document
+from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.rebalances.outcome_columns import status_from
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.rebalance import COLLECTION as REBALANCES
+from storage.rebalances.rebalance import OUTCOME
+
+ID_DIGITS: Final = 24  # of a rebalance, with which the id of an outcome begins
+SHOWN: Final = {"run_id": 1, "model_id": 1, "model_name": 1, "model_version": 1, "started_at": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class LastOutcome:
+    """Status of a portfolio in the newest rebalance that has an outcome of it."""
+
+    portfolio_id: str
+    status: Status
+    rebalance_id: str
+    run_id: str | None
+    model_id: str
+    model_name: str
+    model_version: int
+    started_at: datetime
+
+
+async def list_last_outcomes(
+    database: AsyncDatabase[Document], portfolio_ids: Sequence[str]
+) -> tuple[LastOutcome, ...]:
+    """Return the newest outcome of each portfolio that has one, in the order of the ids.
+
+    The newest rebalance is the one whose id was made last.
+    """
+    asked = [{"_id": each} for each in dict.fromkeys(portfolio_ids)]
+    entries = await database.aggregate([{"$documents": asked}, *_LOOK_UPS])
+    newest = {
+        entry["_id"]: max(found) async for entry in entries if (found := [*_candidates(entry)])
+    }
+    having = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id, _ in newest.values()]}}
+    rebalances = {
+        str(document["_id"]): document
+        async for document in database[REBALANCES].find(having, SHOWN)
+    }
+    return tuple(
+        _last_outcome(portfolio_id, status, rebalances[rebalance_id])
+        for portfolio_id in dict.fromkeys(portfolio_ids)
+        for rebalance_id, status in [newest.get(portfolio_id, ("", ""))]
+        if rebalance_id in rebalances  # otherwise it is being removed
+    )
+
+
+def _look_up(collection: str, field: str, by: str, shown: Document) -> Document:
+    """Look up the last entry of each portfolio in an index on ``field`` and ``by``."""
+    last: list[Document] = [{"$sort": {by: -1}}, {"$limit": 1}, {"$project": shown}]
+    return {
+        "$lookup": {
+            "from": collection,
+            "localField": "_id",
+            "foreignField": field,
+            "let": {"portfolio_id": "$_id"},
+            "pipeline": last,
+            "as": collection,
+        }
+    }
+
+
+_LOOK_UPS: Final[tuple[Document, ...]] = (
+    _look_up(OUTCOMES, "portfolio_id", "_id", {"status": 1}),
+    _look_up(REBALANCES, f"{OUTCOME}.portfolio_id", "_id", {"status": f"${OUTCOME}.status"}),
+    _look_up(
+        OUTCOME_CHUNKS,
+        "ids",
+        "rebalance_id",
+        {"rebalance_id": 1, "status": 1, "row": {"$indexOfArray": ["$ids", "$$portfolio_id"]}},
+    ),
+)
+
+
+def _candidates(entry: Document) -> Iterator[tuple[str, str]]:
+    """Id of the rebalance and status of each kind of place that has the portfolio."""
+    for document in (*entry[OUTCOMES], *entry[REBALANCES]):
+        yield str(document["_id"])[:ID_DIGITS], document["status"]
+    for document in entry[OUTCOME_CHUNKS]:
+        status = status_from(document)[document["row"]]
+        if status != BESIDE:  # otherwise the outcome is a document of its own
+            yield str(document["rebalance_id"]), STATUSES[status].value
+
+
+def _last_outcome(portfolio_id: str, status: str, rebalance: Document) -> LastOutcome:
+    run_id = rebalance.get("run_id")
+    return LastOutcome(
+        portfolio_id=portfolio_id,
+        status=Status(status),
+        rebalance_id=str(rebalance["_id"]),
+        run_id=None if run_id is None else str(run_id),
+        model_id=str(rebalance["model_id"]),
+        model_name=rebalance["model_name"],
+        model_version=rebalance["model_version"],
+        started_at=rebalance["started_at"],
+    )

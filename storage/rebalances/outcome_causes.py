@@ -1,0 +1,168 @@
+"""Causes: why portfolios have no plan, each reason once with the portfolios that it concerns.
+
+A thousand portfolios that fail for one price read as a thousand sentences otherwise.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import ceil
+from typing import Any, Final
+
+from bson import ObjectId
+from pymongo import timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.outcomes import ids_of
+from storage.rebalances.rebalance import COLLECTION as REBALANCES
+from storage.rebalances.rebalance import OUTCOME
+
+MAX_EXAMINED: Final = 100_000  # portfolios without a plan, about two seconds of reading
+MAX_EXAMPLES: Final = 10
+SHARES: Final = (Decimal("0.5"), Decimal("0.9"), Decimal(1))
+"""Parts of the portfolios for which the admitting bands are told."""
+
+SECURITY: Final = "security"
+OPTION: Final = "option"
+READ: Final = {
+    "portfolio_id": 1,
+    "problem.code": 1,
+    "problem.members.securities": 1,
+    "problem.members.limits": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittingBand:
+    """The band that would leave room for a whole lot in this part of the portfolios, at least."""
+
+    share: Decimal
+    low_drift: Decimal
+    high_drift: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A reason, its subject, and the portfolios that it concerns.
+
+    ``kind`` says what ``subject`` is, a security or an option; both are None where the reason
+    names neither.
+    """
+
+    code: str
+    kind: str | None
+    subject: str | None
+    portfolios: int
+    examples: tuple[str, ...]
+    bands: tuple[AdmittingBand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """Causes by the number of portfolios; one without a plan may have several.
+
+    ``examined`` is the number of portfolios without a plan that were read; there may be more if
+    ``is_whole`` is false.
+    """
+
+    causes: tuple[Cause, ...]
+    examined: int
+    is_whole: bool
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Sums over the refusals that were read."""
+
+    examined: int = 0
+    portfolios: Counter[tuple[str, str | None, str | None]] = field(
+        default_factory=Counter[tuple[str, str | None, str | None]]
+    )
+    examples: dict[tuple[str, str | None, str | None], list[str]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    bands: dict[str, list[tuple[Decimal, Decimal]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def add(self, outcome: Mapping[str, Any]) -> None:
+        """Count the refusal of one portfolio under each of its subjects."""
+        self.examined += 1
+        problem = outcome["problem"]
+        members = problem.get("members", {})
+        for kind, subject in _subjects_of(members) or [(None, None)]:
+            key = problem["code"], kind, subject
+            self.portfolios[key] += 1
+            if len(self.examples[key]) < MAX_EXAMPLES:
+                self.examples[key].append(outcome["portfolio_id"])
+        for each in members.get("securities", ()):
+            if isinstance(each, dict) and "smallest_band" in each:
+                band = each["smallest_band"]
+                needed = Decimal(str(band["low_drift"])), Decimal(str(band["high_drift"]))
+                self.bands[each["security_id"]].append(needed)
+
+    def causes(self) -> tuple[Cause, ...]:
+        """Make the causes, the most frequent first."""
+        return tuple(
+            Cause(
+                *key,
+                count,
+                tuple(self.examples[key]),
+                _find_bands(self.bands.get(key[2] or "", ())) if key[1] == SECURITY else (),
+            )
+            for key, count in sorted(
+                self.portfolios.items(), key=lambda each: (-each[1], str(each[0]))
+            )
+        )
+
+
+async def list_causes(database: AsyncDatabase[Document], rebalance_ids: Sequence[str]) -> Causes:
+    """Read why the portfolios of these rebalances have no plan."""
+    tally = _Tally()
+    with timeout(WRITER_TIMEOUT_S):
+        within = {"_id": {"$in": [ObjectId(each) for each in rebalance_ids]}}
+        refused = within | {f"{OUTCOME}.problem": {"$exists": True}}
+        shown = {f"{OUTCOME}.{name}": 1 for name in READ}
+        async for document in database[REBALANCES].find(refused, shown):
+            tally.add(document[OUTCOME])
+        for rebalance_id in rebalance_ids:
+            left = MAX_EXAMINED - tally.examined
+            if left <= 0:
+                return Causes(tally.causes(), tally.examined, is_whole=False)
+            matching = {"_id": ids_of(rebalance_id), "problem": {"$exists": True}}
+            # One more than fits, because only it tells whether there are more.
+            found = database[OUTCOMES].find(matching, READ, sort=[("_id", 1)], limit=left + 1)
+            async for document in found:
+                if tally.examined == MAX_EXAMINED:
+                    return Causes(tally.causes(), tally.examined, is_whole=False)
+                tally.add(document)
+    return Causes(tally.causes(), tally.examined, is_whole=True)
+
+
+def _subjects_of(members: Mapping[str, Any]) -> list[tuple[str, str]]:
+    securities = [
+        (SECURITY, each["security_id"] if isinstance(each, dict) else str(each))
+        for each in members.get("securities", ())
+    ]
+    limits = [(OPTION, each["option"]) for each in members.get("limits", ())]
+    return list(dict.fromkeys(securities + limits))
+
+
+def _find_bands(needed: Sequence[tuple[Decimal, Decimal]]) -> tuple[AdmittingBand, ...]:
+    """Find the band for each part, from the smallest band of each portfolio.
+
+    >>> bands = [(Decimal(n) / 100, Decimal(n) / 200) for n in (1, 2, 3, 4)]
+    >>> [(str(each.share), str(each.low_drift)) for each in _find_bands(bands)]
+    [('0.5', '0.02'), ('0.9', '0.04'), ('1', '0.04')]
+    """
+    if not needed:
+        return ()
+    by_width = sorted(needed, key=lambda band: (max(band), min(band)))
+    admitted = [by_width[: ceil(share * len(by_width))] for share in SHARES]
+    return tuple(
+        AdmittingBand(share, max(low for low, _ in bands), max(high for _, high in bands))
+        for share, bands in zip(SHARES, admitted, strict=True)
+    )

@@ -1,0 +1,275 @@
+"""Outcomes of many portfolios as one document of columns, and such documents as arrays again.
+
+A column is one binary (mongo/column_codec.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from bson import ObjectId
+from bson.binary import Binary
+from numpy.typing import NDArray
+
+from optimization import (
+    BESIDE,
+    METHODS,
+    STATUSES,
+    BindingRows,
+    BlockOutcome,
+    OtherHoldings,
+    PricedTarget,
+    ScaledColumn,
+)
+from storage.mongo.column_codec import (
+    DECIMAL128_BYTES,
+    column_document,
+    column_from,
+    is_too_wide,
+)
+from storage.mongo.connection import Document
+from storage.mongo.decimal_codec import decimal_from
+from storage.rebalances.outcomes import ordinal_of, outcome_id
+
+COLLECTION = "outcome_chunks"
+MAX_ROWS: Final = 512  # portfolios in a document, because a reader of one reads all of them
+MAX_COLUMN_BYTES: Final = 8 * 2**20  # of a document, which MongoDB limits to 16 MiB
+MAX_OTHERS: Final = 65_536  # holdings outside the model in a document: 6 MB with ids and prices
+MAX_BINDING: Final = 65_536  # binding constraints in a document: 4 MB with their names
+ID_BYTES: Final = 64  # a portfolio id with its status, at most
+AMOUNTS: Final = ("market_value", "cash_before", "cash_after", "objective")
+SHARES: Final = ("before", "after")
+
+NO_METHODS: Final = np.zeros(0, dtype=np.int8)
+
+Statuses = NDArray[np.int8]
+
+
+def rows_per_document(securities: int) -> int:
+    """Number of portfolios in a document, whatever their numbers, so that a repeat splits alike.
+
+    >>> rows_per_document(50), rows_per_document(5_000)
+    (512, 52)
+    """
+    widest = DECIMAL128_BYTES * (len(AMOUNTS) + len(SHARES) * securities) + ID_BYTES
+    return max(1, min(MAX_ROWS, MAX_COLUMN_BYTES // widest))
+
+
+def rows_document(rebalance_id: str, first: int, outcome: BlockOutcome, rows: slice) -> Document:
+    """Make the document of some rows of a block, the first of which has the ordinal ``first``."""
+    block = _Rows(outcome, rows)
+    document = claim_document(rebalance_id, range(first, first + len(block.ids)))
+    document["ids"] = list(block.ids)
+    return document if np.all(block.is_beside) else document | block.fields()
+
+
+def claim_document(rebalance_id: str, ordinals: range) -> Document:
+    """Make the document of portfolios whose outcomes all are documents of their own."""
+    status = np.full(len(ordinals), BESIDE, dtype=np.int8)
+    return {
+        "_id": outcome_id(rebalance_id, ordinals.start),
+        "rebalance_id": ObjectId(rebalance_id),
+        "end": ordinals.stop,
+        "ids": [],  # because the documents beside have them
+        "counts": {},
+        "transactions": 0,
+        "status": _places_document(status, STATUSES),
+    }
+
+
+def block_from(
+    document: Document, securities: tuple[PricedTarget, ...]
+) -> tuple[int, BlockOutcome]:
+    """Convert a document to the ordinal of its first row and its arrays.
+
+    ``securities`` are those of the rebalance. The outcomes of rows that are beside are documents of
+    their own, and not in ``beside``.
+    """
+    status = status_from(document)
+    portfolio_ids = tuple(document["ids"]) or ("",) * len(status)  # none in a claim of all
+    shapes = {name: (len(portfolio_ids),) for name in AMOUNTS}
+    shapes |= {name: (len(portfolio_ids), len(securities)) for name in SHARES}
+    columns = {
+        name: column_from(document[name]) if name in document else _zeros(shape)
+        for name, shape in shapes.items()
+    }
+    block = BlockOutcome(
+        securities=securities,
+        portfolio_ids=portfolio_ids,
+        status=status,
+        **columns,
+        others=_others_from(document["others"]) if "others" in document else OtherHoldings.none(),
+        beside={},
+        binding=_binding_from(document["binding"]) if "binding" in document else BindingRows.none(),
+        # Missing where every plan is a separable optimum, also in documents older than the column.
+        method=_places_from(document["method"]) if "method" in document else NO_METHODS,
+    )
+    return ordinal_of(document["_id"]), block
+
+
+def status_from(document: Document) -> Statuses:
+    """Status of each portfolio of a document, as a place in ``STATUSES`` or ``BESIDE``."""
+    return _places_from(document["status"])
+
+
+def covering_filter(rebalance_id: str, ordinals: range) -> Document:
+    """Filter for the documents of a rebalance that have any of these ordinals, at least one."""
+    first = max(0, ordinals.start - MAX_ROWS + 1)
+    ids = {
+        "$gte": outcome_id(rebalance_id, first),
+        "$lte": outcome_id(rebalance_id, ordinals.stop - 1),
+    }
+    return {"_id": ids, "end": {"$gt": ordinals.start}}
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a block that become one document."""
+
+    outcome: BlockOutcome
+    rows: slice
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.outcome.portfolio_ids[self.rows]
+
+    @cached_property
+    def columns(self) -> Mapping[str, ScaledColumn]:
+        names = (*AMOUNTS, *SHARES)
+        return {name: getattr(self.outcome, name).select(self.rows) for name in names}
+
+    @cached_property
+    def others(self) -> OtherHoldings:
+        return self.outcome.others.select(self.rows)
+
+    @cached_property
+    def binding(self) -> BindingRows:
+        return self.outcome.binding.select(self.rows)
+
+    @property
+    def method(self) -> NDArray[np.int8]:
+        """Place of the method of each row in METHODS; 0 of those beside, empty if all are 0."""
+        method = self.outcome.method[self.rows]
+        return np.where(self.is_beside, 0, method).astype(np.int8) if len(method) else method
+
+    @cached_property
+    def is_beside(self) -> NDArray[np.bool_]:
+        """Rows with a document of their own, also because they do not fit into the columns."""
+        is_beside = self.outcome.status[self.rows] == BESIDE
+        for entries, most in ((self.others.rows, MAX_OTHERS), (self.binding.rows, MAX_BINDING)):
+            counts = np.bincount(entries, minlength=len(self.ids))
+            is_beside |= (counts > 0) & (np.cumsum(counts) > most)
+        for column in self.columns.values():
+            is_beside |= is_too_wide(column).reshape(len(self.ids), -1).any(axis=1)
+        is_beside[self.others.rows[is_too_wide(self.others.quantities)]] = True
+        is_beside[self.binding.rows[is_too_wide(self.binding.slacks)]] = True
+        return is_beside
+
+    def fields(self) -> Document:
+        """Every field that a claim lacks, and those that differ from it."""
+        is_beside, others, binding = self.is_beside, self.others, self.binding
+        status = np.where(is_beside, BESIDE, self.outcome.status[self.rows]).astype(np.int8)
+        columns = self.columns
+        if np.any(is_beside):
+            columns = {name: _without(column, is_beside) for name, column in columns.items()}
+            others = _select(others, np.flatnonzero(~is_beside[others.rows]))
+            binding = _kept_binding(binding, np.flatnonzero(~is_beside[binding.rows]))
+        fields: Document = {
+            "counts": count_statuses(status),
+            "transactions": int(self.outcome.transactions[self.rows][~is_beside].sum()),
+            "status": _places_document(status, STATUSES),
+        }
+        method = self.method
+        fields |= {"method": _places_document(method, METHODS)} if np.any(method) else {}
+        fields |= {name: column_document(column) for name, column in columns.items()}
+        fields |= {"others": _others_document(others)} if len(others.rows) else {}
+        return fields | ({"binding": _binding_document(binding)} if len(binding.rows) else {})
+
+
+def count_statuses(status: Statuses) -> dict[str, int]:
+    """Count the rows by the name of their status, without those that are beside."""
+    counts = np.bincount(status[status != BESIDE], minlength=len(STATUSES)).tolist()
+    named = zip(STATUSES, counts, strict=True)
+    return {each.value: count for each, count in named if count}
+
+
+def _places_document(places: NDArray[np.int8], values: Sequence[StrEnum]) -> Document:
+    names = [each.value for each in values]
+    return {"dtype": places.dtype.str, "shape": list(places.shape), "values": names} | {
+        "data": Binary(places.tobytes())
+    }
+
+
+def _places_from(document: Document) -> NDArray[np.int8]:
+    return np.frombuffer(document["data"], dtype=np.int8)
+
+
+def _without(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:
+    units = column.units.copy()
+    units[rows] = 0
+    return ScaledColumn(units, column.decimals, column.digits)
+
+
+def _zeros(shape: tuple[int, ...]) -> ScaledColumn:
+    return ScaledColumn(np.zeros(shape, dtype=np.int64), 0)
+
+
+def _select(others: OtherHoldings, places: NDArray[np.intp]) -> OtherHoldings:
+    kept = others.rows[places], others.securities[places], others.quantities.select(places)
+    return OtherHoldings(*kept, others.ids, others.prices)
+
+
+def _others_document(others: OtherHoldings) -> Document:
+    # Only the securities that these rows hold, because a block may hold thousands.
+    used, places = np.unique(others.securities, return_inverse=True)
+    return {
+        "rows": column_document(_whole(others.rows)),
+        "securities": column_document(_whole(places)),
+        "quantities": column_document(others.quantities),
+        "ids": [others.ids[place] for place in used.tolist()],
+        "prices": [others.prices[place] for place in used.tolist()],
+    }
+
+
+def _others_from(document: Document) -> OtherHoldings:
+    rows, securities, quantities = (
+        column_from(document[name]) for name in ("rows", "securities", "quantities")
+    )
+    return OtherHoldings(
+        rows.units.astype(np.int32),
+        securities.units.astype(np.int32),
+        quantities,
+        tuple(document["ids"]),
+        tuple(map(decimal_from, document["prices"])),
+    )
+
+
+def _kept_binding(binding: BindingRows, places: NDArray[np.intp]) -> BindingRows:
+    kept = binding.rows[places], binding.constraints[places], binding.slacks.select(places)
+    return BindingRows(*kept, binding.names)
+
+
+def _binding_document(binding: BindingRows) -> Document:
+    # Only the constraints that bind these rows, because a block may name thousands.
+    used, places = np.unique(binding.constraints, return_inverse=True)
+    return {
+        "rows": column_document(_whole(binding.rows)),
+        "constraints": column_document(_whole(places)),
+        "slacks": column_document(binding.slacks),
+        "names": [binding.names[place] for place in used.tolist()],
+    }
+
+
+def _binding_from(document: Document) -> BindingRows:
+    rows, constraints, slacks = (
+        column_from(document[name]) for name in ("rows", "constraints", "slacks")
+    )
+    places = rows.units.astype(np.int32), constraints.units.astype(np.int32)
+    return BindingRows(*places, slacks, tuple(document["names"]))
+
+
+def _whole(places: NDArray[np.signedinteger]) -> ScaledColumn:
+    return ScaledColumn(places.astype(np.int64), 0)

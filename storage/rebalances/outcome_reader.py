@@ -1,0 +1,307 @@
+"""Reader of outcomes, from the columns of many portfolios and from documents of their own.
+
+Rows of columns become outcomes only where a caller asks for them. A database of an earlier release
+has documents alone, and is read as it is.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar, cast
+
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+from pymongo.asynchronous.cursor import AsyncCursor
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import BESIDE, BlockOutcome, PortfolioOutcome
+from storage.mongo.connection import Document
+from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.rebalances.outcome_columns import block_from, covering_filter, status_from
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.outcomes import (
+    OUTCOME_BATCH_SIZE,
+    ids_of,
+    ordinal_of,
+    outcome_from,
+    outcome_id,
+)
+from storage.rebalances.rebalance import COLLECTION as REBALANCES
+from storage.rebalances.rebalance import OUTCOME, Rebalance, may_hold_outcome
+
+Placed: TypeAlias = list[tuple[int, PortfolioOutcome]]
+"""Outcomes with their ordinals."""
+
+K = TypeVar("K", int, str)
+
+PORTFOLIO_WITHIN: Final = f"{OUTCOME}.portfolio_id"
+PAGE_POSITIONS: Final = 100_000  # because an exporter has 8 MB for so many in memory
+MAX_PAGE_ROWS: Final = 4_096
+APART: Final = -1  # in the place of a document of columns, for an outcome with one of its own
+MAX_PAGE_OBJECTS: Final = 250  # because more block an event loop for tenths of a second
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomePage:
+    """Stored outcomes of consecutive portfolios, in columns as far as they are stored so.
+
+    ``blocks`` are documents of columns with the ordinal of their first row, in order, ``objects``
+    the outcomes beside them with their ordinals, in order. A portfolio without an outcome is in
+    neither.
+    """
+
+    ordinals: range
+    blocks: tuple[tuple[int, BlockOutcome], ...]
+    objects: tuple[tuple[int, PortfolioOutcome], ...]
+
+    def rows_of(self, first: int, block: BlockOutcome) -> NDArray[np.intp]:
+        """Find the rows of a block that are outcomes of the page."""
+        ordinals = self.ordinals
+        shown = slice(max(0, ordinals.start - first), max(0, ordinals.stop - first))
+        return shown.start + np.flatnonzero(block.status[shown] != BESIDE)
+
+    def count(self) -> int:
+        """Count the outcomes of the page."""
+        return sum(len(self.rows_of(*each)) for each in self.blocks) + len(self.objects)
+
+
+def page_rows(securities: int) -> int:
+    """Number of portfolios that a page covers.
+
+    >>> page_rows(3), page_rows(50), page_rows(5_000)
+    (4096, 2000, 20)
+    """
+    return max(1, min(MAX_PAGE_ROWS, PAGE_POSITIONS // max(1, securities)))
+
+
+class OutcomeReader:
+    """Reader of the outcomes of rebalances, by ordinal or by portfolio."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._rebalances = database[REBALANCES]
+        self._outcomes = database[OUTCOMES]
+        self._chunks = database[OUTCOME_CHUNKS]
+
+    async def at(self, run: Rebalance, ordinals: range) -> tuple[PortfolioOutcome, ...]:
+        """Return the stored outcomes with these ordinals, in order.
+
+        They are looked up by id, because then the last page costs no more than the first.
+        """
+        found: Placed = []
+        for start in range(ordinals.start, ordinals.stop, OUTCOME_BATCH_SIZE):
+            missing = set(range(start, min(start + OUTCOME_BATCH_SIZE, ordinals.stop)))
+            for look_up in _likely_first(run, self._within_at, self._rows_at, self._documents_at):
+                found += await look_up(run, missing) if missing else []
+                missing.difference_update(ordinal for ordinal, _ in found)
+        return _in_order(found)
+
+    async def at_places(
+        self, run: Rebalance, places: Sequence[tuple[int, int]]
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return outcomes in the order of their places.
+
+        A place is the ordinal, and the first ordinal of the document of columns that has it or
+        ``APART``: so outcomes far apart are found without the columns between them.
+        """
+        found = dict(await self._documents_at(run, [at for at, first in places if first == APART]))
+        firsts = {first for _, first in places} - {APART}
+        wanted = {at for at, first in places if first != APART}
+        keys = {"_id": {"$in": [outcome_id(run.rebalance_id, first) for first in sorted(firsts)]}}
+        async for document in self._chunks.find(keys):
+            rows = range(ordinal_of(document["_id"]), document["end"])
+            found |= _outcomes(document, run, [at - rows.start for at in rows if at in wanted])
+        return tuple([found[at] for at, _ in places if at in found])
+
+    async def pages(self, run: Rebalance) -> AsyncIterator[OutcomePage]:
+        """Iterate over all stored outcomes of a rebalance, a page at a time."""
+        first = 0
+        while first < run.number_of_portfolios:
+            page = await self.page_from(run, first)
+            yield page
+            first = page.ordinals.stop
+
+    async def page_from(self, run: Rebalance, first: int) -> OutcomePage:
+        """Return the stored outcomes from an ordinal on, as many as are held in memory at once.
+
+        The page ends with a document of columns, because the next page would read it again, or
+        with the last of as many outcomes beside the columns as a page may have.
+        """
+        rows = page_rows(len(run.securities))
+        stop = min(first + rows, run.number_of_portfolios)
+        if stop <= first:
+            return OutcomePage(range(first, first), (), ())
+        if may_hold_outcome(run) and (within := await self._within(run)):
+            return OutcomePage(range(first, stop), (), tuple(within))
+        covering = covering_filter(run.rebalance_id, range(first, stop))
+        documents = self._chunks.find(covering, sort=[("_id", 1)])
+        blocks = [block_from(document, run.securities) async for document in documents]
+        stop = max([stop, *(start + len(block) for start, block in blocks)])
+        objects = await self._first_documents(run, range(first, stop), min(MAX_PAGE_OBJECTS, rows))
+        if len(objects) == min(MAX_PAGE_OBJECTS, rows):
+            stop = objects[-1][0] + 1
+        in_columns = _plain_ordinals(blocks) if objects else set[int]()
+        return OutcomePage(
+            range(first, stop),
+            tuple(placed for placed in blocks if placed[0] < stop),
+            tuple(placed for placed in objects if placed[0] not in in_columns),
+        )
+
+    async def of(
+        self, run: Rebalance, portfolio_ids: Iterable[str]
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return the stored outcomes of these portfolios in the rebalance, by ordinal."""
+        found: Placed = []
+        missing = set(portfolio_ids)
+        for look_up in _likely_first(run, self._within_of, self._rows_of, self._documents_of):
+            found += await look_up(run, missing) if missing else []
+            missing.difference_update(outcome.portfolio_id for _, outcome in found)
+        return _in_order(found)
+
+    async def page_of(
+        self, run: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
+        within = await self._within_of(run, portfolio_ids) if may_hold_outcome(run) else []
+        places = {ordinal: outcome.portfolio_id for ordinal, outcome in within}
+        held = _in_documents(run, portfolio_ids)
+        async for document in self._outcomes.find(held, {"portfolio_id": 1}):
+            places[ordinal_of(document["_id"])] = document["portfolio_id"]
+        wanted = set(portfolio_ids)
+        async for document in self._chunks_of([run.rebalance_id], portfolio_ids):
+            first = ordinal_of(document["_id"])
+            places |= {first + row: document["ids"][row] for row in _rows_in(document, wanted)}
+        page = sorted(places)[offset : offset + limit]
+        return await self.of(run, [places[ordinal] for ordinal in page])
+
+    async def count_by_rebalance(self, portfolio_ids: Sequence[str]) -> Counter[str]:
+        """Count the documents of these portfolios by rebalance; 0 where only columns have them."""
+        in_documents = {"$match": {"portfolio_id": {"$in": list(portfolio_ids)}}}
+        rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
+        counted = {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}
+        groups = await self._outcomes.aggregate([in_documents, counted])
+        counts = Counter({group["_id"]: group["count"] async for group in groups})
+        # The rebalances alone, because the index has them and neither ids nor statuses in order.
+        in_columns = {"$match": {"ids": {"$in": list(portfolio_ids)}}}
+        groups = await self._chunks.aggregate([in_columns, {"$group": {"_id": "$rebalance_id"}}])
+        counts.update({str(group["_id"]): 0 async for group in groups})
+        within = self._rebalances.find({PORTFOLIO_WITHIN: {"$in": list(portfolio_ids)}}, {"_id": 1})
+        counts.update({str(document["_id"]): 1 async for document in within})
+        return counts
+
+    async def count_in_columns(
+        self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
+    ) -> Counter[str]:
+        """Count these portfolios in the columns of each of these rebalances."""
+        counts, wanted = Counter[str](), set(portfolio_ids)
+        async for document in self._chunks_of(rebalance_ids, portfolio_ids):
+            counts[str(document["rebalance_id"])] += len(_rows_in(document, wanted))
+        return counts
+
+    def _chunks_of(
+        self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
+    ) -> AsyncCursor[Document]:
+        """Find which portfolios are in documents of columns, without reading the columns."""
+        held = _in_columns(rebalance_ids, portfolio_ids)
+        return self._chunks.find(held, {"rebalance_id": 1, "ids": 1, "status.data": 1})
+
+    async def _within_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
+        return await self._within(run) if 0 in ordinals else []
+
+    async def _within_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
+        placed = await self._within(run)
+        return [each for each in placed if each[1].portfolio_id in portfolio_ids]
+
+    async def _within(self, run: Rebalance) -> Placed:
+        """Read the outcome that the document of the rebalance holds, if it holds one."""
+        found = await self._rebalances.find_one({"_id": ObjectId(run.rebalance_id)}, {OUTCOME: 1})
+        if found is None or OUTCOME not in found:
+            return []
+        return [(0, outcome_from(found[OUTCOME], run.securities))]
+
+    async def _documents_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
+        keys = [outcome_id(run.rebalance_id, ordinal) for ordinal in ordinals]
+        return await self._documents(run, {"_id": {"$in": keys}})
+
+    async def _documents_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
+        return await self._documents(run, _in_documents(run, portfolio_ids))
+
+    async def _first_documents(self, run: Rebalance, ordinals: range, limit: int) -> Placed:
+        first, last = (outcome_id(run.rebalance_id, at) for at in (ordinals[0], ordinals[-1]))
+        within = {"_id": {"$gte": first, "$lte": last}}
+        return await _read_placed(self._outcomes.find(within, sort=[("_id", 1)], limit=limit), run)
+
+    async def _documents(self, run: Rebalance, matching: Document) -> Placed:
+        return await _read_placed(self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE), run)
+
+    async def _rows_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
+        first, end = min(ordinals), max(ordinals) + 1
+        found: Placed = []
+        async for document in self._chunks.find(
+            covering_filter(run.rebalance_id, range(first, end))
+        ):
+            start = ordinal_of(document["_id"])
+            rows = np.flatnonzero(status_from(document) != BESIDE).tolist()
+            found += _outcomes(document, run, [row for row in rows if start + row in ordinals])
+        return found
+
+    async def _rows_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
+        found: Placed = []
+        async for document in self._chunks.find(_in_columns([run.rebalance_id], portfolio_ids)):
+            found += _outcomes(document, run, _rows_in(document, portfolio_ids))
+        return found
+
+
+async def _read_placed(documents: AsyncCursor[Document], run: Rebalance) -> Placed:
+    return [
+        (ordinal_of(document["_id"]), outcome_from(document, run.securities))
+        async for document in documents
+    ]
+
+
+def _plain_ordinals(blocks: Iterable[tuple[int, BlockOutcome]]) -> set[int]:
+    """Find the portfolios whose outcomes are in these columns."""
+    return {
+        start + row
+        for start, block in blocks
+        for row in np.flatnonzero(block.status != BESIDE).tolist()
+    }
+
+
+Reading = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
+
+
+def _likely_first(
+    run: Rebalance, within: Reading[K], rows: Reading[K], documents: Reading[K]
+) -> tuple[Reading[K], ...]:
+    """Order the look-ups, because the rebalances that are no part of a run have no columns."""
+    if run.run_id is not None:
+        return rows, documents
+    return (within, documents, rows) if may_hold_outcome(run) else (documents, rows)
+
+
+def _in_order(found: Placed) -> tuple[PortfolioOutcome, ...]:
+    return tuple(outcome for _, outcome in sorted(found, key=lambda placed: placed[0]))
+
+
+def _in_documents(run: Rebalance, portfolio_ids: Collection[str]) -> Document:
+    return {"portfolio_id": {"$in": list(portfolio_ids)}, "_id": ids_of(run.rebalance_id)}
+
+
+def _in_columns(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
+    rebalances = [ObjectId(each) for each in rebalance_ids]
+    return {"ids": {"$in": list(portfolio_ids)}, "rebalance_id": {"$in": rebalances}}
+
+
+def _rows_in(document: Document, portfolio_ids: Collection[str]) -> list[int]:
+    """Find the rows of these portfolios whose outcomes are in the columns."""
+    status = status_from(document).tolist()
+    rows = enumerate(zip(document["ids"], status, strict=True))
+    return [row for row, (one, its) in rows if one in portfolio_ids and its != BESIDE]
+
+
+def _outcomes(document: Document, run: Rebalance, rows: Sequence[int]) -> Placed:
+    if not rows:
+        return []
+    first, block = block_from(document, run.securities)
+    return [(first + row, cast("PortfolioOutcome", block.outcome(row))) for row in rows]

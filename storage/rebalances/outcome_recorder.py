@@ -1,0 +1,194 @@
+"""Recorder of the outcomes of runs: columns of many portfolios, and documents beside them.
+
+The portfolios of a chunk are divided into documents of columns by a grid that all writers of the
+chunk agree on. The first of them to insert the document of a stretch decides it. Its status of a
+portfolio is that of the outcome, or says that the outcome is beside: a document of its own in
+``outcomes``. A writer of a part of a stretch inserts a document without columns, a claim, and all
+outcomes of the stretch are beside. A repeated write changes no document, and adds the missing ones
+beside, however the first writer ended and whatever part of the chunk it had.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+
+from optimization import BESIDE, BlockOutcome, OptimizationError, PortfolioOutcome, Status
+from storage.mongo.connection import Document
+from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.rebalances.outcome_columns import (
+    MAX_ROWS,
+    Statuses,
+    claim_document,
+    count_statuses,
+    covering_filter,
+    rows_document,
+    rows_per_document,
+    status_from,
+)
+from storage.rebalances.outcome_counts import count_documents
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.outcomes import (
+    ids_of,
+    is_repetition,
+    ordinal_of,
+    outcome_batches,
+    outcome_id,
+)
+
+REMEMBERED_REBALANCES: Final = 64  # a process writes to a few of them in turn
+
+
+class StoredCounts(Counter[Status]):
+    """Number of stored outcomes by status.
+
+    ``are_new`` is False if any of them was there before the call that counts them.
+    """
+
+    are_new: bool = True
+
+
+class OutcomeRecorder:
+    """Writer of the outcomes of runs, safe against repeats and other writers."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._outcomes = database[OUTCOMES]
+        self._chunks = database[OUTCOME_CHUNKS]
+        self._in_chunks = deque[str](maxlen=REMEMBERED_REBALANCES)
+
+    async def record(
+        self,
+        rebalance_id: str,
+        ordinals: range,
+        outcomes: Sequence[PortfolioOutcome],
+        grid: range | None = None,
+    ) -> StoredCounts:
+        """Store outcomes as documents of their own; return the counts that are stored now."""
+        if len(ordinals) != len(outcomes):
+            raise ValueError(f"{len(outcomes)} outcomes, {len(ordinals)} ordinals")
+        grid = grid or range(ordinals.start, ordinals.stop, MAX_ROWS)
+        claims = [claim_document(rebalance_id, each) for each in _stretches(ordinals, grid)]
+        return await self._record(rebalance_id, ordinals, claims, outcomes.__getitem__)
+
+    async def record_block(
+        self, rebalance_id: str, ordinals: range, outcome: BlockOutcome, grid: range | None = None
+    ) -> StoredCounts:
+        """Store outcomes in columns, and beside as the block says; return the counts stored now.
+
+        An error beside is raised, because only the caller can say which outcome it makes.
+        """
+        if len(ordinals) != len(outcome.portfolio_ids):
+            raise ValueError(f"{len(outcome.portfolio_ids)} outcomes, {len(ordinals)} ordinals")
+        step = rows_per_document(len(outcome.securities))
+        grid = grid or range(ordinals.start, ordinals.stop, step)
+
+        def document_of(stretch: range) -> Document:
+            if stretch.start < ordinals.start or stretch.stop > ordinals.stop:
+                return claim_document(rebalance_id, stretch)
+            rows = slice(stretch.start - ordinals.start, stretch.stop - ordinals.start)
+            return rows_document(rebalance_id, stretch.start, outcome, rows)
+
+        def beside(row: int) -> PortfolioOutcome:
+            answer = outcome.outcome(row)
+            if isinstance(answer, OptimizationError):
+                raise answer
+            return answer
+
+        documents = [document_of(each) for each in _stretches(ordinals, grid)]
+        return await self._record(rebalance_id, ordinals, documents, beside)
+
+    async def _record(
+        self,
+        rebalance_id: str,
+        ordinals: range,
+        documents: Sequence[Document],
+        outcome: Callable[[int], PortfolioOutcome],
+    ) -> StoredCounts:
+        are_new, status = True, np.full(len(ordinals), BESIDE, dtype=np.int8)
+        if documents and not await self._is_in_documents(rebalance_id):
+            are_new = await self._insert(rebalance_id, ordinals, documents, status)
+        beside = np.flatnonzero(status == BESIDE).tolist()
+        outcomes, places = [outcome(row) for row in beside], [ordinals[row] for row in beside]
+        stored = await self._record_beside(rebalance_id, places, outcomes)
+        counts = StoredCounts(
+            {Status(name): count for name, count in count_statuses(status).items()}
+        )
+        counts.update(stored)
+        counts.are_new = are_new and stored.are_new
+        return counts
+
+    async def _is_in_documents(self, rebalance_id: str) -> bool:
+        """True if an earlier release began the rebalance; the rest is then stored as it began."""
+        if rebalance_id in self._in_chunks:
+            return False
+        of_rebalance = {"_id": ids_of(rebalance_id)}
+        # Documents first, because those beside are written after their columns.
+        has_documents = await self._outcomes.find_one(of_rebalance, {"_id": 1}) is not None
+        if has_documents and await self._chunks.find_one(of_rebalance, {"_id": 1}) is None:
+            return True
+        self._in_chunks.append(rebalance_id)
+        return False
+
+    async def _insert(
+        self,
+        rebalance_id: str,
+        ordinals: range,
+        documents: Sequence[Document],
+        status: Statuses,
+    ) -> bool:
+        """Insert documents of columns unless they exist; return whether all of them are new.
+
+        ``status`` gets the statuses that are stored. A row in no document stays beside, because an
+        earlier release divided the chunk otherwise.
+        """
+        stored, are_new = documents, True
+        try:
+            await self._chunks.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if not is_repetition(error):
+                raise
+            are_new = False
+            found = self._chunks.find(covering_filter(rebalance_id, ordinals), {"status.data": 1})
+            stored = await found.to_list()
+        for document in stored:
+            _fill(status, ordinals, document)
+        return are_new
+
+    async def _record_beside(
+        self, rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
+    ) -> StoredCounts:
+        are_new = True
+        for batch in outcome_batches(rebalance_id, ordinals, outcomes):
+            try:
+                await self._outcomes.insert_many(batch, ordered=False)
+            except BulkWriteError as error:
+                if not is_repetition(error):
+                    raise
+                are_new = False
+        if are_new:
+            return StoredCounts(outcome.status for outcome in outcomes)
+        ids = {"$in": [outcome_id(rebalance_id, ordinal) for ordinal in ordinals]}
+        counts = StoredCounts(await count_documents(self._outcomes, ids))
+        counts.are_new = False
+        return counts
+
+
+def _stretches(ordinals: range, grid: range) -> list[range]:
+    """List the ordinals of each document of the grid that has any of these ordinals.
+
+    >>> _stretches(range(150, 250), range(0, 300, 100))
+    [range(100, 200), range(200, 300)]
+    """
+    documents = [range(first, min(first + grid.step, grid.stop)) for first in grid]
+    return [each for each in documents if each.start < ordinals.stop and each.stop > ordinals.start]
+
+
+def _fill(status: Statuses, ordinals: range, document: Document) -> None:
+    """Set the statuses of the rows that a document of columns has."""
+    stored = status_from(document)
+    first = ordinal_of(document["_id"]) - ordinals.start
+    start, end = max(first, 0), min(first + len(stored), len(status))
+    status[start:end] = stored[start - first : end - first]

@@ -1,0 +1,181 @@
+"""Search of the outcomes of a rebalance: by status, reason and portfolio, in an order, by page.
+
+The places of all outcomes that match are found without the shares, and only those of the page are
+read whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import inf
+from typing import Final
+
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+from pymongo import timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import BESIDE, STATUSES, PortfolioOutcome, Status
+from storage.mongo.column_codec import column_from
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document
+from storage.mongo.decimal_codec import decimal_from
+from storage.mongo.sorting import DESCENDING, Sort
+from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.rebalances.outcome_columns import status_from
+from storage.rebalances.outcome_reader import APART, OutcomeReader
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.outcomes import ids_of, ordinal_of
+from storage.rebalances.rebalance import Rebalance, RebalanceStatus, may_hold_outcome
+
+SORT_FIELDS: Final = ("market_value", "cash_before", "cash_after", "objective")
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeFilter:
+    """Outcomes that have one of these statuses, reasons and portfolios; empty admits every one.
+
+    ``codes`` name reasons why a portfolio has no plan (``Refusal.code``).
+    """
+
+    statuses: frozenset[Status] = frozenset()
+    codes: frozenset[str] = frozenset()
+    portfolio_ids: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every outcome matches."""
+        return not (self.statuses or self.codes or self.portfolio_ids)
+
+    def admits(self, outcome: PortfolioOutcome) -> bool:
+        """Whether an outcome matches."""
+        code = outcome.refusal and outcome.refusal.code
+        return (
+            (not self.statuses or outcome.status in self.statuses)
+            and (not self.codes or code in self.codes)
+            and (not self.portfolio_ids or outcome.portfolio_id in self.portfolio_ids)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Places of stored outcomes, with the numbers that they are sorted by, NaN where there is none.
+
+    ``firsts`` are the first ordinals of the documents of columns that have them, or ``APART``.
+    """
+
+    ordinals: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    keys: NDArray[np.float64]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["_Places"]) -> "_Places":
+        names = ("ordinals", "firsts", "keys")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def in_order(self, *, descending: bool) -> NDArray[np.intp]:
+        """Indices by key, those of equal keys by ordinal, those without a key last."""
+        keys = np.where(np.isnan(self.keys), inf, -self.keys if descending else self.keys)
+        return np.lexsort((self.ordinals, keys))
+
+
+class OutcomeSearch:
+    """Search of the stored outcomes of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._reader = OutcomeReader(database)
+        self._outcomes = database[OUTCOMES]
+        self._chunks = database[OUTCOME_CHUNKS]
+
+    async def read_page(
+        self, run: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[tuple[PortfolioOutcome, ...], int]:
+        """Return a page of the outcomes that match, and the number of all that do.
+
+        They are sorted by the first field of ``sort``, otherwise in the order of the model.
+        """
+        if wanted.portfolio_ids:
+            found = await self._reader.of(run, wanted.portfolio_ids)
+            return _page_of(found, wanted, sort, slice(offset, offset + limit))
+        if may_hold_outcome(run):
+            found = await self._reader.at(run, range(1))
+            return _page_of(found, wanted, sort, slice(offset, offset + limit))
+        if wanted.is_empty and not sort and run.status is RebalanceStatus.COMPLETED:
+            total = run.number_of_portfolios  # no search, because each portfolio has an outcome
+            page = range(min(offset, total), min(offset + limit, total))
+            return await self._reader.at(run, page), total
+        with timeout(WRITER_TIMEOUT_S):
+            places = await self._find(run, wanted, sort[0][0] if sort else None)
+        order = places.in_order(descending=_is_descending(sort))[offset : offset + limit]
+        shown = zip(places.ordinals[order].tolist(), places.firsts[order].tolist(), strict=True)
+        return await self._reader.at_places(run, tuple(shown)), len(places.ordinals)
+
+    async def _find(self, run: Rebalance, wanted: OutcomeFilter, field: str | None) -> _Places:
+        documents = await self._find_documents(run, wanted, field)
+        # No columns for a reason, because a portfolio with one is beside them.
+        rows = [] if wanted.codes else await self._find_rows(run, wanted, field)
+        return _Places.concatenate([documents, *rows])
+
+    async def _find_documents(
+        self, run: Rebalance, wanted: OutcomeFilter, field: str | None
+    ) -> _Places:
+        matching: Document = {"_id": ids_of(run.rebalance_id)}
+        if wanted.statuses:
+            matching["status"] = {"$in": _names(wanted)}
+        if wanted.codes:
+            matching["problem.code"] = {"$in": sorted(wanted.codes)}
+        shown = {"_id": 1} if field is None else {"_id": 1, field: 1}
+        found = await self._outcomes.find(matching, shown).to_list()
+        ordinals = [ordinal_of(document["_id"]) for document in found]
+        keys = [
+            float(decimal_from(document[field])) if field in document else np.nan
+            for document in found
+        ]
+        return _Places(
+            np.array(ordinals, np.int64), np.full(len(found), APART), np.array(keys, np.float64)
+        )
+
+    async def _find_rows(
+        self, run: Rebalance, wanted: OutcomeFilter, field: str | None
+    ) -> list[_Places]:
+        matching: Document = {"rebalance_id": ObjectId(run.rebalance_id)}
+        if wanted.statuses:  # because an index has the counts
+            matching["$or"] = [{f"counts.{name}": {"$gt": 0}} for name in _names(wanted)]
+        shown = {"status": 1} if field is None else {"status": 1, field: 1}
+        places = [at for at, each in enumerate(STATUSES) if each in wanted.statuses]
+        found: list[_Places] = []
+        async for document in self._chunks.find(matching, shown):
+            status = status_from(document)
+            rows = np.flatnonzero(np.isin(status, places) if places else status != BESIDE)
+            first = ordinal_of(document["_id"])
+            keys = np.full(len(rows), np.nan)
+            if field is not None and field in document:
+                column = column_from(document[field])
+                keys = column.units[rows].astype(np.float64) / 10.0**column.decimals
+            found.append(_Places(rows + first, np.full(len(rows), first), keys))
+        return found
+
+
+def _names(wanted: OutcomeFilter) -> list[str]:
+    return sorted(each.value for each in wanted.statuses)
+
+
+def _is_descending(sort: Sort) -> bool:
+    return bool(sort) and sort[0][1] == DESCENDING
+
+
+def _page_of(
+    outcomes: Sequence[PortfolioOutcome], wanted: OutcomeFilter, sort: Sort, shown: slice
+) -> tuple[tuple[PortfolioOutcome, ...], int]:
+    """Cut a page of the outcomes that match, out of few."""
+    matching = [outcome for outcome in outcomes if wanted.admits(outcome)]
+    keys = np.array([_key_of(outcome, sort[0][0] if sort else None) for outcome in matching])
+    ordinals = np.arange(len(matching))
+    order = _Places(ordinals, ordinals, keys).in_order(descending=_is_descending(sort))
+    return tuple([matching[at] for at in order[shown]]), len(matching)
+
+
+def _key_of(outcome: PortfolioOutcome, field: str | None) -> float:
+    source = outcome.certificate if field == "objective" else outcome
+    value: Decimal | None = None if field is None else getattr(source, field, None)
+    return np.nan if value is None else float(value)

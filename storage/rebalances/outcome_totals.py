@@ -1,0 +1,97 @@
+"""Totals of the amounts of a rebalance: exact sums over its portfolios, without reading shares."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+from pymongo import timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import BESIDE, EXACT, PortfolioOutcome, ScaledColumn
+from storage.mongo.column_codec import column_from
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document
+from storage.mongo.decimal_codec import decimal_from
+from storage.rebalances.outcome_columns import AMOUNTS, status_from
+from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.rebalances.outcome_reader import OutcomeReader
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.outcomes import ids_of, ordinal_of
+from storage.rebalances.rebalance import Rebalance, may_hold_outcome
+
+DOCUMENT_BATCH_SIZE: Final = 1_000  # because the event loop waits while a batch is added up
+SHOWN: Final = dict.fromkeys(AMOUNTS, 1)
+
+
+@dataclass(slots=True)
+class OutcomeTotals:
+    """Exact sums in currency over the outcomes that have the amount.
+
+    ``portfolios`` is the number of outcomes with a market value.
+    """
+
+    portfolios: int = 0
+    market_value: Decimal = Decimal(0)
+    cash_before: Decimal = Decimal(0)
+    cash_after: Decimal = Decimal(0)
+    objective: Decimal = Decimal(0)
+
+    def add(self, name: str, amount: Decimal) -> None:
+        """Add an amount to the sum of this name."""
+        setattr(self, name, EXACT.add(getattr(self, name), amount))
+
+    def add_outcome(self, outcome: PortfolioOutcome) -> None:
+        """Add the amounts of a portfolio."""
+        self.portfolios += outcome.market_value is not None
+        for name in AMOUNTS:
+            source = outcome.certificate if name == "objective" else outcome
+            amount: Decimal | None = getattr(source, name, None)
+            if amount is not None:
+                self.add(name, amount)
+
+
+async def total_outcomes(database: AsyncDatabase[Document], run: Rebalance) -> OutcomeTotals:
+    """Add up the amounts of a rebalance; of one under way, of the outcomes stored so far."""
+    totals = OutcomeTotals()
+    with timeout(WRITER_TIMEOUT_S):
+        if may_hold_outcome(run):
+            for outcome in await OutcomeReader(database).at(run, range(1)):
+                totals.add_outcome(outcome)
+            return totals
+        is_in_columns = np.zeros(run.number_of_portfolios, np.bool_)
+        matching = {"rebalance_id": ObjectId(run.rebalance_id)}
+        async for document in database[OUTCOME_CHUNKS].find(matching, {"status": 1, **SHOWN}):
+            rows = np.flatnonzero(status_from(document) != BESIDE)
+            is_in_columns[ordinal_of(document["_id"]) + rows] = True
+            _add_rows(totals, document, rows)
+        documents = database[OUTCOMES].find(
+            {"_id": ids_of(run.rebalance_id)}, SHOWN, batch_size=DOCUMENT_BATCH_SIZE
+        )
+        async for document in documents:
+            # As a reader of outcomes does where a chunk that was tried again left both.
+            if not is_in_columns[ordinal_of(document["_id"])]:
+                _add_document(totals, document)
+    return totals
+
+
+def _add_rows(totals: OutcomeTotals, document: Document, rows: NDArray[np.intp]) -> None:
+    if not len(rows):
+        return  # because a claim of rows that are all beside has no columns
+    totals.portfolios += len(rows)
+    for name in AMOUNTS:
+        if name in document:
+            totals.add(name, _sum(column_from(document[name]).select(rows)))
+
+
+def _sum(column: ScaledColumn) -> Decimal:
+    # In Python, because a sum of numbers that fit into int64 need not fit.
+    return EXACT.scaleb(Decimal(sum(column.units.tolist())), -column.decimals)
+
+
+def _add_document(totals: OutcomeTotals, document: Document) -> None:
+    totals.portfolios += "market_value" in document
+    for name in AMOUNTS:
+        if name in document:
+            totals.add(name, decimal_from(document[name]))

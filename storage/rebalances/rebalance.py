@@ -1,0 +1,163 @@
+"""Rebalance: one rebalance of the portfolios of a model, and its document."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from bson import ObjectId
+
+from optimization import Model, OptionOverrides, OverridesByPortfolio, PricedTarget, Refusal, Status
+from optimization.errors import RuleError
+from storage.mongo.connection import Document, require_object_id
+from storage.mongo.decimal_codec import to_storable
+from storage.options import overrides_document, overrides_from, own_document, own_from
+from storage.rebalances.outcomes import (
+    MAX_PORTFOLIOS_PER_REBALANCE,
+    EncodeSecurity,
+    problem_document,
+    security_document,
+    security_from,
+)
+from storage.rules.rule import Rule, rule_document, rule_from
+
+
+class RebalanceStatus(StrEnum):
+    """State of a rebalance."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"  # every portfolio has its outcome; final
+    STOPPED = "STOPPED"  # ended early; what was recorded stays and the rest may be recorded later
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """One rebalance of the portfolios of a model, without its outcomes.
+
+    ``securities`` are the rows of the model at the prices of the rebalance. The portfolios have the
+    ordinals 0 .. number_of_portfolios - 1. ``counts`` is filled when the rebalance ends.
+    """
+
+    rebalance_id: str
+    model_id: str
+    model_version: int
+    model_name: str
+    securities: tuple[PricedTarget, ...]
+    options: OptionOverrides  # less the time limit, which is a setting
+    number_of_portfolios: int
+    started_at: datetime
+    status: RebalanceStatus = RebalanceStatus.RUNNING
+    counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
+    finished_at: datetime | None = None
+    version: int = 1
+    run_id: str | None = None  # the run that this rebalance is a part of
+    begun_by: str | None = None  # principal that began it and chose its options; None if unknown
+    refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
+    # Securities that options name and that no portfolio with known holdings has.
+    unmatched: tuple[str, ...] = ()
+    overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
+    rules: tuple[Rule, ...] = ()  # that its plans are checked by, as they were when it began
+
+    def __post_init__(self) -> None:
+        require_object_id("rebalance_id", self.rebalance_id)
+        require_object_id("model_id", self.model_id)
+        if not 0 <= self.number_of_portfolios <= MAX_PORTFOLIOS_PER_REBALANCE:
+            rule = f"a run has at most {MAX_PORTFOLIOS_PER_REBALANCE} portfolios"
+            raise RuleError(("number_of_portfolios",), self.number_of_portfolios, rule)
+
+
+def new_rebalance_id() -> str:
+    """Generate an id for a rebalance that is about to be opened."""
+    return str(ObjectId())
+
+
+def new_rebalance(
+    rebalance_id: str,
+    model: Model,
+    portfolios: int,
+    options: OptionOverrides,
+    started_at: datetime,
+    begun_by: str | None = None,
+) -> Rebalance:
+    """Make a running rebalance of one model, still without prices."""
+    assert model.model_id is not None
+    return Rebalance(
+        rebalance_id=rebalance_id,
+        model_id=model.model_id,
+        model_version=model.version,
+        model_name=model.name,
+        securities=(),
+        options=options,
+        number_of_portfolios=portfolios,
+        started_at=started_at,
+        begun_by=begun_by,
+    )
+
+
+COLLECTION = "rebalances"
+# Field of a rebalance of one portfolio that was stored at once: the document of its outcome.
+OUTCOME: Final = "outcome"
+
+
+def may_hold_outcome(rebalance: Rebalance) -> bool:
+    """Whether the document of the rebalance may hold the outcome of its only portfolio."""
+    return rebalance.run_id is None and rebalance.number_of_portfolios == 1
+
+
+def rebalance_document(
+    rebalance: Rebalance, encode_security: EncodeSecurity = security_document
+) -> Document:
+    """Convert a rebalance to a document."""
+    part_of = {} if rebalance.run_id is None else {"run_id": ObjectId(rebalance.run_id)}
+    refused = {} if rebalance.refusal is None else {"problem": problem_document(rebalance.refusal)}
+    unmatched = {"unmatched": list(rebalance.unmatched)} if rebalance.unmatched else {}
+    begun_by = {} if rebalance.begun_by is None else {"begun_by": rebalance.begun_by}
+    return {
+        **part_of,
+        **begun_by,
+        **refused,
+        **unmatched,
+        **own_document(rebalance.overrides_by_portfolio),
+        **_rules_document(rebalance.rules),
+        "_id": ObjectId(rebalance.rebalance_id),
+        "model_id": ObjectId(rebalance.model_id),
+        "model_version": rebalance.model_version,
+        "model_name": rebalance.model_name,
+        "status": rebalance.status.value,
+        "securities": [encode_security(security) for security in rebalance.securities],
+        "options": to_storable(overrides_document(rebalance.options)),
+        "number_of_portfolios": rebalance.number_of_portfolios,
+        "counts": {status.value: count for status, count in rebalance.counts.items()},
+        "started_at": rebalance.started_at,
+        "finished_at": rebalance.finished_at,
+        "version": rebalance.version,
+    }
+
+
+def rebalance_from(document: Document) -> Rebalance:
+    """Convert a document to a rebalance."""
+    return Rebalance(
+        rebalance_id=str(document["_id"]),
+        model_id=str(document["model_id"]),
+        model_version=document["model_version"],
+        model_name=document["model_name"],
+        status=RebalanceStatus(document["status"]),
+        securities=tuple(security_from(row) for row in document["securities"]),
+        options=overrides_from(document["options"]),
+        number_of_portfolios=document["number_of_portfolios"],
+        counts={Status(status): count for status, count in document["counts"].items()},
+        started_at=document["started_at"],
+        finished_at=document["finished_at"],
+        version=document["version"],
+        refusal=Refusal(**document["problem"]) if "problem" in document else None,
+        unmatched=tuple(document.get("unmatched", ())),
+        overrides_by_portfolio=own_from(document),
+        run_id=str(document["run_id"]) if "run_id" in document else None,
+        begun_by=document.get("begun_by"),
+        rules=tuple(rule_from(each) for each in document.get("rules", ())),
+    )
+
+
+def _rules_document(rules: Sequence[Rule]) -> Document:
+    return {"rules": [to_storable(rule_document(each)) for each in rules]} if rules else {}

@@ -1,0 +1,392 @@
+"""Rebalances in MongoDB: one document a rebalance, and the outcomes of its portfolios."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, NoReturn
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from optimization import BlockOutcome, PortfolioOutcome, Status
+from storage.audit.author import FindAuthor, find_no_author
+from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_with, literal
+from storage.errors import NotFoundError, StaleVersionError
+from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
+from storage.mongo.connection import (
+    Document,
+    require_object_id,
+    run_transaction,
+    translate_failures,
+)
+from storage.mongo.decimal_codec import to_milliseconds
+from storage.mongo.sorting import DESCENDING, Sort, sort_order
+from storage.options import OWN_OPTIONS
+from storage.rebalances.last_outcomes import LastOutcome, list_last_outcomes
+from storage.rebalances.outcome_causes import Causes, list_causes
+from storage.rebalances.outcome_counts import count_by_status, count_transactions
+from storage.rebalances.outcome_reader import OutcomePage, OutcomeReader
+from storage.rebalances.outcome_recorder import OutcomeRecorder, StoredCounts
+from storage.rebalances.outcome_search import OutcomeFilter, OutcomeSearch
+from storage.rebalances.outcome_totals import OutcomeTotals, total_outcomes
+from storage.rebalances.outcomes import COLLECTION as OUTCOMES
+from storage.rebalances.outcomes import (
+    SecurityEncoder,
+    is_repetition,
+    outcome_batches,
+    outcome_fields,
+)
+from storage.rebalances.rebalance import (
+    COLLECTION,
+    OUTCOME,
+    Rebalance,
+    RebalanceStatus,
+    may_hold_outcome,
+    rebalance_document,
+    rebalance_from,
+)
+from storage.rebalances.removal import RebalanceRemoval
+from storage.rebalances.trade_search import TradeFilter, TradePage, TradeSearch
+from storage.rebalances.trade_totals import TradeTotals, TradeTotalsReader
+
+SORT_FIELDS: Final = {
+    "rebalance_id": "_id",
+    "model_name": "model_name",
+    "rebalance_date": "started_at",
+    "number_of_portfolios": "number_of_portfolios",
+}
+NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
+BUT_OUTCOME: Final = {OUTCOME: 0}  # because the reader of outcomes reads it
+BUT_OWN_OPTIONS: Final = {**BUT_OUTCOME, OWN_OPTIONS: 0}  # megabytes that only a run needs
+# Positions and other holdings of an outcome that is stored with its rebalance, because a document
+# has at most 16 MB. With more the outcome has a document of its own.
+MAX_POSITIONS_WITHIN: Final = 10_000
+
+
+class RebalanceStore:
+    """The stored rebalances of one database, with the outcomes of their portfolios."""
+
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
+        self._rebalances = database[COLLECTION]
+        self._trail = AuditTrail(database, find_author)
+        self._removal = RebalanceRemoval(self._rebalances, self._trail)
+        self._outcomes = database[OUTCOMES]
+        self._recorder = OutcomeRecorder(database)
+        self._reader = OutcomeReader(database)
+        self._search = OutcomeSearch(database)
+        self._trade_search = TradeSearch(database)
+        self._trade_totals = TradeTotalsReader(database)
+        self._claims = ClaimTransactions(database)
+        # Kept, because the rebalances of a model share its securities for as long as its prices.
+        self._encode_security = SecurityEncoder()
+
+    @translate_failures
+    async def open(self, rebalance: Rebalance) -> Rebalance:
+        """Store a rebalance before its first outcome, and return the stored rebalance.
+
+        A process that resumes a rebalance continues with the returned one, because that has the
+        prices of the first process.
+        """
+        try:
+            await self._rebalances.insert_one(rebalance_document(rebalance))
+        except DuplicateKeyError:
+            return await self.read(rebalance.rebalance_id)
+        return replace(rebalance, started_at=to_milliseconds(rebalance.started_at))
+
+    @translate_failures
+    async def record(
+        self,
+        rebalance_id: str,
+        ordinals: range,
+        outcomes: Sequence[PortfolioOutcome],
+        grid: range | None = None,
+    ) -> StoredCounts:
+        """Store the outcomes of the portfolios with these ordinals; stored outcomes stay.
+
+        ``grid`` has the first ordinals of the documents of columns, which all writers of these
+        portfolios have to agree on. Without it the ordinals are a chunk of their own.
+
+        Returns the counts of the outcomes that are stored now for these ordinals.
+        """
+        return await self._recorder.record(rebalance_id, ordinals, outcomes, grid)
+
+    @translate_failures
+    async def record_block(
+        self, rebalance_id: str, ordinals: range, outcome: BlockOutcome, grid: range | None = None
+    ) -> StoredCounts:
+        """Store the outcomes of a block in columns, under these ordinals; stored outcomes stay.
+
+        ``grid`` is that of ``record``. Only whole documents of it are stored in columns.
+
+        Returns the counts of the outcomes that are stored now for these ordinals. An error in
+        ``outcome.beside`` is raised, because only the caller can say which outcome it makes.
+        """
+        return await self._recorder.record_block(rebalance_id, ordinals, outcome, grid)
+
+    @translate_failures
+    async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:
+        """Record that a portfolio holds these securities; a repeated call changes nothing."""
+        await self._rebalances.update_one(
+            {"_id": ObjectId(rebalance_id)},
+            {"$pullAll": {"unmatched": list(security_ids)}},
+        )
+
+    @translate_failures
+    async def store(
+        self,
+        rebalance: Rebalance,
+        outcomes: Sequence[PortfolioOutcome],
+        claim: IdempotencyClaim | None = None,
+    ) -> Rebalance:
+        """Store a finished rebalance with all its outcomes, in one document or one transaction.
+
+        The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
+        lost.
+        """
+        record = _stored_record(self._trail, rebalance, rebalance.status, rebalance.counts)
+        document = rebalance_document(rebalance, self._encode_security) | inserted_with(record)
+        is_whole = may_hold_outcome(rebalance) and _is_small(outcomes)
+        if is_whole:
+            (outcome,) = outcomes
+            document[OUTCOME] = outcome_fields(outcome, self._encode_security)
+        apart = () if is_whole else outcomes
+
+        async def insert(session: AsyncClientSession | None) -> None:
+            for batch in outcome_batches(rebalance.rebalance_id, range(len(apart)), apart):
+                await self._outcomes.insert_many(batch, session=session)
+            await self._rebalances.insert_one(document, session=session)
+            if claim is not None and session is not None:
+                await self._claims.complete(claim, rebalance.rebalance_id, session)
+
+        try:
+            if is_whole and claim is None:
+                await insert(None)  # because one document is atomic, at a third of the time
+            else:
+                await run_transaction(self._rebalances.database, insert)
+        except (DuplicateKeyError, BulkWriteError) as error:
+            if isinstance(error, BulkWriteError) and not is_repetition(error):
+                raise
+            return await self.read(rebalance.rebalance_id)
+        return replace(rebalance, started_at=to_milliseconds(rebalance.started_at))
+
+    @translate_failures
+    async def finish(
+        self, rebalance_id: str, status: RebalanceStatus, finished_at: datetime
+    ) -> Rebalance:
+        """End a rebalance with the counts of its outcomes; a completed rebalance stays as it is."""
+        found = await count_by_status(self._rebalances.database, rebalance_id)
+        counts = {status.value: count for status, count in found.items()}
+        ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
+        record = _stored_record(self._trail, await self.read(rebalance_id), status, found)
+        document = await self._rebalances.find_one_and_update(
+            {
+                "_id": require_object_id("rebalance_id", rebalance_id),
+                "status": {"$ne": RebalanceStatus.COMPLETED.value},
+            },
+            [{"$set": literal(ended) | added_by_update(record)}],
+            projection=BUT_OUTCOME,
+            return_document=ReturnDocument.AFTER,
+        )
+        return await self.read(rebalance_id) if document is None else rebalance_from(document)
+
+    @translate_failures
+    async def read(self, rebalance_id: str) -> Rebalance:
+        """Return the rebalance with this id."""
+        key = {"_id": require_object_id("rebalance_id", rebalance_id)}
+        document = await self._rebalances.find_one(key, BUT_OUTCOME)
+        if document is None:
+            raise NotFoundError("rebalance", rebalance_id)
+        return rebalance_from(document)
+
+    @translate_failures
+    async def read_page(
+        self, offset: int = 0, limit: int | None = None, sort: Sort = ()
+    ) -> tuple[tuple[Rebalance, ...], int]:
+        """Return a page of rebalances, by default the newest first, and their number."""
+        return await self._page({}, offset, limit, sort)
+
+    @translate_failures
+    async def list_parts(
+        self,
+        run_id: str,
+        after: str | None = None,
+        limit: int = 0,
+        *,
+        with_own_options: bool = False,
+    ) -> tuple[Rebalance, ...]:
+        """Return the rebalances of a run, in the order of their ids.
+
+        The options of single portfolios are read only on request, because they are megabytes.
+        """
+        wanted: Document = {"run_id": ObjectId(run_id)}
+        if after is not None:
+            wanted["_id"] = {"$gt": ObjectId(after)}
+        hidden = BUT_OUTCOME if with_own_options else BUT_OWN_OPTIONS
+        cursor = self._rebalances.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
+        return tuple([rebalance_from(document) async for document in cursor])
+
+    @translate_failures
+    async def list_part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
+        """Return the ids of the first rebalances of a run."""
+        wanted = {"run_id": ObjectId(run_id)}
+        cursor = self._rebalances.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
+        return tuple([str(document["_id"]) async for document in cursor])
+
+    @translate_failures
+    async def forget_parts(self, run_id: str) -> None:
+        """Remove the rebalances of a run with their outcomes."""
+        await self._removal.remove_parts(run_id)
+
+    @translate_failures
+    async def finish_removals(self, before: datetime) -> None:
+        """Finish the removals that began before a moment and broke off."""
+        await self._removal.finish(before)
+
+    @translate_failures
+    async def list_older_than(self, moment: datetime, limit: int) -> tuple[Rebalance, ...]:
+        """Return at most ``limit`` rebalances that began before this moment."""
+        cursor = self._rebalances.find(
+            {"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit
+        )
+        return tuple([rebalance_from(document) async for document in cursor])
+
+    @translate_failures
+    async def read_page_of_portfolios(
+        self, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
+        """Return the rebalances of any of these portfolios, each with the number of them it has.
+
+        The newest come first.
+        """
+        counts = await self._reader.count_by_rebalance(portfolio_ids)
+        having = {"_id": {"$in": [ObjectId(each) for each in counts]}}
+        page, total = await self._page(having, offset, limit, ())
+        listed = [run.rebalance_id for run in page]
+        counts += await self._reader.count_in_columns(listed, portfolio_ids)
+        return tuple((run, counts[run.rebalance_id]) for run in page), total
+
+    @translate_failures
+    async def list_outcomes_among(
+        self, rebalance: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
+        return await self._reader.page_of(rebalance, portfolio_ids, offset, limit)
+
+    @translate_failures
+    async def list_outcomes(
+        self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return the stored outcomes with the ordinals offset .. offset + limit - 1, in order."""
+        end = rebalance.number_of_portfolios
+        end = end if limit is None else min(end, offset + limit)
+        return await self._reader.at(rebalance, range(offset, end))
+
+    @translate_failures
+    async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
+        """Return the stored outcomes from the ordinal ``first`` on, in columns where stored so."""
+        return await self._reader.page_from(rebalance, first)
+
+    @translate_failures
+    async def read_outcome(self, rebalance: Rebalance, portfolio_id: str) -> PortfolioOutcome:
+        """Return the outcome of one portfolio in the rebalance."""
+        return (await self.list_outcomes_of(rebalance, (portfolio_id,)))[0]
+
+    @translate_failures
+    async def list_outcomes_of(
+        self, rebalance: Rebalance, portfolio_ids: Sequence[str]
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return the outcomes of these portfolios in the rebalance, by ordinal."""
+        found = await self._reader.of(rebalance, portfolio_ids)
+        missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
+        if missing:
+            raise NotFoundError("portfolio in this rebalance", min(missing))
+        return found
+
+    @translate_failures
+    async def search_outcomes(
+        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[tuple[PortfolioOutcome, ...], int]:
+        """Return a page of the outcomes that match, and the number of all that do."""
+        return await self._search.read_page(rebalance, wanted, sort, offset, limit)
+
+    @translate_failures
+    async def total_outcomes(self, rebalance: Rebalance) -> OutcomeTotals:
+        """Add up the amounts of all outcomes of the rebalance."""
+        return await total_outcomes(self._rebalances.database, rebalance)
+
+    @translate_failures
+    async def search_trades(
+        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[TradePage, int]:
+        """Return a page of the trades that match, and the number of all that do."""
+        return await self._trade_search.read_page(rebalance, wanted, sort, offset, limit)
+
+    @translate_failures
+    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+        """Add up the trades that match."""
+        return await self._trade_totals.read(rebalance, wanted)
+
+    @translate_failures
+    async def list_causes(self, rebalance_ids: Sequence[str]) -> Causes:
+        """Return why portfolios of these rebalances have no plan."""
+        return await list_causes(self._rebalances.database, rebalance_ids)
+
+    @translate_failures
+    async def list_last_outcomes(self, portfolio_ids: Sequence[str]) -> tuple[LastOutcome, ...]:
+        """Return the newest outcome of each portfolio that has one, in the order of the ids."""
+        return await list_last_outcomes(self._rebalances.database, portfolio_ids)
+
+    @translate_failures
+    async def count_transactions(self, rebalance_id: str) -> int:
+        """Count the transactions of all portfolios of the rebalance."""
+        return await count_transactions(self._rebalances.database, rebalance_id)
+
+    @translate_failures
+    async def delete(self, rebalance_id: str, version: int) -> None:
+        """Remove a rebalance and its outcomes if ``version`` is still the stored version."""
+        key = str(require_object_id("rebalance_id", rebalance_id))
+        if not await self._removal.remove(key, version):
+            await self._raise_why_unmatched(rebalance_id, version)
+
+    async def _page(
+        self, matching: Document, offset: int, limit: int | None, sort: Sort
+    ) -> tuple[tuple[Rebalance, ...], int]:
+        order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
+        total = await self._rebalances.count_documents(matching, hint="_id_")
+        if limit == 0:  # because MongoDB takes 0 for no limit
+            return (), total
+        skip, limit = offset, limit or 0
+        cursor = self._rebalances.find(
+            matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit
+        )
+        return tuple([rebalance_from(document) async for document in cursor]), total
+
+    async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
+        stored = await self.read(rebalance_id)
+        raise StaleVersionError("rebalance", rebalance_id, version, stored.version)
+
+
+def _is_small(outcomes: Sequence[PortfolioOutcome]) -> bool:
+    return sum(len(each.before) for each in outcomes) <= MAX_POSITIONS_WITHIN
+
+
+def _stored_record(
+    trail: AuditTrail, rebalance: Rebalance, status: RebalanceStatus, counts: Mapping[Status, int]
+) -> Document:
+    """Make the record of a rebalance that ends."""
+    diff = {
+        "status": status.value,
+        "model_id": rebalance.model_id,
+        "model_version": rebalance.model_version,
+        "number_of_portfolios": rebalance.number_of_portfolios,
+        "counts": {each.value: count for each, count in counts.items()},
+        "run_id": rebalance.run_id,
+    }
+    return trail.record(
+        Action.REBALANCE_STORED, rebalance.rebalance_id, rebalance.version, diff=diff
+    )

@@ -1,0 +1,319 @@
+"""Search of the trades of a rebalance: by side, security, portfolio, amount, drift and hold.
+
+Trades in columns are sifted as arrays, and only the outcomes that a page shows become objects.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import EXACT, BlockOutcome, Drift, PortfolioOutcome, ScaledColumn, Side
+from storage.errors import NotFoundError
+from storage.mongo.connection import Document
+from storage.mongo.sorting import DESCENDING, Sort
+from storage.rebalances.outcome_reader import APART, OutcomePage, OutcomeReader
+from storage.rebalances.rebalance import Rebalance, may_hold_outcome
+
+SORT_FIELDS: Final = ("amount", "drift")
+MAX_SHARES: Final = 2**62  # that a bound may name, because bounds are compared as int64
+# Of drifts, which are compared as floats: a bound that a drift equals must not miss it.
+DRIFT_DIGITS: Final = 12
+
+TradePage = tuple[tuple[PortfolioOutcome, int], ...]
+"""Trades, each as its outcome and the place of its security in the drifts of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    """Trades that match everything given; None and empty admit every one.
+
+    Amounts are quantity times price in currency; ``min_drift`` is the distance of the weight before
+    from the target, as a part of market value. ``is_held`` selects by the holds that are named.
+    """
+
+    sides: frozenset[Side] = frozenset()
+    security_ids: frozenset[str] | None = None
+    portfolio_ids: tuple[str, ...] = ()
+    min_amount: Decimal | None = None
+    max_amount: Decimal | None = None
+    min_drift: Decimal | None = None
+    is_held: bool | None = None
+    held_portfolios: frozenset[str] = frozenset()
+    held_trades: frozenset[tuple[str, str]] = frozenset()
+
+    def admits(self, outcome: PortfolioOutcome, drift: Drift) -> bool:
+        """Whether a security of an outcome is a trade that matches."""
+        if not drift.change:
+            return False
+        security_id = drift.security.security_id
+        return (
+            (not self.sides or side_of(drift) in self.sides)
+            and (self.security_ids is None or security_id in self.security_ids)
+            and (not self.portfolio_ids or outcome.portfolio_id in self.portfolio_ids)
+            and self._admits_amount(amount_of(drift))
+            and (self.min_drift is None or _drift_of(outcome, drift) >= float(self.min_drift))
+            and self.is_held in {None, self.holds(outcome.portfolio_id, security_id)}
+        )
+
+    def holds(self, portfolio_id: str, security_id: str) -> bool:
+        """Whether a trade is held, by itself or with its portfolio."""
+        is_trade_held = (portfolio_id, security_id) in self.held_trades
+        return is_trade_held or portfolio_id in self.held_portfolios
+
+    def _admits_amount(self, amount: Decimal) -> bool:
+        low, high = self.min_amount, self.max_amount
+        return (low is None or amount >= low) and (high is None or amount <= high)
+
+
+ALL_TRADES: Final = TradeFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trades:
+    """Places of trades: the ordinals of their outcomes and their places in these, with sort keys.
+
+    ``firsts`` are the first ordinals of the documents of columns that have them, or ``APART``.
+    """
+
+    ordinals: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    places: NDArray[np.int64]
+    keys: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, int, float]]) -> "_Trades":
+        """Trades of outcomes beside columns, by ordinal, place and key."""
+        table = np.array(rows, np.float64).reshape(-1, 3)
+        ordinals, places = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+        return cls(ordinals, np.full(len(rows), APART), places, table[:, 2])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["_Trades"]) -> "_Trades":
+        names = ("ordinals", "firsts", "places", "keys")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def first(self, limit: int, *, descending: bool) -> "_Trades":
+        """The first trades by key, those of equal keys by ordinal and place."""
+        keys = -self.keys if descending else self.keys
+        order = np.lexsort((self.places, self.ordinals, keys))[:limit]
+        return self.select(order)
+
+    def select(self, rows: NDArray[np.intp] | slice) -> "_Trades":
+        return _Trades(self.ordinals[rows], self.firsts[rows], self.places[rows], self.keys[rows])
+
+
+class TradeSearch:
+    """Search of the trades of the stored outcomes of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._reader = OutcomeReader(database)
+
+    async def read_page(
+        self, run: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+    ) -> tuple[TradePage, int]:
+        """Return a page of the trades that match, and the number of all that do.
+
+        They are sorted by the first field of ``sort``, otherwise by portfolio and security.
+        """
+        field = sort[0][0] if sort else None
+        descending = bool(sort) and sort[0][1] == DESCENDING
+        shown = slice(offset, offset + limit)
+        if wanted.portfolio_ids or may_hold_outcome(run):
+            outcomes = await self._read_few(run, wanted)
+            found = _find_in_objects(enumerate(outcomes), wanted, field)
+            few = found.first(shown.stop, descending=descending).select(shown)
+            page = zip(few.ordinals.tolist(), few.places.tolist(), strict=True)
+            return tuple((outcomes[at], place) for at, place in page), len(found.ordinals)
+        best, total = _Trades.of(()), 0
+        async for outcome_page in self._reader.pages(run):
+            found = await asyncio.to_thread(_find, outcome_page, wanted, field)
+            total += len(found.ordinals)
+            # No more than the page needs, because a book has millions of trades.
+            best = _Trades.concatenate((best, found)).first(shown.stop, descending=descending)
+        return await self._read_trades(run, best.select(shown)), total
+
+    async def _read_few(self, run: Rebalance, wanted: TradeFilter) -> tuple[PortfolioOutcome, ...]:
+        if wanted.portfolio_ids:
+            return await self._reader.of(run, wanted.portfolio_ids)
+        return await self._reader.at(run, range(1))
+
+    async def _read_trades(self, run: Rebalance, trades: _Trades) -> TradePage:
+        firsts = dict(zip(trades.ordinals.tolist(), trades.firsts.tolist(), strict=True))
+        outcomes = await self._reader.at_places(run, tuple(firsts.items()))
+        if len(outcomes) < len(firsts):  # because it was removed meanwhile
+            raise NotFoundError("rebalance", run.rebalance_id)
+        by_ordinal = dict(zip(firsts, outcomes, strict=True))
+        page = zip(trades.ordinals.tolist(), trades.places.tolist(), strict=True)
+        return tuple((by_ordinal[at], place) for at, place in page)
+
+
+def _find(page: OutcomePage, wanted: TradeFilter, field: str | None) -> _Trades:
+    parts = [_find_in_objects(page.objects, wanted, field)]
+    for first, block in page.blocks:
+        rows = page.rows_of(first, block)
+        plain = block if len(rows) == len(block) else block.select(rows)
+        parts.append(_find_in_columns(first, rows, plain, wanted, field))
+    return _Trades.concatenate(parts)
+
+
+def _find_in_objects(
+    placed: Iterable[tuple[int, PortfolioOutcome]], wanted: TradeFilter, field: str | None
+) -> _Trades:
+    return _Trades.of(
+        [
+            (ordinal, place, _key_of(outcome, drift, field))
+            for ordinal, outcome in placed
+            for place, drift in enumerate(outcome.drifts)
+            if wanted.admits(outcome, drift)
+        ]
+    )
+
+
+def _find_in_columns(
+    first: int,
+    rows: NDArray[np.intp],
+    block: BlockOutcome,
+    wanted: TradeFilter,
+    field: str | None,
+) -> _Trades:
+    table = BlockTrades(block)
+    chosen = np.flatnonzero(table.matches(wanted))
+    key = np.zeros(len(table.rows)) if field is None else getattr(table, f"{field}s")()
+    return _Trades(
+        first + rows[table.rows[chosen]],
+        np.full(len(chosen), first),
+        table.places[chosen],
+        key[chosen],
+    )
+
+
+class BlockTrades:
+    """Trades of plain rows as arrays: rows, places in the outcomes, shares before and traded."""
+
+    def __init__(self, block: BlockOutcome) -> None:
+        self._block = block
+        self.rows, self._securities, self._shares = block.changes()
+        others, width = block.others, len(block.securities)
+        self._ids = [each.security_id for each in block.securities] + list(others.ids)
+        self._prices = [each.price for each in block.securities] + list(others.prices)
+        weights = [float(each.weight) for each in block.securities] + [0.0] * len(others.ids)
+        self._targets = np.array(weights)
+        self.places = self._securities.astype(np.int64)
+        before = np.zeros(len(self.rows))
+        is_other = self._securities >= width
+        of_model = np.flatnonzero(~is_other)
+        held = block.before.units[self.rows[of_model], self._securities[of_model]]
+        before[of_model] = held.astype(np.float64) / 10.0**block.before.decimals
+        if np.any(is_other):
+            keys = others.rows.astype(np.int64) * len(others.ids) + others.securities
+            order = np.argsort(keys)
+            sold = self.rows[is_other] * len(others.ids) + self._securities[is_other] - width
+            entries = order[np.searchsorted(keys[order], sold)]
+            quantities = others.quantities.units[entries].astype(np.float64)
+            before[is_other] = quantities / 10.0**others.quantities.decimals
+            starts = np.searchsorted(others.rows, others.rows[entries])
+            self.places[is_other] = width + entries - starts
+        self._before = before
+
+    def matches(self, wanted: TradeFilter) -> NDArray[np.bool_]:
+        """Whether each trade matches."""
+        found = np.ones(len(self.rows), np.bool_)
+        if wanted.sides:
+            sides = Side.BUY in wanted.sides, Side.SELL in wanted.sides
+            found &= np.where(self.is_purchase(), *sides)
+        if wanted.security_ids is not None:
+            known = [each in wanted.security_ids for each in self._ids]
+            found &= np.array(known, np.bool_)[self._securities]
+        if wanted.min_amount is not None or wanted.max_amount is not None:
+            found &= self._has_amount(wanted.min_amount, wanted.max_amount)
+        if wanted.min_drift is not None:
+            found &= self.drifts() >= float(wanted.min_drift)
+        if wanted.is_held is not None:
+            found &= self.is_held(wanted) == wanted.is_held
+        return found
+
+    def is_purchase(self) -> NDArray[np.bool_]:
+        """Whether each trade is a purchase."""
+        return (self._shares.units > 0).astype(np.bool_)
+
+    def is_held(self, wanted: TradeFilter) -> NDArray[np.bool_]:
+        """Whether each trade is held, by itself or with its portfolio."""
+        ids = self._block.portfolio_ids
+        held = np.array([each in wanted.held_portfolios for each in ids], np.bool_)[self.rows]
+        partly = {portfolio_id for portfolio_id, _ in wanted.held_trades}
+        is_partly = np.array([each in partly for each in ids], np.bool_)[self.rows]
+        for at in np.flatnonzero(is_partly & ~held).tolist():
+            trade = ids[self.rows[at]], self._ids[self._securities[at]]
+            held[at] = trade in wanted.held_trades
+        return held
+
+    def sum_amounts(self, chosen: NDArray[np.bool_]) -> Decimal:
+        """Add up quantity times price of the chosen trades, exactly."""
+        units: NDArray[Any] = np.abs(self._shares.units[chosen])
+        if int(units.max(initial=0)) * len(units) >= MAX_SHARES:
+            units = units.astype(np.object_)
+        shares = np.zeros(len(self._ids), units.dtype)
+        np.add.at(shares, self._securities[chosen], units)
+        total, column = Decimal(0), ScaledColumn.of_units(shares, self._shares.decimals)
+        for at in np.flatnonzero(shares).tolist():
+            total = EXACT.fma(column.value(at), self._prices[at], total)
+        return total
+
+    def amounts(self) -> NDArray[np.float64]:
+        """Quantity times price of each trade."""
+        shares = np.abs(self._shares.units).astype(np.float64) / 10.0**self._shares.decimals
+        return shares * np.array([float(each) for each in self._prices])[self._securities]
+
+    def drifts(self) -> NDArray[np.float64]:
+        """Distance of each weight before from its target."""
+        column = self._block.market_value
+        value = (column.units.astype(np.float64) / 10.0**column.decimals)[self.rows]
+        price = np.array([float(each) for each in self._prices])[self._securities]
+        weight = np.divide(self._before * price, value, out=np.zeros(len(value)), where=value != 0)
+        distance = np.abs(weight - self._targets[self._securities])
+        return np.round(distance, DRIFT_DIGITS).astype(np.float64)
+
+    def _has_amount(self, low: Decimal | None, high: Decimal | None) -> NDArray[np.bool_]:
+        """Compare shares with the bounds of each security, because these are exact."""
+        units: NDArray[Any] = np.abs(self._shares.units)
+        found = np.ones(len(units), np.bool_)
+        scale = 10**self._shares.decimals
+        if low is not None:
+            bounds = [ceil(Fraction(low) * scale / Fraction(each)) for each in self._prices]
+            found &= (units >= _int64(bounds)[self._securities]).astype(np.bool_)
+        if high is not None:
+            bounds = [floor(Fraction(high) * scale / Fraction(each)) for each in self._prices]
+            found &= (units <= _int64(bounds)[self._securities]).astype(np.bool_)
+        return found
+
+
+def _int64(bounds: Sequence[int]) -> NDArray[np.int64]:
+    return np.array([min(each, MAX_SHARES) for each in bounds], np.int64)
+
+
+def side_of(drift: Drift) -> Side:
+    return Side.BUY if drift.change > 0 else Side.SELL
+
+
+def amount_of(drift: Drift) -> Decimal:
+    return EXACT.multiply(Decimal(drift.trade_quantity), drift.security.price)
+
+
+def _drift_of(outcome: PortfolioOutcome, drift: Drift) -> float:
+    value = float(outcome.market_value or 0)
+    weight = float(drift.original_quantity) * float(drift.security.price) / value if value else 0.0
+    return float(np.round(abs(weight - float(drift.security.weight)), DRIFT_DIGITS))
+
+
+def _key_of(outcome: PortfolioOutcome, drift: Drift, field: str | None) -> float:
+    if field is None:
+        return 0.0
+    return float(amount_of(drift)) if field == "amount" else _drift_of(outcome, drift)

@@ -1,0 +1,98 @@
+"""Totals of the trades of a rebalance: what orders would send of those that match, and what not.
+
+Trades in columns are added up as arrays: whole shares by security first, and these times the price.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import EXACT, PortfolioOutcome, Side
+from storage.mongo.connection import Document
+from storage.rebalances.outcome_reader import OutcomePage, OutcomeReader
+from storage.rebalances.rebalance import Rebalance
+from storage.rebalances.trade_search import BlockTrades, TradeFilter, amount_of, side_of
+
+
+@dataclass(slots=True)
+class TradeTotal:
+    """Number of trades, and the exact sum of quantity times price in currency."""
+
+    transactions: int = 0
+    amount: Decimal = Decimal(0)
+
+    def add(self, transactions: int, amount: Decimal) -> None:
+        """Add trades and the sum of their amounts."""
+        self.transactions += transactions
+        self.amount = EXACT.add(self.amount, amount)
+
+
+@dataclass(slots=True)
+class TradeTotals:
+    """Totals of trades that orders would send, by side, and of those that are held back.
+
+    ``portfolios`` is the number of those with a trade that would be sent.
+    """
+
+    portfolios: int = 0
+    buys: TradeTotal = field(default_factory=TradeTotal)
+    sells: TradeTotal = field(default_factory=TradeTotal)
+    held: TradeTotal = field(default_factory=TradeTotal)
+
+    def add_outcome(
+        self, outcome: PortfolioOutcome, wanted: TradeFilter, *, is_blocked: bool = False
+    ) -> None:
+        """Add the trades of a portfolio that match; all are held back where it is blocked."""
+        sent = 0
+        for drift in outcome.drifts:
+            if not wanted.admits(outcome, drift):
+                continue
+            if is_blocked or wanted.holds(outcome.portfolio_id, drift.security.security_id):
+                self.held.add(1, amount_of(drift))
+                continue
+            total = self.buys if side_of(drift) is Side.BUY else self.sells
+            total.add(1, amount_of(drift))
+            sent += 1
+        self.portfolios += sent > 0
+
+    def add_columns(self, trades: BlockTrades, wanted: TradeFilter) -> None:
+        """Add those trades of columns that match."""
+        matching = trades.matches(wanted)
+        # A filter by hold has asked already: those that match all are held, or none is.
+        held = trades.is_held(wanted) if wanted.is_held is None else np.bool_(wanted.is_held)
+        sent, purchases = matching & ~held, trades.is_purchase()
+        for total, chosen in (
+            (self.buys, sent & purchases),
+            (self.sells, sent & ~purchases),
+            (self.held, matching & held),
+        ):
+            total.add(int(np.count_nonzero(chosen)), trades.sum_amounts(chosen))
+        self.portfolios += len(np.unique(trades.rows[sent]))
+
+
+class TradeTotalsReader:
+    """Totals of the trades in the stored outcomes of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._reader = OutcomeReader(database)
+
+    async def read(self, run: Rebalance, wanted: TradeFilter) -> TradeTotals:
+        """Add up the trades of a rebalance that match."""
+        totals = TradeTotals()
+        if wanted.portfolio_ids:
+            for outcome in await self._reader.of(run, wanted.portfolio_ids):
+                totals.add_outcome(outcome, wanted)
+            return totals
+        async for page in self._reader.pages(run):
+            await asyncio.to_thread(_add_page, totals, page, wanted)
+        return totals
+
+
+def _add_page(totals: TradeTotals, page: OutcomePage, wanted: TradeFilter) -> None:
+    for _, outcome in page.objects:
+        totals.add_outcome(outcome, wanted)
+    for first, block in page.blocks:
+        totals.add_columns(BlockTrades(block.select(page.rows_of(first, block))), wanted)

@@ -1,0 +1,97 @@
+"""RuleStore: the pre-trade rules of one database; every change is one entry of the audit log."""
+
+from dataclasses import replace
+from typing import Final
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization.errors import RuleError
+from storage.audit.author import FindAuthor, find_no_author
+from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_with, literal
+from storage.errors import NameTakenError, NotFoundError, StaleVersionError
+from storage.mongo.connection import Document, require_object_id, translate_failures
+from storage.mongo.decimal_codec import to_storable
+from storage.rules.rule import MAX_RULES, Rule, rule_document, rule_fields, rule_from
+
+COLLECTION: Final = "rules"
+ENTITY: Final = "rule"
+LIST_RULES: Final = ({"$sort": {"name": 1}}, {"$limit": MAX_RULES})  # stages of a pipeline
+OPTIONAL: Final = ("models", "portfolios", "security_ids", "side", "part", "amount")
+
+
+class RuleStore:
+    """The rules of one database, at most MAX_RULES."""
+
+    def __init__(
+        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+    ) -> None:
+        self._rules = database[COLLECTION]
+        self._trail = AuditTrail(database, find_author)
+
+    @translate_failures
+    async def add(self, rule: Rule) -> Rule:
+        """Store a new rule; NameTakenError, or RuleError beyond MAX_RULES."""
+        if await self._rules.count_documents({}) >= MAX_RULES:
+            raise RuleError(("name",), rule.name, f"there are at most {MAX_RULES} rules")
+        new = replace(rule, rule_id=str(ObjectId()), version=1)
+        record = self._trail.record(Action.RULE_CREATED, new.rule_id, 1, diff=rule_fields(new))
+        document = to_storable(rule_document(new)) | inserted_with(record)
+        try:
+            await self._rules.insert_one(document)
+        except DuplicateKeyError:
+            raise NameTakenError(rule.name) from None
+        return new
+
+    @translate_failures
+    async def read(self, rule_id: str) -> Rule:
+        """Return the rule with this id."""
+        document = await self._rules.find_one({"_id": require_object_id("rule_id", rule_id)})
+        if document is None:
+            raise NotFoundError(ENTITY, rule_id)
+        return rule_from(document)
+
+    @translate_failures
+    async def list_all(self) -> tuple[Rule, ...]:
+        """Return all rules by name."""
+        cursor = await self._rules.aggregate(list(LIST_RULES), batchSize=MAX_RULES)
+        return tuple([rule_from(document) async for document in cursor])
+
+    @translate_failures
+    async def replace(self, rule: Rule) -> Rule:
+        """Replace the rule of this version; StaleVersionError if another is stored."""
+        after = replace(rule, version=rule.version + 1)
+        record = self._trail.record(
+            Action.RULE_EDITED, rule.rule_id, after.version, diff=rule_fields(after)
+        )
+        fields = {**to_storable(rule_fields(after)), "version": after.version}
+        unset = [name for name in OPTIONAL if name not in fields]
+        update = [{"$unset": unset}, {"$set": literal(fields) | added_by_update(record)}]
+        try:
+            document = await self._rules.find_one_and_update(
+                self._key(rule.rule_id, rule.version),
+                update if unset else update[1:],
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:
+            raise NameTakenError(rule.name) from None
+        if document is None:
+            raise await self._why_unmatched(rule.rule_id, rule.version)
+        return rule_from(document)
+
+    @translate_failures
+    async def delete(self, rule_id: str, version: int) -> None:
+        """Remove the rule of this version; rebalances keep the rule that they were checked by."""
+        record = self._trail.record(Action.RULE_DELETED, rule_id, version)
+        if not await self._trail.remove(self._rules, self._key(rule_id, version), record):
+            raise await self._why_unmatched(rule_id, version)
+
+    async def _why_unmatched(self, rule_id: str, version: int) -> StaleVersionError:
+        stored = await self.read(rule_id)
+        return StaleVersionError(ENTITY, rule_id, version, stored.version)
+
+    @staticmethod
+    def _key(rule_id: str, version: int) -> Document:
+        return {"_id": require_object_id("rule_id", rule_id), "version": version}
