@@ -16,7 +16,7 @@ Edges = tuple[tuple[Fraction, Fraction], ...]
 
 
 def edges_of(block: Block) -> Edges:
-    """Lower and upper edge of each band, in units, unrounded, for the violation of a plan.
+    """Lower and upper edge of each band, in units, unrounded, to measure violations.
 
     No edge is below zero. A holding outside the model counts as sold once less than a lot remains.
     """

@@ -1,4 +1,4 @@
-"""BindingRows: the binding constraints of a block of plans, sparse beside its columns."""
+"""BindingRows: the binding constraints of a block of plans, as a sparse table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ from optimization.exact.scaled_integers import to_decimal
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BindingRows:
-    """Binding constraints of plans: triples of row, constraint and slack, by row and name.
+    """Binding constraints of plans: triples of row, constraint and slack, ordered by row and name.
 
-    ``names`` ascend and are distinct: options, and bands of securities.
+    ``names`` are distinct and ascend: options, and bands of securities.
 
     >>> slack = ScaledColumn(np.array([550, 0]), 2)
     >>> found = BindingRows(np.array([1, 1]), np.array([0, 1]), slack, ("band.VTI", "direction"))
@@ -39,7 +39,7 @@ class BindingRows:
 
     @classmethod
     def merge(cls, parts: Sequence[tuple[NDArray[np.intp], "BindingRows"]]) -> Self:
-        """Binding constraints of several parts, each with the numbers that its rows get."""
+        """Merge several parts, each with the numbers of its rows in the whole."""
         parts = [(numbers, part) for numbers, part in parts if len(part.rows)]
         if not parts:
             return cls.none()
@@ -79,7 +79,7 @@ class BindingRows:
         return tuple(found)
 
     def select(self, rows: Rows) -> "BindingRows":
-        """Binding constraints of some rows, in ascending order, numbered anew from 0."""
+        """Select some rows, in ascending order, and renumber them from 0."""
         if not len(self.rows):
             return self
         kept, numbers = renumber(self.rows, rows)

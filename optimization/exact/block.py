@@ -1,8 +1,8 @@
 """Blocks: the exact integer arrays of portfolios that share a model.
 
 Shapes: B portfolios, n securities. Units: see scaled_integers.py. A position is worth
-``remainder + lots * lot_value``. The remainder is the value of a fractional holding, or of an odd
-lot, below one lot; it cannot be traded.
+``remainder + lots * lot_value``. The remainder is the value of the part of a holding below one lot
+(a fraction of a share, or an odd lot); it cannot be traded.
 """
 
 from collections.abc import Sequence
@@ -119,15 +119,15 @@ def compute_bands(block: Block) -> Bands:
     part = scaled - scaled // parts * parts
     upper = floor_product(rest * top, top) - block.remainder
     lower = np.maximum(-floor_product(rest * bottom, bottom) - block.remainder, 0)
-    # A sold holding may keep less than one lot, because its band would otherwise admit nothing.
-    # A holding that may not be sold is kept.
+    # Widened, because a sold holding may keep less than one lot and its band of width 0 would
+    # admit nothing. A holding that may not be sold is kept.
     kept = 0 if block.least is None else np.maximum(block.least, 0) * block.lot_value
     sold_out = block.is_outside & (upper < kept) & (base >= 0)
     if sold_out.any():
         upper = np.where(sold_out, kept, upper)
     short = block.is_kept_short
     if block.most is not None and short.any():
-        # As far as it may be bought back, which is not at all unless the size of trades limits it.
+        # Up to the lots that may be bought back: none, unless only the size of trades limits it.
         kept = np.minimum(block.most, 0) * block.lot_value
         lower, upper = np.where(short, kept, lower), np.where(short, np.maximum(upper, kept), upper)
     return Bands(target, part, lower, upper)
@@ -136,7 +136,7 @@ def compute_bands(block: Block) -> Bands:
 def largest_number(
     market_values: Sequence[int], lot_values: Sequence[int], held: int, securities: int
 ) -> int:
-    """Upper bound on every number the engine computes from such a block, for the int64 guard.
+    """Upper bound on every number that the engine computes from a block, for the int64 guard.
 
     A target plus its band is at most twice the market value; a position is within one lot of it;
     sums run over the securities. ``held`` bounds the value of the holdings.

@@ -1,4 +1,4 @@
-"""Turnover and weights of the plain rows of a block in arrays, for rows of whole shares."""
+"""Turnover and weights of the plain rows of a block, for rows of whole shares."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -53,7 +53,7 @@ def compute_turnovers(outcome: BlockOutcome) -> list[Decimal]:
 def compute_weights(outcome: BlockOutcome) -> Integers:
     """Weights of the model's securities afterwards, in ``WEIGHT_PARTS``, half up; shape (B, n).
 
-    Right for rows of a market value above 0 and without a short position, otherwise 0.
+    A weight is 0 if the market value is not above 0, or if the position is short.
 
     >>> from optimization.domain.model import DriftBand
     >>> from optimization.domain.portfolio import PricedTarget
@@ -77,7 +77,7 @@ def compute_weights(outcome: BlockOutcome) -> Integers:
 
 
 def _multiply(counts: Integers, prices: Integers, terms: int) -> Integers:
-    """Products of which int64 holds the sum of so many, otherwise Python integers."""
+    """Products in int64 if the sum of ``terms`` of them fits, otherwise as Python integers."""
     largest = int(abs(counts).max(initial=0)) * int(prices.max(initial=0)) * terms
     if largest < INT64_SAFE:
         return counts.astype(np.int64) * prices.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Block builder: domain objects to the integer arrays of block.py, exactly."""
+"""Block builder: converts domain objects to the exact integer arrays of block.py."""
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_FLOOR, Decimal
@@ -23,7 +23,7 @@ from optimization.exact.scaled_integers import (
     to_units,
 )
 
-FLOAT_MARGIN = 1.001  # of bounds in floats, because their sums are rounded
+FLOAT_MARGIN = 1.001  # factor on float bounds, because their sums are rounded
 ZERO, ONE = Decimal(0), Decimal(1)
 _id_of = attrgetter("security_id")
 
@@ -38,9 +38,9 @@ def build_block(
 ) -> BlockWithIds:
     """Build a block of portfolios with one price mapping; columns: the model, then ``others``.
 
-    Holdings outside these columns must be whole: they are sold to the last share. A caller that has
-    the ``whole`` holdings of all portfolios, and whole lots, saves a second conversion, and so does
-    one that has the ``units`` of the model.
+    Holdings outside these columns must be whole: they are sold to the last share. A caller that
+    already has the ``whole`` holdings of all portfolios (with whole lots), or the ``units`` of the
+    model, passes them to save a second conversion.
     """
     units = units or ModelUnits.of(model)
     sold = _holdings_without_columns(others, portfolios, whole, units)
@@ -78,7 +78,7 @@ def _holdings_without_columns(
     whole: Sequence[WholeHoldings],
     units: ModelUnits,
 ) -> tuple[tuple[PricedTarget, ...], ...]:
-    """Securities of each portfolio outside the columns; none at all if others have columns."""
+    """List the holdings of each portfolio without a column; empty if others have columns."""
     if others:
         return ()
     if whole:
@@ -169,7 +169,7 @@ def investable_units(base: Decimal, options: RebalanceOptions, decimals: int) ->
 
 
 def _number(value: Amount) -> Decimal:
-    """Amount in currency whose digits count; a percentage adds no digits to the market value's."""
+    """Amount in currency; 0 for a percentage, which adds no digits to the market value's."""
     return ZERO if isinstance(value, Percent) else value
 
 
@@ -216,7 +216,7 @@ def _decimals(
         needed += [
             decimals_of(lot) + p + of_rate for lot, p in zip(columns.lots, prices, strict=True)
         ]
-    # By identity, because the securities of a book's other holdings are shared objects.
+    # Keyed by identity, because the portfolios of a book share the objects of other holdings.
     without_column = {id(one): one for row in sold for one in row}
     needed += [decimals_of(one.price) for one in without_column.values()]
     needed += [decimals_of(portfolio.cash) for portfolio in portfolios]

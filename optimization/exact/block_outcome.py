@@ -1,4 +1,4 @@
-"""BlockOutcome: the answers to a block of portfolios as arrays, and each of them as an object."""
+"""BlockOutcome: the answers of a block of portfolios, in arrays, and each as an object."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ class Changes(NamedTuple):
     """Trades of a block, ordered by row and security."""
 
     rows: NDArray[np.intp]
-    places: NDArray[np.intp]  # of securities: those of the model, then the ids of ``others``
+    places: NDArray[np.intp]  # place in the securities of the model, then the ids of ``others``
     shares: ScaledColumn  # bought (positive) or sold (negative)
 
 
@@ -47,18 +47,18 @@ class Changes(NamedTuple):
 class BlockOutcome:
     """Answers of ``rebalance_block``: B portfolios of one model of n securities.
 
-    A row is *plain* if its separable optimum is its answer, or the cover of its cash row: a
-    certificate OPTIMAL and SEPARABLE or COVER, no costs, no position outside its band;
-    ``objective`` is its drift in currency, and its lower bound too. ``binding`` are the bands,
-    restrictions and cash floors that keep such plans from less drift. Any other
-    answer (a refusal, a plan of a search, an error) is an object in ``beside``; its row has the
-    status BESIDE, amounts of 0, and ``after`` equal to ``before``.
+    A row is *plain* if its answer is the separable optimum or the cover of its cash row: the
+    certificate is OPTIMAL by SEPARABLE or COVER, there are no costs, and no position is outside its
+    band. ``objective`` is its drift in currency, which is also its lower bound; ``binding`` has the
+    bands, restrictions and cash floors that keep such plans from less drift. Any other answer (a
+    refusal, a plan of a search, an error) is an object in ``beside``; its row has the status
+    BESIDE, amounts of 0, and ``after`` equal to ``before``.
 
-    ``others`` are holdings before the rebalance. Afterwards a plain row keeps of each only what is
-    below one share: 0 of whole holdings.
+    ``others`` are the holdings outside the model before the rebalance. After it a plain row keeps
+    only the fraction of a share of each.
 
-    ``outcome`` gives a row as the object that ``rebalance_all`` gives for the same portfolio:
-    equal, and with the same digits.
+    ``outcome`` makes the object that ``rebalance_all`` returns for the same portfolio: equal, and
+    with the same digits.
 
     >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
@@ -83,7 +83,7 @@ class BlockOutcome:
     before: ScaledColumn  # (B, n) shares
     after: ScaledColumn  # (B, n) shares, at the scale of before
     others: OtherHoldings
-    beside: Mapping[int, PortfolioOutcome | OptimizationError]  # by row
+    beside: Mapping[int, PortfolioOutcome | OptimizationError]  # key: row
     binding: BindingRows = field(default_factory=BindingRows.none)
     # (B,) place in METHODS; empty if all are SEPARABLE
     method: NDArray[np.int8] = field(default_factory=partial(np.zeros, 0, np.int8))
@@ -102,7 +102,7 @@ class BlockOutcome:
         return counts
 
     def changes(self) -> Changes:
-        """The trades of the plain rows, of which ``transactions`` is the number."""
+        """List the trades of the plain rows; ``transactions`` counts them."""
         others, decimals, width = self.others, self.after.decimals, self.before.units.shape[1]
         change = self.after.units - self.before.units
         rows, places = np.nonzero(change)
@@ -146,7 +146,7 @@ class BlockOutcome:
         )
 
     def select(self, rows: Rows) -> "BlockOutcome":
-        """Answers of some plain rows, in ascending order.
+        """Select the answers of some plain rows, in ascending order.
 
         >>> none = BlockOutcome((), (), np.array([], np.int8), *[ScaledColumn.of([])] * 4,
         ...     *[ScaledColumn.of([], (0, 0))] * 2, OtherHoldings.none(), {})
@@ -192,7 +192,7 @@ class BlockOutcome:
 
     @cached_property
     def _value_digits(self) -> NDArray[np.int64]:
-        """Digits of each market value: as many as the sum of its products has."""
+        """Digits of each market value: those of the sum of products that it is."""
         others = self.others
         prices = np.array([digits_of(one.price) for one in self.securities], dtype=np.int64)
         each = np.where(self.before.units != 0, prices + self.before.digits_written, NO_DIGITS)
@@ -205,7 +205,7 @@ class BlockOutcome:
 
     @cached_property
     def other_targets(self) -> tuple[PricedTarget, ...]:
-        """Targets of the securities of ``others``: 0, so that they are sold."""
+        """Targets of the securities of ``others``; each is 0, so they are sold."""
         rows = zip(self.others.ids, self.others.prices, strict=True)
         return tuple(PricedTarget(one, price, ZERO, OUTSIDE) for one, price in rows)
 

@@ -1,6 +1,6 @@
-"""BlockWithIds: a block with its portfolios and securities, and its plans as outcomes.
+"""BlockWithIds: a block with its portfolios and securities, which turns plans into outcomes.
 
-``find_blockable`` tells which portfolios can share a block.
+``find_blockable`` finds the portfolios that can share a block.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ ZERO, ONE = Decimal(0), Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class WholeHoldings:
-    """Holdings without a fraction of a share: those of a model, and the securities of the others.
+    """Holdings in whole shares: quantities inside the model, securities outside it.
 
     >>> funds, prices = ["A" * 24, "B" * 24], {"A" * 24: Decimal(10), "GOLD": Decimal(61)}
     >>> held = Portfolio("P" * 24, 0, {"A" * 24: Decimal("3.00"), "GOLD": Decimal(2)}, prices)
@@ -31,7 +31,7 @@ class WholeHoldings:
     (3, 0)
     """
 
-    shares: tuple[int, ...]  # of each security of the model
+    shares: tuple[int, ...]  # one per security of the model
     others: tuple[PricedTarget, ...]  # held outside the model, by id
 
     @classmethod
@@ -89,7 +89,10 @@ def _keeps_other(options: RebalanceOptions, portfolio: Portfolio, whole: WholeHo
 
 
 def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
-    """Whether amounts may repeat; they are rounded after the digits of all that share a block."""
+    """Whether a weight is a fraction, so that amounts may have endless digits.
+
+    Such amounts are rounded by the unit of the block, which depends on all its portfolios.
+    """
     weights = (part for one in securities for part in (one.weight, one.band.low, one.band.high))
     return not all(isinstance(part, Decimal) for part in weights)
 
@@ -103,7 +106,7 @@ class BlockWithIds:
     securities: tuple[PricedTarget, ...]  # one per column
     # The first columns; other holdings and their odd remainders follow.
     model: tuple[PricedTarget, ...]
-    units: ModelUnits  # of the model
+    units: ModelUnits
     lots: tuple[Decimal, ...]  # shares in a lot, per column
     fractions: tuple[tuple[Decimal, ...], ...]  # rest below a lot, per portfolio and column
     in_shares: bool  # every lot is one share
@@ -120,7 +123,7 @@ class BlockWithIds:
         cost: Decimal = ZERO,
         outside_band: tuple[OutsideBand, ...] = (),
     ) -> PortfolioOutcome:
-        """Make the answer for one portfolio: with these lots of every column, or untraded."""
+        """Make the outcome of one portfolio: with these lots of every column, or untraded."""
         cash_after, after = self.portfolios[row].cash, None
         if lots is not None:
             cash_after = EXACT.subtract(self._cash_before_costs(row, lots), cost)
@@ -137,7 +140,7 @@ class BlockWithIds:
         cost: Decimal = ZERO,
         outside_band: tuple[OutsideBand, ...] = (),
     ) -> PortfolioOutcome:
-        """Make the answer for one portfolio, whose cash after the plan is known."""
+        """Make the outcome of one portfolio whose cash after the plan is known."""
         portfolio = self.portfolios[row]
         columns = len(self.securities) - len(self.block.odd_lots)
         sold = self.sold[row] if self.sold else ()

@@ -1,4 +1,4 @@
-"""Column builder: rows of a PortfolioBlock to the integer arrays of block.py, exactly."""
+"""Column builder: converts rows of a PortfolioBlock to the exact integer arrays of block.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ColumnBlock:
-    """A block of array rows, and what their other holdings keep."""
+    """A block, and the value that its rows keep in other holdings."""
 
-    block: Block  # investable is what the others leave
+    block: Block  # investable excludes ``kept``
     kept: Integers  # (B,) units: value of the other holdings' fractions of a share
 
 
@@ -34,7 +34,7 @@ def build_column_block(
 ) -> ColumnBlock:
     """Build the block of some rows; its columns are the securities of the model.
 
-    ``other_prices`` are those of ``portfolios.others.ids``, ``lots`` the shares in a lot of each
+    ``other_prices`` belong to ``portfolios.others.ids``; ``lots`` are the shares in a lot of each
     security of the model.
     """
     columns = _Columns.of(portfolios, rows, other_prices)
@@ -69,7 +69,7 @@ def build_column_block(
 
 
 def _split_into_lots(shares: ScaledColumn, lots: Integers) -> tuple[Integers, Integers]:
-    """Whole lots, rounded down, and the rest in units of the column; (1, 1) if there is none."""
+    """Split into whole lots, rounded down, and the rest in units; (1, 1) without any rest."""
     if (lots > 1).any():
         in_units = lots * 10**shares.decimals
         before = shares.units // in_units
@@ -81,7 +81,7 @@ def _split_into_lots(shares: ScaledColumn, lots: Integers) -> tuple[Integers, In
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Columns:
-    """Neighbouring rows of a PortfolioBlock, which were checked with it."""
+    """Consecutive rows of a PortfolioBlock, which has checked them."""
 
     cash: ScaledColumn
     quantities: ScaledColumn
@@ -124,7 +124,7 @@ def _money_decimals(model: ModelUnits, columns: _Columns) -> int:
 
 
 def decimals_alone(model: ModelUnits, portfolios: PortfolioBlock, row: int) -> int:
-    """Decimals of money that one row needs, whatever its neighbours need."""
+    """Decimals of money that one row needs, independent of the other rows."""
     quantities, others = portfolios.quantities, portfolios.others
     needed = [model.decimals, decimals_of(portfolios.cash.value(row))]
     if quantities.decimals:
@@ -156,10 +156,10 @@ def _fits_int64(
         value = np.abs(others.units.astype(float)) * prices.units
         unit = 10.0 ** (decimals - prices.decimals - others.decimals)
         most += unit * float(np.bincount(columns.other_rows, value).max())
-        # The price in its scale alone, because the holding may be a fraction of a share.
+        # The price alone too, because a holding below one share is worth less than its price.
         most += 10.0 ** (decimals - prices.decimals) * float(prices.units.max())
     floor = 0 if isinstance(cash_floor, Percent) else int(EXACT.scaleb(cash_floor, decimals))
-    # Another lot of each security, because a fractional holding is rounded to whole lots.
+    # One more lot of each security, because a fractional holding is rounded to whole lots.
     held = int(FLOAT_MARGIN * gross) + floor + lot * len(model.prices)
     largest = largest_number([int(FLOAT_MARGIN * most)], [lot], held, len(model.prices))
     return fits_int64(largest, model.denominator)

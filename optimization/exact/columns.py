@@ -1,4 +1,4 @@
-"""Columns: portfolios of one model as arrays, without an object for each portfolio or holding.
+"""Columns: portfolios of one model as arrays, without an object per portfolio or holding.
 
 Shapes: B portfolios, n securities of the model, K holdings outside the model.
 """
@@ -38,11 +38,10 @@ def renumber(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OtherHoldings:
-    """Holdings outside the model: triples of row, security and quantity, by row and security id.
+    """Holdings outside the model: triples of row, security and quantity, ordered by row and id.
 
-    ``ids`` ascend and are distinct. A block that has an id without a price above 0 is refused with
-    PricesMissingError; a caller therefore leaves out the portfolios that hold such a security, and
-    each of them costs itself alone.
+    ``ids`` are distinct and ascend. Raises PricesMissingError for an id without a price above 0: a
+    caller leaves out the portfolios that hold such a security, so the others keep their plans.
 
     >>> quantity = ScaledColumn.of([Decimal(7)])
     >>> held = OtherHoldings(np.array([4]), np.array([0]), quantity, ("GOLD",), (Decimal(61),))
@@ -54,7 +53,7 @@ class OtherHoldings:
     securities: NDArray[np.signedinteger]  # (K,) place in ids, ascending in each row
     quantities: ScaledColumn  # (K,) shares, never 0
     ids: tuple[str, ...]
-    prices: tuple[Decimal, ...]  # of ids
+    prices: tuple[Decimal, ...]  # one per id
 
     def __post_init__(self) -> None:
         if not len(self.rows) == len(self.securities) == len(self.quantities.units):
@@ -89,7 +88,7 @@ class OtherHoldings:
         return cls(empty, empty, ScaledColumn(np.zeros(0, dtype=np.int64), 0), (), ())
 
     def select(self, rows: Rows) -> "OtherHoldings":
-        """Holdings of some rows, in ascending order, numbered anew from 0."""
+        """Select the holdings of some rows, in ascending order, and renumber the rows from 0."""
         if not len(self.rows):
             return self
         kept, numbers = renumber(self.rows, rows)
@@ -103,10 +102,10 @@ class PortfolioBlock:
 
     A row is one portfolio: cash in currency, shares of the model's securities in the order of the
     model (fractional or negative too), and its other holdings. Cash is finite by construction, and
-    every price is that of the model or of ``others``: what a single portfolio can get wrong (an
-    unreadable amount, a holding without a price) keeps it out of the block, with its own error.
+    every price is that of the model or of ``others``. A portfolio with an unreadable amount, or
+    with a holding without a price, stays out of the block and gets an error of its own.
 
-    RuleError names the column whose shape does not fit.
+    Raises RuleError, which names the column whose shape does not fit.
 
     >>> cash, shares = ScaledColumn.of([Decimal(500)]), ScaledColumn.of([Decimal(3)], (1, 1))
     >>> block = PortfolioBlock(("P" * 24,), cash, shares, OtherHoldings.none())
@@ -134,7 +133,7 @@ class PortfolioBlock:
         return len(self.portfolio_ids)
 
     def select(self, rows: Rows) -> "PortfolioBlock":
-        """Block of some rows, in ascending order."""
+        """Select some rows, in ascending order."""
         if isinstance(rows, slice):
             ids = self.portfolio_ids[rows]
         else:
@@ -145,7 +144,7 @@ class PortfolioBlock:
     def portfolio(
         self, row: int, securities: Sequence[PricedTarget], prices: Mapping[str, Decimal]
     ) -> Portfolio:
-        """One row as an object; ``prices`` are those of ``snapshot``."""
+        """Make the Portfolio of a row; ``prices`` come from ``snapshot``."""
         shares = self.quantities.units[row]
         held = {
             securities[column].security_id: self.quantities.value(row, column)

@@ -1,7 +1,7 @@
 """Coupling constraints: the options of one portfolio that couple securities or trades, exact.
 
-Money is in units of the block (scaled_integers.py), as Fractions if a rate or a percentage yields
-parts of a unit. evaluation.py checks a plan against these constraints.
+Money is in units of the block (scaled_integers.py), as Fractions where a rate or a percentage
+yields parts of a unit. evaluation.py checks a plan against these constraints.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from optimization.exact.trade_sizes import least_trades
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Bounds on the total value of some positions, in units."""
+    """Bounds on the total value of some positions, in units of money."""
 
     name: str
     columns: frozenset[int]
@@ -83,8 +83,8 @@ class CouplingConstraints:
     def counts_trades(self) -> bool:
         """Whether the number of trades matters, besides their value.
 
-        At the plan's own base it does, because a plan could otherwise buy and sell the same
-        security to burn cash and so keep a limit.
+        At the plan's own base the number matters, because a plan could otherwise buy and sell the
+        same security to burn cash and meet a limit.
         """
         least = max(self.least_trade, default=1)
         counts = self.trades is not None or self.per_trade > 0 or least > 1
@@ -139,7 +139,7 @@ def constraints_of(
         soft_price=None if soft is None else Fraction(soft),
         least_trade=tuple(max(1, *pair) for pair in needed),
         groups=tuple(_groups(options, Fraction(base) * scale, securities)),
-        # Computed for yielding bands and under costs alone, because nothing else reads the edges.
+        # Only for yielding bands and under costs, because nothing else reads the edges.
         edges=tuple(band_edges(block)) if soft is not None or options.has_costs else (),
         least_by=tuple(
             "minimum_value" if of_value >= of_shares else "minimum_shares"
@@ -180,10 +180,10 @@ def shares_of(options: RebalanceOptions, block: Block) -> BaseShares:
 
 
 def band_edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
-    """Lower and upper edge of each band, in units, unrounded, for a limit of the program.
+    """Lower and upper edge of each band, in units, unrounded, as limits of the program.
 
     The unsellable part of a holding outside the model, and a short position that may not be bought
-    back, widen their bands and so violate nothing.
+    back, widen their bands and therefore violate nothing.
     """
     outside: list[bool] = block.is_outside.tolist()
     short: list[bool] = block.is_kept_short[0].tolist()

@@ -44,8 +44,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a plan for one portfolio against every limit; ``lots`` of shape (n,).
 
-    objective = drift + soft_price * violation + cost, each if its option asks for it. Cash,
-    turnover, cost and group values are sums over positions worth z p + r at lots z.
+    objective = drift + soft_price * violation + cost, where the options set violation and cost.
+    Cash, turnover, cost and group values are sums over positions worth z p + r at lots z.
     """
     p: list[int] = block.lot_value.tolist()
     after: list[int] = lots.tolist()
@@ -67,7 +67,7 @@ def evaluate(
         Limit("cash_floor", int(block.market_value[0]) - sum(worth) - cost - constraints.cash_least)
     ]
     if constraints.cash_most is not None:
-        # Measured on the base: a plan could otherwise trade more to pay its way below the ceiling.
+        # Measured on the base, because a plan could otherwise meet the ceiling by paying costs.
         limits.append(Limit("cash_ceiling", constraints.cash_most - (base - sum(worth))))
     limits += _caps(constraints, turnover, count)
     limits += _minimum_trades(constraints, traded, p)
@@ -99,7 +99,7 @@ def _caps(constraints: CouplingConstraints, turnover: int, count: int) -> Iterat
 def _minimum_trades(
     constraints: CouplingConstraints, traded: Sequence[int], p: Sequence[int]
 ) -> list[Limit]:
-    """Slack of the smallest trade above its minimum, for each option that sets a minimum."""
+    """Slack of the trade closest to its minimum, for each option that sets a minimum."""
     if all(least == 1 for least in constraints.least_trade):
         return []
     spare: dict[str, list[Fraction]] = {}

@@ -1,9 +1,9 @@
 """Odd lots: the part of a holding outside the model beyond its round lots, as columns of a block.
 
-The target of such a holding is 0, so its odd remainder may be sold: whole, and together with all
-round lots. Only a fraction of a share is kept. A holding below one round lot, or whose round lots
-alone are less than the least trade, is a single lot: it is sold whole or not at all. A short
-position is bought back to the last whole share.
+The target of such a holding is 0, so its odd remainder may be sold, but only whole and together
+with all round lots. Only a fraction of a share is kept. A holding below one round lot, or whose
+round lots are smaller than the minimum trade, is a single lot: it is sold whole or not at all. A
+short position is bought back to the last whole share.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ZERO, ONE = Decimal(0), Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Securities, their lots and holdings; odd remainders stand last."""
+    """Securities, their lots and holdings; odd remainders come last."""
 
     securities: tuple[PricedTarget, ...]
     lots: tuple[Decimal, ...]

@@ -1,7 +1,7 @@
 """Portfolio columns: portfolio objects of one model and one price mapping as a PortfolioBlock.
 
-A holding costs a look-up and a conversion to int64. Whether holdings are whole is not asked one by
-one: rounded down, they are worth as much as before if and only if all of them are whole.
+Each holding takes a look-up and a conversion to int64. Holdings are not tested for whole shares one
+by one: rounded down, they keep their value if and only if all of them are whole.
 """
 
 from collections.abc import Sequence
@@ -38,16 +38,16 @@ class PortfolioRows:
 class _Row:
     place: int
     portfolio: Portfolio
-    held: Sequence[Decimal]  # of each security of the model
+    held: Sequence[Decimal]  # one per security of the model
     outside: Sequence[str]  # ids of the other holdings, in order
 
 
 def collect_rows(
     security_ids: Sequence[str], units: ModelUnits, portfolios: Sequence[Portfolio]
 ) -> list[PortfolioRows]:
-    """Collect the portfolios that have the price mapping of the first one, as blocks.
+    """Collect the portfolios that share the price mapping of the first one, as up to two blocks.
 
-    One block has whole holdings alone, the other a fraction of a share in each row.
+    One block has only whole holdings, the other has a fraction of a share in each row.
     """
     rows = _read_rows(security_ids, units, portfolios)
     lots = _round_down(rows, len(security_ids))
@@ -67,12 +67,12 @@ def collect_rows(
 
 
 def scale_decimals(values: Sequence[Decimal]) -> ScaledColumn:
-    """Column of finite decimals, at the scale in which they are written.
+    """Make a column of finite decimals, at the scale of the longest one as written.
 
     >>> scale_decimals([Decimal("2.50"), Decimal(-3)]).units.tolist()
     [250, -300]
     """
-    # Their sum is written with the digits of the longest one.
+    # The sum has the exponent of the longest value.
     exponent = reduce(EXACT.add, values, ZERO).as_tuple().exponent
     decimals = -exponent if isinstance(exponent, int) else 0
     scaled = list(map(EXACT.scaleb, values, repeat(decimals)))
@@ -111,7 +111,7 @@ def _round_down(rows: Sequence[_Row], count: int) -> Integers:
     if int(lots.max(initial=0)) >= INT64_SAFE or int(lots.min(initial=0)) <= -INT64_SAFE:
         flat = chain.from_iterable(row.held for row in rows)
         return np.array([*map(floor, flat)], dtype=np.object_).reshape(shape)
-    # Truncated so far, which is rounded up for a short position and 0 for less than one share.
+    # Repaired, because int64 truncates: a short position upwards, less than one share to 0.
     held = np.array([len(row.portfolio.holdings) - len(row.outside) for row in rows])
     is_down = (np.count_nonzero(lots > 0, axis=1) == held).tolist()
     for at, one in enumerate(is_down):
@@ -130,7 +130,7 @@ def _value(lots: Integers, prices: Sequence[int]) -> list[int]:
 
 
 def _is_whole(row: _Row, worth: int, units: ModelUnits) -> bool:
-    """Whether the holdings of a row are whole; rounded down they are ``worth`` that many units."""
+    """Whether the holdings of a row are whole; ``worth`` is their value rounded down, in units."""
     portfolio, outside = row.portfolio, row.portfolio.cash
     for one in row.outside:
         shares = portfolio.holdings[one]

@@ -1,4 +1,4 @@
-"""Restrictions: options that bind single securities as bounds on lots, which separate."""
+"""Restrictions: options that bound the lots of single securities; the problem stays separable."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -25,14 +25,14 @@ def restrict_block(
     """Add the bounds of direction, named securities, dust and the size of a trade to a block.
 
     A short position that may not be bought back is kept, and so is dust: a holding outside the
-    model below the least trade, which takes a block of one portfolio. ``lots`` in shares, per
-    column.
+    model below the minimum trade, found only in a block of one portfolio. ``lots`` are shares in a
+    lot, per column.
     """
     ids = [security.security_id for security in securities]
     bought = np.array([may_buy(options, security_id) for security_id in ids], dtype=bool)
     sold = np.array([may_sell(options, security_id) for security_id in ids], dtype=bool)
     least = np.where(sold[None, :], 0, block.before)
-    # Larger beyond int64, because a holding may then have more lots than any int64 bound.
+    # Above int64 for Python integers, because a holding may then have more lots than int64 holds.
     unlimited = UNLIMITED if block.before.dtype == np.object_ else INT64_SAFE
     most = np.where(bought[None, :], unlimited, block.before)
     kept = ~bought[None, :] & (block.before < 0) | _dust(block, lots, options)
@@ -47,17 +47,17 @@ def restrict_block(
 
 
 def keeps_outside(block: Block, lots: Integers) -> NDArray[np.bool_]:
-    """Whether restrictions keep a portfolio outside a band for good, in a plan; shape (B,).
+    """Whether restrictions keep a position of a plan outside its band permanently; shape (B,).
 
-    A holding of target 0 that may not be sold, or a short position that may not be bought back, as
-    far as it may not.
+    True for a holding of target 0 that may not be sold, or a short position that may not be bought
+    back.
     """
     kept = block.is_kept_short | ((lots != 0) & block.is_outside)
     return kept.any(axis=1)
 
 
 def _dust(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> NDArray[np.bool_]:
-    """Whether each holding is outside the model and below the least trade; shape (1, n)."""
+    """Whether each holding is outside the model and below the minimum trade; shape (1, n)."""
     if not (options.minimum_shares or options.minimum_value):
         return np.zeros((1, len(lots)), dtype=bool)
     held: list[int] = np.abs(block.before[0]).tolist()
@@ -74,10 +74,10 @@ def apply_scope(
     *,
     bands_yield: bool = False,
 ) -> Block:
-    """Freeze positions inside their bands, and move the others as far as the scope says.
+    """Freeze positions inside their bands, and let the others move as far as the scope says.
 
-    DRIFTED_TO_EDGE moves a position just inside its band, or farther by the least trade. Yielding
-    bands may stop it before the edge.
+    DRIFTED_TO_EDGE moves a position just inside its band, or farther if the minimum trade requires
+    it. With yielding bands it may stop before the edge.
     """
     if options.scope is Scope.ALL or block.least is None or block.most is None:
         return block
@@ -139,9 +139,9 @@ def may_sell(options: RebalanceOptions, security_id: str) -> bool:
 
 
 def may_trade_away(options: RebalanceOptions, security_id: str, shares: float | Decimal) -> bool:
-    """Whether the options permit trading a holding to 0 share by share; ``shares`` by their sign.
+    """Whether the options permit trading a holding to 0 in lots of one share.
 
-    A fraction of a share alone is kept whatever the options are.
+    Only the sign of ``shares`` counts. A fraction of a share is kept in any case.
     """
     if options.lots.get(security_id, 1) != 1:
         return False
@@ -154,7 +154,7 @@ def restricting_option(
 ) -> str:
     """Name the option that prevents buying, or selling, a security.
 
-    ``of_size`` is the option that limits the size of the trade, if that is reached.
+    ``of_size`` is the option that limits the size of the trade, if the trade reaches that limit.
     """
     for name in ("frozen", "do_not_buy" if buying else "do_not_sell"):
         if security_id in getattr(options, name):
@@ -164,6 +164,6 @@ def restricting_option(
         return "direction"
     if of_size is not None:
         return of_size
-    if options.scope is Scope.ALL:  # dust, because no other option is left to bind it
+    if options.scope is Scope.ALL:  # dust, because only a minimum trade can be left
         return "minimum_value" if options.minimum_value else "minimum_shares"
     return "scope"

@@ -1,7 +1,7 @@
-"""ScaledColumn: decimals as whole numbers with a scale for the whole column, so nothing is rounded.
+"""ScaledColumn: decimals as whole numbers at one scale for the column, so nothing is rounded.
 
-How many digits after the point a number is written with is kept for each number where it differs,
-because outcomes show it.
+A column remembers the digits after the point of each number if they differ, because outcomes show
+them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +28,7 @@ INT64_DIGITS = 18  # int64 holds every power of ten up to this one
 Rows = slice | Sequence[int] | NDArray[np.intp]
 
 InCurrency = Callable[[int, Fraction], Decimal]
-"""Converts an amount of a row, in currency, to a decimal; it decides the digits if they repeat."""
+"""Converts an amount of a row, in currency, to a decimal; chooses the digits if they repeat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ class ScaledColumn:
 
     @classmethod
     def of(cls, values: Iterable[Number], shape: tuple[int, ...] = (-1,)) -> Self:
-        """Column of these values at the smallest scale; RuleError if one is not finite."""
+        """Make a column of values at the smallest scale; RuleError if a value is not finite."""
         values = [read_decimal(value, ("value",)) for value in values]
         decimals = 0
         for value in values:
@@ -76,7 +76,7 @@ class ScaledColumn:
     def of_units(
         cls, units: Integers, decimals: int, digits: NDArray[np.signedinteger] | None = None
     ) -> Self:
-        """Column of these numbers, as Python integers if sums in int64 could overflow.
+        """Make a column of units, as Python integers if sums in int64 could overflow.
 
         >>> ScaledColumn.of_units(np.array([2**62]), 2).units.dtype
         dtype('O')
@@ -87,13 +87,13 @@ class ScaledColumn:
 
     @classmethod
     def as_written(cls, values: Sequence[Decimal], shape: tuple[int, ...] = (-1,)) -> Self:
-        """Column of finite decimals, each with its own digits.
+        """Make a column of finite decimals, each with the digits that it is written with.
 
         >>> column = ScaledColumn.as_written([Decimal("12.50"), Decimal("7.5")])
         >>> column.units.tolist(), column.value(0), column.value(1)
         ([1250, 750], Decimal('12.50'), Decimal('7.5'))
         """
-        # By their text first, because most amounts are whole and a tuple of each costs more.
+        # The text is tested first, because most amounts are whole and as_tuple of each costs more.
         text = "".join(map(str, values))
         if "." not in text and "E" not in text:
             return cls(narrow(np.array(list(map(int, values)), np.object_)).reshape(shape), 0)
@@ -105,7 +105,7 @@ class ScaledColumn:
         return cls(column, decimals, own)
 
     def value(self, *place: int) -> Decimal:
-        """The value at a place, with the digits that it is written with."""
+        """Return the value at a place, with the digits that it is written with."""
         value = EXACT.scaleb(Decimal(int(self.units[place])), -self.decimals)
         return value if self.digits is None else with_digits(value, int(self.digits[place]))
 
@@ -128,9 +128,9 @@ class ScaledColumn:
         return whole, units - whole * 10**self.decimals
 
     def coarsest(self) -> "ScaledColumn":
-        """Rescale the values to the smallest scale that is exact, in int64 if they fit.
+        """Rescale the values to the smallest exact scale, in int64 if they fit.
 
-        How they were written is lost.
+        The digits with which they were written are lost.
         """
         units, decimals = self.units, self.decimals
         if decimals:
@@ -156,20 +156,20 @@ class ScaledColumn:
         return replace(self, units=self.units.astype(dtype, copy=False))
 
     def select(self, rows: Rows | int) -> "ScaledColumn":
-        """Column of some rows, or the row of a number, at the same scale."""
+        """Select some rows, or a single row by its number, at the same scale."""
         digits = None if self.digits is None else self.digits[rows]
         return ScaledColumn(self.units[rows], self.decimals, digits)
 
 
 def digits_of(value: Decimal) -> int:
-    """Digits after the point that a finite value is written with; negative before the point."""
+    """Digits after the point with which a finite value is written; negative before the point."""
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
     return -exponent
 
 
 def with_digits(value: Decimal, digits: int) -> Decimal:
-    """Write a value with so many digits after the point; it must need no more.
+    """Write a value with this number of digits after the point; it must not need more.
 
     >>> with_digits(Decimal(1200), -2), with_digits(Decimal("1.50"), 1)
     (Decimal('1.2E+3'), Decimal('1.5'))
@@ -184,10 +184,9 @@ def column_of_parts(
     decimals: int,
     in_currency: InCurrency | None = None,
 ) -> ScaledColumn:
-    """Column of amounts in parts of ``1 / denominator`` of a unit, each of its row.
+    """Convert amounts in parts of ``1 / denominator`` of a unit, one per row, to a column.
 
-    ``in_currency`` converts those that are not decimals by themselves; otherwise their digits are
-    those of the unit.
+    ``in_currency`` converts amounts that may repeat; without it their digits are those of the unit.
 
     >>> column_of_parts(np.array([12345]), np.array([0]), 1000, 2).value(0)
     Decimal('0.12345')

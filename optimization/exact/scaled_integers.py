@@ -1,4 +1,4 @@
-"""Decimal <-> exact integers, the integers of a model, and the guard against int64 overflow.
+"""Scaled integers: decimals as exact integers, and the guard against int64 overflow.
 
 Inside the engine money is a whole number of *units* of ``10**-decimals`` currency, and a weight is
 a whole number of parts of ``1 / denominator``. Both scales come from the data, so nothing is
@@ -45,9 +45,9 @@ def to_units(value: Decimal, decimals: int) -> int:
 
 
 def to_decimal(units: int, decimals: int) -> Decimal:
-    """Convert units of ``10**-decimals`` to an amount in a canonical form, whatever the scale.
+    """Convert units of ``10**-decimals`` to an amount in canonical form, whatever the scale.
 
-    At least cents, and no further trailing zeros.
+    The amount has at least two decimals, and no trailing zeros beyond them.
 
     >>> to_decimal(1_234_500_000, 6), to_decimal(10, 0)
     (Decimal('1234.50'), Decimal('10.00'))
@@ -66,9 +66,9 @@ def to_decimal(units: int, decimals: int) -> Decimal:
 
 
 def fraction_to_decimal(units: Fraction, decimals: int) -> Decimal:
-    """Convert a fraction of units: exact, or half even at the twelfth digit if it repeats.
+    """Convert a fraction of units: exact, or half even at the twelfth further digit if it repeats.
 
-    Sums and products of decimals end; thirds repeat.
+    Sums and products of decimals terminate; thirds repeat.
 
     >>> fraction_to_decimal(Fraction(12345, 4), 2), fraction_to_decimal(Fraction(200, 3), 2)
     (Decimal('30.8625'), Decimal('0.66666666666667'))
@@ -122,13 +122,13 @@ def just_above(limit: Fraction, granularity: Fraction, feasibility_margin: Fract
 
 
 def integer_array(values: Iterable[int], largest: int) -> Integers:
-    """Array of whole numbers: int64 if ``largest``, a bound on all results, fits; else objects."""
+    """Make an array: int64 if ``largest``, a bound on all results, fits; else Python integers."""
     dtype = np.int64 if largest < INT64_SAFE else np.object_
     return np.array(list(values), dtype=dtype)
 
 
 def narrow(units: Integers) -> Integers:
-    """Whole numbers as int64 if all of them fit.
+    """Convert whole numbers to int64 if all of them fit.
 
     >>> narrow(np.array([5, 7], dtype=np.object_)).dtype, narrow(np.array([2**80])).dtype
     (dtype('int64'), dtype('O'))
@@ -140,7 +140,7 @@ def narrow(units: Integers) -> Integers:
 
 
 def round_counts(counts: NDArray[np.float64], like: Integers) -> Integers:
-    """Round the solver's counts to whole numbers of the dtype of ``like``, also beyond int64.
+    """Round the solver's counts to whole numbers of the dtype of ``like``, even beyond int64.
 
     >>> round_counts(np.array([2.9999999, 1e25]), np.array([2**80], dtype=np.object_))
     array([3, 10000000000000000905969664], dtype=object)
@@ -163,7 +163,7 @@ class ModelUnits:
     """
 
     decimals: int  # prices are in 10**-decimals currency
-    price_decimals: list[int]  # that each price needs
+    price_decimals: list[int]  # decimals that each price needs
     prices: list[int]
     denominator: int
     weight: list[int]  # parts of 1 / denominator, as are the drifts
@@ -173,7 +173,7 @@ class ModelUnits:
 
     @property
     def is_decimal(self) -> bool:
-        """Whether weights are decimals, so that every amount has digits that end."""
+        """Whether weights are decimals, so that no amount repeats."""
         return self.denominator == 10 ** (len(str(self.denominator)) - 1)
 
     @classmethod

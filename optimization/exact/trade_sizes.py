@@ -1,7 +1,7 @@
-"""Trade sizes: the least and the most lots of a security that one trade may have.
+"""Trade sizes: the minimum and maximum lots of a security in one trade.
 
-The most is a bound on lots, and therefore separates: what is held, more or less so many lots. A
-trade that would have to be larger than the most and smaller than the least is no trade.
+The maximum is a bound on the lots of each security (lots held, plus or minus the maximum), so the
+problem stays separable. A security whose maximum is below its minimum is not traded.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ ZERO = Decimal(0)
 def least_trades(
     block: Block, lots: Sequence[Decimal | Fraction], options: RebalanceOptions
 ) -> list[tuple[int, int]]:
-    """Lots of the least trade by minimum_shares and by minimum_value, per column.
+    """Minimum lots of a trade by minimum_shares and by minimum_value, per column.
 
     An odd remainder has no minimum, because it is sold only with round lots that meet it. Each
-    minimum is capped just above twice everything owned: a larger trade is impossible anyway, and
-    the numbers of a block then bound the minimum too.
+    minimum is capped just above twice everything owned: no larger trade is possible, and the bound
+    on the numbers of a block then covers the minimum too.
     """
     if not (options.minimum_shares or options.minimum_value):
         return [(0, 0)] * len(lots)
@@ -50,7 +50,7 @@ def least_trades(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MostTraded:
-    """Most lots of a trade of each security, under options that limit its size; shape (B, n)."""
+    """Maximum lots of a trade of each security, by options that limit its size; shape (B, n)."""
 
     lots: Integers
     by_volume: Integers  # bool: volume_share is narrower than maximum_value
@@ -59,16 +59,16 @@ class MostTraded:
     def of(
         cls, block: Block, securities: Sequence[PricedTarget], options: RebalanceOptions
     ) -> "MostTraded":
-        """Compute the most lots, in whole numbers.
+        """Compute the maximum lots, in whole numbers.
 
-        Both limits are values: a volume at the price of its security. A part of a unit is left out,
-        because no trade is worth a part of one.
+        Both limits are values; a volume counts at the price of its security. They are rounded down
+        to whole units, because every trade is worth whole units.
         """
         volumes, value = _volume_units(block, securities, options), _value_units(block, options)
         units = np.minimum(volumes, value)
         most = units // block.lot_value
         for main, odd in block.odd_lots:
-            # An odd remainder is sold only together with all lots beside it, in one trade.
+            # Limited together, because an odd remainder is sold only in one trade with all lots.
             held = block.before[:, [main, odd]] * block.lot_value[[main, odd]]
             most[:, odd] = np.where(held.sum(axis=1) > units[:, odd], 0, most[:, odd])
         if options.minimum_shares or options.minimum_value:
@@ -82,7 +82,7 @@ class MostTraded:
     def bound(self, before: Integers, least: Integers, most: Integers) -> tuple[Integers, Integers]:
         """Narrow bounds on lots by the size of a trade.
 
-        A short position that cannot be bought back whole is bought back as far as that permits.
+        A short position that cannot be bought back whole is bought back as far as the size permits.
         """
         most = np.minimum(most, before + self.lots)
         return np.where(most < 0, most, np.maximum(least, before - self.lots)), most
@@ -93,7 +93,7 @@ class MostTraded:
 
 
 def _value_units(block: Block, options: RebalanceOptions) -> Integers:
-    """Most value of a trade by maximum_value, in units rounded down; shape (B, 1)."""
+    """Maximum value of a trade by maximum_value, in units rounded down; shape (B, 1)."""
     value, count = options.maximum_value, block.shape[0]
     dtype = block.before.dtype
     if value is None:
@@ -110,7 +110,7 @@ def _value_units(block: Block, options: RebalanceOptions) -> Integers:
 def _volume_units(
     block: Block, securities: Sequence[PricedTarget], options: RebalanceOptions
 ) -> Integers:
-    """Most value of a trade by volume_share, in units rounded down; shape (1, n)."""
+    """Maximum value of a trade by volume_share, in units rounded down; shape (1, n)."""
     part, dtype = options.volume_share, block.before.dtype
     if part is None:
         return np.full((1, len(securities)), _largest_units(block), dtype=dtype)
@@ -125,5 +125,5 @@ def _cap(block: Block, units: int) -> int:
 
 
 def _largest_units(block: Block) -> int:
-    # No number of a block in int64 is larger, and a holding in Python integers may be.
+    # No number of a block in int64 reaches it; a holding in Python integers may.
     return 2**256 if block.before.dtype == np.object_ else INT64_SAFE

@@ -1,4 +1,4 @@
-"""Binding constraints: the restrictions and bands that keep plans from the nearest lots."""
+"""Binding constraints: restrictions and bands that keep plans off the lots nearest to target."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.separable import nearest_lots
 
 SIZES: Final = (None, VALUE, VOLUME)
-KINDS: Final = 1 + 2 * len(SIZES)  # of constraints on one security
+KINDS: Final = 1 + 2 * len(SIZES)  # number of constraints on one security
 
 
 def find_binding_constraints(
@@ -64,14 +64,14 @@ def find_binding_rows(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bound:
-    """Positions that a constraint keeps from the lots nearest to their targets; shape (K,)."""
+    """Positions that a constraint keeps off the lots nearest to their targets; shape (K,)."""
 
     row: NDArray[np.intp]
     column: NDArray[np.intp]
     is_bought: NDArray[np.bool_]  # the next lot towards the target would be a purchase
     is_band: NDArray[np.bool_]  # the band forbids it, otherwise a restriction
-    slack: Integers  # to the edge of the band, units / denominator; 0 of a restriction
-    of_size: Integers  # place in SIZES of the option whose greatest trade is reached; 0 for none
+    slack: Integers  # distance to the edge of the band, units / denominator; 0 for a restriction
+    of_size: Integers  # place in SIZES of the option whose maximum trade is reached; 0 for none
 
 
 def _find(
@@ -101,7 +101,7 @@ def _with_sizes(
     securities: Sequence[PricedTarget],
     options: RebalanceOptions,
 ) -> _Bound:
-    """Find the positions whose next lot would be more than a single trade may have."""
+    """Find the positions whose next lot would exceed the maximum of a single trade."""
     if not options.limits_trade_size or not len(found.row):
         return found
     at, sizes = (found.row, found.column), MostTraded.of(block, securities, options)
@@ -114,7 +114,7 @@ def _with_sizes(
 def _is_reached(
     limits: tuple[Integers | None, Integers | None], lots: Integers, is_bought: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Whether each position is at its most lots if it is bought, at its fewest otherwise."""
+    """Whether each position is at its maximum if it is bought, else at its minimum."""
     fewest, most = limits
     if fewest is None or most is None:
         return np.zeros(lots.shape, dtype=bool)
@@ -131,7 +131,7 @@ def _distance_to_edge(
     """Distance of positions from the upper or lower edge of their bands, in units / denominator."""
     weight = block.weight[column] + np.where(is_upper, block.high[column], -block.low[column])
     base = block.base[row]
-    # Python ints, because products beyond 64 bits would otherwise wrap around.
+    # Python integers, because products beyond 64 bits would otherwise wrap around.
     if could_overflow(block, value):
         value, base, weight = value.astype(object), base.astype(object), weight.astype(object)
     return np.abs(value * block.denominator - base * weight)
@@ -144,10 +144,10 @@ def _rows_of(
     options: RebalanceOptions,
     in_currency: InCurrency | None,
 ) -> BindingRows:
-    """Name the constraints, each once a portfolio."""
+    """Name the constraints, each once per portfolio."""
     if not len(found.row):
         return BindingRows.none()
-    # One number for security and kind, because names would otherwise be made for each position.
+    # Keyed by number, because a name for each position would cost more.
     kinds = np.where(found.is_band, 0, 1 + 2 * found.of_size + found.is_bought)
     used, kind = np.unique(KINDS * found.column + kinds, return_inverse=True)
     pairs = (divmod(one, KINDS) for one in used.tolist())
@@ -155,7 +155,8 @@ def _rows_of(
     names = tuple(sorted(set(named)))
     places = {name: at for at, name in enumerate(names)}
     place = np.array([places[name] for name in named])[kind]
-    # Reversed, because of two columns of one security the last one counts.
+    # Reversed, because np.unique keeps the first duplicate, and of two columns of a security the
+    # last must win.
     key, last = np.unique((found.row * len(names) + place)[::-1], return_index=True)
     rows = (key // len(names)).astype(np.int32)
     slacks = column_of_parts(
@@ -165,7 +166,7 @@ def _rows_of(
 
 
 def _name_of(security_id: str, kind: int, options: RebalanceOptions) -> str:
-    """Name a constraint: 0 for the band, else 1 + 2 of_size + (1 for what forbids a purchase)."""
+    """Name a constraint: 0 for the band, else 1 + 2 of_size + (1 if it forbids a purchase)."""
     if kind == 0:
         return f"band.{security_id}"
     size, is_bought = divmod(kind - 1, 2)

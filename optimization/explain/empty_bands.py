@@ -1,4 +1,4 @@
-"""Empty bands: securities without a lot inside their bands, and the smallest bands with one."""
+"""Empty bands: securities whose bands admit no lot, and the smallest bands that admit one."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,7 +14,7 @@ from optimization.exact.trade_sizes import MostTraded
 from optimization.solvers.cash_constrained import CashConstrainedProblem
 from optimization.solvers.coupled_problem import CoupledProblem
 
-MICRO = 1_000_000  # drifts are proposed in millionths
+MICRO = 1_000_000  # parts of a weight of 1, in which drifts are proposed
 
 
 def find_empty_bands(
@@ -31,14 +31,12 @@ def find_empty_bands(
     entries: list[dict[str, Any]] = []
     for column in coupled.find_empty_bands().tolist():
         security = securities[column]
-        # The lots on both sides of the band, because the smallest wider band reaches to one of
-        # them.
+        # The lots on both sides of the band, because the smallest wider band admits one of these.
         around = {int(most[column]), int(fewest[column])}
         option = None
         if band_fewest[column] <= band_most[column]:
             option = coupled.constraints.least_by[column]
-            # The lots held now, because the band has lots and the option keeps the position from
-            # them.
+            # The lots held now, because the band admits lots that the option keeps out of reach.
             around = {int(before[column])}
             if fewest[column] > most[column]:
                 buying, of_size = bool(before[column] < band_fewest[column]), None
@@ -70,7 +68,7 @@ def _empty_band(
     }
     if option is not None:
         entry["option"] = option
-    # None if the market value is not positive, because there are no weights then.
+    # Empty if the market value is not positive, because weights are then undefined.
     bands = [
         _admitting_band(security, lots, _drift(cash_problem, column, lots))
         for lots in sorted(around)
@@ -93,7 +91,7 @@ def _drift(cash_problem: CashConstrainedProblem, column: int, lots: int) -> Frac
 def _admitting_band(
     security: PricedTarget, lots: int, drift: Fraction
 ) -> tuple[Fraction, dict[str, str]]:
-    """Smallest band that contains this drift, with its width; a cap only if the band was one."""
+    """Find the smallest band around this drift, and its width; a cap only if the band is one."""
     band = security.band
     low, high = max(band.low, _round_up(-drift)), max(band.high, _round_up(drift))
     if band.low <= band.high:

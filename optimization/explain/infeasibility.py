@@ -27,10 +27,10 @@ MAX_LISTED_SECURITIES = 3
 def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> Refusal:
     """Explain why one portfolio has no plan.
 
-    The refusal names every security without a lot inside its band, and the smallest band that would
-    admit one. If every band has a lot, it names the scope or the restrictions whose lifting would
-    admit a plan, and every limit in an elastic relaxation that has to give, with the amount.
-    ``admits`` lists the options that would admit a plan, each alone.
+    The refusal names every security whose band admits no lot, and the smallest band that would
+    admit one. If every band admits a lot, it names the scope or the restrictions that exclude every
+    plan, and the limits that an elastic relaxation must violate, with the amounts. ``admits`` lists
+    the options of which each alone would admit a plan.
     """
     coupled, options = CoupledProblem.of(relaxed, row), relaxed.options
     is_negative = coupled.cash_problem.base < 0
@@ -88,7 +88,7 @@ def _find_excluding_options(
         try:
             if has_plan(relaxed, row, options.lift([name]), share):
                 found.append(name)
-        # Not named, because only a plan that was found proves that the option excludes every plan.
+        # Not named, because only a plan without the option proves that the option excludes one.
         except (NoSolutionInTimeError, CertificationError):
             continue
     return found
@@ -132,7 +132,7 @@ def _alternative_text(admitting: dict[str, str]) -> str:
 
 
 def _options_text(options: RebalanceOptions, names: Sequence[str]) -> str:
-    """Join options in a sentence, each with its value if that is a single word."""
+    """Join options for a sentence, each with its value if that is a single word."""
     values = ((name, getattr(options, name)) for name in names)
     return " or ".join(f"{name} {v}" if isinstance(v, StrEnum) else name for name, v in values)
 
@@ -174,7 +174,7 @@ def _shares(quantity: int | Decimal) -> str:
 
 
 def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict[str, Any] | None:
-    """Find the plan that leaves bands least, under every restriction given."""
+    """Find the plan with the least violation of bands, under every restriction."""
     options = relaxed.options
     if options.scope is not Scope.ALL:
         relaxed, row = restate(relaxed, row, options, bands_yield=True), 0

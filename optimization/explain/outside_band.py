@@ -23,10 +23,10 @@ from optimization.solvers.separable import SeparableRelaxation, restate
 from optimization.solvers.yielding_bands import soften_bands
 from optimization.time_budget import TimeBudget
 
-EXPLANATION_TIME_S = 2.0  # for each explanation in an answer
+EXPLANATION_TIME_S = 2.0  # limit of each explanation in an answer
 WHOLE_LOTS, CASH_FLOOR, SOFT_PRICE = "whole_lots", "cash_floor", "soft_band_price"
 
-Amounts = Mapping[str, Fraction]  # by security, currency
+Amounts = Mapping[str, Fraction]  # key: security; currency
 
 
 def outside_bands(
@@ -93,7 +93,7 @@ def _sides(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Search for the options that hold each security, with a memory of the violations found."""
+    """Search for the options that hold each security; keeps the violations found."""
 
     relaxed: SeparableRelaxation
     row: int
@@ -151,7 +151,7 @@ class _Search:
         return found.get(security, Fraction(0)) < self.amounts[security]
 
     def _least_without(self, names: frozenset[str]) -> Amounts | None:
-        """Minimise the violations without these options; None if the time is not enough."""
+        """Minimise the violations without these options; None if there is no plan in time."""
         relaxed, coupled = self._restate_without(names)
         try:
             least = least_violation(coupled, self.budget)
@@ -164,7 +164,7 @@ class _Search:
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
         coupled = CoupledProblem.of(relaxed, 0)
         if CASH_FLOOR in names:
-            # Twice everything that can be bought, because the floor must be below any plan's cash.
+            # Below minus all that can be bought, because no plan may violate the lifted floor.
             worth = abs(coupled.cash_problem.base) + sum(
                 map(abs, worth_of(coupled.block, coupled.bounds[1]))
             )
