@@ -1,10 +1,10 @@
-"""Variables and rows of the coupled program; formulations.py derives them."""
+"""Variables and rows of the coupled program; formulations.py has their derivation."""
 
 from typing import Any
 
 import cvxpy as cp
 
-# Integer variables of a security that are not boolean.
+# Integer variables of a security, besides the boolean x.
 STEPS: tuple[str, ...] = ("undone", "retreat", "overshoot")
 SLACK, PLAN_COSTS = "slack_", "plan_costs"  # prefixes of variables without a security
 
@@ -39,14 +39,14 @@ class Steps:
         self.cost: Any = (
             across @ self.x + undone @ self.undone + further @ (self.retreat + self.overshoot)
         )
-        self.onward = self.x - self.undone + self.overshoot  # toward the target, without approach
+        self.onward = self.x - self.undone + self.overshoot  # net steps toward the target from base
         step_value = cp.Parameter(size, name="step_value")
-        self.value: Any = cp.multiply(step_value, self.onward - self.retreat)  # above that at base
+        self.value: Any = cp.multiply(step_value, self.onward - self.retreat)  # above that of base
         self.invested: Any = step_value @ (self.onward - self.retreat)
 
 
 class Trades:
-    """A boolean for a trade toward the target and one for a trade away, with their rows."""
+    """A boolean for a trade toward the target, one for a trade away from it, and their rows."""
 
     def __init__(self, size: int, steps: Steps, *, has_odd_lots: bool) -> None:
         trade_toward, trade_away = (
@@ -71,7 +71,7 @@ class Trades:
 class PlanCosts:
     """Costs of the plan beyond those of the approach, and the rows that move with them.
 
-    All rows share one variable, because costs spelled out in each row would make every row dense.
+    All rows share one variable, because costs written out in each row would make each row dense.
     """
 
     def __init__(self, size: int, groups: int, steps: Steps, trades: Trades) -> None:
@@ -94,7 +94,7 @@ class PlanCosts:
 def coupling_rows(
     size: int, groups: int, steps: Steps, trades: Trades | None, plan_costs: PlanCosts | None
 ) -> tuple[list[cp.Constraint], Any]:
-    """The coupling rows, each with an elastic slack, and the sum of the slacks."""
+    """Make the coupling rows, each with an elastic slack, and the sum of the slacks."""
     slacks = _ElasticSlacks(groups)
     rows: list[cp.Constraint] = []
     if trades is not None:

@@ -21,7 +21,7 @@ MIN_GRANULARITY = 1e-5  # currency: the resolution of floats in an objective of 
 class SolverAnswer:
     """Result of the solver, in floats; the caller verifies it exactly."""
 
-    values: Mapping[str, Floats] | None  # by variable; None without an incumbent
+    values: Mapping[str, Floats] | None  # key: variable; None without an incumbent
     bound: float  # dual bound of the solver, less the absolute gap
     proven: bool  # optimal within the gap
     infeasible: bool
@@ -33,7 +33,7 @@ class FineLots:
     """Securities counted in steps of many lots; see fine_lots.py."""
 
     lots_per_step: Floats  # shape (n,): 1 if lots are integer variables
-    overstated: float  # amount by which the program may overstate the objective of a plan
+    overstated: float  # most by which the program overstates the objective of a plan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +55,7 @@ class OwnBase:
     """Rates at which the limits of a CoupledMilpData move with the plan's costs beyond ``base``."""
 
     rate_value: Floats  # cost of a lot, shape (n,), currency
-    floor_counts: (
-        float  # costs count this much against the cash floor: 1 less its share of the base
-    )
+    floor_counts: float  # weight of costs in the cash floor: 1 less the floor's part of the base
     ceiling_counts: float
     group_low_share: Floats  # shape (m,): fraction of the costs by which the limit falls
     group_high_share: Floats
@@ -67,7 +65,7 @@ class OwnBase:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OddLots:
-    """Odd remainders: sold only if no lot is left beside them, and then no trade of their own."""
+    """Odd remainders: sold only if no round lot is left, and not counted as a trade."""
 
     odd_lots: Floats  # (m, n): coefficients of the lots above ``base``
     odd_limit: Floats  # (m,)
@@ -87,11 +85,11 @@ class CoupledMilpData:
     sign: Floats  # 1 if the target is above the holding, -1 if below
     lot_value: Floats
     step_value: Floats  # sign * lot_value: value of a lot in the direction of the target
-    cost_across: Floats  # objective coefficient of the step across the target,
-    cost_undone: Floats  # of a lot of the approach left undone,
-    cost_further: Floats  # of a lot of retreat or overshoot
-    spent_toward: Floats  # cash spent on a lot traded toward the target,
-    spent_away: Floats  # on a lot traded away from it
+    cost_across: Floats  # objective coefficient: the step across the target
+    cost_undone: Floats  # objective coefficient: a lot of the approach left undone
+    cost_further: Floats  # objective coefficient: a lot of retreat or overshoot
+    spent_toward: Floats  # cash spent on a lot traded toward the target
+    spent_away: Floats  # cash spent on a lot traded away from the target
     can_cross: Floats  # 1 if the band admits the step across, else 0
     approach: Floats  # lots from the holding to ``base``
     max_undone: Floats  # upper bound on lots of the approach left undone
@@ -103,7 +101,7 @@ class CoupledMilpData:
     band_low: Floats
     band_high: Floats
     soft_price: float | None  # None: bands are hard
-    limit: float  # this limit and the next ones exclude the trades from the holdings to ``base``
+    limit: float  # this and the next limits exclude the trades from the holdings to ``base``
     limit_low: float
     turnover: float
     trades: float

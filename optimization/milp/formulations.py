@@ -27,10 +27,10 @@ boolean of its trade by a row of its own:
     retreat <= max_retreat trade_away
     trade_toward + trade_away <= 1
 
-A single row for the sum of the parts, or lots bought and sold beside the hull, would relax to a
-small fraction of a trade that goes all the way; these rows do not. See K. L. Croxton, B. Gendron,
-T. L. Magnanti, *A Comparison of Mixed-Integer Programming Models for Nonconvex Piecewise Linear
-Cost Minimization Problems*, Management Science 49, 2003.
+These rows are tight. With a single row for the sum of the parts, or with separate variables for
+lots bought and sold, the relaxation would admit a full trade at a small fraction of its boolean.
+See K. L. Croxton, B. Gendron, T. L. Magnanti, *A Comparison of Mixed-Integer Programming Models for
+Nonconvex Piecewise Linear Cost Minimization Problems*, Management Science 49, 2003.
 
 Each process compiles a few padded sizes once, and cuts them down to the securities of a problem.
 """
@@ -66,8 +66,8 @@ from optimization.milp.parametric import ParametricMilp
 from optimization.time_budget import TimeBudget
 
 MIN_PADDED_SIZE = 8
-COUNT_GRANULARITY = 1.0  # granularity of a number of trades
-SLACK_PRICE = 1000.0  # objective coefficient of elastic slack, against 1 for drift
+COUNT_GRANULARITY = 1.0  # granularity of the number of trades
+SLACK_PRICE = 1000.0  # objective coefficient of elastic slack; that of drift is 1
 
 
 def gap_of(granularity: float) -> float:
@@ -147,7 +147,7 @@ def _change(data: CashMilpData | CoupledMilpData, answer: SolverAnswer) -> Float
 
 
 def padded_size(count: int, smallest: int = MIN_PADDED_SIZE) -> int:
-    """Compiled size that serves ``count`` entries."""
+    """Round ``count`` up to the size of a compiled program."""
     return max(smallest, 1 << (count - 1).bit_length() if count else 0)
 
 

@@ -40,13 +40,13 @@ FAILED = frozenset(
         highspy.HighsModelStatus.kUnknown,
     }
 )
-# Sub-MIP heuristics are off from so many lots on, because they may then run for several times the
-# time limit and ignore interruption.
+# From this number of lots the sub-MIP heuristics are off, because they may run for several times
+# the time limit and ignore interruption.
 VAST = 2**16
 SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens")
-# Costs are scaled by this irrational factor, because HiGHS demands a whole improvement of a cent
-# from costs that are multiples of a cent. Rounding in sums of ten thousands then hides the
-# improvement, and HiGHS would otherwise give the better plan up.
+# An irrational factor on the costs, because HiGHS otherwise detects costs that are multiples of a
+# cent and demands an improvement of a whole cent. Rounding in sums of tens of thousands can hide
+# such an improvement, and the better plan would be lost.
 OBJECTIVE_SCALE = 1.0471975511965976
 NOTHING: Mapping[str, Chosen] = MappingProxyType({})
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
@@ -99,7 +99,7 @@ class ParametricMilp:
         self._budget = budget
         self._run(form, form.kinds_but(fractional), absolute_gap)
         if budget.is_interrupted:
-            # A new instance, because one that was interrupted interrupts every later run too.
+            # A new instance, because an interrupted one interrupts every later run too.
             self._highs = self._interruptible_highs()
             raise SolverInterruptedError
         return self._answer(form, absolute_gap, begin)
@@ -118,7 +118,7 @@ class ParametricMilp:
             highs.passModel(*sizes, cost * OBJECTIVE_SCALE, lower, upper, *rows, kinds)
             for name in TOLERANCE_NAMES:
                 highs.setOptionValue(name, tolerance)
-            # The time left, because HiGHS 1.15 counts the limit from the start of this run.
+            # The remaining time, because HiGHS 1.15 counts the limit from the start of a run.
             highs.setOptionValue("time_limit", self._budget.left_s)
             highs.run()
             if highs.getModelStatus() not in FAILED:
@@ -165,7 +165,7 @@ class ParametricMilp:
             values = {name: point[place] for name, place in form.variables.items()}
         return SolverAnswer(
             values,
-            # Less the gap, because a finished search may have pruned plans that are better by less.
+            # Less the gap, because a finished search may have pruned plans better by less.
             float(highs.getInfoValue(reached)[1]) / OBJECTIVE_SCALE - absolute_gap,
             proven=proven,
             infeasible=status == highspy.HighsModelStatus.kInfeasible,

@@ -1,7 +1,7 @@
-"""Integer programs as calls that load CVXPY and HiGHS with the first of them.
+"""Calls of the integer programs; the first one loads CVXPY and HiGHS.
 
-Most portfolios need no integer program, and a process that answers those alone is spared the
-seconds and the memory of the two libraries.
+Most portfolios need no integer program, so a process that answers only these saves the time and
+memory of the two libraries.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +21,8 @@ def load_solver() -> ModuleType:
     >>> load_solver() is load_solver()
     True
     """
-    # In a thread, because an interrupt is raised in the main one. It would leave CVXPY half loaded
-    # for good: its modules that are complete keep the first object of the package.
+    # In a thread, because KeyboardInterrupt is raised in the main thread and would leave CVXPY half
+    # loaded: its finished modules would keep the first object of the package.
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(import_module, "optimization.milp.formulations").result()
 

@@ -2,8 +2,8 @@
 
 Each number that HiGHS takes - a cost, a coefficient, a limit or a bound - is one entry of the
 parameter vector theta times a constant (or a constant alone: the last entry of theta is 1). A whole
-problem is therefore one gather, ``factor * theta[place]``, several times cheaper than the sparse
-product that it replaces.
+problem is therefore one gather, ``factor * theta[place]``, which is several times cheaper than the
+sparse product that CVXPY would compute.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class SparseForm:
         return parts
 
     def kinds_but(self, fractional: Mapping[str, Chosen]) -> NDArray[np.int32]:
-        """Kinds of the columns, with the chosen entries of variables continuous."""
+        """Kinds of the columns, with the chosen entries of some variables continuous."""
         if not fractional:
             return self.kinds
         kinds = self.kinds.copy()
@@ -59,7 +59,7 @@ class SparseForm:
         return kinds
 
     def select_columns(self, columns: Chosen) -> "SparseForm":
-        """Keep some of the columns, and the rows that have any of them."""
+        """Keep some of the columns, and the rows with an entry in them."""
         values = np.repeat(columns, np.diff(self.starts))
         rows = np.zeros(self.rows, dtype=bool)
         rows[self.indices[values]] = True
@@ -147,7 +147,7 @@ class _Gather:
         return _Gather(self.place[chosen], self.factor[chosen])
 
     def where(self, chosen: Chosen, otherwise: float) -> "_Gather":
-        """Replace the numbers that are not chosen by a constant."""
+        """Replace the numbers that are not chosen with a constant."""
         return _Gather(np.where(chosen, self.place, -1), np.where(chosen, self.factor, otherwise))
 
 
@@ -221,7 +221,7 @@ def _constants(maps: Any) -> Floats:
 
 
 def _require_once(columns: Places, side: str, variables: Mapping[str, slice]) -> None:
-    """Refuse two rows that bound one variable on one side, because only the last would be kept."""
+    """Raise ValueError if two rows bound one side of a variable: only the last would count."""
     twice = np.flatnonzero(np.bincount(columns) > 1).tolist()
     for name, place in variables.items():
         if any(place.start <= column < place.stop for column in twice):

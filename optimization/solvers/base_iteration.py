@@ -7,15 +7,15 @@ the costs of the optimum at B_i:
 * **Fixed point.** The base repeats at once: the plan is the optimum at its own base. After
   execution the market value is this base, and C(z - u) <= C(z - z*) + C(z* - u) says that z* could
   pay for every u that z can pay for. No trade is then the optimum, and the iteration starts there.
-* **Cycle.** A few bases repeat in turn. The plan of least costs is taken, among equal ones the one
-  of fewest lots, provided that it keeps every limit at its own base.
-* **No plan**, at some base, or none of the cycle that keeps its bands. The program is then solved
-  with every band and limit held to the plan's own base (BaseShares in constraints.py), and targets
-  alone at the given base. The iteration restarts from the base of that plan.
+* **Cycle.** A few bases repeat in turn. The plan with the lowest costs is taken (a tie goes to the
+  fewest traded lots), provided that it keeps every limit at its own base.
+* **No plan** at some base, or no plan of the cycle keeps its bands. The program is then solved with
+  every band and limit stated at the plan's own base (BaseShares in constraints.py), and only the
+  targets at the given base. The iteration restarts from the base of that plan.
 
-A plan of a cycle, or one whose bands hold at no base but its own, may be traded again after its
-execution. after_costs.py tests this and rejects such a plan, because its trades would only pay for
-the costs of the previous ones.
+After a plan of a cycle, or one whose bands hold only at its own base, is executed, an equal request
+may trade again. after_costs.py tests this and rejects such a plan, because the new trades would
+only pay for the costs of the previous ones.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.least_violation import violation_of
 
-MAX_ROUNDS = 25  # bases of one iteration; a longer one counts as a cycle of all its bases
+MAX_ROUNDS = 25  # bases of an iteration; a longer one counts as a cycle of all its bases
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def costs_of(coupled: CoupledProblem, plan: Plan) -> int:
 def plans_after_costs(at_base: Statement, at_own_base: Statement) -> Iterator[Step]:
     """Yield the plans of a portfolio that keep every limit at the base they leave, the best first.
 
-    Limits are stated at a given base first. If no such plan keeps them, they are stated at the
+    Limits are first stated at a given base. If no such plan keeps them, they are stated at the
     plan's own base, which leads to bases that have a plan.
     """
     yield from _consistent_steps(at_base, 0)
@@ -108,7 +108,7 @@ def _rank(step: Step) -> tuple[int, int]:
 
 
 def _rank_late(step: Step) -> tuple[Decimal, int, int]:
-    # Ranked by objective, because the cheapest of unfinished searches may have found least.
+    # Ranked by objective, because the lowest costs may come from the least finished search.
     return step.plan.certificate.objective, *_rank(step)
 
 
@@ -119,7 +119,7 @@ def _is_late(step: Step) -> bool:
 def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
     """Iterate to a fixed point or a cycle; no steps if a base has no plan.
 
-    If the time runs out after the first base, the steps found so far.
+    Returns the steps found so far if the time runs out after the first base.
     """
     met: dict[int, Step] = {}
     while costs not in met and len(met) < MAX_ROUNDS:
@@ -150,10 +150,10 @@ def _optimum(statement: Statement, costs: int) -> Step | None:
 
 
 def _certify_at_own_base(step: Step, own: CoupledProblem, better: Step | None) -> Plan:
-    """Certify a plan at its own base, beside the optimum there, which leaves another base."""
+    """Certify a plan at its own base, against the optimum there, which leaves another base."""
     certificate, decimals = step.plan.certificate, own.block.decimals
     objective = fraction_to_decimal(own.evaluate(step.plan.lots).objective, decimals)
-    if better is None:  # time ran out before its base was looked at
+    if better is None:  # time ran out before a plan was found at this base
         nothing = EXACT.multiply(Decimal(0), objective)
         said = replace(
             certificate,

@@ -1,4 +1,4 @@
-"""Cash-constrained problem: one portfolio whose cash row binds, by knapsack cover or by MILP."""
+"""Cash-constrained problem: one portfolio whose cash row binds, solved by cover or by MILP."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -50,7 +50,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CashConstrainedProblem:
-    """One portfolio (B = 1), its separable optimum, and the cash that this optimum lacks."""
+    """One portfolio (B = 1), its separable optimum, and the cash that the optimum lacks."""
 
     portfolio_id: str
     block: Block
@@ -113,7 +113,7 @@ def solve_by_program(problem: CashConstrainedProblem, budget: TimeBudget) -> Pla
     for _ in range(MAX_TIGHTENINGS):
         data = cash_milp_data(problem, base, fewest, most, margin)
         answer, change = programs.solve_cash(data, budget)
-        if answer.infeasible:  # because of the margin: without one there is a plan
+        if answer.infeasible:  # only because of the margin: a plan exists
             break
         if change is None:
             raise NoSolutionInTimeError(problem.portfolio_id, budget.total_s)
@@ -123,20 +123,20 @@ def solve_by_program(problem: CashConstrainedProblem, budget: TimeBudget) -> Pla
             lots = _round_to_cash(problem, lots, data.fine.lots_per_step > 1)
         if not violated_constraints(block, lots[None, :]).any():
             return Plan(lots, _certificate(problem, lots, base, replace(answer, bound=bound)))
-        # Tightened, because the solver met the row only within its tolerance.
+        # Tightened, because the solver met the row only within tolerance.
         margin += margin_for(-Fraction(remaining_cash(problem, lots)), block)
     raise CertificationError(problem.portfolio_id, ("the cash row holds only within a tolerance",))
 
 
 def _round_to_cash(problem: CashConstrainedProblem, lots: Integers, is_fine: Chosen) -> Integers:
-    """Clip lots to their bands; give up a fine lot of each security if they overdraw the floor."""
+    """Clip lots to their bands; give up a fine lot of each security to keep the cash floor."""
     fewest, most = (limits[0] for limits in lot_limits(problem.block, problem.bands))
     lots = np.minimum(np.maximum(lots, fewest), most)
     return lots if remaining_cash(problem, lots) >= 0 else np.maximum(lots - is_fine, fewest)
 
 
 def margin_for(excess: Fraction, block: Block) -> Fraction:
-    """Margin to take off a limit that a plan exceeds by ``excess``, in units."""
+    """Amount by which to tighten a limit that a plan exceeds by ``excess``, in units."""
     return 4 * max(excess, Fraction(0)) + feasibility_margin(block)
 
 
@@ -191,15 +191,15 @@ def crossing_costs(
 
 
 def _granularity(problem: CashConstrainedProblem, base: Integers) -> Fraction:
-    """Granularity of drift: all plans differ by multiples of it, in units."""
+    """Granularity of drift: any two plans differ by a multiple of it, in units."""
     return granularity_of([*crossing_costs(problem, base, 1), *problem.block.lot_value.tolist()])
 
 
 def lower_bound(objective: Fraction, bound: Fraction, granularity: Fraction) -> Fraction:
     """Round ``bound`` up to the next value that the objective can take, in currency.
 
-    All objectives differ by multiples of ``granularity``. A granularity below the resolution of
-    floats is ignored: the result is then the bound itself, to four digits.
+    Any two objectives differ by a multiple of ``granularity``. A granularity below the resolution
+    of floats is ignored: the result is then the bound itself, rounded down to four decimals.
 
     >>> lower_bound(Fraction(7), Fraction(19, 10), Fraction(2))
     Fraction(3, 1)
@@ -213,7 +213,7 @@ def lower_bound(objective: Fraction, bound: Fraction, granularity: Fraction) -> 
 
 
 def proof_of(answer: SolverAnswer, objective: Decimal, lower: Decimal) -> Proof:
-    """Proof that a plan of the solver has."""
+    """Proof of a plan of the solver."""
     if not answer.proven:
         return Proof.FEASIBLE_TIME_LIMIT
     return Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP

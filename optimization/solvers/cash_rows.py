@@ -1,7 +1,7 @@
-"""Cash rows of a block: portfolios whose cash row alone binds, without an object for each.
+"""Cash rows of a block: portfolios whose only binding row is the cash row, solved in arrays.
 
-Each row is a knapsack cover of its own (knapsack_cover.py). What surrounds the covers is computed
-in arrays for all rows at once: the steps down, the drift of the plans, and their verification.
+Each row has a knapsack cover of its own (knapsack_cover.py). The steps down, the drift of the plans
+and their verification are computed in arrays, for all rows at once.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from optimization.time_budget import TimeBudget
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CashCovers:
-    """Optima of K portfolios of a block of which the cash row alone binds."""
+    """Optima of K portfolios of a block whose only binding row is the cash row."""
 
-    rows: NDArray[np.intp]  # (K,) of the block, ascending
+    rows: NDArray[np.intp]  # (K,) row in the block, ascending
     lots: Integers  # (K, n)
     drifts: Integers  # (K,) units / denominator
     left: Integers  # (K,) units: cash above the cash floor
@@ -45,11 +45,11 @@ def solve_cash_rows(
 
 
 def find_covers(block: Block, bands: Bands, separable: Separable, budget: TimeBudget) -> CashCovers:
-    """Find the optimum of each portfolio of which the cash row alone binds.
+    """Find the optimum of each portfolio whose only binding row is the cash row.
 
-    The plans are those that ``solve_at_base`` finds one by one, without options besides the cash
-    floor. Rows are left out, for a search of their own, if no plan exists, if their cover grows too
-    large, if no trade at all is as good as the cover, or if the plan fails its verification.
+    The plans equal those of ``solve_at_base`` without options besides the cash floor. A row is left
+    to a search if it has no plan, if its cover grows too large, if no trade at all is as good as
+    the cover, or if the plan fails verification.
 
     Raises SolverInterruptedError if the budget is interrupted.
     """
@@ -66,7 +66,7 @@ def find_covers(block: Block, bands: Bands, separable: Separable, budget: TimeBu
 
 
 def _is_best(block: Block, bands: Bands, lots: Integers, drifts: Integers) -> NDArray[np.bool_]:
-    """Whether each plan is verified, and no trade at all is worse, or forbidden, or the plan."""
+    """Whether each plan is verified and no trade at all is worse, forbidden, or the plan itself."""
     before = block.before
     is_worse = drift_of(block, bands, before) > drifts
     is_forbidden = np.any(violated_constraints(block, before), axis=1)
@@ -78,7 +78,7 @@ def _is_best(block: Block, bands: Bands, lots: Integers, drifts: Integers) -> ND
 def _cover_rows(
     block: Block, bands: Bands, lots: Integers, budget: TimeBudget
 ) -> tuple[Integers, NDArray[np.bool_]]:
-    """Step down from the separable optima by the cheapest cover; and whether it was found."""
+    """Step down from the separable optima by the cheapest covers, and say which were found."""
     fewest = lot_limits(block, bands)[0]
     invested = (lots * block.lot_value + block.remainder).sum(axis=1)
     shortfalls = (invested - block.investable).tolist()

@@ -1,9 +1,10 @@
-"""Clear plan: the nearest plan without a MILP, where a MILP could find no other.
+"""Clear plan: the nearest plan, found without a MILP where a MILP could return no other.
 
-With soft bands, the price of a security is convex in its lots: its drift, and its violation at the
-price of a unit outside a band. Its least price is next to an edge of the band or next to the
-target. If these lots keep the cash floor, they are the optimum. They are *clear* if every other lot
-costs more by what the solver may miss the optimum by, and it would therefore find the same plan.
+With soft bands, the price of a security is its drift plus its violation at the price of a unit
+outside a band, which is convex in its lots. The minimum is next to an edge of the band or next to
+the target. If these lots keep the cash floor, they are the optimum. They are *clear* if every other
+number of lots costs more by at least the error that the solver may leave, because the solver would
+then find the same plan.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,14 +16,14 @@ from optimization.exact.scaled_integers import Integers
 from optimization.milp.data import ABSOLUTE_GAP
 from optimization.solvers.coupled_problem import CoupledProblem, View
 
-PART_OF_PRICES = 1e-7  # of the price of a lot of each security, for the tolerances of the solver
+PART_OF_PRICES = 1e-7  # solver tolerance, as a fraction of the price of a lot of each security
 
 Price = Callable[[int], int]
 """Price of some lots of a security, in parts of a unit over the denominator of a unit's price."""
 
 
 def find_clear_plan(coupled: CoupledProblem) -> Integers | None:
-    """Find the clear plan; None without one, or if anything but the cash floor couples securities.
+    """Find the clear plan; None without one, or if more than the cash floor couples securities.
 
     ``coupled`` has soft bands.
     """
@@ -49,7 +50,7 @@ def find_clear_plan(coupled: CoupledProblem) -> Integers | None:
 def _choices(
     coupled: CoupledProblem, price: Fraction
 ) -> Iterator[tuple[set[int], int, int, Price]]:
-    """Yield the lots of each security that may be best, its fewest and most lots, their price."""
+    """Yield for each security: the lots that may be best, the bounds on lots, and the price."""
     block, bands, parts = coupled.block, coupled.bands, coupled.block.denominator
     least, most = coupled.bounds
     rows = zip(

@@ -1,4 +1,4 @@
-"""Plans under coupling constraints: verified MILPs, fewest trades, and the nearest plan."""
+"""Plans under coupling constraints: verified MILPs, and fewest trades among equal plans."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -57,7 +57,7 @@ def solve_coupled(
 
 
 def separable_plan(coupled: CoupledProblem) -> Plan | None:
-    """The separable optimum if it keeps every limit, because it is then optimal overall."""
+    """Return the separable optimum if it keeps every limit, because it is then optimal overall."""
     constraints, lots = coupled.constraints, coupled.cash_problem.lots
     separates = coupled.bands_bound or coupled.constraints.soft_price == 0
     if constraints.costs_in_objective or not separates or not coupled.keeps_bands(lots):
@@ -73,8 +73,8 @@ def separable_plan(coupled: CoupledProblem) -> Plan | None:
 def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
     """Find the optimum under the constraints by MILP; None if the solver proves infeasibility.
 
-    Each round verifies the rounded plan exactly. A limit met only within the solver's tolerance is
-    tightened and the program solved again, at most MAX_TIGHTENINGS times.
+    Each round verifies the rounded plan exactly. A limit that the solver met only within tolerance
+    is tightened, and the program is solved again, at most MAX_TIGHTENINGS times.
     """
     margins: dict[str, Fraction] = {}
     bound = -np.inf
@@ -100,7 +100,7 @@ def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
 def verify_rounding(
     coupled: CoupledProblem, data: CoupledMilpData, base: Integers, change: Floats
 ) -> tuple[Integers, Evaluation, bool]:
-    """Choose the rounded lots that keep every limit, else the nearest; with their evaluation."""
+    """Choose the rounded lots that keep every limit, else the nearest; add their evaluation."""
     nearest: tuple[Integers, Evaluation, bool] | None = None
     for lots in candidate_plans(coupled, data, base, change):
         found = coupled.evaluate(lots)
@@ -114,7 +114,7 @@ def verify_rounding(
 def widen_margins(
     margins: Mapping[str, Fraction], violated_limits: Sequence[Limit], coupled: CoupledProblem
 ) -> dict[str, Fraction]:
-    """Widen the margins of limits that a plan exceeds within the solver's tolerance."""
+    """Widen the margins of the limits that a plan violates within the solver's tolerance."""
     more = {limit.option: margin_for(-limit.slack, coupled.block) for limit in violated_limits}
     return {
         name: margins.get(name, Fraction(0)) + more.get(name, 0) for name in {**margins, **more}
@@ -122,7 +122,7 @@ def widen_margins(
 
 
 def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> Plan:
-    """Replace a plan by one of equal objective with fewer trades, if the solver finds one."""
+    """Replace a plan by one with fewer trades and no higher objective, if the solver finds one."""
     data, base = coupled_milp_data(coupled)
     first = coupled.evaluate(plan.lots)
     above_base = float(first.objective - _objective_at_base(coupled, base)) * coupled.unit
@@ -147,7 +147,7 @@ def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> 
 def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
     """Replace a plan by no trade if that is as good, so that an executed plan stays unchanged.
 
-    A plan proven within a gap is no reason to trade for less than that gap either.
+    A plan proven within a gap is also replaced if it is better by at most the gap.
     """
     block = coupled.block
     before = block.before[0]
@@ -172,7 +172,7 @@ def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
 
 
 def _is_farther(coupled: CoupledProblem, before: Integers, plan: Plan, gap: Fraction) -> bool:
-    """Whether drift alone makes no trade worse than the plan, so that evaluation can be skipped."""
+    """Whether drift alone shows that no trade is worse than the plan, without an evaluation."""
     constraints, cash_problem = coupled.constraints, coupled.cash_problem
     if constraints.costs_in_objective or constraints.violation_alone or constraints.soft_price:
         return False
@@ -181,7 +181,7 @@ def _is_farther(coupled: CoupledProblem, before: Integers, plan: Plan, gap: Frac
 
 
 def _objective_at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
-    """Objective at ``base`` lots, which the program omits; without the fixed costs of trades."""
+    """Objective at ``base`` lots, which the program leaves out; without fixed costs of trades."""
     block, constraints = coupled.block, coupled.constraints
     if constraints.violation_alone:
         return Fraction(0)
@@ -224,7 +224,7 @@ def _separable_bound(coupled: CoupledProblem) -> Decimal:
 
 
 def _binding_of(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
-    """Limits that one more lot could violate."""
+    """List the limits that one more lot could violate."""
     lot = max(coupled.block.lot_value.tolist(), default=0)
     decimals = coupled.block.decimals
     return tuple(

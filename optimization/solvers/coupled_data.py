@@ -41,7 +41,7 @@ class _LotBounds(TypedDict):
 def coupled_milp_data(
     coupled: CoupledProblem, margins: Mapping[str, Fraction] = NO_MARGINS
 ) -> tuple[CoupledMilpData, Integers]:
-    """State the program in floats, and the lots it counts from: next to the target, on its side.
+    """State the program in floats; return it with ``base``, the lots from which it counts.
 
     ``margins`` tighten limits, by the names of evaluation.py, in units.
     """
@@ -121,7 +121,7 @@ def _lot_bounds(coupled: CoupledProblem, view: View) -> _LotBounds:
 def candidate_plans(
     coupled: CoupledProblem, data: CoupledMilpData, base: Integers, change: Floats
 ) -> Iterator[Integers]:
-    """Yield the nearest whole lots of a solution, then neighbours that a limit may prefer.
+    """Yield the nearest whole lots of a solution, then neighbours that may keep a limit better.
 
     Only fine lots leave a choice: trade one lot less, hold one less, hold one more.
     """
@@ -135,7 +135,7 @@ def candidate_plans(
         coupled.bounds,
     )
     traded, is_fine = nearest - before, data.fine.lots_per_step > 1
-    # Snapped to no trade, because floats resolve the distance to it to 53 bits only.
+    # Snapped to no trade, because floats resolve the distance to only 53 bits.
     traded = np.where(abs(traded) <= abs(base - before) >> 48, 0, traded)
     sign = np.sign(traded)
     for step in (0 * sign, -sign, -abs(sign), abs(sign)):

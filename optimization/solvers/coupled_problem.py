@@ -1,4 +1,4 @@
-"""Coupled problem: one portfolio with its coupling constraints, and its view of the targets."""
+"""Coupled problem: one portfolio with its coupling constraints, and the view from its holdings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class CoupledProblem:
 
     @classmethod
     def of(cls, relaxed: SeparableRelaxation, row: int) -> Self:
-        """State one portfolio of a relaxed block with the constraints that the relaxation lacks."""
+        """State one portfolio of a relaxed block, with the coupling constraints."""
         assembled, block = relaxed.assembled, relaxed.block.select_rows([row])
         shortfall = int(relaxed.separable.invested[row]) - int(block.investable[0])
         portfolio, lots = assembled.portfolios[row], relaxed.separable.lots[row]
@@ -83,7 +83,7 @@ class CoupledProblem:
 
     @property
     def bounds(self) -> tuple[Integers, Integers]:
-        """Fewest and most lots of the bands, or of restrictions alone if bands bind otherwise."""
+        """Fewest and most lots by bands and restrictions, or by these alone if bands are limits."""
         block, bands = self.block, self.bands
         if self.bands_bound:
             fewest, most = lot_limits(block, bands)
@@ -106,7 +106,7 @@ class CoupledProblem:
 
     @property
     def violation_granularity(self) -> Fraction:
-        """Granularity of violations: all plans differ by multiples of it, in units."""
+        """Granularity of violations: any two plans differ by a multiple of it, in units."""
         p = [Fraction(value) for value in self.block.lot_value.tolist()]
         return granularity_of([*p, *self._edges_above(View.from_problem(self).base)])
 
@@ -117,7 +117,7 @@ class CoupledProblem:
 
     @property
     def granularity(self) -> Fraction:
-        """Granularity of the objective: all plans differ by multiples of it, in units."""
+        """Granularity of the objective: any two plans differ by a multiple of it, in units."""
         if self.constraints.violation_alone:
             return self.violation_granularity
         constraints, view, block = self.constraints, View.from_problem(self), self.block
@@ -132,7 +132,7 @@ class CoupledProblem:
 
     @property
     def least_trades(self) -> Integers:
-        """Least lots of a trade, at least 1."""
+        """Minimum lots of a trade, at least 1."""
         return np.array(self.constraints.least_trade, dtype=self.block.before.dtype)
 
     @property
@@ -141,7 +141,7 @@ class CoupledProblem:
         return int(self.block.lot_value[View.from_problem(self).is_fine].sum())
 
     def find_empty_bands(self) -> Integers:
-        """Columns where no count of lots satisfies band, restriction and minimum trade together."""
+        """Find the columns without a number of lots inside band, restriction and minimum trade."""
         fewest, most = self.bounds
         before, least = self.block.before[0], self.least_trades
         stays = (fewest <= before) & (before <= most)
@@ -152,13 +152,13 @@ class CoupledProblem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """Each security seen from its holding towards its target; arrays of shape (n,), lots."""
+    """Lots of each security, seen from its holding towards its target; arrays of shape (n,)."""
 
     sign: Integers  # 1 upward, -1 downward
     base: Integers  # count next to the target, on the holding's side, inside the bounds
-    approach: Integers  # from the holding to base
-    room_toward: Integers  # from base to the bound past the target
-    room_away: Integers  # from base to the bound on the holding's side
+    approach: Integers  # lots from the holding to base
+    room_toward: Integers  # lots from base to the bound past the target
+    room_away: Integers  # lots from base to the bound on the holding's side
     lots_per_step: Integers  # above 1 if lots are too fine for the program to count
 
     @staticmethod

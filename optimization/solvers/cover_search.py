@@ -1,7 +1,7 @@
 """Search over sets of chords: sets that could still be part of the cheapest knapsack cover.
 
-Chords are sorted by drift per unit of cash raised. The rest of the shortfall is made of full steps,
-which cost as much drift as they raise. The linear relaxation takes chords in that order, the last
+Chords are sorted by drift per unit of cash raised. Full steps, which cost as much drift as they
+raise, cover the rest of the shortfall. The linear relaxation takes chords in that order, the last
 one in part.
 """
 
@@ -19,14 +19,14 @@ from optimization.exact.scaled_integers import INT64_SAFE, Integers
 from optimization.solvers.subset_sum import TooManySumsError
 
 MAX_STATES = 50_000
-# A longer list of states continues in arrays; shorter ones stay lists, because a call of numpy
-# costs as much as some tens of states.
+# Longer lists of states continue as arrays; shorter ones stay lists, because a call of numpy
+# takes as long as some tens of states.
 MAX_LISTED_STATES = 64
 
 Floats = NDArray[np.float64]
 History = list[tuple[NDArray[np.intp], NDArray[np.bool_]]]
 State: TypeAlias = tuple[int, int, tuple[int, ...]]
-"""Cash that a set of chords still lacks (0 or less: none), its drift, and the set."""
+"""Cash that a set of chords still lacks (0 or less if none), its drift, and the set."""
 
 _lack_then_drift = itemgetter(0, 1)
 
@@ -36,7 +36,7 @@ class Chords:
     """Chords sorted by drift per unit raised; whole numbers, lists of length m."""
 
     gain: Sequence[int]  # units raised
-    drift: Sequence[int]  # in units / denominator
+    drift: Sequence[int]  # units / denominator
     denominator: int
 
     def select(self, places: Sequence[int]) -> "Chords":
@@ -63,7 +63,7 @@ class FractionalCover:
 
     @staticmethod
     def from_chords(chords: Chords) -> "FractionalCover":
-        """Sum up sorted chords."""
+        """Accumulate sorted chords."""
         ratios = map(truediv, map(float, chords.drift), map(float, chords.gain))
         return FractionalCover(
             [0, *accumulate(chords.gain)],
@@ -151,7 +151,7 @@ class _Table:
 
 
 class _WideTable:
-    """Dynamic program from some stage on, with the states in arrays."""
+    """Dynamic program that continues from a stage, with the states in arrays."""
 
     def __init__(self, table: _Table, states: list[State]) -> None:
         gain, drift = table.chords.gain, table.chords.drift
@@ -216,5 +216,5 @@ class _WideTable:
 
 
 def _cutoff(best: int) -> float:
-    """Value that a float bound must stay below to admit a whole number under ``best``."""
+    """Value that a float bound must stay below to admit an integer below ``best``."""
     return best - 0.5 + 1e-12 * abs(best)

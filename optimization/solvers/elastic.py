@@ -1,6 +1,6 @@
 """Elastic relaxation: the limits that exclude each other, and the plan nearest to all bands.
 
-Each coupling row gets a slack with a price far above drift, so limits give only where no plan keeps
+Each coupling row gets a slack with a price far above drift, so limits yield only if no plan keeps
 them, and by the least total.
 """
 
@@ -19,7 +19,7 @@ from optimization.solvers.coupled_limits import UNBOUNDED
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.time_budget import TimeBudget
 
-BAND_PRICE = 1000.0  # price of a unit outside a band in the nearest plan, against 1 for drift
+BAND_PRICE = 1000.0  # price of a unit outside a band in the nearest plan; a unit of drift costs 1
 
 
 def find_conflict(coupled: CoupledProblem, budget: TimeBudget) -> tuple[Limit, ...]:
@@ -30,7 +30,7 @@ def find_conflict(coupled: CoupledProblem, budget: TimeBudget) -> tuple[Limit, .
 def find_nearest_plan(
     coupled: CoupledProblem, budget: TimeBudget
 ) -> tuple[Integers | None, tuple[Limit, ...]]:
-    """Find the plan that leaves bands least, and the limits that give if they must.
+    """Find the plan with the least violation of bands, and the limits that it must violate.
 
     Restrictions hold. There is no plan if every plan overdraws the account.
     """
@@ -61,7 +61,7 @@ class Slacks:
 def _solve_elastic(
     coupled: CoupledProblem, budget: TimeBudget, slacks: Slacks
 ) -> tuple[Integers | None, tuple[Limit, ...]]:
-    """Solve the elastic relaxation with these slacks; return the plan and the limits that give."""
+    """Solve the elastic relaxation with these slacks; return the plan and the violated limits."""
     rounding = coupled.rounding
     margins: dict[str, Fraction] = {}
     for _ in range(MAX_TIGHTENINGS):
@@ -77,7 +77,7 @@ def _solve_elastic(
         if change is None:
             return None, ()
         lots, found, _ = verify_rounding(coupled, data, base, change)
-        # Tightened, because a violation within rounding is no slack that the plan needs.
+        # Tightened, because a violation within rounding error is not a slack that the plan needs.
         missed = [
             limit
             for limit in found.violated_limits

@@ -12,8 +12,8 @@ cheapest cover is
 Exact, in four steps: a greedy cover; the linear relaxation, whose reduced costs fix most chords; a
 dynamic program over the others that keeps the undominated (raised, drift) states whose bound beats
 the best cover (cover_search.py); full steps for the rest of a state's shortfall (subset_sum.py).
-See Kellerer, Pferschy and Pisinger, *Knapsack Problems* (2004), chapters 4, 5 and 13. Bounds are
-floats with a margin and only discard; every value kept or compared for the answer is whole.
+See Kellerer, Pferschy and Pisinger, *Knapsack Problems* (2004), chapters 4, 5 and 13. Float bounds
+have a margin and only discard states; every value of the answer is computed in integers.
 """
 
 from bisect import bisect_left
@@ -56,7 +56,7 @@ class _Cover:
 
 
 def steps_of(block: Block, bands: Bands, lots: Integers, fewest: Integers) -> Iterator[Steps]:
-    """Steps down from the separable optimum of each portfolio; lots >= fewest, shape (B, n)."""
+    """Yield the steps down from the optimum of each portfolio; lots >= fewest, shape (B, n)."""
     lot_value, denominator = block.lot_value, block.denominator
     room, excess = lots - fewest, lots * lot_value - bands.target
     has_chord = (room > 0) & (excess > 0)
@@ -98,7 +98,7 @@ class _Search:
 
     @cached_property
     def full(self) -> BoundedSubsetSum:
-        """The full steps; most searches end without them."""
+        """The full steps, made on demand, because most searches end without them."""
         return BoundedSubsetSum.from_steps(self.steps.lot_value, self.steps.full)
 
     def run(self) -> list[int] | None:
@@ -115,13 +115,13 @@ class _Search:
         return lots
 
     def _greedy(self) -> _Cover:
-        """Best greedy cover: the first j chords, then one more chord or steps of one security.
+        """Find the best greedy cover: the first j chords, then one chord or steps of one security.
 
-        Of equal covers the one with the fewest first chords, closed by a chord if possible.
+        Among equal covers the fewest first chords win, then a chord over steps.
         """
         last = min(bisect_left(self.gains, self.shortfall), len(self.security))
         best: _Cover | None = None
-        # The longest prefix first, because it is often the best and rules out most full steps.
+        # The longest prefix first, because it is often the best and then excludes most full steps.
         for first in range(last, max(0, last - GREEDY_PREFIXES) - 1, -1):
             for candidate in self._completions(first, best):
                 if best is None or candidate.drift <= best.drift:
@@ -152,13 +152,13 @@ class _Search:
         return _Cover(drift, tuple(range(len(self.security))), counts)
 
     def _all_chords(self, best: _Cover) -> _Cover:
-        """Complete all chords together if they are too few, because that is usually the optimum."""
+        """Complete all chords if they raise too little, because that is usually the optimum."""
         if self.gains[-1] >= self.shortfall:
             return best
         return self._complete(best, self.drifts[-1], tuple(range(len(self.security))))
 
     def _complete(self, best: _Cover, drift: int, chords: tuple[int, ...]) -> _Cover:
-        """The better of ``best`` and these chords completed with full steps."""
+        """Return the better of ``best`` and these chords completed with full steps."""
         shortfall = self.shortfall - self.chords.cash_raised(chords)
         if shortfall <= 0:
             return min(best, _Cover(drift, chords, {}), key=lambda cover: cover.drift)

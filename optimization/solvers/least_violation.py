@@ -1,8 +1,8 @@
 """Least violation: how little bands must yield under every restriction and limit.
 
-Next to an edge of its band or next to its target each security has its lexicographic optimum of
-(violation, drift). If only the cash floor excludes these lots, a knapsack cover over steps down
-finds the least violation, because each step has its violation as cost; otherwise a MILP does.
+The lexicographic optimum of (violation, drift) of each security is next to an edge of its band or
+next to its target. If only the cash floor excludes these lots, a knapsack cover of steps down,
+each at the cost of the violation that it adds, finds the least violation; otherwise a MILP does.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from optimization.time_budget import TimeBudget
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeastViolation:
-    """Lots of the least known violation, with its lower bound; in units."""
+    """Lots with the least violation found, and a lower bound on the violation; in units."""
 
     lots: Integers
     violation: Fraction
@@ -32,7 +32,7 @@ class LeastViolation:
 
 
 def closest_lots(coupled: CoupledProblem, least: Integers, most: Integers) -> Integers:
-    """Lots of each security with the least (violation, drift) between bounds; shape (n,).
+    """Find the lots of each security with the least (violation, drift) within bounds; shape (n,).
 
     A tie goes to fewer traded lots, then to fewer lots.
     """
@@ -98,13 +98,13 @@ def least_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastViolati
 
 
 def shortfall_of(coupled: CoupledProblem, lots: Integers) -> int:
-    """Spending of lots beyond the cash floor, in whole units; 0 or negative if there is none."""
+    """Cash that a plan lacks above the cash floor, in whole units; 0 or negative if none."""
     (cash,) = coupled.evaluate(lots).limits
     return ceil(-cash.slack)
 
 
 def fewest_at_no_violation(coupled: CoupledProblem) -> Integers:
-    """Fewest lots of each security that violate its band no more than the separable optimum."""
+    """Find the fewest lots of each security with no more violation than the separable optimum."""
     cash_problem, (least, _) = coupled.cash_problem, coupled.bounds
     rows = zip(
         cash_problem.lots.tolist(),
@@ -117,7 +117,9 @@ def fewest_at_no_violation(coupled: CoupledProblem) -> Integers:
     fewest: list[int] = []
     for lots, bound, value, rest, (low, high) in rows:
         lowest = max(bound, ceil((low - rest) / value))
-        if lots * value + rest > high:  # the next lot may be as far below the band as this is above
+        if (
+            lots * value + rest > high
+        ):  # one lot fewer may be as far below the band as this is above
             level = high + low == (2 * lots - 1) * value + 2 * rest
             lowest = max(bound, lots - level)
         fewest.append(min(lots, lowest))
@@ -125,7 +127,7 @@ def fewest_at_no_violation(coupled: CoupledProblem) -> Integers:
 
 
 def _violation_steps(coupled: CoupledProblem, fewest: Integers) -> Steps:
-    """Steps down from these lots; each adds at most as much violation as the cash it raises."""
+    """State the steps down from these lots; none adds more violation than the cash it raises."""
     block, (least, _) = coupled.block, coupled.bounds
     parts, values = block.denominator, block.lot_value.tolist()
     before = band_violations(coupled.constraints.edges, worth_of(block, fewest))

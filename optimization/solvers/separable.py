@@ -1,12 +1,13 @@
 """Separable relaxation: a block without coupling rows, and its optimum, solved exactly.
 
-Each security is on its own. With t the target of a position and p the value of one lot, the drift
-|t - p z| over whole z is convex and minimal at k = floor(t / p) or k + 1; clipped to the band and
-to the options that bind single securities it is the optimum of that security. It is the optimum of
-the whole problem if the cash row holds there, and always a lower bound.
+Without coupling rows each security is a problem of its own. With t the target of a position and p
+the value of one lot, the drift |t - p z| over whole z is convex and minimal at k = floor(t / p) or
+k + 1; clipped to the band and to the options that bind single securities, this is the optimum of
+the security. These optima together are the optimum of the whole problem if they keep the cash row,
+and always a lower bound.
 
-Everything depends on the base, market value less trading costs. A caller that knows the costs can
-state and solve each portfolio at the base that they leave.
+All amounts depend on the base, market value less trading costs. A caller that knows the costs can
+state and solve each portfolio at the base after costs.
 """
 
 from collections.abc import Sequence
@@ -31,9 +32,9 @@ from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_decimal
 class Separable:
     """Separable optimum of a block.
 
-    ``lots`` has shape (B, n). ``admits`` tells for each portfolio whether every band holds a whole
-    lot; otherwise its ``lots`` are meaningless. ``clipped`` tells whether a band or a restriction
-    moves a security off the lots nearest to its target.
+    ``lots`` has shape (B, n). ``admits`` is whether every band of a portfolio admits whole lots;
+    otherwise its ``lots`` are meaningless. ``clipped`` is whether a band or a restriction moves a
+    security off the lots nearest to its target.
     """
 
     lots: Integers
@@ -66,7 +67,7 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
     lots = bands.target // block.lot_value
     over = 2 * (bands.target - lots * block.lot_value) - block.lot_value
     up = over > 0
-    # Parts of a unit, because whole units leave a tie open that the parts decide.
+    # Compared in parts of a unit, because only they decide a tie in whole units.
     row, column = np.nonzero((over == 0) | (over == -1))
     over = over[row, column] * block.denominator + 2 * bands.part[row, column]
     up[row, column] = (over > 0) | ((over == 0) & (block.before > lots)[row, column])
@@ -76,7 +77,7 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
 def drift_of(block: Block, bands: Bands, lots: Integers, kept: Integers | int = 0) -> Integers:
     """Total drift sum |t - p z| of each portfolio, in units / denominator, exact; shape (B,).
 
-    ``kept`` are units beside the block that stay and have no target; shape (B,).
+    ``kept`` is value outside the block that stays and has no target, in units; shape (B,).
     """
     distance = bands.target - lots * block.lot_value
     below = distance < 0
@@ -146,9 +147,9 @@ def relax_block(
     *,
     bands_yield: bool = False,
 ) -> tuple[Block, Bands, Separable]:
-    """Bound a block by the options that restrict single securities; its bands and optimum.
+    """Bound a block by the options on single securities; return it, its bands and its optimum.
 
-    ``lots`` in shares, per column. A block of several portfolios has no minimum trade.
+    ``lots`` are shares in a lot, per column. A block of several portfolios has no minimum trade.
     """
     if options.restricts:
         block = restrict_block(block, securities, lots, options)
@@ -180,7 +181,7 @@ def relax_alone(relaxed: SeparableRelaxation, row: int) -> SeparableRelaxation:
     assembled = relaxed.assembled
     if len(assembled.portfolios) == 1:
         return relaxed
-    # Holdings outside the model have no columns, because portfolios share a block only then.
+    # No columns for other holdings, because portfolios only share a block without them.
     portfolio, whole = assembled.portfolios[row], assembled.whole[row : row + 1]
     alone = build_block(
         assembled.model, (), [portfolio], relaxed.options, whole, units=assembled.units

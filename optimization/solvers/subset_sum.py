@@ -1,4 +1,4 @@
-"""Bounded subset sum: amounts of cash that full steps can raise, each lot at a drift of its value.
+"""Bounded subset sum: the amounts of cash that full steps can raise, at a drift of their value.
 
 The reachable sums of ``n_j`` lots worth ``p_j``, 0 <= n_j <= m_j, are the set bits of one integer.
 A stage for ``q`` lots of a security is ``bits | bits << q p``, with the counts split into powers of
@@ -67,7 +67,7 @@ class BoundedSubsetSum:
             return self._fill_in_bulk(shortfall)
 
     def _fill_in_bulk(self, shortfall: int) -> tuple[int, dict[int, int]]:
-        """Take most of the amount from one security after the other, and the rest exactly.
+        """Take most of the amount in bulk, one security after another, and search for the rest.
 
         An exact hit is optimal whatever was taken in bulk; any other result proves nothing.
         """

@@ -5,12 +5,13 @@ to an edge of the band or next to the target, clipped to the restrictions. Clipp
 to the target is wrong: for a lot worth 400, a band of 100..350 and a target of 190, no lot drifts
 less and one lot violates less.
 
-If this point keeps every limit, it is the optimum. If only the cash floor fails, only steps down
-help, down to holdings that may not be sold:
+If this point keeps every limit, it is the optimum. If it violates only the cash floor, the plan has
+to step down, at most to the holdings that may not be sold:
 
 * steps that leave every violation unchanged may suffice: a knapsack cover (knapsack_cover.py);
-* otherwise all of them are taken, and the rest of the shortfall is a second cover, whose steps cost
-  the violation they add: first the distance to the edge, then all that they raise.
+* otherwise all of these steps are taken, and a second cover raises the rest of the shortfall. Each
+  of its steps costs the violation that it adds: part of its value for the step across the edge of
+  the band, all of it for the next ones.
 
 Any other case takes two MILPs: one for the violation, one for the drift at no more violation.
 """
@@ -53,7 +54,7 @@ from optimization.time_budget import TimeBudget
 
 
 def soften_bands(coupled: CoupledProblem) -> CoupledProblem:
-    """Make bands yield, and restate the separable optimum as that of (violation, drift)."""
+    """Make bands yield, and restate the separable optimum as the least (violation, drift)."""
     constraints = replace(
         coupled.constraints, soft_price=Fraction(0), edges=edges_of(coupled.block)
     )
@@ -119,7 +120,7 @@ def _solve_in_two_stages(coupled: CoupledProblem, budget: TimeBudget) -> Plan | 
 
 
 def _slack_for_rounding(coupled: CoupledProblem) -> Fraction:
-    """Slack between two limits that fine lots need, so that rounding either way keeps both."""
+    """Slack that fine lots need between two limits, so that rounding either way keeps both."""
     rounding = coupled.rounding
     return (
         MAX_TIGHTENINGS * margin_for(Fraction(rounding), coupled.block) if rounding else Fraction(0)
@@ -132,7 +133,7 @@ def _cap_violation(coupled: CoupledProblem, most: Fraction) -> CoupledProblem:
 
 
 def _plan_of_least_violation(coupled: CoupledProblem, least: LeastViolation) -> Plan:
-    """The plan of least violation itself, whose drift is bounded by the separable optimum alone."""
+    """Certify the plan of least violation, with only the separable lower bound on drift."""
     cash_problem, found = coupled.cash_problem, coupled.evaluate(least.lots)
     objective = _currency(coupled, found.objective)
     lower = cash_problem.drift(nearest_lots(cash_problem.block, cash_problem.bands)[0])
