@@ -1,10 +1,11 @@
 """Plans that pay their own costs and survive a second request.
 
 base_iteration.py finds plans that keep every band and limit at the base that their own costs leave.
-Two kinds of such plans may still be traded again: those of a cycle, and those that are the optimum
-at no base but their own. The engine executes such a plan on paper and solves the same request once
-more; the first plan that this second request leaves unchanged is the answer. Limits that renew with
-each request allow the second request to trade further, but not to undo a trade.
+A second, equal request may still trade two kinds of such plans: those of a cycle, and those that
+are optimal only at their own base. The engine therefore simulates the execution of the plan and
+solves the same request once more; the first plan that this second request leaves unchanged is the
+answer. Limits that renew with each request allow the second request to trade further, but not to
+undo a trade.
 """
 
 from dataclasses import replace
@@ -44,7 +45,7 @@ def plan_after_costs(
 
 
 def _avoid_reversals(step: Step, relaxed: SeparableRelaxation, budget: TimeBudget) -> Step:
-    """Prefer a plan without the trades that costs alone cause, if one is found in time."""
+    """Prefer a plan without the trades that only costs cause, if one is found in time."""
     try:
         moved = _find_moved_by_costs(step, relaxed, budget)
         options = replace(relaxed.options, frozen=relaxed.options.frozen | moved)
@@ -72,7 +73,7 @@ def _find_stable_step(
 def _find_moved_by_costs(
     step: Step, relaxed: SeparableRelaxation, budget: TimeBudget
 ) -> frozenset[str]:
-    """Find the securities that leave their market-value targets only because trades cost money.
+    """Find the securities that move away from their targets only because trades cost money.
 
     A later request would trade them back, because it pays costs again.
     """

@@ -1,7 +1,7 @@
 """rebalance_block: answer many portfolios of one model in arrays, from holdings to plans.
 
-The separable optimum answers most portfolios, and the cover of their cash row most of the others
-(row_plans.py). The rows that need a search become objects for search_all, and their answers are
+The separable optimum answers most portfolios, and a cover of the cash row answers most of the
+others (row_plans.py). Rows that need a search become objects for search_all, and their answers are
 merged back.
 """
 
@@ -34,11 +34,11 @@ def rebalance_block(
     options: RebalanceOptions = DEFAULTS,
     budget: TimeBudget | None = None,
 ) -> BlockOutcome:
-    """Find the plans of a block of portfolios, in arrays as far as their answers are plain.
+    """Find the plans of a block of portfolios; plain answers stay in arrays.
 
-    ``securities`` is the model at the prices of the block (see ``price_targets``). An answer is the
-    one that ``rebalance_all`` gives for the same portfolio, whatever rows stand beside it. The rows
-    that need a search share ``budget`` as there.
+    ``securities`` is the model at the prices of the block (see ``price_targets``). Each answer
+    equals that of ``rebalance_all`` for the same portfolio and does not depend on the other rows.
+    As in ``rebalance_all``, the rows that need a search share ``budget``.
 
     Raises PricesMissingError and RuleError if the model does not fit the block, and
     SolverInterruptedError if the budget is interrupted. A portfolio without a plan in time, or
@@ -68,7 +68,7 @@ def rebalance_block(
 
 
 def _require_match(securities: Sequence[PricedTarget], block: PortfolioBlock) -> None:
-    """Refuse a block of another model."""
+    """Raise RuleError or PricesMissingError unless the block fits the model."""
     ids = [security.security_id for security in securities]
     width = block.quantities.units.shape[1]
     if width != len(ids):
@@ -88,7 +88,7 @@ def _search_rows(
     options: RebalanceOptions,
     budget: TimeBudget,
 ) -> dict[int, Answer]:
-    """Find the answers of the rows that arrays leave, as objects."""
+    """Search for the answers of the rows that the arrays leave unanswered, as objects."""
     if not rows:
         return {}
     prices = block.snapshot(securities)
@@ -147,7 +147,7 @@ def _merge_methods(parts: Sequence[RowPlans], size: int) -> NDArray[np.int8]:
 
 
 def _merge(parts: Sequence[RowPlans], columns: Sequence[ScaledColumn], size: int) -> ScaledColumn:
-    """One column of all rows at one scale; 0 in rows of no part."""
+    """Merge the columns of the parts at one scale; rows without a part are 0."""
     decimals = max((column.decimals for column in columns), default=0)
     scaled = [column.at_scale(decimals).units for column in columns]
     fits = all(units.dtype == np.int64 for units in scaled)

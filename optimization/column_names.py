@@ -1,6 +1,6 @@
-"""Usual names of the columns of tables that people keep, and a search for them among given heads.
+"""Usual names of the columns of holdings, prices and models, and a search among headers.
 
-Heads are compared without case, blanks, marks and a unit in brackets, so ``Target Weight (%)`` is
+Headers are compared without case, blanks, marks and a unit in brackets, so ``Target Weight (%)`` is
 found as ``target``. The field's own name wins over its synonyms, because renaming a column to it
 must settle an ambiguity.
 """

@@ -82,9 +82,9 @@ class Standing:
 class DriftSummary:
     """Drift of a portfolio in a few numbers; a FAILED one has nothing but ``refusal``.
 
-    ``drift`` is the sum of absolute deviations from target, in currency as are market value and
-    cash, ``out_of_band`` the number of securities outside their bands, ``largest`` the standing
-    with the largest deviation, the first of equals.
+    ``drift`` is the sum of absolute deviations from target; it, market value and cash are in
+    currency. ``out_of_band`` is the number of securities outside their bands, ``largest`` the
+    standing with the largest absolute deviation, the first of equals.
 
     >>> out = BandStatus.OUT_OF_BAND
     >>> DriftSummary("P" * 24, out, Decimal(1000), drift=Decimal(200)).drift_weight
@@ -129,8 +129,8 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
 
     ``model`` holds the targets at the portfolio's prices (see ``price_targets``). Cash plays no
     part and may be overdrawn. The unsellable fraction of a share outside the model counts as in
-    band. Amounts are in currency, weights fractions of market value. The errors are those of the
-    arguments: a portfolio that exists has its prices.
+    band. Amounts are in currency, weights fractions of market value. Raises RuleError for arguments
+    of other types; a Portfolio has all its prices.
 
     >>> from optimization.domain.model import Model
     >>> from optimization.domain.portfolio import price_targets
@@ -155,8 +155,8 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
 def measure_outcome(outcome: PortfolioOutcome) -> tuple[PortfolioDrift, PortfolioDrift] | None:
     """Measure the drift of a portfolio before and after its rebalance; None without holdings.
 
-    Before it amounts are measured against market value, afterwards against what costs leave of it
-    (``PortfolioOutcome.base``), as the plan is. A portfolio without a plan is the same twice.
+    The drift before is measured against market value, the drift after against market value less
+    costs (``PortfolioOutcome.base``), as in the plan. Without a plan the two are equal.
 
     >>> from optimization.domain.model import Model
     >>> from optimization.engine import rebalance
@@ -225,7 +225,7 @@ def _edge(
 ) -> Edge | None:
     if value < lower:
         return Edge.BELOW
-    # No fault of the portfolio, because whole shares cannot sell the rest of one.
+    # Not a violation, because a trade in whole shares cannot sell a fraction of one.
     unsellable = security.weight == 0 and quantity < 1
     return Edge.ABOVE if value > upper and not unsellable else None
 

@@ -47,7 +47,7 @@ from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import SeparableRelaxation, relax, relax_alone
 from optimization.time_budget import TimeBudget
 
-MIN_ROWS = 16  # portfolios from which arrays cost less than objects
+MIN_ROWS = 16  # portfolios, because arrays cost more than objects for fewer
 
 Search: TypeAlias = Callable[[TimeBudget], Answer]
 """A deferred search for a portfolio that its separable optimum does not answer."""
@@ -120,7 +120,7 @@ def search_all(
     budget: TimeBudget,
     units: ModelUnits | None = None,
 ) -> list[Answer]:
-    """Find the plans of portfolios that are few, or that columns do not answer."""
+    """Find the plans of a few portfolios, or of those that the arrays leave unanswered."""
     portfolios, units = _add_cash_flow(portfolios, options), units or ModelUnits.of(securities)
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
@@ -131,7 +131,7 @@ def search_all(
             searches[place] = result
         else:
             answers[place] = result
-    # After the loop above, because only now is the number of portfolios that share it known.
+    # After the loop above, because only then is it known how many portfolios share the budget.
     answers |= _run_searches(searches, budget, options.time_limit_s)
     return [answers[place] for place in range(len(portfolios))]
 
@@ -143,9 +143,9 @@ def rebalance_at_once(
 ) -> list[Answer] | None:
     """Find the plans of portfolios that need no search; None if one of them needs a search.
 
-    The answers are those of ``rebalance_all``, as far as they are separable optima that keep every
-    band. Their time is linear in the securities, about 20 µs for each. A cover of the cash row
-    counts as a search here, because its time has no such bound. The solver is not loaded.
+    The answers equal those of ``rebalance_all``, and each is a separable optimum inside every band.
+    The time is linear in the securities, about 20 µs for each. A cover of the cash row counts as a
+    search here, because its time has no such bound. The solver is not loaded.
 
     >>> from decimal import Decimal
     >>> prices = {"VTI": Decimal("31.50")}
@@ -199,7 +199,7 @@ def _answers_or_searches(
 ) -> Iterator[tuple[int, Answer | Search]]:
     """Yield the place of each portfolio with its answer, or with the search that it needs.
 
-    ``at_once`` leaves all but the separable optima to searches.
+    With ``at_once``, every answer except a separable optimum is left to a search.
     """
     together = find_blockable(securities, portfolios, options, units)
     alone = sorted(set(range(len(portfolios))).difference(together))
@@ -210,7 +210,7 @@ def _answers_or_searches(
         assembled = build_block(securities, (), some, options, whole, units)
         answers = _answer_block(assembled, options, budget, at_once=at_once)
         for place, answer in zip(places, answers, strict=True):
-            # Alone again under restrictions, whose search needs the other holdings as columns.
+            # Alone again under restrictions, because their search needs other holdings as columns.
             if callable(answer) and options.restricts:
                 alone.append(place)
             else:
@@ -261,7 +261,7 @@ def _answer_block(
 
 
 def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[int, Plan]:
-    """Find the verified plans of portfolios of which the cash row alone binds, by row."""
+    """Find the verified plans of portfolios whose only binding row is the cash row, by row."""
     options = relaxed.options
     if options.restricts or options.couples or options.fewest_trades:
         return {}
@@ -288,18 +288,20 @@ def _with_own_slack(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SeparableAnswers:
-    """Answers of the portfolios of a block whose separable optimum keeps every row."""
+    """Answers of the rows of a block whose separable optimum satisfies every constraint."""
 
     relaxed: SeparableRelaxation
-    lots: list[list[int]]  # of every row
-    drifts: list[int]  # of every row, units / denominator
-    cash_after: list[int]  # of every row, units
-    is_kept: list[bool] | None  # whether restrictions keep a row outside a band for good
-    binding: Mapping[int, tuple[Binding, ...]]  # of the rows that something binds
+    lots: list[list[int]]  # one list a row
+    drifts: list[int]  # one a row, units / denominator
+    cash_after: list[int]  # one a row, units
+    is_kept: list[bool] | None  # whether restrictions keep a row outside a band permanently
+    binding: Mapping[
+        int, tuple[Binding, ...]
+    ]  # key: row; rows without a binding constraint are absent
 
     @classmethod
     def of(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:
-        """Compute what the answers of the ``fast`` rows need, for all of them at once."""
+        """Prepare the answers of the ``fast`` rows, all at once."""
         block, separable, options = relaxed.block, relaxed.separable, relaxed.options
         binding: dict[int, tuple[Binding, ...]] = {}
         if rows := np.flatnonzero(fast & separable.clipped).tolist():

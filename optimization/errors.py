@@ -9,10 +9,10 @@ OptimizationError
 ├── NoSolutionInTimeError            the time budget ended without a plan; not infeasibility
 ├── SolverInterruptedError           the budget was interrupted: the caller no longer waits
 ├── ColumnsError (also ValueError)   columns of a table are missing or ambiguous
-├── FrameError (also ValueError)     a data frame cannot be read or made; says what to do
+├── FrameError (also ValueError)     a data frame cannot be read or made; names the remedy
 ├── CertificationError               no solution method gave a plan that passes exact verification
 └── EditError                        a model cannot be changed in this way
-    ├── TargetExistsError            the security has a target already
+    ├── TargetExistsError            the security already has a target
     ├── TargetUnknownError           the security has no target
     └── TargetDiffersError           the target is not the one that was to be removed
 
@@ -196,7 +196,7 @@ class SolverInterruptedError(OptimizationError):
 
 
 class FrameError(OptimizationError, ValueError):
-    """A data frame cannot be read or made; the message names the place and says what to do.
+    """A data frame cannot be read or made; the message names the place and the remedy.
 
     >>> print(FrameError("row 3 of holdings, quantity is nan: a quantity is a finite number"))
     row 3 of holdings, quantity is nan: a quantity is a finite number
@@ -232,7 +232,7 @@ class EditError(OptimizationError):
 
 
 class TargetExistsError(EditError):
-    """The security has a target already."""
+    """The security already has a target."""
 
     def __str__(self) -> str:
         return f"security {self.security_id} is already in the model"

@@ -1,4 +1,4 @@
-"""Row outcomes: answers in arrays as outcomes of portfolio objects, which read them on demand."""
+"""Row outcomes: portfolio outcomes whose fields are read from arrays on demand."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def answer_rows(
     budget: TimeBudget,
     units: ModelUnits,
 ) -> Iterator[tuple[int, PortfolioOutcome]]:
-    """Yield the places of portfolios that columns answer, and their outcomes.
+    """Yield the place and the outcome of each portfolio that the arrays answer.
 
     Raises SolverInterruptedError if the budget is interrupted.
     """
@@ -56,15 +56,15 @@ def answer_rows(
 
 @dataclass(frozen=True, eq=False)
 class RowOutcomes:
-    """Outcomes of the portfolios of one part of row plans, which are their answers.
+    """Source of the outcomes of one part of the row plans.
 
-    An outcome holds on to the arrays of its part, at most BLOCK_SIZE rows.
+    Each outcome keeps a reference to the arrays of its part, at most BLOCK_SIZE rows.
     """
 
     securities: tuple[PricedTarget, ...]
     others: OtherTargets
-    portfolios: Sequence[Portfolio]  # of the rows
-    outside: Sequence[Sequence[str]]  # ids of their holdings outside the model, in order
+    portfolios: Sequence[Portfolio]  # one a row
+    outside: Sequence[Sequence[str]]  # ids of the holdings outside the model, in order
     plans: RowPlans
     shares: Integers | None  # (B, n) before; None if a holding is a fraction of a share
 
@@ -76,7 +76,7 @@ class RowOutcomes:
         rows: PortfolioRows,
         plans: RowPlans,
     ) -> Self:
-        """Outcomes of a part of the rows."""
+        """Take the portfolios and holdings of a part from the rows."""
         numbers: list[int] = plans.numbers.tolist()
         portfolios = [rows.portfolios[number] for number in numbers]
         outside = [rows.outside[number] for number in numbers]
@@ -115,7 +115,7 @@ class RowOutcomes:
         )
 
     def turnover_of(self, row: int) -> Decimal | None:
-        """Turnover of a row with whole holdings, with the digits of every price of its holdings."""
+        """Turnover of a row; None if a holding is a fraction of a share."""
         if self.shares is None:
             return None
         portfolio, (turnovers, decimals) = self.portfolios[row], self._turnovers
@@ -166,7 +166,7 @@ class RowOutcomes:
 
     @cached_property
     def _turnovers(self) -> tuple[list[int], int]:
-        """Value traded in the model's securities, and its scale: the digits of their prices."""
+        """Value traded in the model's securities, and its scale: the longest of their prices."""
         block = self.plans.block
         traded = np.abs(self.plans.lots - block.before) * block.lot_value
         decimals = max(0, *(digits_of(one.price) for one in self.securities), 0)
@@ -177,7 +177,7 @@ class RowOutcomes:
 
     @cached_property
     def _weight_parts(self) -> Integers:
-        """Weights of the model's securities in parts, half up; -1 in a row with a negative one."""
+        """Weights of the model's securities in parts, half up; -1 in rows with a negative one."""
         block = self.plans.block
         value, base = self.plans.lots * block.lot_value + block.remainder, block.base[:, None]
         usable = (base[:, 0] > 0) & (value >= 0).all(axis=1)

@@ -1,8 +1,9 @@
-"""Row plans: the plans of a PortfolioBlock that arrays find, and which of its rows they answer.
+"""Row plans: the plans of a PortfolioBlock that are found in arrays, and the rows they answer.
 
-They are the separable optima, and the covers of rows of whole shares whose cash row alone binds.
-Options that restrict single securities are bounds on lots, so they stay in arrays: a direction, a
-scope, named securities, whole round lots, the most of a trade. Coupling options rule arrays out.
+They are the separable optima, and knapsack covers for rows of whole shares whose only binding row
+is the cash row. Options that restrict single securities are bounds on lots and stay in arrays: a
+direction, a scope, named securities, whole round lots, the maximum of a trade. Coupling options do
+not.
 """
 
 from collections.abc import Iterator
@@ -38,23 +39,23 @@ SEPARABLE, COVER = METHODS.index(Method.SEPARABLE), METHODS.index(Method.COVER)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowPlans:
-    """Plans of some rows; those that are no answers have amounts of 0 and no trade."""
+    """Plans of some rows; a row without an answer has amounts of 0 and no trade."""
 
-    numbers: NDArray[np.intp]  # of the rows in the block
+    numbers: NDArray[np.intp]  # numbers of the rows in the block
     is_answer: NDArray[np.bool_]
     market_value: ScaledColumn
     cash_after: ScaledColumn
     objective: ScaledColumn
     traded: Integers  # (B, n) shares
-    binding: BindingRows  # of these rows, numbered from 0
+    binding: BindingRows  # rows numbered from 0
     method: NDArray[np.int8]  # place in METHODS
     block: Block
-    lots: Integers  # (B, n) after the plan, of rows with an answer
+    lots: Integers  # (B, n) after the plan; meaningless in rows without an answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Model:
-    """A model under options, as far as arrays need it."""
+    """Model and options, prepared for the arrays."""
 
     securities: tuple[PricedTarget, ...]
     options: RebalanceOptions
@@ -62,7 +63,7 @@ class _Model:
     lots: tuple[Decimal, ...]  # shares, whole
 
     def admits_covers(self, column: ColumnBlock) -> bool:
-        """Whether the cash row of these rows can be solved in arrays: whole shares, no options."""
+        """Whether arrays can solve the cash row of these rows: whole shares and no restriction."""
         options, whole = self.options, not column.block.remainder.any() and not column.kept.any()
         narrowed = options.restricts or options.fewest_trades
         return whole and self.units.is_decimal and not narrowed
@@ -70,8 +71,8 @@ class _Model:
     def shares_in_lot(self, decimals: int) -> list[int] | None:
         """Shares in a lot of each security; None if arrays cannot hold the shares after a trade.
 
-        ``decimals`` are the fewest that a fraction of a share is written with: a lot written with
-        more of them would show in the shares after a trade.
+        ``decimals`` are the fewest with which a fraction of a share is written: a lot written with
+        more decimals would show in the shares after a trade.
         """
         shares = [int(lot) for lot in self.lots]
         if any(lot != whole for lot, whole in zip(self.lots, shares, strict=True)):
@@ -89,7 +90,7 @@ def solve_rows(
     budget: TimeBudget,
     units: ModelUnits | None = None,
 ) -> Iterator[RowPlans]:
-    """Yield the separable optima of all rows, part by part; none if options rule them out.
+    """Yield the plans of all rows, part by part; nothing if the options rule out arrays.
 
     Raises SolverInterruptedError if the budget is interrupted.
     """
@@ -97,7 +98,7 @@ def solve_rows(
         return
     lots = tuple(options.lots.get(one.security_id, ONE) for one in securities)
     model = _Model(securities, options, units or ModelUnits.of(securities), lots)
-    # Lots add digits to the unit, which shows where an amount repeats.
+    # Skipped, because lots add digits to the unit, which would show in amounts that repeat.
     if any(lot != 1 for lot in lots) and not model.units.is_decimal:
         return
     is_kept, other_prices = _find_kept(block, options), ScaledColumn.of(block.others.prices)
@@ -117,9 +118,9 @@ def solve_rows(
 
 
 def _find_kept(block: PortfolioBlock, options: RebalanceOptions) -> NDArray[np.bool_]:
-    """Whether options may keep a holding outside the model of a row from being traded away."""
+    """Whether options may prevent a row from selling all of a holding outside the model."""
     others, is_kept = block.others, np.zeros(len(block), dtype=bool)
-    if options.limits_trade_size:  # any, because the market value may decide
+    if options.limits_trade_size:  # every one, because the market value may decide
         is_kept[others.rows] = True
     elif options.restricts and len(others.rows):
         sold, bought = (
@@ -134,7 +135,7 @@ def _find_kept(block: PortfolioBlock, options: RebalanceOptions) -> NDArray[np.b
 def _alike(block: PortfolioBlock) -> Iterator[tuple[NDArray[np.intp], PortfolioBlock]]:
     """Yield the rows of whole shares, then those with a fraction of a share, with their numbers.
 
-    Each at a scale of its own, because fine units would leave int64 at smaller amounts.
+    Each has its own scale, because fine units overflow int64 at smaller amounts.
     """
     quantities, others = block.quantities, block.others
     numbers = np.arange(len(block))
@@ -151,7 +152,7 @@ def _alike(block: PortfolioBlock) -> Iterator[tuple[NDArray[np.intp], PortfolioB
 
 
 def _fewest_digits(shares: ScaledColumn) -> int:
-    """Fewest digits after the point that a fraction of a share is written with; 0 without any."""
+    """Fewest digits after the point with which a fraction of a share is written; 0 without one."""
     if not shares.decimals or not (is_fraction := shares.split()[1] != 0).any():
         return 0
     return shares.decimals if shares.digits is None else int(shares.digits[is_fraction].min())
@@ -165,20 +166,20 @@ def _at_coarsest_scale(block: PortfolioBlock) -> PortfolioBlock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """Rows of a block, and the portfolios that they are of."""
+    """Rows of a block, and their portfolios."""
 
     model: _Model
     column: ColumnBlock
     portfolios: PortfolioBlock
-    first: int  # number of its first row in portfolios
+    first: int  # number of the first row in portfolios
 
     def in_currency(self, row: int, amount: Fraction) -> Decimal:
-        """Convert an amount that may repeat to the digits that the portfolio alone would get."""
+        """Convert an amount that may repeat, with the digits of the portfolio as its own block."""
         decimals = decimals_alone(self.model.units, self.portfolios, self.first + row)
         return fraction_to_decimal(amount * 10**decimals, decimals)
 
     def round_alone(self, row: int, units: int) -> int:
-        """Round units down to those that the portfolio alone would have."""
+        """Round units down to whole units of the portfolio as its own block."""
         decimals = decimals_alone(self.model.units, self.portfolios, self.first + row)
         scale = 10 ** (self.column.block.decimals - decimals)
         return units // scale * scale
@@ -186,7 +187,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plans:
-    """Plans of the rows of a part, and which of them are answers."""
+    """Plans of the rows of a part, and whether each is an answer."""
 
     lots: Integers  # (B, n)
     drift: Integers  # (B,) units / denominator
@@ -243,7 +244,7 @@ def _solve(
 def _verify_separable(
     part: _Part, block: Block, where: Bands, separable: Separable, is_kept: NDArray[np.bool_]
 ) -> _Plans:
-    """The separable optima, of which those that keep every row are answers."""
+    """Separable optima of the rows; those that satisfy every constraint are answers."""
     lots, kept = separable.lots, part.column.kept
     is_answer = separable.admits & ~is_kept & (separable.invested <= block.investable)
     if part.model.options.restricts:
@@ -261,10 +262,10 @@ def _replace(column: NDArray[Any], rows: NDArray[np.intp], values: NDArray[Any])
 
 
 def _bind_floors(part: _Part, covers: CashCovers) -> BindingRows:
-    """Cash floors that bind the plans of covers, each with its slack."""
+    """Cash floors that bind the plans found by covers, each with its slack."""
     left, decimals = covers.left, part.column.block.decimals
     if part.model.options.cash_floor and decimals > part.model.units.decimals:
-        # A floor is rounded up to a whole unit, which depends on the other rows.
+        # Rounded as if alone, because a floor in whole units otherwise depends on other rows.
         pairs = zip(covers.rows.tolist(), left.tolist(), strict=True)
         left = np.array([part.round_alone(row, units) for row, units in pairs], dtype=left.dtype)
     places = np.zeros(len(left), dtype=np.int32)
@@ -275,7 +276,7 @@ def _bind_floors(part: _Part, covers: CashCovers) -> BindingRows:
 def _find_binding(
     part: _Part, block: Block, where: Bands, lots: Integers, rows: NDArray[np.intp]
 ) -> BindingRows:
-    """Restrictions and bands that bind the plans of some rows."""
+    """Find the restrictions and bands that bind the plans of some rows."""
     if not len(rows):
         return BindingRows.none()
     model = part.model

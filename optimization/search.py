@@ -1,6 +1,6 @@
 """Search for the plan of one portfolio that its separable optimum does not answer.
 
-Bands are hard first. They yield, with options that admit it, if no plan keeps them.
+Bands are hard at first. If no plan keeps them and the options admit it, they yield.
 """
 
 from dataclasses import replace
@@ -41,8 +41,8 @@ def search_plan(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> A
         return error
     if plan is None:
         refusal = explain_refusal(relaxed, row, budget)
-        # The explanation is of the base before costs, and therefore finds nothing that excludes a
-        # plan.
+        # Replaced, because the explanation is made at the base before costs and finds no obstacle
+        # there.
         if options.has_costs and not (refusal.members["securities"] or refusal.members["limits"]):
             refusal = replace(refusal, detail=NOT_AFTER_COSTS)
         return assembled.make_outcome(row, refusal=refusal)
@@ -58,7 +58,7 @@ def search_plan(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> A
 def _solve(
     relaxed: SeparableRelaxation, row: int, budget: TimeBudget
 ) -> tuple[SeparableRelaxation, CoupledProblem, Plan | None]:
-    """Solve one portfolio with hard bands, then with yielding ones if that leaves no plan."""
+    """Solve one portfolio with hard bands; without a plan, solve it with yielding bands."""
     options = relaxed.options
     coupled, plan = _solve_at_bands(relaxed, row, budget, bands_yield=False)
     if plan is not None or not do_bands_yield(relaxed, row, budget):
@@ -87,18 +87,16 @@ def make_answer(
     """Turn a verified plan into an answer that lists the positions outside their bands."""
     certificate, outside = plan.certificate, tuple[OutsideBand, ...]()
     total = total_outside(coupled, plan.lots)
-    if (
-        coupled.constraints.soft_price is None
-    ):  # bands hold, and what is kept for good is outside them
+    if coupled.constraints.soft_price is None:  # hard bands: only kept positions are outside
         certificate = replace(certificate, violation=total, violation_lower_bound=total)
     elif relaxed.options.soft_band_price is not None:  # a price of 0 counts
         certificate = replace(certificate, violation=total)
-    elif certificate.other_base is not None:  # a cycle: its bound belongs to the other base
+    elif certificate.other_base is not None:  # a cycle, whose bound belongs to the other base
         certificate = replace(certificate, violation=total, violation_lower_bound=NO_VIOLATION)
     elif certificate.violation != total:
         return certification_error(relaxed.assembled, row, certificate.method)
     if total:
-        if relaxed.options.has_costs:  # violations are measured at the base that the plan leaves
+        if relaxed.options.has_costs:  # because violations are measured at the base after the plan
             relaxed = relax(relaxed.assembled, relaxed.options, coupled.block.costs)
         outside = outside_bands(relaxed, row, coupled, plan.lots, budget)
     return relaxed.assembled.make_outcome(

@@ -8,7 +8,7 @@ from threading import Event
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """Seconds from now on; another thread may interrupt it.
+    """Seconds from the moment of creation; another thread may interrupt it.
 
     Interrupting a budget interrupts all its shares.
 
@@ -31,7 +31,7 @@ class TimeBudget:
         return self.interruption.is_set()
 
     def interrupt(self) -> None:
-        """Stop the running solver call and start no other one."""
+        """Stop the running solver call, and start no further call."""
         self.interruption.set()
 
     def share(self, count: float, max_s: float = math.inf) -> "TimeBudget":

@@ -22,7 +22,7 @@ class Method(StrEnum):
 
 
 class Proof(StrEnum):
-    """Quality of a plan that is proven.
+    """Proven quality of a plan.
 
     >>> print(*Proof)
     OPTIMAL OPTIMAL_WITHIN_GAP FIXED_POINT_CYCLE FEASIBLE_TIME_LIMIT
@@ -36,7 +36,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Binding constraint: it keeps the plan from less drift. Slack in currency, or in trades.
+    """Binding constraint, which keeps the plan from less drift; slack in currency, or in trades.
 
     ``constraint`` is the name of an option, or the band of a security.
 
@@ -52,16 +52,16 @@ class Binding:
 class Certificate:
     """Objective and lower bound of a plan in currency, the method, and the binding constraints.
 
-    Both amounts are exact, except the lower bound of a MILP: the better of the exact separable
-    bound and the solver's dual bound, a float, rounded up to the next value that an objective can
-    take.
+    Both amounts are exact, except the lower bound of a MILP. That is the better of the exact
+    separable bound and the solver's dual bound: a float, rounded up to the next value that an
+    objective can take.
 
     ``other_base`` is set for a cycle: the lower bound then belongs to a plan that is better at this
     base but leaves ``other_base``, where it is not better.
 
     ``violation`` is the total value of positions outside their bands. If bands yield, no plan has
     less than ``violation_lower_bound``, and the objective is minimal at that violation. With a
-    soft_band_price the objective contains the violation, and its bound is 0.
+    soft_band_price the objective contains the violation, whose own lower bound is then 0.
 
     ``seconds`` is solver time and is not compared.
 

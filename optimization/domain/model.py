@@ -72,7 +72,7 @@ class RelativeBand(DriftBand):
     """Band given as a fraction of its target; ``low`` and ``high`` are fractions of market value.
 
     It differs from an equal band that was given in fractions of market value, because a model is
-    answered as it was given. ``relative_band`` makes it.
+    returned as it was given. ``relative_band`` makes it.
 
     >>> band = relative_band("1/3", 0.25, 0.05)
     >>> band.low, band.relative, band.absolute
@@ -176,11 +176,11 @@ class Model(_ModelFields):
     ``absolute_drift``. The weights sum to 1 at most; the rest is cash.
 
     From targets: ``Model(name, targets, portfolio_ids, ...)``. A target of zero is dropped, the
-    name is trimmed. ``version`` counts changes of the model; a rebalance sets
-    ``last_rebalance_date`` alone. The store assigns ``model_id``. ``options`` are the defaults of
+    name is trimmed. ``version`` counts changes of the model; a rebalance only sets
+    ``last_rebalance_date``. The store assigns ``model_id``. ``options`` are the defaults of
     every rebalance of the model.
 
-    Raises RuleError, which names the security and the rule (``rules.GENERAL``).
+    Raises RuleError, which names the security and the rule (see ``GENERAL``).
 
     >>> model = Model({"VTI": 0.6, "BND": "1/3"}, band=0.05)
     >>> [(one.security_id, str(one.weight), str(one.band.low)) for one in model.targets]
@@ -287,7 +287,7 @@ def _fields_of_weights(
 
 
 def _read_band(band: Any, security_id: str) -> DriftBand:
-    """The band of one security, from the forms that a model accepts."""
+    """Read the band of one security, in any form that a model accepts."""
     if isinstance(band, Mapping):
         if security_id not in band:
             raise RuleError(("band", security_id), None, "every security of the model has a band")
@@ -324,8 +324,8 @@ def _require_portfolios(portfolio_ids: tuple[str, ...]) -> None:
 def require_targets(targets: Collection[object], options: RebalanceOptions) -> None:
     """Refuse a model without targets unless ``liquidate`` is set: the engine would sell everything.
 
-    Raises EmptyModelError; and OptionsConflictError if ``liquidate`` is set for a model with
-    targets, because the two requests contradict each other.
+    Raises EmptyModelError, and OptionsConflictError if ``liquidate`` is set for a model with
+    targets, because the two contradict each other.
 
     >>> require_targets((), RebalanceOptions(liquidate=True))
     """

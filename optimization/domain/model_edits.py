@@ -1,4 +1,4 @@
-"""Changes of a model: each returns the changed model, of the same version."""
+"""Changes of a model: each function returns the changed model, with the same version."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from optimization.errors import TargetDiffersError, TargetExistsError, TargetUnk
 
 
 def with_target(model: Model, target: Target) -> Model:
-    """Add a target; raises TargetExistsError if the security has one.
+    """Add a target; raises TargetExistsError if the security already has one.
 
     >>> from decimal import Decimal
     >>> from optimization.domain.model import DriftBand
@@ -60,7 +60,7 @@ def without_target(model: Model, target: Target) -> Model:
 
 
 def with_portfolios(model: Model, portfolio_ids: Iterable[str]) -> Model:
-    """Add portfolios; those that follow the model already are ignored.
+    """Add portfolios; those that already follow the model are ignored.
 
     >>> from decimal import Decimal
     >>> from optimization.domain.model import DriftBand
@@ -75,7 +75,7 @@ def with_portfolios(model: Model, portfolio_ids: Iterable[str]) -> Model:
 
 
 def without_portfolios(model: Model, portfolio_ids: Iterable[str]) -> Model:
-    """Remove portfolios; those that do not follow the model are ignored, and one has to stay.
+    """Remove portfolios; those that do not follow the model are ignored. At least one must remain.
 
     >>> from decimal import Decimal
     >>> from optimization.domain.model import DriftBand

@@ -1,7 +1,7 @@
-"""Numbers, exact: read from what people have, percentages, and weights such as 0.25 or 1/3.
+"""Exact numbers: decimals read from any type, percentages, and weights such as 0.25 or 1/3.
 
-An int, float, Decimal, numpy scalar, Fraction or text is a number. A float is read by the shortest
-digits that stand for it: 0.1 is one tenth, not its binary expansion.
+An int, float, Decimal, numpy scalar, Fraction or text is a number. A float is read by its shortest
+representation: 0.1 is one tenth, not its binary expansion.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, SupportsFloat, TypeAlias
 from optimization.errors import RuleError
 
 Number: TypeAlias = SupportsFloat | str
-"""Anything that is read as a number: int, float, Decimal, numpy scalar, Fraction, or text."""
+"""Anything that can be read as a number: int, float, Decimal, numpy scalar, Fraction, or text."""
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -28,7 +28,7 @@ DECIMAL_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.A
 EXACT = Context(prec=120, traps=[InvalidOperation, Overflow])
 
 Weight = Decimal | Fraction
-"""A part of market value."""
+"""A fraction of market value."""
 
 FRACTION = re.compile(r"(0|[1-9][0-9]{0,11})/([1-9][0-9]{0,11})")
 NOT_WRITTEN = "a fraction is written as two whole numbers of up to 12 digits, such as 1/3"
@@ -42,7 +42,7 @@ MAX_WEIGHT_DECIMALS = 12
 def read_decimal(value: object, field: Path) -> Decimal:
     """Read a number exactly; RuleError names ``field``.
 
-    A Decimal is returned as it is, also if it is not finite: the rules of its place decide.
+    A Decimal is returned unchanged, even if it is not finite: the caller's rule decides.
 
     >>> import numpy as np
     >>> [str(read_decimal(one, ("cash",))) for one in (3, 0.1, np.float32(0.1), "12.50")]
@@ -69,7 +69,7 @@ def read_decimal(value: object, field: Path) -> Decimal:
 
 
 def _read_fraction(value: Fraction, field: Path) -> Decimal:
-    """A fraction whose decimals end, as a Decimal."""
+    """Convert a fraction whose decimals terminate to a Decimal."""
     rest, places = value.denominator, 0
     while rest % 10 == 0:
         rest, places = rest // 10, places + 1
@@ -94,7 +94,7 @@ def read_text(value: str, field: Path) -> Decimal:
 
 
 def _read_float(value: Real, field: Path) -> Decimal:
-    number = Decimal(str(value))  # the digits of the type: np.float32(0.1) is 0.1 as well
+    number = Decimal(str(value))  # shortest digits of the type: np.float32(0.1) is 0.1 too
     if not number.is_finite():
         raise RuleError(field, float(value), FINITE_RULE)
     return number
@@ -113,7 +113,7 @@ def read_decimals(values: Mapping[str, object], name: str) -> dict[str, Decimal]
 
 
 def are_decimals(values: Iterable[object]) -> bool:
-    """Return whether all values are Decimals, at the speed of C.
+    """Whether all values are Decimals, at the speed of C.
 
     >>> are_decimals([Decimal(1), 2])
     False
@@ -122,7 +122,7 @@ def are_decimals(values: Iterable[object]) -> bool:
 
 
 def decimals_of(value: Decimal) -> int:
-    """Digits after the point that a value needs.
+    """Count the digits after the point that a value needs.
 
     >>> decimals_of(Decimal("12.340")), decimals_of(Decimal("1E+3"))
     (2, 0)
@@ -280,7 +280,7 @@ def subtract_weight(weight: Weight, less: Weight) -> Weight:
 
 
 def denominator_of(weights: Iterable[Weight]) -> int:
-    """Least common denominator of the weights that is a multiple of their power of ten.
+    """Find the least common denominator of weights, as a multiple of their power of ten.
 
     >>> denominator_of([Decimal("0.005"), Decimal("0.1")]), denominator_of([Fraction(1, 3)])
     (1000, 3)

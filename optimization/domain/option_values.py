@@ -1,4 +1,4 @@
-"""Values of options: choices, groups and amounts, and how each is read from what people write."""
+"""Values of options: choices, groups and amounts, and the readers of every accepted form."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,8 +56,8 @@ class Scope(StrEnum):
     """
 
     ALL = "ALL"  # every security, to its target
-    DRIFTED_TO_TARGET = "DRIFTED_TO_TARGET"  # only what is outside its band, to its target
-    DRIFTED_TO_EDGE = "DRIFTED_TO_EDGE"  # only what is outside its band, just back inside
+    DRIFTED_TO_TARGET = "DRIFTED_TO_TARGET"  # only securities outside their bands, to target
+    DRIFTED_TO_EDGE = "DRIFTED_TO_EDGE"  # only securities outside their bands, just inside
 
 
 class OpenOrders(StrEnum):
@@ -240,9 +240,9 @@ NEVER_NONE: Final = frozenset(
 
 
 def read_option(name: str, value: object) -> object:
-    """Read the value of an option by its name; options of other types stay as they are.
+    """Read the value of an option by its name; options of other types are returned unchanged.
 
-    RuleError for None where no value stands for the default.
+    RuleError for None if the option does not admit it.
 
     >>> read_option("direction", "BUY_ONLY"), read_option("maximum_trades", 5)
     (<Direction.BUY_ONLY: 'BUY_ONLY'>, 5)

@@ -1,4 +1,4 @@
-"""RebalanceOptions: the options of one rebalance; OptionOverrides: options in place of others."""
+"""RebalanceOptions: the options of one rebalance; OptionOverrides: values that replace some."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -50,8 +50,8 @@ class RebalanceOptions:
     ``open_orders`` chooses the holdings that a portfolio is built from; the engine ignores it.
     ``volumes`` are the shares of each security that its market trades.
 
-    Every field accepts what people write (see option_values.py): numbers of any type, ``"2%"``, the
-    names of choices, lists of ids. Raises RuleError, which names the option, and
+    Every field accepts several forms (see option_values.py): numbers of any type, ``"2%"``, names
+    of choices, lists of ids. Raises RuleError, which names the option, and
     OptionsConflictError for options that exclude each other.
 
     >>> options = RebalanceOptions(cash_floor="2%", direction="BUY_ONLY", do_not_buy=["GME"])
@@ -122,8 +122,7 @@ class RebalanceOptions:
         for name in READ_OPTIONS:
             value = getattr(self, name)
             read = read_option(name, value)
-            # Only what was read anew, because a chunk makes the same options for portfolio after
-            # portfolio.
+            # Set only if converted, because a chunk makes equal options for many portfolios.
             if read is not value:
                 object.__setattr__(self, name, read)
         self._require_numbers()
@@ -134,7 +133,7 @@ class RebalanceOptions:
         _require_consistent(self)
 
     def named_ids(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """Yield every security that a restriction names, with its path."""
+        """Yield every security that an option names, with its path."""
         for name in ("do_not_buy", "do_not_sell", "frozen"):
             for security_id in sorted(getattr(self, name)):
                 yield (name,), security_id
@@ -164,7 +163,7 @@ class RebalanceOptions:
 
     @property
     def limits_trade_size(self) -> bool:
-        """Whether a single trade has a greatest size."""
+        """Whether the size of a single trade is limited."""
         return self.maximum_value is not None or self.volume_share is not None
 
     @property
@@ -181,13 +180,13 @@ class RebalanceOptions:
 
     @property
     def renews(self) -> bool:
-        """Whether a limit starts anew with each request, so repeated requests may trade further."""
+        """Whether a limit starts again with each request, so repeated requests trade further."""
         caps = (self.maximum_trades, self.turnover_cap, self.maximum_value, self.volume_share)
         return self.scope is not Scope.ALL or any(cap is not None for cap in caps)
 
     @property
     def restrictions(self) -> tuple[str, ...]:
-        """The names of the active restrictions; unlike scope, restrictions outrank bands.
+        """Names of the active restrictions; unlike scope, restrictions outrank bands.
 
         >>> RebalanceOptions(minimum_value=Decimal(50), scope=Scope.DRIFTED_TO_EDGE).restrictions
         ('minimum_value',)
@@ -262,9 +261,9 @@ def _default(name: str) -> Any:
 
 
 def _require_consistent(options: RebalanceOptions) -> None:
-    """Refuse options that contradict each other for every portfolio."""
+    """Raise OptionsConflictError for options that contradict each other for every portfolio."""
     floor, ceiling = options.cash_floor, options.cash_ceiling
-    # Of one unit alone, because a percentage is known in currency only with a portfolio.
+    # Only in one unit, because a percentage becomes currency only with a portfolio.
     if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
         detail = "the cash floor is above the cash ceiling"
         raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
@@ -292,9 +291,9 @@ DEFAULTS: Final = RebalanceOptions()
 
 @dataclass(frozen=True, slots=True)
 class OptionOverrides:
-    """Fields of RebalanceOptions by name; options that they apply to keep every other field.
+    """Values that replace fields of RebalanceOptions, by name.
 
-    The values are checked only where they apply, because a value may conflict with another one.
+    They are checked only when applied, because a value may conflict with another option.
 
     >>> OptionOverrides({"maximum_trades": 5}).apply_to(RebalanceOptions()).maximum_trades
     5
@@ -304,7 +303,7 @@ class OptionOverrides:
 
     @staticmethod
     def from_options(options: RebalanceOptions) -> "OptionOverrides":
-        """Collect the options that are no defaults, without the time limit of the service.
+        """Collect the options that differ from the defaults, without the service's time limit.
 
         >>> OptionOverrides.from_options(RebalanceOptions(fewest_trades=True, time_limit_s=9))
         OptionOverrides(values={'fewest_trades': True})
@@ -319,19 +318,19 @@ class OptionOverrides:
         )
 
     def apply_to(self, options: RebalanceOptions) -> RebalanceOptions:
-        """Return the options with these values in place.
+        """Return the options with these values replaced.
 
         Raises RuleError for a value, and OptionsConflictError for values that exclude each other.
         """
         return replace(options, **self.values) if self.values else options
 
     def override_by(self, others: "OptionOverrides") -> "OptionOverrides":
-        """Return these overrides with the values of the others in place."""
+        """Return these overrides, with the values of ``others`` taking precedence."""
         return OptionOverrides({**self.values, **others.values})
 
     @property
     def restrictions(self) -> RebalanceOptions:
-        """The options that name securities, alone.
+        """Only the options that name securities.
 
         >>> given = OptionOverrides({"fewest_trades": True, "frozen": frozenset({"VTI"})})
         >>> given.restrictions.find_unmatched(())

@@ -15,7 +15,7 @@ from optimization.domain.presentable import Presentable
 ZERO = Decimal(0)
 HUNDREDTH_PERCENT = Decimal("0.0001")
 NO_WEIGHT = Decimal("0.0000")
-WEIGHT_PARTS = 10_000  # of a weight of 1, because weights are shown with 4 decimals
+WEIGHT_PARTS = 10_000  # parts in a weight of 1, because weights are shown with 4 decimals
 
 
 class Status(StrEnum):
@@ -57,7 +57,7 @@ class Transaction:
 
 
 class _KnownWeight:
-    """A weight that is computed already; no field, because it follows from the others."""
+    """A weight computed in advance; not a field, because it follows from the fields."""
 
     __slots__ = ("_weight",)
     _weight: Decimal
@@ -105,8 +105,8 @@ def _setters(made: type, *names: str) -> tuple[Callable[[object, Any], None], ..
     return tuple([getattr(made, name).__set__ for name in names])
 
 
-# Slots are set directly, because that takes half the time of the __init__ of a frozen class, and
-# the outcomes of a book have millions of lines.
+# Slots are set directly, because that takes half the time of a frozen class's __init__, and the
+# outcomes of a book have millions of lines.
 _new = object.__new__
 _set_side, _set_security_id, _set_quantity = _setters(
     Transaction, "side", "security_id", "quantity"
@@ -181,7 +181,7 @@ def weight_of(shares: int | Decimal, price: Decimal, base: Decimal) -> Decimal:
 
 @lru_cache(maxsize=2 * WEIGHT_PARTS)
 def weight_from_parts(parts: int) -> Decimal:
-    """Weight of so many parts of 0.0001.
+    """Weight of this number of parts of 0.0001.
 
     >>> weight_from_parts(8820)
     Decimal('0.8820')
@@ -242,16 +242,16 @@ class OutcomeSource(Protocol):
         ...
 
     def turnover_of(self, row: int) -> Decimal | None:
-        """Turnover of a row; None if arrays do not give it."""
+        """Turnover of a row; None if the arrays do not have it."""
         ...
 
     def weights_of(self, row: int) -> Sequence[Decimal] | None:
-        """Weights of the positions of a row; None if arrays do not give them."""
+        """Weights of the positions of a row; None if the arrays do not have them."""
         ...
 
 
 class _Sourced(Presentable):
-    """An outcome whose fields are read from arrays when the first of them is asked for."""
+    """An outcome that reads its fields from arrays at the first access."""
 
     __slots__ = ("_row", "_source")
     _row: int
@@ -367,7 +367,7 @@ class PortfolioOutcome(_Sourced):
         if known is not None:
             return known
         for security, before, after in self.positions:
-            # Untraded ones too, because their digits show in the sum.
+            # Untraded positions too, because the sum shows their digits.
             total = plus(unsigned(traded_shares(before, after)), security.price, total)
         return total
 

@@ -1,4 +1,4 @@
-"""Portfolio and PricedTarget: holdings, and the lines of a model, at one price snapshot."""
+"""Portfolio and PricedTarget: holdings, and the targets of a model, at one price snapshot."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Portfolio:
         object.__setattr__(self, "holdings", held)
         prices, total = self.prices, cash
         # One pass, because a book has millions of holdings; _wrong() repeats it after a failure.
-        # The method of the price, because only a Decimal has it.
+        # Calls fma of the price, because only a Decimal has it.
         try:
             for security, shares in held.items():
                 price = prices[security]
@@ -136,7 +136,7 @@ class PricedTarget:
 def price_targets(model: Model, prices: Mapping[str, Number]) -> tuple[PricedTarget, ...]:
     """Price the targets of a model at one snapshot, in currency a share.
 
-    Raises PricesMissingError, which names those without a price above 0.
+    Raises PricesMissingError, which names the securities without a price above 0.
 
     >>> price_targets(Model({"VTI": 0.9}, band=0.05), {"VTI": "31.50"})[0].price
     Decimal('31.50')
@@ -202,7 +202,7 @@ class OtherTargets:
 
     def _target(self, security_id: str, price: Decimal) -> PricedTarget:
         target = self._known.get(security_id)
-        # Identity, because an equal price may be written with other digits.
+        # Compared by identity, because an equal price may be written with other digits.
         if target is None or target.price is not price:
             target = self._known[security_id] = PricedTarget(security_id, price, ZERO, OUTSIDE)
         return target

@@ -1,4 +1,4 @@
-"""Presentable: what a notebook and a terminal show of an outcome."""
+"""Presentable: outcomes as text, HTML, data frames and pictures."""
 
 from importlib import import_module
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 class Presentable:
     """Methods that show an outcome: print, HTML, a data frame, a picture.
 
-    ``optimization.presentation`` makes them. It is loaded when first asked for, because a service
+    ``optimization.presentation`` implements them. It is loaded on first use, because a service
     handles millions of outcomes and shows none.
 
     >>> from optimization import Model, Portfolio, rebalance
@@ -19,7 +19,7 @@ class Presentable:
     VTI       BUY          4  245.50  982.00   0.00%  90.00%  98.20%
     """
 
-    # Empty, because otherwise each outcome with slots would get a dictionary.
+    # Empty, because otherwise each outcome would get a __dict__ despite its slots.
     __slots__ = ()
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class Presentable:
         """Make a data frame of the trades, of all ``"positions"``, or of the ``"outcomes"``.
 
         ``kind`` is ``"pandas"``, ``"polars"``, ``"pyarrow"`` or ``"dict"`` (lists by column); by
-        default that of the frames that were given, or else the first that is installed. Quantities
+        default the kind of the given frames, or else the first library installed. Quantities
         are shares, prices and amounts currency, weights fractions of market value: whole numbers or
         floats. Raises FrameError for an unknown table or kind.
 

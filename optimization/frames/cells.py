@@ -1,4 +1,4 @@
-"""Cells of a frame, read by field: ids, numbers and weights; faults are noted, not raised."""
+"""Cells of a frame, read by field: ids, numbers and weights; faults are collected, not raised."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,11 +30,11 @@ class Faults:
     lines: list[str] = field(default_factory=list[str])
 
     def add(self, row: int, column: str, value: object, rule: str) -> None:
-        """Note a fault of a cell; rows count from 0, as in the frame."""
+        """Record a fault of a cell; rows count from 0, as in the frame."""
         self.lines.append(f"row {row} of {self.name}, {column} is {format_value(value)}: {rule}")
 
     def add_column(self, column: str, rule: str) -> None:
-        """Note a fault of a whole column."""
+        """Record a fault of a whole column."""
         self.lines.append(f"{self.name}, column {column!r}: {rule}")
 
     def raise_if_any(self) -> None:
@@ -70,17 +70,17 @@ class Cells:
         return cls(frame, find_columns(frame.heads, wanted, optional))
 
     def has(self, name: str) -> bool:
-        """Return whether there is a column of a field."""
+        """Whether the frame has a column for a field."""
         return name in self.places
 
     def is_empty(self, row: int, name: str) -> bool:
-        """Return whether a row has no value for a field."""
+        """Whether a row has no value for a field."""
         return name not in self.places or is_missing(self.frame.values[self.places[name]][row])
 
     def identifier(self, row: int, name: str) -> str | None:
-        """Id of a portfolio or security; whole numbers count as text."""
+        """Read the id of a portfolio or security; None after a fault. Integers count as text."""
         value = self.frame.values[self.places[name]][row]
-        # Numbers too, because account numbers arrive as integers; but True is no id.
+        # Integers too, because account numbers arrive as such; but True is not an id.
         whole = isinstance(value, int) and not isinstance(value, bool)
         text = str(value) if whole else value
         if isinstance(text, str) and is_identifier(text.strip()):
@@ -89,17 +89,17 @@ class Cells:
         return None
 
     def number(self, row: int, name: str) -> Decimal | None:
-        """Number of a field."""
+        """Read the number of a field; None after a fault."""
         return self.cell(row, self.places[name], read_decimal)
 
     def weight(self, row: int, name: str) -> Weight | None:
-        """Weight of a field."""
+        """Read the weight of a field; None after a fault."""
         return self.cell(row, self.places[name], read_weight)
 
     def cell(
         self, row: int, place: int, read: Callable[[Any, tuple[str, ...]], Read]
     ) -> Read | None:
-        """Value of a cell; None after a fault."""
+        """Read the value of a cell; None after a fault."""
         head, value = self.frame.heads[place], self.frame.values[place][row]
         try:
             return read(value, (head,))

@@ -1,8 +1,8 @@
 """FrameColumns: heads and values of a data frame, whatever library made it.
 
 pandas, polars and pyarrow are read by their own methods, a mapping of lists as it is, and any other
-table by the Arrow PyCapsule interface (``__arrow_c_stream__``). None of the libraries is required:
-a frame brings its own.
+table through the Arrow PyCapsule interface (``__arrow_c_stream__``). None of the libraries is
+required: whoever has a frame has its library.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,8 +13,8 @@ from typing import Any, Final, Self, TypeAlias
 
 from optimization.errors import FrameError
 
-# A float of fewer bits keeps its type until its digits are read: as a Python float, 0.1 of 32 bits
-# would be 0.10000000149011612.
+# Shorter floats keep their type until their digits are read, because 0.1 in 32 bits would otherwise
+# become the Python float 0.10000000149011612.
 SHORT_FLOATS: Final = frozenset({"float16", "float32", "halffloat", "float"})
 IndexHead: TypeAlias = Callable[[Sequence[object]], str]
 WHAT_IS_READ: Final = (
@@ -32,7 +32,7 @@ class FrameColumns:
     (('security', 'quantity'), (['VTI'], [4]), 'dict')
     """
 
-    name: str  # of the argument, for messages
+    name: str  # name of the argument, for messages
     kind: str
     heads: tuple[str, ...]
     values: tuple[list[Any], ...]
@@ -43,7 +43,7 @@ class FrameColumns:
 
         Raises FrameError for anything else.
         """
-        # By the name of its module, because isinstance would need libraries that may be missing.
+        # By the name of the module, because isinstance would need libraries that may be missing.
         library = type(frame).__module__.partition(".")[0]
         if library == "pandas" and hasattr(frame, "columns"):
             heads, values = _read_pandas(frame, index_head)
@@ -54,7 +54,7 @@ class FrameColumns:
             heads = [*frame.column_names]
             values = [_read_series(one, str(one.type)) for one in frame.columns]
         elif hasattr(frame, "collect"):
-            # Refused, because reading a lazy frame would run the whole query of its owner.
+            # Refused, because reading a lazy frame would run its whole query.
             raise FrameError(f"{name} is a {type(frame).__name__}: call collect() first")
         elif hasattr(frame, "__arrow_c_stream__"):
             return cls.read(_import_stream(frame, name), name)
@@ -70,7 +70,7 @@ class FrameColumns:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a cell is empty: None, NaN, or the NA of pandas.
+    """Whether a cell is empty: None, NaN, or the NA of pandas.
 
     >>> is_missing(float("nan")), is_missing(0)
     (True, False)
@@ -82,7 +82,7 @@ def is_missing(value: Any) -> bool:
 
 
 def has_columns(mapping: Mapping[Any, Any]) -> bool:
-    """Return whether a mapping has lists as values, and not single numbers.
+    """Whether a mapping has lists as values, not single numbers.
 
     >>> has_columns({"security": ["VTI"]}), has_columns({"VTI": 4}), has_columns({"VTI": "4.5"})
     (True, False, False)
@@ -91,14 +91,14 @@ def has_columns(mapping: Mapping[Any, Any]) -> bool:
 
 
 def is_series(value: Any) -> bool:
-    """Return whether a value is a pandas Series, which maps its index to its values."""
+    """Whether a value is a pandas Series, which maps its index to its values."""
     return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "to_frame")
 
 
 def read_pairs(series: Any, name: str) -> dict[str, Any]:
-    """Values of a pandas Series by its index; empty cells are left out.
+    """Read a pandas Series as a mapping from its index; empty cells are left out.
 
-    Raises FrameError for an index with a key twice, because one of its values would be lost.
+    Raises FrameError for a duplicate key in the index, because one of its values would be lost.
     """
     if not series.index.is_unique:
         twice = series.index[series.index.duplicated()][0]
@@ -116,7 +116,7 @@ def _read_pandas(frame: Any, index_head: IndexHead) -> tuple[list[Any], list[lis
     values = [_read_series(column, str(column.dtype).lower()) for column in columns]
     levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
     for level in reversed(levels):
-        # An index of numbers or dates without a name only numbers the rows.
+        # Skipped otherwise, because an unnamed index of numbers or dates only counts the rows.
         if level.dtype.kind != "M" and (level.name is not None or level.dtype.kind not in "iufb"):
             heads.insert(0, index_head(heads) if level.name is None else level.name)
             values.insert(0, level.tolist())
@@ -124,7 +124,7 @@ def _read_pandas(frame: Any, index_head: IndexHead) -> tuple[list[Any], list[lis
 
 
 def _read_series(series: Any, dtype: str) -> list[Any]:
-    """Values of a column of any library."""
+    """Read the values of a column of any library."""
     if dtype in SHORT_FLOATS:
         return [*series.to_numpy()]
     for method in ("to_pylist", "to_list"):

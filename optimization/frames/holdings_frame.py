@@ -1,4 +1,4 @@
-"""Holdings of portfolios from a frame: a row a holding, or a row a portfolio."""
+"""Holdings of portfolios from a frame with one row per holding, or one row per portfolio."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ Accounts = dict[str, Account]
 
 
 def is_cash(security_id: str) -> bool:
-    """Return whether a row or key of this name is cash.
+    """Whether a row or key of this name is cash.
 
     >>> is_cash("CASH"), is_cash("VTI")
     (True, False)
@@ -76,7 +76,7 @@ def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tu
 
 def _index_head(heads: Sequence[object]) -> str:
     fields = {field_of(str(head)) for head in heads}
-    # Rows with a quantity are holdings, because a row a portfolio has its shares under securities.
+    # Rows with a quantity are holdings, because one row per portfolio has a column per security.
     return "security" if "quantity" in fields and "security" not in fields else "portfolio"
 
 
@@ -93,7 +93,7 @@ def _read_account(amounts: Mapping[str, Any]) -> Accounts:
 
 def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
     fields = {field_of(head) for head in frame.heads}
-    # Not if every known security has a column, because one of them may be called like a field.
+    # Not if every known security has a column, because one may have the name of a field.
     is_long = bool(fields & {"security", "quantity"}) and not fields >= {
         "portfolio",
         "cash",
@@ -127,7 +127,7 @@ def _account(cells: Cells, row: int, accounts: Accounts) -> Account | None:
 
 
 def _read_long(cells: Cells, row: int, accounts: Accounts) -> None:
-    """Read a row that is a holding, an amount of cash, or both."""
+    """Read a row with a holding, an amount of cash, or both."""
     account = _account(cells, row, accounts)
     if account is None:
         return
@@ -147,7 +147,7 @@ def _note_cash(cells: Cells, row: int, name: str, account: Account) -> None:
     if cells.is_empty(row, name):
         return
     amount = cells.number(row, name)
-    # The same amount again is no fault, because exports repeat the cash on every row.
+    # An equal amount is accepted, because exports repeat the cash on every row.
     if amount is not None and account.cash is not None and account.cash != amount:
         cells.faults.add(row, cells.frame.heads[cells.places[name]], amount, CASH_ONCE)
     elif amount is not None:
@@ -166,11 +166,11 @@ def _note_holding(
 
 
 def _security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
-    """Places of the securities of a wide frame."""
+    """Find the columns of the securities of a wide frame, by place."""
     taken = set(cells.places.values())
     columns = {place: head for place, head in enumerate(cells.frame.heads) if place not in taken}
     for place, head in columns.items():
-        # An empty column is no fault, because nobody holds anything of it.
+        # An empty column is accepted, because it contains no holding.
         if head not in known and not all(map(is_missing, cells.frame.values[place])):
             cells.faults.add_column(head, NO_SECURITY)
     cells.faults.raise_if_any()
@@ -188,7 +188,7 @@ def _read_wide(cells: Cells, row: int, securities: Mapping[int, str], accounts: 
     _note_cash(cells, row, "cash", account)
     for place, security in securities.items():
         account.rows[security] = row
-        # The row is noted for an empty cell too, because it tells a second row from the first.
+        # Recorded for an empty cell too, because it detects a second row of the portfolio.
         if not is_missing(cells.frame.values[place][row]):
             quantity = cells.cell(row, place, read_decimal)
             if quantity is not None:
@@ -196,7 +196,7 @@ def _read_wide(cells: Cells, row: int, securities: Mapping[int, str], accounts: 
 
 
 def _add_cash(accounts: Accounts, cash: Any) -> None:
-    """Add cash that is given beside the frame."""
+    """Add the cash that is given apart from the frame."""
     if is_series(cash):
         cash = read_pairs(cash, "cash")
     if not isinstance(cash, Mapping):
@@ -206,7 +206,7 @@ def _add_cash(accounts: Accounts, cash: Any) -> None:
         cash = dict.fromkeys(accounts, cash)
     for portfolio, value in cash.items():
         amount = read_decimal(value, ("cash", str(portfolio)))
-        # A new account, because a portfolio may own nothing but cash.
+        # A new account, because a portfolio may have only cash.
         account = accounts.setdefault(str(portfolio), Account())
         if account.cash is not None and account.cash != amount:
             raise FrameError(f"cash of {portfolio} is {amount:f}: {CASH_ONCE}")

@@ -61,7 +61,7 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
         if security is None or cells.is_empty(row, "price"):
             continue
         price = cells.number(row, "price")
-        # The same price again is no fault, because frames of holdings repeat it.
+        # An equal price is accepted, because frames of holdings repeat it.
         if price is not None and found.setdefault(security, price) != price:
             cells.faults.add(row, frame.heads[cells.places["price"]], price, PRICED_TWICE)
     cells.faults.raise_if_any()
@@ -77,7 +77,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
 
     A frame has the columns ``security`` and ``target``, and bands in one of four forms: ``band``,
     ``low_drift`` and ``high_drift``, ``low`` and ``high`` (weights), or ``relative_drift`` with an
-    optional ``absolute_drift``. Without one of them ``band`` is that of every target.
+    optional ``absolute_drift``. Without such columns ``band`` applies to every target.
 
     >>> frame = {"security": ["VTI", "BND"], "target": [0.6, "1/3"], "band": [0.05, 0.02]}
     >>> [str(target.band.low) for target in read_model(frame).targets]
@@ -101,7 +101,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
                 row, cells.frame.heads[cells.places["security"]], target.security_id, rule
             )
     cells.faults.raise_if_any()
-    # A name and a follower that nobody sees, because the model is never stored.
+    # With any name and follower, because the model is never stored.
     return Model("Model", [*targets.values()], ("portfolio",))
 
 
@@ -120,7 +120,7 @@ def _read_target(cells: Cells, row: int, band: Any) -> Target | None:
 def _read_band(
     cells: Cells, row: int, weight: Weight, band: Any, security: str
 ) -> DriftBand | None:
-    """The band of a row, from the first of its forms that has columns."""
+    """Read the band of a row, in the first form that has columns."""
     if cells.has("band"):
         one = cells.weight(row, "band")
         return None if one is None else DriftBand(one, one)
@@ -138,5 +138,5 @@ def _read_band(
         return None if relative is None else relative_band(weight, relative, absolute)
     if band is None:
         raise FrameError(NO_BAND)
-    # By a model of one security, because Model reads every form of a band.
+    # Through a model of one security, because Model reads every form of a band.
     return Model({security: weight}, band=band).targets[0].band

@@ -1,4 +1,4 @@
-"""rebalance_frame: portfolios of a data frame to their plans, which a FrameOutcome holds."""
+"""rebalance_frame: rebalances the portfolios of a data frame; a FrameOutcome has the answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -40,7 +40,7 @@ class FrameOutcome(Mapping[str, Answer], Presentable):
     block: BlockOutcome
     unpriced: Mapping[str, PricesMissingError]
     kind: str
-    rows: Mapping[str, int]  # of the portfolios in the block
+    rows: Mapping[str, int]  # key: portfolio; row in the block
 
     def __getitem__(self, portfolio_id: str) -> Answer:
         if portfolio_id in self.unpriced:
@@ -79,22 +79,22 @@ def rebalance_frame(
 ) -> FrameOutcome:
     """Rebalance the portfolios of a data frame to one model, all at once.
 
-    Frames are of pandas, polars, pyarrow, any library with the Arrow PyCapsule interface, or
-    mappings of lists; columns are found by their usual names (``USUAL_NAMES``).
+    A frame is from pandas, polars, pyarrow, any library with the Arrow PyCapsule interface, or a
+    mapping of lists; columns are found by their usual names (``USUAL_NAMES``).
 
-    ``holdings``: a row a holding (``portfolio``, ``security``, ``quantity`` in shares; cash in rows
-    of the security CASH or in a column ``cash``), or a row a portfolio with a column for each
-    security (empty cells are not held). Without a column of portfolios it is one portfolio, called
-    ``"portfolio"``. A mapping or Series of shares by security is one portfolio too.
+    ``holdings``: one row per holding (``portfolio``, ``security``, ``quantity`` in shares; cash in
+    rows of the security CASH or in a column ``cash``), or one row per portfolio with a column for
+    each security (an empty cell is no holding). Without a column of portfolios it is one portfolio,
+    called ``"portfolio"``. A mapping or Series of shares by security is one portfolio too.
 
-    ``prices``: currency a share, by columns ``security`` and ``price``, a row with a column for
-    each security, a mapping or a Series. A price of a held security that is missing or not above 0
-    costs the portfolios that hold it alone.
+    ``prices``: currency a share, in columns ``security`` and ``price``, in one row with a column
+    for each security, in a mapping or a Series. If the price of a held security is missing or not
+    above 0, only the portfolios that hold it get an error.
 
     ``model``: a Model, weights by security with ``band``, or a frame with columns ``security``,
     ``target`` and bands. ``cash``: one amount, or amounts by portfolio, in place of cash in the
-    frame. ``options``: RebalanceOptions, or a mapping such as ``{"cash_floor": "2%"}``; those of
-    the model by default.
+    frame. ``options``: RebalanceOptions, or a mapping such as ``{"cash_floor": "2%"}``; by default
+    those of the model.
 
     Raises FrameError, which names row, column and value of up to twenty faults at once,
     ColumnsError for columns that are missing or ambiguous, PricesMissingError for securities of the
@@ -160,7 +160,7 @@ def _block_of(
     securities: Sequence[PricedTarget],
     prices: Mapping[str, Decimal],
 ) -> PortfolioBlock:
-    """Arrays of the accounts: B portfolios, n securities of the model, the others as triples."""
+    """Build the arrays of the accounts: B portfolios, n securities of the model, other holdings."""
     ids = [one.security_id for one in securities]
     shares = [account.holdings.get(each, ZERO) for account in accounts.values() for each in ids]
     return PortfolioBlock(

@@ -46,7 +46,7 @@ class Position:
 
     @property
     def side(self) -> str:
-        """BUY, SELL, or nothing for a position that is not traded."""
+        """BUY or SELL; empty if the position is not traded."""
         return "BUY" if self.traded > 0 else "SELL" if self.traded < 0 else ""
 
 
@@ -65,12 +65,12 @@ def positions_of(outcome: PortfolioOutcome) -> Iterator[Position]:
 
 
 def reason_of(answer: Answer) -> str:
-    """Say why a portfolio has no plan; nothing if it has one."""
+    """Say why a portfolio has no plan; empty if it has one."""
     if isinstance(answer, OptimizationError):
         return str(answer)
     return answer.refusal.detail if answer.refusal else ""
 
 
 def status_of(answer: Answer) -> str:
-    """Status of an outcome; an error in its place is FAILED."""
+    """Status of an outcome; FAILED for an error in its place."""
     return "FAILED" if isinstance(answer, OptimizationError) else str(answer.status)

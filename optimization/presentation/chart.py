@@ -17,7 +17,7 @@ NO_MATPLOTLIB = (
 
 
 def draw(shown: PortfolioOutcome | ManyAnswers, axes: Any = None) -> Any:
-    """Draw one portfolio by security, or the drift of many, on new axes or on those given."""
+    """Draw one portfolio by security, or the drift of many, on ``axes`` or on new ones."""
     outcomes = [each for _, each in answers_of(shown) if isinstance(each, PortfolioOutcome)]
     if axes is None:
         axes = _new_axes()
@@ -46,10 +46,10 @@ def _deviations(positions: list[Position]) -> tuple[Any, Any]:
 
 
 def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
-    """One line a security: its band as a bar, its deviation before and after as points."""
+    """Draw a line per security: its band as a bar, its deviation before and after as points."""
     positions = [*positions_of(outcome)]
     if len(positions) > MAX_BARS:
-        # The largest deviations alone, because the names of more bars would overlap.
+        # Only the largest deviations, because the names of more bars would overlap.
         largest = np.argsort(-np.abs(_deviations(positions)[0]), kind="stable")[:MAX_BARS]
         positions = [positions[place] for place in largest.tolist()]
     places = np.arange(len(positions))
@@ -64,13 +64,13 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
     axes.set_yticks(places, [each.security.security_id for each in positions])
     axes.invert_yaxis()
     axes.set_xlabel("deviation from target, percent of market value")
-    # Without mathematics, because an id with two dollar signs would be set as a formula.
+    # Without math mode, because an id with two dollar signs would become a formula.
     axes.set_title(f"{outcome.portfolio_id}: {outcome.status}", parse_math=False)
     axes.legend()
 
 
 def _draw_portfolios(axes: Any, outcomes: list[PortfolioOutcome]) -> None:
-    """Largest deviation of each portfolio in parts of its band: 1 is the edge."""
+    """Draw the largest deviation of each portfolio as a fraction of its band: 1 is the edge."""
     largest = np.array([_largest_parts(each) for each in outcomes]).reshape(-1, 2)
     most = float(largest.max(initial=1.0))
     bins = np.linspace(0, 1.05 * most, 30)

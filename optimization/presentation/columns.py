@@ -96,7 +96,7 @@ def _planned_positions(answer: Answer) -> Iterator[Position]:
 
 def _outcome_columns(answers: list[tuple[str, Answer]]) -> Columns:
     rows = [_outcome_cells(portfolio_id, answer) for portfolio_id, answer in answers]
-    # From an empty row, because a frame without rows has its columns too.
+    # Names from an empty row, because a frame without rows has columns too.
     names = _outcome_cells("", FrameError(""))
     return {name: [row[name] for row in rows] for name in names}
 

@@ -1,4 +1,4 @@
-"""Data frames of the libraries that people use, made of columns; none of them is required."""
+"""Data frames of several libraries, made from columns; none of the libraries is required."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -36,7 +36,7 @@ def make_frame(columns: Columns, kind: str | None = None) -> Any:
 
 
 def _is_whole(values: list[Cell]) -> bool:
-    # An empty column is one of floats, because nothing says that its numbers are whole.
+    # An empty column has floats, because nothing shows that its numbers are whole.
     return bool(values) and all(type(value) is int for value in values)
 
 
@@ -46,7 +46,7 @@ def _make_pandas(pandas: Any, columns: Columns) -> Any:
             return pandas.Series(values, dtype="str")
         if _is_whole(values):
             return np.array(values, dtype=np.int64)
-        # NaN, because None would make it a column of objects.
+        # NaN, because None would make the column one of objects.
         return np.array([np.nan if value is None else value for value in values], dtype=float)
 
     return pandas.DataFrame({name: series(name, values) for name, values in columns.items()})

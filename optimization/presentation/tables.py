@@ -28,7 +28,7 @@ MAX_ROWS = 60
 
 
 def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
-    """Tabulate what a call returned."""
+    """Tabulate the answers of one call."""
     answers = answers_of(shown)
     if len(answers) == 1 and isinstance(answers[0][1], PortfolioOutcome):
         return _tabulate_positions(answers[0][1])
