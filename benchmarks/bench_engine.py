@@ -295,7 +295,7 @@ def many_tight(rng: np.random.Generator, model: tuple[PricedTarget, ...], table:
     tight = [some[row] for row in np.flatnonzero(bound)[:BLOCK].tolist()]
     relaxed = relax(build_block(model, (), tight, options), options)
     block, where, separable = relaxed.block, relaxed.bands, relaxed.separable
-    one = [CoupledProblem.of(relaxed, row) for row in range(len(tight))]
+    one = [CoupledProblem.from_relaxation(relaxed, row) for row in range(len(tight))]
     budget, count = TimeBudget(), len(tight)
 
     def best(work: Callable[[], object]) -> float:

@@ -17,7 +17,7 @@ importers of models and errors should not pay. ``load_solver`` loads them before
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from optimization.column_names import USUAL_NAMES, field_of, find_columns
+from optimization.column_names import USUAL_NAMES, find_columns, find_field
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import (
     Band,
@@ -41,7 +41,7 @@ from optimization.domain.numbers import (
     Percent,
     Weight,
     WrittenFraction,
-    decimals_of,
+    count_decimals,
     weight_text,
 )
 from optimization.domain.option_values import BandRule, Direction, GroupBand, OpenOrders, Scope
@@ -63,9 +63,9 @@ from optimization.domain.outcome import (
     Side,
     Status,
     Transaction,
+    compute_weight,
     traded_shares,
     unsigned,
-    weight_of,
 )
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.domain.rules import (
@@ -181,10 +181,11 @@ __all__ = [
     "Weight",
     "WrittenFraction",
     "compute_turnovers",
+    "compute_weight",
     "compute_weights",
-    "decimals_of",
-    "field_of",
+    "count_decimals",
     "find_columns",
+    "find_field",
     "is_identifier",
     "load_solver",
     "measure_drift",
@@ -200,7 +201,6 @@ __all__ = [
     "require_targets",
     "traded_shares",
     "unsigned",
-    "weight_of",
     "weight_text",
     "with_portfolios",
     "with_replaced_target",

@@ -18,7 +18,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block_builder import build_block
 from optimization.exact.block_with_ids import BlockWithIds
-from optimization.exact.constraints import shares_of
+from optimization.exact.constraints import state_base_fractions
 from optimization.explain.infeasibility import has_plan
 from optimization.solvers.base_iteration import Statement, Step, plans_after_costs
 from optimization.solvers.cash_constrained import Plan
@@ -36,12 +36,14 @@ def plan_after_costs(
     options = relaxed.options
     step = _find_stable_step(relaxed, options, budget, bands_yield=bands_yield)
     if step is None:
-        return CoupledProblem.of(relaxed, 0), None
+        return CoupledProblem.from_relaxation(relaxed, 0), None
     if bands_yield:
         return step.coupled, step.plan
     if options.renews:
         step = _avoid_reversals(step, relaxed, budget)
-    return CoupledProblem.of(relax(relaxed.assembled, options, step.costs), 0), step.plan
+    return CoupledProblem.from_relaxation(
+        relax(relaxed.assembled, options, step.costs), 0
+    ), step.plan
 
 
 def _avoid_reversals(step: Step, relaxed: SeparableRelaxation, budget: TimeBudget) -> Step:
@@ -77,7 +79,7 @@ def _find_moved_by_costs(
 
     A later request would trade them back, because it pays costs again.
     """
-    coupled = CoupledProblem.of(relaxed, 0)
+    coupled = CoupledProblem.from_relaxation(relaxed, 0)
     first = solve_at_base(coupled, relaxed.options, budget)
     if first is None:
         return frozenset()
@@ -102,7 +104,7 @@ def _is_stable(
     ids = [security.security_id for security in (*done.securities, *done.others)]
     held = dict(zip(ids, map(Decimal, done.after), strict=True))
     executed = replace(assembled.portfolios[0], cash=done.cash_after, holdings=held)
-    model, others = assembled.model, assembled.units.others.of(executed)
+    model, others = assembled.model, assembled.units.others.price_holdings(executed)
     again = build_block(model, others, [executed], options, units=assembled.units)
     try:
         first = _first_plan(again, options, budget, bands_yield=False)
@@ -140,11 +142,11 @@ def _statements(
     """State a portfolio with its limits at a given base, and at the base of each plan."""
 
     def state_at_base(costs: int) -> CoupledProblem:
-        return CoupledProblem.of(relax(assembled, options, costs), 0)
+        return CoupledProblem.from_relaxation(relax(assembled, options, costs), 0)
 
     def state_at_own_base(costs: int) -> CoupledProblem:
         coupled = state_at_base(costs)
-        return coupled.restate_at_own_base(shares_of(options, coupled.block))
+        return coupled.restate_at_own_base(state_base_fractions(options, coupled.block))
 
     def solve(coupled: CoupledProblem) -> Plan | None:
         # Half of the remaining time, otherwise a hard search at the first base starves the next.
@@ -152,7 +154,7 @@ def _statements(
 
     def state_soft_at_base(costs: int) -> CoupledProblem:
         relaxed = relax(assembled, options, costs, bands_yield=True)
-        return soften_bands(CoupledProblem.of(relaxed, 0))
+        return soften_bands(CoupledProblem.from_relaxation(relaxed, 0))
 
     def solve_soft(coupled: CoupledProblem) -> Plan | None:
         return solve_yielding(coupled, budget, fewest_trades=options.fewest_trades)

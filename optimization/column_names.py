@@ -76,10 +76,10 @@ _FIELDS: Final = {
 }
 
 
-def field_of(head: str) -> str | None:
+def find_field(head: str) -> str | None:
     """Return the field that a head is a usual name of.
 
-    >>> field_of("Account No."), field_of("VTI")
+    >>> find_field("Account No."), find_field("VTI")
     ('portfolio', None)
     """
     return _FIELDS.get(normalize_name(head))
@@ -102,7 +102,7 @@ that is meant 'security'; no column is the price (price, last, last price, close
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, head in enumerate(heads):
-        field = field_of(head)
+        field = find_field(head)
         if field is not None and (field in wanted or field in optional):
             places[field].append(place)
     found = {field: _prefer_own_name(field, heads, several) for field, several in places.items()}

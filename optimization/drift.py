@@ -10,7 +10,7 @@ from optimization.domain.numbers import (
     EXACT,
     Weight,
     add_weights,
-    decimals_of,
+    count_decimals,
     multiply_weight,
     subtract_weight,
 )
@@ -144,7 +144,7 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
     require_type(("portfolio",), portfolio, Portfolio, PORTFOLIO_RULE)
     columns = (*model, *price_others(model, portfolio))
     shares = [portfolio.holdings.get(each.security_id, ZERO) for each in columns]
-    return _drift_of(
+    return _measure_positions(
         portfolio.portfolio_id,
         zip(columns, shares, strict=True),
         portfolio.market_value,
@@ -174,18 +174,18 @@ def measure_outcome(outcome: PortfolioOutcome) -> tuple[PortfolioDrift, Portfoli
     before = zip(columns, map(Decimal, outcome.before), strict=True)
     after = zip(columns, map(Decimal, outcome.after), strict=True)
     return (
-        _drift_of(outcome.portfolio_id, before, value, cash_before),
-        _drift_of(outcome.portfolio_id, after, base, cash_after),
+        _measure_positions(outcome.portfolio_id, before, value, cash_before),
+        _measure_positions(outcome.portfolio_id, after, base, cash_after),
     )
 
 
-def _drift_of(
+def _measure_positions(
     portfolio_id: str,
     positions: Iterable[tuple[PricedTarget, Decimal]],
     market_value: Decimal,
     cash: Decimal,
 ) -> PortfolioDrift:
-    standings = tuple([_standing_of(each, held, market_value) for each, held in positions])
+    standings = tuple([_measure_standing(each, held, market_value) for each, held in positions])
     deviations = [standing.deviation.copy_abs() for standing in standings]
     count = sum(standing.edge is not None for standing in standings)
     drift = ZERO
@@ -203,7 +203,7 @@ def _drift_of(
     return PortfolioDrift(summary, standings)
 
 
-def _standing_of(security: PricedTarget, quantity: Decimal, market_value: Decimal) -> Standing:
+def _measure_standing(security: PricedTarget, quantity: Decimal, market_value: Decimal) -> Standing:
     value = EXACT.multiply(quantity, security.price)
     weight, band = security.weight, security.band
     lower = max(ZERO, multiply_weight(subtract_weight(weight, band.low), market_value))
@@ -241,5 +241,5 @@ def _as_decimal(amount: Decimal | Fraction) -> Decimal:
     """Write an amount with the digits it needs: at least cents, and 12 for a repeating fraction."""
     if isinstance(amount, Fraction):
         return fraction_to_decimal(amount, 0)
-    decimals = decimals_of(amount)
+    decimals = count_decimals(amount)
     return to_decimal(to_units(amount, decimals), decimals)

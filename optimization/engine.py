@@ -101,15 +101,16 @@ def rebalance_all(
     [29, 29]
     """
     _require_types(securities, portfolios, options)
-    budget, units = budget or TimeBudget(), ModelUnits.of(securities)
+    budget, units = budget or TimeBudget(), ModelUnits.from_targets(securities)
     answers = dict[int, Answer]()
     if len(portfolios) >= MIN_ROWS and not options.couples:
         paid = _add_cash_flow(portfolios, options)
         answers |= answer_rows(securities, paid, options, budget, units)
-    left = [place for place in range(len(portfolios)) if place not in answers]
-    if left:
-        rest = [portfolios[place] for place in left]
-        answers |= zip(left, search_all(securities, rest, options, budget, units), strict=True)
+    unanswered = [place for place in range(len(portfolios)) if place not in answers]
+    if unanswered:
+        searched = [portfolios[place] for place in unanswered]
+        found = search_all(securities, searched, options, budget, units)
+        answers |= zip(unanswered, found, strict=True)
     return [answers[place] for place in range(len(portfolios))]
 
 
@@ -121,7 +122,10 @@ def search_all(
     units: ModelUnits | None = None,
 ) -> list[Answer]:
     """Find the plans of a few portfolios, or of those that the arrays leave unanswered."""
-    portfolios, units = _add_cash_flow(portfolios, options), units or ModelUnits.of(securities)
+    portfolios, units = (
+        _add_cash_flow(portfolios, options),
+        units or ModelUnits.from_targets(securities),
+    )
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
     for place, result in _answers_or_searches(securities, portfolios, options, budget, units):
@@ -160,7 +164,12 @@ def rebalance_at_once(
     portfolios = _add_cash_flow(portfolios, options)
     answers: dict[int, Answer] = {}
     found = _answers_or_searches(
-        securities, portfolios, options, TimeBudget(), ModelUnits.of(securities), at_once=True
+        securities,
+        portfolios,
+        options,
+        TimeBudget(),
+        ModelUnits.from_targets(securities),
+        at_once=True,
     )
     for place, result in found:
         if callable(result):
@@ -206,8 +215,9 @@ def _answers_or_searches(
     blockable = list(together)
     for first in range(0, len(blockable), BLOCK_SIZE):
         places = blockable[first : first + BLOCK_SIZE]
-        some, whole = [portfolios[place] for place in places], [together[place] for place in places]
-        assembled = build_block(securities, (), some, options, whole, units)
+        whole = [together[place] for place in places]
+        neighbours = [portfolios[place] for place in places]
+        assembled = build_block(securities, (), neighbours, options, whole, units)
         answers = _answer_block(assembled, options, budget, at_once=at_once)
         for place, answer in zip(places, answers, strict=True):
             # Alone again under restrictions, because their search needs other holdings as columns.
@@ -216,7 +226,7 @@ def _answers_or_searches(
             else:
                 yield place, answer
     for place in alone:
-        others = units.others.of(portfolios[place])
+        others = units.others.price_holdings(portfolios[place])
         assembled = build_block(securities, others, [portfolios[place]], options, units=units)
         answers = _answer_block(assembled, options, budget, is_alone=True, at_once=at_once)
         yield place, answers[0]
@@ -245,14 +255,14 @@ def _answer_block(
     if options.restricts and (at_once or not is_alone):
         fast &= ~keeps_outside(block, separable.lots)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
-    covers = {} if at_once or bool(fast.all()) else _covers_of_block(relaxed, budget)
-    answer = _SeparableAnswers.of(relaxed, fast)
+    covers = {} if at_once or bool(fast.all()) else _find_covers(relaxed, budget)
+    answer = _SeparableAnswers.from_relaxation(relaxed, fast)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
             answers.append(certification_error(assembled, row, "separable"))
         elif is_fast:
-            answers.append(answer.of_row(row))
+            answers.append(answer.answer_row(row))
         elif row in covers:
             answers.append(assembled.make_outcome(row, covers[row].lots, covers[row].certificate))
         else:
@@ -260,7 +270,7 @@ def _answer_block(
     return answers
 
 
-def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[int, Plan]:
+def _find_covers(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[int, Plan]:
     """Find the verified plans of portfolios whose only binding row is the cash row, by row."""
     options = relaxed.options
     if options.restricts or options.couples or options.fewest_trades:
@@ -300,20 +310,25 @@ class _SeparableAnswers:
     ]  # key: row; rows without a binding constraint are absent
 
     @classmethod
-    def of(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:
+    def from_relaxation(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:
         """Prepare the answers of the ``fast`` rows, all at once."""
         block, separable, options = relaxed.block, relaxed.separable, relaxed.options
         binding: dict[int, tuple[Binding, ...]] = {}
         if rows := np.flatnonzero(fast & separable.clipped).tolist():
-            some = block.select_rows(rows), relaxed.bands.select_rows(rows), separable.lots[rows]
-            found = find_binding_rows(*some, relaxed.assembled.securities, options)
-            binding = {row: found.of_row(place) for place, row in enumerate(rows)}
+            found = find_binding_rows(
+                block.select_rows(rows),
+                relaxed.bands.select_rows(rows),
+                separable.lots[rows],
+                relaxed.assembled.securities,
+                options,
+            )
+            binding = {row: found.read_row(place) for place, row in enumerate(rows)}
         kept = keeps_outside(block, separable.lots).tolist() if options.restricts else None
         cash_after = (block.market_value - separable.invested).tolist()
         lots: list[list[int]] = separable.lots.tolist()
         return cls(relaxed, lots, relaxed.drifts, cash_after, kept, binding)
 
-    def of_row(self, row: int) -> Answer:
+    def answer_row(self, row: int) -> Answer:
         """Answer one portfolio."""
         relaxed, block = self.relaxed, self.relaxed.block
         drift = parts_to_decimal(self.drifts[row], block.denominator, block.decimals)
@@ -321,6 +336,8 @@ class _SeparableAnswers:
         certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding)
         if self.is_kept and self.is_kept[row]:
             plan = Plan(relaxed.separable.lots[row], certificate)
-            return make_answer(relaxed, row, CoupledProblem.of(relaxed, row), plan, TimeBudget())
+            return make_answer(
+                relaxed, row, CoupledProblem.from_relaxation(relaxed, row), plan, TimeBudget()
+            )
         cash_after = to_decimal(self.cash_after[row], block.decimals)
         return relaxed.assembled.make_plan(row, self.lots[row], cash_after, certificate)

@@ -18,13 +18,13 @@ from optimization.domain.outcome import (
     WEIGHT_PARTS,
     PortfolioOutcome,
     Status,
+    compute_weight,
     weight_from_parts,
-    weight_of,
 )
 from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
 from optimization.exact.block_outcome import METHODS
 from optimization.exact.portfolio_columns import PortfolioRows, collect_rows
-from optimization.exact.scaled_column import digits_of
+from optimization.exact.scaled_column import count_written_digits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits, to_decimal
 from optimization.row_plans import RowPlans, solve_rows
 from optimization.time_budget import TimeBudget
@@ -49,9 +49,9 @@ def answer_rows(
         if not rows.is_whole and any(options.lots.get(one, ONE) != ONE for one in ids):
             continue
         for part in solve_rows(securities, rows.block, options, budget, units):
-            outcomes = RowOutcomes.of(securities, units, rows, part)
+            outcomes = RowOutcomes.from_plans(securities, units, rows, part)
             for row in np.flatnonzero(part.is_answer).tolist():
-                yield rows.places[int(part.numbers[row])], outcomes.outcome_of(row)
+                yield rows.places[int(part.numbers[row])], outcomes.make_outcome(row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class RowOutcomes:
     shares: Integers | None  # (B, n) before; None if a holding is a fraction of a share
 
     @classmethod
-    def of(
+    def from_plans(
         cls,
         securities: tuple[PricedTarget, ...],
         units: ModelUnits,
@@ -85,18 +85,18 @@ class RowOutcomes:
             shares = rows.block.quantities.units[numbers[0] : numbers[-1] + 1]
         return cls(securities, units.others, portfolios, outside, plans, shares)
 
-    def outcome_of(self, row: int) -> PortfolioOutcome:
+    def make_outcome(self, row: int) -> PortfolioOutcome:
         """Make the outcome of a row, which reads its fields on demand."""
         return PortfolioOutcome.from_row(self, row)
 
-    def values_of(self, row: int) -> Sequence[Any]:
+    def read_values(self, row: int) -> Sequence[Any]:
         """Values of a row for the fields of PortfolioOutcome, in their order."""
         plans, portfolio = self.plans, self.portfolios[row]
         others = self._others(row)
         before, after = self._positions(row, portfolio, others)
         objective, cash = plans.objective, plans.cash_after
         drift = to_decimal(int(objective.units[row]), objective.decimals)
-        binding = plans.binding.of_row(row)
+        binding = plans.binding.read_row(row)
         return (
             portfolio.portfolio_id,
             Status.IN_BAND if after == before else Status.REBALANCED,
@@ -114,7 +114,7 @@ class RowOutcomes:
             (),
         )
 
-    def turnover_of(self, row: int) -> Decimal | None:
+    def read_turnover(self, row: int) -> Decimal | None:
         """Turnover of a row; None if a holding is a fraction of a share."""
         if self.shares is None:
             return None
@@ -124,7 +124,7 @@ class RowOutcomes:
             total = EXACT.fma(abs(int(portfolio.holdings[one.security_id])), one.price, total)
         return total
 
-    def weights_of(self, row: int) -> Sequence[Decimal] | None:
+    def read_weights(self, row: int) -> Sequence[Decimal] | None:
         """Weights of the positions of a row after its plan; None if one of them is negative."""
         parts = self._weight_parts[row].tolist()
         if parts and parts[0] < 0:
@@ -136,7 +136,7 @@ class RowOutcomes:
         base = portfolio.market_value
         kept = (_below_one(portfolio.holdings[one.security_id]) for one in others)
         rows = zip(kept, others, strict=True)
-        return [*weights, *(weight_of(shares, one.price, base) for shares, one in rows)]
+        return [*weights, *(compute_weight(shares, one.price, base) for shares, one in rows)]
 
     def _others(self, row: int) -> tuple[PricedTarget, ...]:
         outside = self.outside[row]
@@ -169,7 +169,7 @@ class RowOutcomes:
         """Value traded in the model's securities, and its scale: the longest of their prices."""
         block = self.plans.block
         traded = np.abs(self.plans.lots - block.before) * block.lot_value
-        decimals = max(0, *(digits_of(one.price) for one in self.securities), 0)
+        decimals = max(0, *(count_written_digits(one.price) for one in self.securities), 0)
         scale, units = decimals - block.decimals, traded.sum(axis=1).tolist()
         if scale < 0:
             return [one // 10**-scale for one in units], decimals

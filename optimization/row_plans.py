@@ -25,12 +25,12 @@ from optimization.exact.block_outcome import METHODS
 from optimization.exact.column_builder import ColumnBlock, build_column_block, decimals_alone
 from optimization.exact.columns import PortfolioBlock
 from optimization.exact.restrictions import keeps_outside, may_trade_away
-from optimization.exact.scaled_column import ScaledColumn, column_of_parts
+from optimization.exact.scaled_column import ScaledColumn, parts_to_column
 from optimization.exact.scaled_integers import Integers, ModelUnits, fraction_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_rows
 from optimization.solvers.cash_rows import CashCovers, find_covers
-from optimization.solvers.separable import Separable, drift_of, relax_block
+from optimization.solvers.separable import Separable, compute_drift, relax_block
 from optimization.time_budget import TimeBudget
 
 ONE = Decimal(1)
@@ -97,11 +97,14 @@ def solve_rows(
     if options.couples:
         return
     lots = tuple(options.lots.get(one.security_id, ONE) for one in securities)
-    model = _Model(securities, options, units or ModelUnits.of(securities), lots)
+    model = _Model(securities, options, units or ModelUnits.from_targets(securities), lots)
     # Skipped, because lots add digits to the unit, which would show in amounts that repeat.
     if any(lot != 1 for lot in lots) and not model.units.is_decimal:
         return
-    is_kept, other_prices = _find_kept(block, options), ScaledColumn.of(block.others.prices)
+    is_kept, other_prices = (
+        _find_kept(block, options),
+        ScaledColumn.from_numbers(block.others.prices),
+    )
     for numbers, rows in _alike(block):
         shares_in_lot = model.shares_in_lot(_fewest_digits(block.quantities.select(numbers)))
         if shares_in_lot is None:
@@ -232,7 +235,7 @@ def _solve(
         is_answer,
         ScaledColumn(np.where(is_answer, block.market_value, 0), block.decimals),
         ScaledColumn(np.where(is_answer, plans.cash_after, 0), block.decimals),
-        column_of_parts(drift, every, *scale, part.in_currency),
+        parts_to_column(drift, every, *scale, part.in_currency),
         traded,
         BindingRows.merge([(every, bands), (every, floors)]),
         plans.method,
@@ -250,7 +253,10 @@ def _verify_separable(
     if part.model.options.restricts:
         is_answer &= ~keeps_outside(block, lots)
     is_answer &= ~violated_constraints(block, lots).any(axis=1)
-    drift, cash_after = drift_of(block, where, lots, kept), block.market_value - separable.invested
+    drift, cash_after = (
+        compute_drift(block, where, lots, kept),
+        block.market_value - separable.invested,
+    )
     method = np.full(len(is_answer), SEPARABLE, dtype=np.int8)
     return _Plans(lots, drift, cash_after - kept, is_answer, method)
 
@@ -280,10 +286,17 @@ def _find_binding(
     if not len(rows):
         return BindingRows.none()
     model = part.model
-    some = block.select_rows(rows.tolist()), where.select_rows(rows.tolist()), lots[rows]
+    chosen: list[int] = rows.tolist()
 
     def convert(row: int, amount: Fraction) -> Decimal:
         return part.in_currency(int(rows[row]), amount)
 
-    found = find_binding_rows(*some, model.securities, model.options, convert)
+    found = find_binding_rows(
+        block.select_rows(chosen),
+        where.select_rows(chosen),
+        lots[rows],
+        model.securities,
+        model.options,
+        convert,
+    )
     return replace(found, rows=rows[found.rows])

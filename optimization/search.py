@@ -49,8 +49,14 @@ def search_plan(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> A
     if not coupled.keeps_bands(plan.lots) or coupled.evaluate(plan.lots).violated_limits:
         return certification_error(assembled, row, plan.certificate.method)
     cash_problem, yields = coupled.cash_problem, coupled.constraints.bands_yield
-    one = cash_problem.block, cash_problem.bands, plan.lots
-    binding = find_binding_constraints(*one, assembled.securities, options, bands_yield=yields)
+    binding = find_binding_constraints(
+        cash_problem.block,
+        cash_problem.bands,
+        plan.lots,
+        assembled.securities,
+        options,
+        bands_yield=yields,
+    )
     certificate = replace(plan.certificate, binding=plan.certificate.binding + binding)
     return make_answer(relaxed, row, coupled, replace(plan, certificate=certificate), budget)
 
@@ -74,7 +80,7 @@ def _solve_at_bands(
     options = relaxed.options
     if options.has_costs:
         return plan_after_costs(relaxed, budget, bands_yield=bands_yield)
-    coupled = CoupledProblem.of(relaxed, row)
+    coupled = CoupledProblem.from_relaxation(relaxed, row)
     if not bands_yield:
         return coupled, solve_at_base(coupled, options, budget)
     coupled = soften_bands(coupled)

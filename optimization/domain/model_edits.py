@@ -17,7 +17,7 @@ def with_target(model: Model, target: Target) -> Model:
     >>> len(with_target(Model("One", (fund,), ("P" * 24,)), bond).targets)
     2
     """
-    if _target_of(model, target.security_id):
+    if _find_target(model, target.security_id):
         raise TargetExistsError(target.security_id)
     return replace(model, targets=(*model.targets, target))
 
@@ -33,7 +33,7 @@ def with_replaced_target(model: Model, target: Target) -> Model:
     >>> with_replaced_target(model, none).targets
     ()
     """
-    if not _target_of(model, target.security_id):
+    if not _find_target(model, target.security_id):
         raise TargetUnknownError(target.security_id)
     kept = (
         target if stored.security_id == target.security_id else stored for stored in model.targets
@@ -51,7 +51,7 @@ def without_target(model: Model, target: Target) -> Model:
     >>> without_target(Model("Two", (fund, bond), ("P" * 24,)), fund).targets == (bond,)
     True
     """
-    stored = _target_of(model, target.security_id)
+    stored = _find_target(model, target.security_id)
     if stored is None:
         raise TargetUnknownError(target.security_id)
     if stored != target:
@@ -90,5 +90,5 @@ def without_portfolios(model: Model, portfolio_ids: Iterable[str]) -> Model:
     return replace(model, portfolio_ids=kept)
 
 
-def _target_of(model: Model, security_id: str) -> Target | None:
+def _find_target(model: Model, security_id: str) -> Target | None:
     return next((target for target in model.targets if target.security_id == security_id), None)

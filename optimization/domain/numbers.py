@@ -121,10 +121,10 @@ def are_decimals(values: Iterable[object]) -> bool:
     return {*map(type, values)} <= {Decimal}
 
 
-def decimals_of(value: Decimal) -> int:
+def count_decimals(value: Decimal) -> int:
     """Count the digits after the point that a value needs.
 
-    >>> decimals_of(Decimal("12.340")), decimals_of(Decimal("1E+3"))
+    >>> count_decimals(Decimal("12.340")), count_decimals(Decimal("1E+3"))
     (2, 0)
     """
     _, digits, exponent = value.as_tuple()
@@ -226,7 +226,7 @@ def read_weight(value: object, field: Path) -> Weight:
     if isinstance(value, str) and value.rstrip().endswith("%"):
         return EXACT.scaleb(read_text(value.rstrip()[:-1], field), -2)
     weight = read_decimal(value, field)
-    if isinstance(value, Real) and decimals_of(weight) > MAX_WEIGHT_DECIMALS:
+    if isinstance(value, Real) and count_decimals(weight) > MAX_WEIGHT_DECIMALS:
         raise RuleError(field, float(value), FLOAT_WEIGHT_RULE)
     return weight
 
@@ -279,23 +279,23 @@ def subtract_weight(weight: Weight, less: Weight) -> Weight:
     return Fraction(weight) - Fraction(less)
 
 
-def denominator_of(weights: Iterable[Weight]) -> int:
+def find_denominator(weights: Iterable[Weight]) -> int:
     """Find the least common denominator of weights, as a multiple of their power of ten.
 
-    >>> denominator_of([Decimal("0.005"), Decimal("0.1")]), denominator_of([Fraction(1, 3)])
+    >>> find_denominator([Decimal("0.005"), Decimal("0.1")]), find_denominator([Fraction(1, 3)])
     (1000, 3)
     """
     digits, parts = 0, 1
     for weight in {*weights}:  # because a model has few of them and each takes a microsecond
         if isinstance(weight, Decimal):
-            digits = max(digits, decimals_of(weight))
+            digits = max(digits, count_decimals(weight))
         else:
             parts = lcm(parts, weight.denominator)
     return lcm(10**digits, parts)
 
 
 def to_parts(weight: Weight, denominator: int) -> int:
-    """Convert a weight to whole parts of ``1 / denominator``, as found by ``denominator_of``.
+    """Convert a weight to whole parts of ``1 / denominator``, as found by ``find_denominator``.
 
     >>> to_parts(Decimal("0.25"), 300), to_parts(Fraction(1, 3), 300)
     (75, 100)

@@ -192,7 +192,9 @@ class RebalanceOptions:
         ('minimum_value',)
         """
         return tuple(
-            name for name in OUTRANKING_BANDS if getattr(self, name) != self._default_of(name)
+            name
+            for name in OUTRANKING_BANDS
+            if getattr(self, name) != self._unrestricted_value(name)
         )
 
     def lift(self, names: Iterable[str]) -> "RebalanceOptions":
@@ -204,9 +206,9 @@ class RebalanceOptions:
         >>> RebalanceOptions(lots=fine | round_lot).lift(["lots"]).lots == fine
         True
         """
-        return replace(self, **{name: self._default_of(name) for name in names})
+        return replace(self, **{name: self._unrestricted_value(name) for name in names})
 
-    def _default_of(self, name: str) -> Any:
+    def _unrestricted_value(self, name: str) -> Any:
         if name == "lots":
             # A fine lot stays, because it permits more plans than whole shares do.
             return {security_id: lot for security_id, lot in self.lots.items() if lot < 1}

@@ -97,7 +97,7 @@ class Drift(_KnownWeight):
         """Weight after the rebalance, 4 decimals, half up; 0 if the base is 0."""
         known = getattr(self, "_weight", None)
         if known is None:
-            return weight_of(self.adjusted_quantity, self.security.price, self.base)
+            return compute_weight(self.adjusted_quantity, self.security.price, self.base)
         return known
 
 
@@ -161,12 +161,12 @@ def unsigned(shares: int | Decimal) -> int | Decimal:
     return abs(shares) if isinstance(shares, int) else shares.copy_abs()
 
 
-def weight_of(shares: int | Decimal, price: Decimal, base: Decimal) -> Decimal:
+def compute_weight(shares: int | Decimal, price: Decimal, base: Decimal) -> Decimal:
     """Weight of a position, 4 decimals, half up; 0 if the base is 0.
 
     The price is in currency a share, the base in currency; the weight is a fraction of the base.
 
-    >>> weight_of(28, Decimal("31.50"), Decimal(1000))
+    >>> compute_weight(28, Decimal("31.50"), Decimal(1000))
     Decimal('0.8820')
     """
     if not base or (not shares and base > 0):
@@ -237,15 +237,15 @@ class Refusal:
 class OutcomeSource(Protocol):
     """Arrays that hold the answers of many portfolios."""
 
-    def values_of(self, row: int) -> Sequence[Any]:
+    def read_values(self, row: int) -> Sequence[Any]:
         """Values of a row for the fields of PortfolioOutcome, in their order."""
         ...
 
-    def turnover_of(self, row: int) -> Decimal | None:
+    def read_turnover(self, row: int) -> Decimal | None:
         """Turnover of a row; None if the arrays do not have it."""
         ...
 
-    def weights_of(self, row: int) -> Sequence[Decimal] | None:
+    def read_weights(self, row: int) -> Sequence[Decimal] | None:
         """Weights of the positions of a row; None if the arrays do not have them."""
         ...
 
@@ -270,7 +270,7 @@ class _Sourced(Presentable):
         def __getattr__(self, name: str) -> Any:  # called for an empty slot alone
             if name not in _FIELDS:
                 raise AttributeError(f"{type(self).__name__} has no attribute {name}")
-            for fill, value in zip(_FILL, self._source.values_of(self._row), strict=True):
+            for fill, value in zip(_FILL, self._source.read_values(self._row), strict=True):
                 fill(self, value)
             return object.__getattribute__(self, name)
 
@@ -330,7 +330,7 @@ class PortfolioOutcome(_Sourced):
         if base is None:
             return
         source = getattr(self, "_source", None)
-        weights = None if source is None else source.weights_of(self._row)
+        weights = None if source is None else source.read_weights(self._row)
         if weights is None:
             for security, before, after in self.positions:
                 yield Drift(security, before, after, base)
@@ -363,7 +363,7 @@ class PortfolioOutcome(_Sourced):
         if self.market_value is None:
             return total
         source = getattr(self, "_source", None)
-        known = None if source is None else source.turnover_of(self._row)
+        known = None if source is None else source.read_turnover(self._row)
         if known is not None:
             return known
         for security, before, after in self.positions:

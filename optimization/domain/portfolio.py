@@ -166,7 +166,7 @@ def price_others(
     securities: Sequence[PricedTarget], portfolio: Portfolio
 ) -> tuple[PricedTarget, ...]:
     """Price the holdings outside the model, by id; target and band are 0, so they are sold."""
-    return OtherTargets(securities).of(portfolio)
+    return OtherTargets(securities).price_holdings(portfolio)
 
 
 class OtherTargets:
@@ -177,17 +177,18 @@ class OtherTargets:
     >>> fund, prices = "A" * 24, {"A" * 24: Decimal(10), "GOLD": Decimal(61)}
     >>> held = Portfolio("P" * 24, Decimal(0), {fund: Decimal(1), "GOLD": Decimal(2)}, prices)
     >>> others = OtherTargets((PricedTarget(fund, Decimal(10), ZERO, OUTSIDE),))
-    >>> [one.security_id for one in others.of(held)], others.of(held)[0] is others.of(held)[0]
-    (['GOLD'], True)
+    >>> (gold,) = others.price_holdings(held)
+    >>> gold.security_id, others.price_holdings(held)[0] is gold
+    ('GOLD', True)
     """
 
     def __init__(self, securities: Sequence[PricedTarget]) -> None:
         self._model = frozenset(map(_id_of, securities))
         self._known: dict[str, PricedTarget] = {}
 
-    def of(self, portfolio: Portfolio) -> tuple[PricedTarget, ...]:
+    def price_holdings(self, portfolio: Portfolio) -> tuple[PricedTarget, ...]:
         """Targets of a portfolio's holdings outside the model, by id."""
-        return self.price(self.ids_of(portfolio), portfolio.prices)
+        return self.price(self.find_ids(portfolio), portfolio.prices)
 
     def price(
         self, security_ids: Iterable[str], prices: Mapping[str, Decimal]
@@ -195,7 +196,7 @@ class OtherTargets:
         """Targets of these securities outside the model, in their order."""
         return tuple([self._target(one, prices[one]) for one in security_ids])
 
-    def ids_of(self, portfolio: Portfolio) -> list[str]:
+    def find_ids(self, portfolio: Portfolio) -> list[str]:
         """Ids of a portfolio's holdings outside the model, in order."""
         held = portfolio.holdings.keys()
         return [] if held <= self._model else sorted(held - self._model)

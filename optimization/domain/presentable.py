@@ -41,7 +41,7 @@ class Presentable:
         >>> rebalance(Model({"VTI": 0.9}, band=0.1), ira).to_frame(kind="dict")["amount"]
         [982.0]
         """
-        columns = import_module("optimization.presentation.columns").columns_of(self, table)
+        columns = import_module("optimization.presentation.columns").make_columns(self, table)
         return import_module("optimization.presentation.frame_kinds").make_frame(columns, kind)
 
     def plot(self, axes: Any = None) -> Any:

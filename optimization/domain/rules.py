@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from optimization.domain.numbers import EXACT, Weight, add_weights, denominator_of, weight_text
+from optimization.domain.numbers import EXACT, Weight, add_weights, find_denominator, weight_text
 from optimization.errors import INVISIBLE, RuleError
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class ModelRules:
 
     def check_sum(self, targets: Sequence["Target"]) -> None:
         """Raise RuleError for the number of targets, or for their sum."""
-        if denominator_of(target.weight for target in targets) > MAX_DENOMINATOR:
+        if find_denominator(target.weight for target in targets) > MAX_DENOMINATOR:
             rule = "the targets have a common denominator of at most 34 digits"
             raise RuleError(("targets",), "fractions", rule)
         invested = add_weights(target.weight for target in targets)

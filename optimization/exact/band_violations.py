@@ -15,7 +15,7 @@ from optimization.exact.scaled_integers import Integers
 Edges = tuple[tuple[Fraction, Fraction], ...]
 
 
-def edges_of(block: Block) -> Edges:
+def compute_edges(block: Block) -> Edges:
     """Lower and upper edge of each band, in units, unrounded, to measure violations.
 
     No edge is below zero. A holding outside the model counts as sold once less than a lot remains.
@@ -26,7 +26,7 @@ def edges_of(block: Block) -> Edges:
 
 def total_violation(block: Block, lots: Integers) -> Fraction:
     """Sum of all violations of a plan, in units; computed in whole numbers."""
-    parts, edges = block.denominator, zip(_edges(block), worth_of(block, lots), strict=True)
+    parts, edges = block.denominator, zip(_edges(block), compute_worth(block, lots), strict=True)
     rows = ((low, high, worth * parts) for (low, high), worth in edges)
     return Fraction(sum(max(low - at, at - high, 0) for low, high, at in rows), parts)
 
@@ -38,19 +38,19 @@ def scaled_edges(block: Block) -> Iterator[tuple[int, int]]:
     return ((value * (weight - low), value * (weight + high)) for weight, low, high in rows)
 
 
-def remainders_of(block: Block) -> list[int]:
+def list_remainders(block: Block) -> list[int]:
     """Value of each position below one lot, in units."""
     return np.broadcast_to(block.remainder[0], block.lot_value.shape).tolist()
 
 
 def _edges(block: Block) -> Iterator[tuple[int, int]]:
     """Yield the edges in units / denominator."""
-    rows = zip(scaled_edges(block), block.is_outside.tolist(), remainders_of(block), strict=True)
+    rows = zip(scaled_edges(block), block.is_outside.tolist(), list_remainders(block), strict=True)
     for (low, high), is_outside, rest in rows:
         yield (0, rest * block.denominator) if is_outside else (max(low, 0), high)
 
 
-def worth_of(block: Block, lots: Integers) -> list[int]:
+def compute_worth(block: Block, lots: Integers) -> list[int]:
     """Value of each position of a plan, in units; ``lots`` of shape (n,)."""
     return (lots * block.lot_value + np.broadcast_to(block.remainder[0], lots.shape)).tolist()
 

@@ -22,7 +22,7 @@ class BindingRows:
 
     >>> slack = ScaledColumn(np.array([550, 0]), 2)
     >>> found = BindingRows(np.array([1, 1]), np.array([0, 1]), slack, ("band.VTI", "direction"))
-    >>> found.of_row(0), [str(one.slack) for one in found.of_row(1)]
+    >>> found.read_row(0), [str(one.slack) for one in found.read_row(1)]
     ((), ['5.50', '0.00'])
     """
 
@@ -65,7 +65,7 @@ class BindingRows:
         empty = np.zeros(0, dtype=np.int32)
         return cls(empty, empty, ScaledColumn(np.zeros(0, dtype=np.int64), 0), ())
 
-    def of_row(self, row: int) -> tuple[Binding, ...]:
+    def read_row(self, row: int) -> tuple[Binding, ...]:
         """Binding constraints of one plan: the cash floor, then the others by name."""
         if not len(self.rows):
             return ()

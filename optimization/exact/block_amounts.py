@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optimization.domain.numbers import EXACT
 from optimization.domain.outcome import WEIGHT_PARTS
 from optimization.exact.block_outcome import BlockOutcome
-from optimization.exact.scaled_column import ScaledColumn, digits_of, with_digits
+from optimization.exact.scaled_column import ScaledColumn, count_written_digits, with_digits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 
@@ -23,15 +23,18 @@ def compute_turnovers(outcome: BlockOutcome) -> list[Decimal]:
     >>> from optimization.exact.columns import OtherHoldings
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> fund = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
-    >>> value, left = ScaledColumn.of([Decimal(1000)]), ScaledColumn.of([Decimal("86.50")])
-    >>> before, after = (ScaledColumn.of([Decimal(u)], (1, 1)) for u in (0, 29))
+    >>> value, left = map(ScaledColumn.from_numbers, (["1000"], ["86.50"]))
+    >>> before, after = (ScaledColumn.from_numbers([Decimal(u)], (1, 1)) for u in (0, 29))
     >>> columns = value, value, left, left, before, after, OtherHoldings.none(), {}
     >>> made = BlockOutcome((fund,), ("P" * 24,), np.array([0], dtype=np.int8), *columns)
     >>> compute_turnovers(made), compute_weights(made).tolist()
     ([Decimal('913.50')], [[9135]])
     """
     others, model_prices = outcome.others, [security.price for security in outcome.securities]
-    model, outside = ScaledColumn.of(model_prices), ScaledColumn.of(others.prices)
+    model, outside = (
+        ScaledColumn.from_numbers(model_prices),
+        ScaledColumn.from_numbers(others.prices),
+    )
     decimals = max(model.decimals, outside.decimals)
     traded = abs(outcome.after.split()[0] - outcome.before.split()[0])
     prices = model.at_scale(decimals).units
@@ -60,14 +63,14 @@ def compute_weights(outcome: BlockOutcome) -> Integers:
     >>> from optimization.exact.columns import OtherHoldings
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> fund = PricedTarget("VTI", Decimal("31.50"), Decimal("0.9"), band)
-    >>> value, left = ScaledColumn.of([Decimal(1000)]), ScaledColumn.of([Decimal("86.50")])
-    >>> before, after = (ScaledColumn.of([Decimal(u)], (1, 1)) for u in (0, 29))
+    >>> value, left = map(ScaledColumn.from_numbers, (["1000"], ["86.50"]))
+    >>> before, after = (ScaledColumn.from_numbers([Decimal(u)], (1, 1)) for u in (0, 29))
     >>> columns = value, value, left, left, before, after, OtherHoldings.none(), {}
     >>> made = BlockOutcome((fund,), ("Alice",), np.array([0], dtype=np.int8), *columns)
     >>> compute_weights(made).tolist()
     [[9135]]
     """
-    prices = ScaledColumn.of(security.price for security in outcome.securities)
+    prices = ScaledColumn.from_numbers(security.price for security in outcome.securities)
     decimals = max(prices.decimals, outcome.market_value.decimals)
     base = outcome.market_value.at_scale(decimals).units[:, None]
     value = _multiply(outcome.after.split()[0], prices.at_scale(decimals).units, 2 * WEIGHT_PARTS)
@@ -85,4 +88,4 @@ def _multiply(counts: Integers, prices: Integers, terms: int) -> Integers:
 
 
 def _digits(prices: Iterable[Decimal]) -> NDArray[np.int64]:
-    return np.array([*map(digits_of, prices)], dtype=np.int64)
+    return np.array([*map(count_written_digits, prices)], dtype=np.int64)

@@ -8,12 +8,12 @@ from operator import attrgetter, mul
 
 import numpy as np
 
-from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of, to_currency
+from optimization.domain.numbers import EXACT, Amount, Percent, count_decimals, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.block_with_ids import BlockWithIds, WholeHoldings
-from optimization.exact.odd_lots import Columns, columns_of
+from optimization.exact.odd_lots import Columns, lay_out_columns
 from optimization.exact.scaled_integers import (
     INT64_SAFE,
     TOO_LARGE,
@@ -42,7 +42,7 @@ def build_block(
     already has the ``whole`` holdings of all portfolios (with whole lots), or the ``units`` of the
     model, passes them to save a second conversion.
     """
-    units = units or ModelUnits.of(model)
+    units = units or ModelUnits.from_targets(model)
     sold = _holdings_without_columns(others, portfolios, whole, units)
     columns, held = _columns_and_lots(model, others, portfolios, options, whole)
     securities, fractions = columns.securities, tuple(parts for _, parts in held)
@@ -83,7 +83,7 @@ def _holdings_without_columns(
         return ()
     if whole:
         return tuple(one.others for one in whole)
-    return tuple(map(units.others.of, portfolios))
+    return tuple(map(units.others.price_holdings, portfolios))
 
 
 def _columns_and_lots(
@@ -100,7 +100,7 @@ def _columns_and_lots(
     in_shares = _are_lots_shares(options, ids)
     if others and not in_shares:
         (portfolio,) = portfolios
-        columns = columns_of(model, others, portfolio, options)
+        columns = lay_out_columns(model, others, portfolio, options)
         return columns, [_split_into_lots(list(columns.held), columns.lots, in_shares)]
     columns = Columns(securities, lots, (), ())
     if whole and in_shares:
@@ -209,20 +209,20 @@ def _decimals(
 ) -> int:
     """Decimals in which every amount of the block is a whole number, costs of trades included."""
     others = columns.securities[len(units.prices) :]
-    prices = [*units.price_decimals, *(decimals_of(security.price) for security in others)]
-    needed = [0, *prices, decimals_of(options.cost_per_trade)]
-    of_rate = decimals_of(options.cost_rate)
+    prices = [*units.price_decimals, *(count_decimals(security.price) for security in others)]
+    needed = [0, *prices, count_decimals(options.cost_per_trade)]
+    of_rate = count_decimals(options.cost_rate)
     if options.lots or of_rate:
         needed += [
-            decimals_of(lot) + p + of_rate for lot, p in zip(columns.lots, prices, strict=True)
+            count_decimals(lot) + p + of_rate for lot, p in zip(columns.lots, prices, strict=True)
         ]
     # Keyed by identity, because the portfolios of a book share the objects of other holdings.
     without_column = {id(one): one for row in sold for one in row}
-    needed += [decimals_of(one.price) for one in without_column.values()]
-    needed += [decimals_of(portfolio.cash) for portfolio in portfolios]
+    needed += [count_decimals(one.price) for one in without_column.values()]
+    needed += [count_decimals(portfolio.cash) for portfolio in portfolios]
     for parts in fractions:
         rows = zip(parts, prices, strict=False)
-        needed += [decimals_of(part) + p for part, p in rows if part]
+        needed += [count_decimals(part) + p for part, p in rows if part]
     return max(needed)
 
 

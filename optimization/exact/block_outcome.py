@@ -16,7 +16,7 @@ from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from optimization.errors import OptimizationError
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.columns import OtherHoldings
-from optimization.exact.scaled_column import Rows, ScaledColumn, digits_of, with_digits
+from optimization.exact.scaled_column import Rows, ScaledColumn, count_written_digits, with_digits
 from optimization.exact.scaled_integers import to_decimal
 
 STATUSES: Final = tuple(Status)
@@ -63,9 +63,9 @@ class BlockOutcome:
     >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> fund = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
-    >>> value = ScaledColumn.of([Decimal(1000)])
-    >>> left, drift = ScaledColumn.of([Decimal("86.50")]), ScaledColumn.of([Decimal("13.50")])
-    >>> before, after = (ScaledColumn.of([Decimal(u)], (1, 1)) for u in (0, 29))
+    >>> value = ScaledColumn.from_numbers([Decimal(1000)])
+    >>> left, drift = map(ScaledColumn.from_numbers, (["86.50"], ["13.50"]))
+    >>> before, after = (ScaledColumn.from_numbers([Decimal(u)], (1, 1)) for u in (0, 29))
     >>> status = np.array([STATUSES.index(Status.REBALANCED)], dtype=np.int8)
     >>> columns = value, value, left, drift, before, after, OtherHoldings.none(), {}
     >>> made = BlockOutcome((fund,), ("P" * 24,), status, *columns)
@@ -110,7 +110,7 @@ class BlockOutcome:
         sold = np.flatnonzero(whole)
         if not len(sold):
             return Changes(rows, places, ScaledColumn(change[rows, places], decimals))
-        of_others = ScaledColumn.of_units(-whole[sold], 0).at_scale(decimals).units
+        of_others = ScaledColumn.from_units(-whole[sold], 0).at_scale(decimals).units
         units = np.concatenate([change[rows, places], of_others])
         rows = np.concatenate([rows, others.rows[sold]])
         places = np.concatenate([places, others.securities[sold] + width])
@@ -130,7 +130,7 @@ class BlockOutcome:
         securities = self.others.securities[first:end].tolist()
         held = self.others.quantities.select(slice(first, end))
         kept = replace(held, units=held.split()[1])
-        amounts, binding = self.amounts(row), self.binding.of_row(row)
+        amounts, binding = self.amounts(row), self.binding.read_row(row)
         drift = amounts.objective
         return PortfolioOutcome(
             portfolio_id=self.portfolio_ids[row],
@@ -142,14 +142,14 @@ class BlockOutcome:
             others=tuple(self.other_targets[place] for place in securities),
             before=(*_shares(self.before.select(row)), *_shares(held)),
             after=(*_shares(self.after.select(row)), *_shares(kept)),
-            certificate=Certificate(Proof.OPTIMAL, self.method_of(row), drift, drift, binding),
+            certificate=Certificate(Proof.OPTIMAL, self.find_method(row), drift, drift, binding),
         )
 
     def select(self, rows: Rows) -> "BlockOutcome":
         """Select the answers of some plain rows, in ascending order.
 
-        >>> none = BlockOutcome((), (), np.array([], np.int8), *[ScaledColumn.of([])] * 4,
-        ...     *[ScaledColumn.of([], (0, 0))] * 2, OtherHoldings.none(), {})
+        >>> none = BlockOutcome((), (), np.array([], np.int8), *[ScaledColumn.from_numbers([])] * 4,
+        ...     *[ScaledColumn.from_numbers([], (0, 0))] * 2, OtherHoldings.none(), {})
         >>> len(none.select([]))
         0
         """
@@ -169,7 +169,7 @@ class BlockOutcome:
             **columns,
         )
 
-    def method_of(self, row: int) -> Method:
+    def find_method(self, row: int) -> Method:
         """Method that found the plan of a plain row."""
         return METHODS[self.method[row]] if len(self.method) else Method.SEPARABLE
 
@@ -194,11 +194,15 @@ class BlockOutcome:
     def _value_digits(self) -> NDArray[np.int64]:
         """Digits of each market value: those of the sum of products that it is."""
         others = self.others
-        prices = np.array([digits_of(one.price) for one in self.securities], dtype=np.int64)
+        prices = np.array(
+            [count_written_digits(one.price) for one in self.securities], dtype=np.int64
+        )
         each = np.where(self.before.units != 0, prices + self.before.digits_written, NO_DIGITS)
         held = each.max(axis=1, initial=NO_DIGITS)
         digits = np.maximum(held, self.cash_before.digits_written)
-        of_others = np.array([digits_of(price) for price in others.prices], dtype=np.int64)
+        of_others = np.array(
+            [count_written_digits(price) for price in others.prices], dtype=np.int64
+        )
         each = of_others[others.securities] + others.quantities.digits_written
         np.maximum.at(digits, others.rows, each)
         return digits

@@ -26,7 +26,7 @@ class WholeHoldings:
 
     >>> funds, prices = ["A" * 24, "B" * 24], {"A" * 24: Decimal(10), "GOLD": Decimal(61)}
     >>> held = Portfolio("P" * 24, 0, {"A" * 24: Decimal("3.00"), "GOLD": Decimal(2)}, prices)
-    >>> found = WholeHoldings.of(held, funds, OtherTargets(()))
+    >>> found = WholeHoldings.from_portfolio(held, funds, OtherTargets(()))
     >>> found.shares
     (3, 0)
     """
@@ -35,7 +35,7 @@ class WholeHoldings:
     others: tuple[PricedTarget, ...]  # held outside the model, by id
 
     @classmethod
-    def of(
+    def from_portfolio(
         cls, portfolio: Portfolio, model_ids: Sequence[str], others: OtherTargets
     ) -> "WholeHoldings | None":
         """Convert the holdings of a portfolio; None if one is a fraction of a share."""
@@ -46,7 +46,7 @@ class WholeHoldings:
             return None
         if len(shares) - shares.count(0) == len(holdings):
             return cls(tuple(shares), ())
-        outside = others.of(portfolio)
+        outside = others.price_holdings(portfolio)
         quantities = [holdings[one.security_id] for one in outside]
         if quantities != list(map(int, quantities)):
             return None
@@ -75,7 +75,7 @@ def find_blockable(
     restricts = options.restricts
     for place, portfolio in enumerate(portfolios):
         if portfolio.prices is portfolios[0].prices:
-            whole = WholeHoldings.of(portfolio, ids, units.others)
+            whole = WholeHoldings.from_portfolio(portfolio, ids, units.others)
             if whole and not (restricts and _keeps_other(options, portfolio, whole)):
                 blockable[place] = whole
     return blockable

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of
+from optimization.domain.numbers import EXACT, Amount, Percent, count_decimals
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.block_builder import FLOAT_MARGIN
 from optimization.exact.columns import PortfolioBlock
@@ -37,7 +37,7 @@ def build_column_block(
     ``other_prices`` belong to ``portfolios.others.ids``; ``lots`` are the shares in a lot of each
     security of the model.
     """
-    columns = _Columns.of(portfolios, rows, other_prices)
+    columns = _Columns.from_rows(portfolios, rows, other_prices)
     decimals = _money_decimals(model, columns)
     is_narrow = _fits_int64(model, columns, cash_floor, decimals, max(lots, default=1))
     dtype = np.int64 if is_narrow else np.object_
@@ -90,7 +90,7 @@ class _Columns:
     other_prices: ScaledColumn
 
     @classmethod
-    def of(cls, portfolios: PortfolioBlock, rows: slice, other_prices: ScaledColumn) -> Self:
+    def from_rows(cls, portfolios: PortfolioBlock, rows: slice, other_prices: ScaledColumn) -> Self:
         others = portfolios.others
         first, end = np.searchsorted(others.rows, (rows.start, rows.stop)).tolist()
         held = slice(first, end)
@@ -126,14 +126,14 @@ def _money_decimals(model: ModelUnits, columns: _Columns) -> int:
 def decimals_alone(model: ModelUnits, portfolios: PortfolioBlock, row: int) -> int:
     """Decimals of money that one row needs, independent of the other rows."""
     quantities, others = portfolios.quantities, portfolios.others
-    needed = [model.decimals, decimals_of(portfolios.cash.value(row))]
+    needed = [model.decimals, count_decimals(portfolios.cash.value(row))]
     if quantities.decimals:
         places = enumerate(model.price_decimals)
-        needed += [digits + decimals_of(quantities.value(row, at)) for at, digits in places]
+        needed += [digits + count_decimals(quantities.value(row, at)) for at, digits in places]
     first, end = np.searchsorted(others.rows, (row, row + 1)).tolist()
     for place in range(first, end):
         price = others.prices[int(others.securities[place])]
-        needed.append(decimals_of(price) + decimals_of(others.quantities.value(place)))
+        needed.append(count_decimals(price) + count_decimals(others.quantities.value(place)))
     return max(needed)
 
 
@@ -176,7 +176,7 @@ def _investable(market_value: Integers, cash_floor: Amount, decimals: int) -> In
     if not isinstance(cash_floor, Percent):
         floor = EXACT.scaleb(cash_floor, decimals).to_integral_value(ROUND_CEILING)
         return market_value - int(floor)
-    digits = decimals_of(cash_floor.value)
+    digits = count_decimals(cash_floor.value)
     whole = 100 * 10**digits
     invested = whole - to_units(cash_floor.value, digits)
     units = market_value

@@ -43,7 +43,7 @@ class OtherHoldings:
     ``ids`` are distinct and ascend. Raises PricesMissingError for an id without a price above 0: a
     caller leaves out the portfolios that hold such a security, so the others keep their plans.
 
-    >>> quantity = ScaledColumn.of([Decimal(7)])
+    >>> quantity = ScaledColumn.from_numbers([Decimal(7)])
     >>> held = OtherHoldings(np.array([4]), np.array([0]), quantity, ("GOLD",), (Decimal(61),))
     >>> held.select([1, 4]).rows.tolist()
     [1]
@@ -107,7 +107,7 @@ class PortfolioBlock:
 
     Raises RuleError, which names the column whose shape does not fit.
 
-    >>> cash, shares = ScaledColumn.of([Decimal(500)]), ScaledColumn.of([Decimal(3)], (1, 1))
+    >>> cash, shares = ScaledColumn.from_numbers([500]), ScaledColumn.from_numbers([3], (1, 1))
     >>> block = PortfolioBlock(("P" * 24,), cash, shares, OtherHoldings.none())
     >>> len(block), block.quantities.value(0, 0)
     (1, Decimal('3'))

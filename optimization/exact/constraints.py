@@ -12,7 +12,7 @@ from fractions import Fraction
 from optimization.domain.numbers import EXACT, Amount, Percent, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
-from optimization.exact.band_violations import Edges, remainders_of, scaled_edges
+from optimization.exact.band_violations import Edges, list_remainders, scaled_edges
 from optimization.exact.block import Block
 from optimization.exact.scaled_integers import to_decimal
 from optimization.exact.trade_sizes import least_trades
@@ -27,18 +27,18 @@ class Group:
     low: Fraction
     high: Fraction
 
-    def lower_base(self, shares: tuple[Fraction, Fraction], by: Fraction) -> "Group":
+    def lower_base(self, fractions: tuple[Fraction, Fraction], by: Fraction) -> "Group":
         """Restate the bounds at a base that is lower by ``by`` units."""
-        low, high = shares
+        low, high = fractions
         return replace(self, low=self.low - by * low, high=self.high - by * high)
 
 
 @dataclass(frozen=True, slots=True)
-class BaseShares:
+class BaseFractions:
     """Limits as fractions of the base: the amount by which each falls per unit of base."""
 
-    cash_least: Fraction  # 0 for a floor in currency; the ceiling likewise
-    cash_most: Fraction
+    cash_least: Fraction  # 0 for a floor in currency
+    cash_most: Fraction  # 0 for a ceiling in currency
     groups: tuple[tuple[Fraction, Fraction], ...]
     edges: tuple[tuple[Fraction, Fraction], ...]
 
@@ -47,8 +47,8 @@ class BaseShares:
 class CouplingConstraints:
     """Coupling constraints at one base; None for an option that is not set. Money in units.
 
-    With ``shares`` a plan is held to the base that its own costs leave: limits move with the costs,
-    and bands become limits.
+    With ``base_fractions`` the constraints hold at the base that the plan's own costs leave: limits
+    move with the costs, and bands become limits.
     """
 
     cash_least: Fraction
@@ -62,7 +62,7 @@ class CouplingConstraints:
     least_trade: tuple[int, ...]  # lots, per column, at least 1
     groups: tuple[Group, ...]
     edges: Edges  # edges of the bands, in units
-    shares: BaseShares | None = None
+    base_fractions: BaseFractions | None = None
     least_by: tuple[str, ...] = ()  # the option that sets least_trade, per column
     violation_most: Fraction | None = None  # upper limit on the sum of violations
     violation_alone: bool = False  # the objective is the violation, without drift and costs
@@ -88,26 +88,26 @@ class CouplingConstraints:
         """
         least = max(self.least_trade, default=1)
         counts = self.trades is not None or self.per_trade > 0 or least > 1
-        return counts or self.shares is not None
+        return counts or self.base_fractions is not None
 
-    def lower_base(self, shares: BaseShares, by: Fraction) -> "CouplingConstraints":
+    def lower_base(self, fractions: BaseFractions, by: Fraction) -> "CouplingConstraints":
         """Restate the constraints at a base that is lower by ``by`` units."""
-        most, groups = self.cash_most, zip(self.groups, shares.groups, strict=True)
+        most, groups = self.cash_most, zip(self.groups, fractions.groups, strict=True)
         return replace(
             self,
-            cash_least=self.cash_least - by * shares.cash_least,
-            cash_most=None if most is None else most - by * shares.cash_most,
+            cash_least=self.cash_least - by * fractions.cash_least,
+            cash_most=None if most is None else most - by * fractions.cash_most,
             groups=tuple(group.lower_base(of_base, by) for group, of_base in groups),
             edges=tuple(
-                (low - by * low_share, high - by * high_share)
-                for (low, high), (low_share, high_share) in zip(
-                    self.edges, shares.edges, strict=True
+                (low - by * low_part, high - by * high_part)
+                for (low, high), (low_part, high_part) in zip(
+                    self.edges, fractions.edges, strict=True
                 )
             ),
         )
 
 
-def constraints_of(
+def state_constraints(
     options: RebalanceOptions,
     portfolio: Portfolio,
     block: Block,
@@ -161,14 +161,14 @@ def _groups(
         yield Group(group.name, columns, low, high)
 
 
-def shares_of(options: RebalanceOptions, block: Block) -> BaseShares:
+def state_base_fractions(options: RebalanceOptions, block: Block) -> BaseFractions:
     """State the limits of a portfolio as fractions of the base."""
 
     def part(value: Amount | None) -> Fraction:
         return Fraction(value.value) / 100 if isinstance(value, Percent) else Fraction(0)
 
     columns = zip(block.weight.tolist(), block.low.tolist(), block.high.tolist(), strict=True)
-    return BaseShares(
+    return BaseFractions(
         part(options.cash_floor),
         part(options.cash_ceiling),
         tuple((Fraction(group.low), Fraction(group.high)) for group in options.groups),
@@ -187,7 +187,7 @@ def band_edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
     """
     outside: list[bool] = block.is_outside.tolist()
     short: list[bool] = block.is_kept_short[0].tolist()
-    rests, lot_value = remainders_of(block), block.lot_value.tolist()
+    rests, lot_value = list_remainders(block), block.lot_value.tolist()
     for i, (low, high) in enumerate(scaled_edges(block)):
         bottom, top = Fraction(low, block.denominator), Fraction(high, block.denominator)
         if outside[i]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from optimization.exact.band_violations import band_violations, worth_of
+from optimization.exact.band_violations import band_violations, compute_worth
 from optimization.exact.block import Bands, Block
 from optimization.exact.constraints import CouplingConstraints
 from optimization.exact.scaled_integers import Integers
@@ -54,14 +54,14 @@ def evaluate(
     joined = sum(bool(traded[main] and traded[odd]) for main, odd in block.odd_lots)
     count = sum(change != 0 for change in traded) - joined
     turnover = sum(change * value for change, value in zip(traded, p, strict=True))
-    worth = worth_of(block, lots)
+    worth = compute_worth(block, lots)
     cost = constraints.rate * turnover + constraints.per_trade * count
     outside = Fraction(0)
     if constraints.bands_yield:
         outside = sum(band_violations(constraints.edges, worth), outside)
     base = Fraction(int(block.base[0]))
-    if constraints.shares is not None:
-        constraints = constraints.lower_base(constraints.shares, cost - block.costs)
+    if constraints.base_fractions is not None:
+        constraints = constraints.lower_base(constraints.base_fractions, cost - block.costs)
         base = int(block.market_value[0]) - cost
     limits = [
         Limit("cash_floor", int(block.market_value[0]) - sum(worth) - cost - constraints.cash_least)
@@ -72,7 +72,7 @@ def evaluate(
     limits += _caps(constraints, turnover, count)
     limits += _minimum_trades(constraints, traded, p)
     limits += _group_limits(constraints, worth)
-    if constraints.shares is not None:
+    if constraints.base_fractions is not None:
         limits += _band_limits(constraints, worth)
     if constraints.violation_most is not None:
         limits.append(Limit(VIOLATION, constraints.violation_most - outside))

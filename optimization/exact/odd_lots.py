@@ -26,7 +26,7 @@ class Columns:
     odd_lots: tuple[tuple[int, int], ...]  # (column of round lots, column of their odd remainder)
 
 
-def columns_of(
+def lay_out_columns(
     model: tuple[PricedTarget, ...],
     others: tuple[PricedTarget, ...],
     portfolio: Portfolio,

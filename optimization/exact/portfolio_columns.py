@@ -78,7 +78,7 @@ def scale_decimals(values: Sequence[Decimal]) -> ScaledColumn:
     scaled = list(map(EXACT.scaleb, values, repeat(decimals)))
     units = list(map(int, scaled))
     if decimals > INT64_DIGITS or units != scaled:
-        return ScaledColumn.of(values)
+        return ScaledColumn.from_numbers(values)
     is_narrow = max(map(abs, units), default=0) < INT64_SAFE
     return ScaledColumn(np.array(units, dtype=np.int64 if is_narrow else np.object_), decimals)
 
@@ -91,7 +91,7 @@ def _read_rows(
     rows: list[_Row] = []
     for place, portfolio in enumerate(portfolios):
         if portfolio.prices is prices:
-            holdings, outside = portfolio.holdings, units.others.ids_of(portfolio)
+            holdings, outside = portfolio.holdings, units.others.find_ids(portfolio)
             if get_all is not None and len(holdings) == count + len(outside):
                 held: Sequence[Decimal] = get_all(holdings)
             else:

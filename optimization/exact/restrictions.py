@@ -42,7 +42,9 @@ def restrict_block(
     if owned.any():  # odd remainders, which cannot be bought
         most = np.where(owned[None, :], np.minimum(most, np.maximum(block.before, 0)), most)
     if options.limits_trade_size:
-        least, most = MostTraded.of(block, securities, options).bound(block.before, least, most)
+        least, most = MostTraded.from_options(block, securities, options).bound(
+            block.before, least, most
+        )
     return block.with_bounds(least, most)
 
 

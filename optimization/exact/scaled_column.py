@@ -38,7 +38,7 @@ class ScaledColumn:
     ``units`` is int64 if every number fits, otherwise an object array of Python integers. Without
     ``digits`` every value is written with ``decimals`` digits after the point.
 
-    >>> column = ScaledColumn.of([12.50, -3])
+    >>> column = ScaledColumn.from_numbers([12.50, -3])
     >>> column.units.tolist(), column.decimals, column.value(1)
     ([125, -30], 1, Decimal('-3.0'))
     >>> ScaledColumn(column.units, 1, np.array([1, 0])).value(1)
@@ -57,7 +57,7 @@ class ScaledColumn:
             raise RuleError(("decimals",), self.decimals, "a scale has at least 0 decimals")
 
     @classmethod
-    def of(cls, values: Iterable[Number], shape: tuple[int, ...] = (-1,)) -> Self:
+    def from_numbers(cls, values: Iterable[Number], shape: tuple[int, ...] = (-1,)) -> Self:
         """Make a column of values at the smallest scale; RuleError if a value is not finite."""
         values = [read_decimal(value, ("value",)) for value in values]
         decimals = 0
@@ -73,12 +73,12 @@ class ScaledColumn:
         return cls(narrow(units).reshape(shape), decimals)
 
     @classmethod
-    def of_units(
+    def from_units(
         cls, units: Integers, decimals: int, digits: NDArray[np.signedinteger] | None = None
     ) -> Self:
         """Make a column of units, as Python integers if sums in int64 could overflow.
 
-        >>> ScaledColumn.of_units(np.array([2**62]), 2).units.dtype
+        >>> ScaledColumn.from_units(np.array([2**62]), 2).units.dtype
         dtype('O')
         """
         extremes = int(units.min(initial=0)), int(units.max(initial=0))
@@ -86,10 +86,10 @@ class ScaledColumn:
         return cls(units if is_safe else units.astype(np.object_), decimals, digits)
 
     @classmethod
-    def as_written(cls, values: Sequence[Decimal], shape: tuple[int, ...] = (-1,)) -> Self:
+    def from_written(cls, values: Sequence[Decimal], shape: tuple[int, ...] = (-1,)) -> Self:
         """Make a column of finite decimals, each with the digits that it is written with.
 
-        >>> column = ScaledColumn.as_written([Decimal("12.50"), Decimal("7.5")])
+        >>> column = ScaledColumn.from_written([Decimal("12.50"), Decimal("7.5")])
         >>> column.units.tolist(), column.value(0), column.value(1)
         ([1250, 750], Decimal('12.50'), Decimal('7.5'))
         """
@@ -97,7 +97,7 @@ class ScaledColumn:
         text = "".join(map(str, values))
         if "." not in text and "E" not in text:
             return cls(narrow(np.array(list(map(int, values)), np.object_)).reshape(shape), 0)
-        digits = np.array([digits_of(value) for value in values], np.int32)
+        digits = np.array([count_written_digits(value) for value in values], np.int32)
         decimals = max(0, int(digits.max()))
         units = [int(EXACT.scaleb(value, decimals)) for value in values]
         column = narrow(np.array(units, np.object_)).reshape(shape)
@@ -117,7 +117,7 @@ class ScaledColumn:
     def split(self) -> tuple[Integers, Integers]:
         """Whole numbers, rounded down, and the rest of each in units.
 
-        >>> whole, rest = ScaledColumn.of([Decimal("2.5"), Decimal("-0.5")]).split()
+        >>> whole, rest = ScaledColumn.from_numbers([Decimal("2.5"), Decimal("-0.5")]).split()
         >>> whole.tolist(), rest.tolist()
         ([2, -1], [5, 5])
         """
@@ -161,7 +161,7 @@ class ScaledColumn:
         return ScaledColumn(self.units[rows], self.decimals, digits)
 
 
-def digits_of(value: Decimal) -> int:
+def count_written_digits(value: Decimal) -> int:
     """Digits after the point with which a finite value is written; negative before the point."""
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
@@ -177,7 +177,7 @@ def with_digits(value: Decimal, digits: int) -> Decimal:
     return EXACT.quantize(value, Decimal((0, (1,), -digits)))
 
 
-def column_of_parts(
+def parts_to_column(
     parts: Integers,
     rows: Integers,
     denominator: int,
@@ -188,16 +188,16 @@ def column_of_parts(
 
     ``in_currency`` converts amounts that may repeat; without it their digits are those of the unit.
 
-    >>> column_of_parts(np.array([12345]), np.array([0]), 1000, 2).value(0)
+    >>> parts_to_column(np.array([12345]), np.array([0]), 1000, 2).value(0)
     Decimal('0.12345')
     """
     digits = len(str(denominator)) - 1
     if denominator == 10**digits:
         return ScaledColumn(parts, decimals + digits)
     if in_currency is None:
-        return ScaledColumn.of(
+        return ScaledColumn.from_numbers(
             parts_to_decimal(one, denominator, decimals) for one in parts.tolist()
         )
     whole = denominator * 10**decimals
     pairs = zip(rows.tolist(), parts.tolist(), strict=True)
-    return ScaledColumn.of(in_currency(row, Fraction(one, whole)) for row, one in pairs)
+    return ScaledColumn.from_numbers(in_currency(row, Fraction(one, whole)) for row, one in pairs)

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import EXACT, decimals_of, denominator_of, to_parts
+from optimization.domain.numbers import EXACT, count_decimals, find_denominator, to_parts
 from optimization.domain.portfolio import OtherTargets, PricedTarget
 
 # A quarter of the int64 range, because sums and differences of two guarded numbers must fit.
@@ -96,10 +96,10 @@ def parts_to_decimal(parts: int, denominator: int, decimals: int) -> Decimal:
     return fraction_to_decimal(Fraction(parts, denominator), decimals)
 
 
-def granularity_of(amounts: Iterable[Fraction | int]) -> Fraction:
+def compute_granularity(amounts: Iterable[Fraction | int]) -> Fraction:
     """Greatest common divisor of the amounts, as a Fraction; 0 if all are zero.
 
-    >>> granularity_of([Fraction(3, 2), 4])
+    >>> compute_granularity([Fraction(3, 2), 4])
     Fraction(1, 2)
     """
     fractions = [Fraction(amount) for amount in amounts]
@@ -157,7 +157,8 @@ class ModelUnits:
     >>> from decimal import Decimal
     >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
-    >>> units = ModelUnits.of([PricedTarget("VTI", Decimal("31.5"), Decimal("0.25"), band)])
+    >>> fund = PricedTarget("VTI", Decimal("31.5"), Decimal("0.25"), band)
+    >>> units = ModelUnits.from_targets([fund])
     >>> units.prices, units.decimals, units.weight, units.denominator
     ([315], 1, [25], 100)
     """
@@ -177,15 +178,15 @@ class ModelUnits:
         return self.denominator == 10 ** (len(str(self.denominator)) - 1)
 
     @classmethod
-    def of(cls, securities: Sequence[PricedTarget]) -> Self:
+    def from_targets(cls, securities: Sequence[PricedTarget]) -> Self:
         """Scale the prices, weights and drifts of a model."""
         weights = [one.weight for one in securities]
         lows, highs = [one.band.low for one in securities], [one.band.high for one in securities]
         # Each distinct weight once, because a model has few of them and each takes microseconds.
         distinct = {*weights, *lows, *highs}
-        denominator = denominator_of(distinct)
+        denominator = find_denominator(distinct)
         parts = {weight: to_parts(weight, denominator) for weight in distinct}
-        needed = [decimals_of(one.price) for one in securities]
+        needed = [count_decimals(one.price) for one in securities]
         decimals = max(needed, default=0)
         return cls(
             decimals,

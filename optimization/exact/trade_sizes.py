@@ -12,7 +12,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from optimization.domain.numbers import EXACT, Percent, decimals_of
+from optimization.domain.numbers import EXACT, Percent, count_decimals
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block
@@ -56,7 +56,7 @@ class MostTraded:
     by_volume: Integers  # bool: volume_share is narrower than maximum_value
 
     @classmethod
-    def of(
+    def from_options(
         cls, block: Block, securities: Sequence[PricedTarget], options: RebalanceOptions
     ) -> "MostTraded":
         """Compute the maximum lots, in whole numbers.
@@ -87,7 +87,7 @@ class MostTraded:
         most = np.minimum(most, before + self.lots)
         return np.where(most < 0, most, np.maximum(least, before - self.lots)), most
 
-    def option_of(self, row: int, column: int) -> str:
+    def find_option(self, row: int, column: int) -> str:
         """Name the option that limits a trade."""
         return VOLUME if self.by_volume[row, column] else VALUE
 
@@ -101,7 +101,7 @@ def _value_units(block: Block, options: RebalanceOptions) -> Integers:
     if not isinstance(value, Percent):
         units = int(EXACT.scaleb(value, block.decimals).to_integral_value(ROUND_FLOOR))
         return np.full((count, 1), _cap(block, units), dtype=dtype)
-    digits = decimals_of(value.value)
+    digits = count_decimals(value.value)
     part, whole = to_units(value.value, digits), 100 * 10**digits
     rows = [max(worth, 0) * part // whole for worth in block.market_value.tolist()]
     return np.array([[_cap(block, units)] for units in rows], dtype=dtype)

@@ -13,7 +13,7 @@ from optimization.domain.portfolio import PricedTarget
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.restrictions import restricting_option
-from optimization.exact.scaled_column import InCurrency, column_of_parts
+from optimization.exact.scaled_column import InCurrency, parts_to_column
 from optimization.exact.scaled_integers import Integers
 from optimization.exact.trade_sizes import VALUE, VOLUME, MostTraded
 from optimization.exact.verification import could_overflow
@@ -40,7 +40,7 @@ def find_binding_constraints(
     allowed = lot_limits(block, bands) if not bands_yield else (block.least, block.most)
     found = _find(block, bands, lots[None, :], allowed, bands_yield=bands_yield)
     found = _with_sizes(found, block, lots[None, :], securities, options)
-    return _rows_of(found, block, securities, options, None).of_row(0)
+    return _build_rows(found, block, securities, options, None).read_row(0)
 
 
 def find_binding_rows(
@@ -59,7 +59,7 @@ def find_binding_rows(
     """
     found = _find(block, bands, lots, lot_limits(block, bands), bands_yield=False)
     found = _with_sizes(found, block, lots, securities, options)
-    return _rows_of(found, block, securities, options, in_currency)
+    return _build_rows(found, block, securities, options, in_currency)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +104,7 @@ def _with_sizes(
     """Find the positions whose next lot would exceed the maximum of a single trade."""
     if not options.limits_trade_size or not len(found.row):
         return found
-    at, sizes = (found.row, found.column), MostTraded.of(block, securities, options)
+    at, sizes = (found.row, found.column), MostTraded.from_options(block, securities, options)
     further = lots[at] + np.where(found.is_bought, 1, -1)
     is_reached = np.abs(further - block.before[at]) > sizes.lots[at]
     of_size = np.where(is_reached, np.where(sizes.by_volume[at], 2, 1), 0)
@@ -137,7 +137,7 @@ def _distance_to_edge(
     return np.abs(value * block.denominator - base * weight)
 
 
-def _rows_of(
+def _build_rows(
     found: _Bound,
     block: Block,
     securities: Sequence[PricedTarget],
@@ -151,7 +151,9 @@ def _rows_of(
     kinds = np.where(found.is_band, 0, 1 + 2 * found.of_size + found.is_bought)
     used, kind = np.unique(KINDS * found.column + kinds, return_inverse=True)
     pairs = (divmod(one, KINDS) for one in used.tolist())
-    named = [_name_of(securities[column].security_id, one, options) for column, one in pairs]
+    named = [
+        _name_constraint(securities[column].security_id, one, options) for column, one in pairs
+    ]
     names = tuple(sorted(set(named)))
     places = {name: at for at, name in enumerate(names)}
     place = np.array([places[name] for name in named])[kind]
@@ -159,13 +161,13 @@ def _rows_of(
     # last must win.
     key, last = np.unique((found.row * len(names) + place)[::-1], return_index=True)
     rows = (key // len(names)).astype(np.int32)
-    slacks = column_of_parts(
+    slacks = parts_to_column(
         found.slack[::-1][last], rows, block.denominator, block.decimals, in_currency
     )
     return BindingRows(rows, (key % len(names)).astype(np.int32), slacks, names)
 
 
-def _name_of(security_id: str, kind: int, options: RebalanceOptions) -> str:
+def _name_constraint(security_id: str, kind: int, options: RebalanceOptions) -> str:
     """Name a constraint: 0 for the band, else 1 + 2 of_size + (1 if it forbids a purchase)."""
     if kind == 0:
         return f"band.{security_id}"
@@ -185,10 +187,11 @@ def add_binding_bands(
     if not plans:
         return explained
     rows, lots = [*plans], np.stack([plan.lots for plan in plans.values()])
-    one = block.select_rows(rows), bands.select_rows(rows), lots
-    found = find_binding_rows(*one, securities, options)
+    found = find_binding_rows(
+        block.select_rows(rows), bands.select_rows(rows), lots, securities, options
+    )
     for at in np.unique(found.rows).tolist():
-        plan, binding = plans[rows[at]], found.of_row(at)
+        plan, binding = plans[rows[at]], found.read_row(at)
         certificate = replace(plan.certificate, binding=plan.certificate.binding + binding)
         explained[rows[at]] = replace(plan, certificate=certificate)
     return explained

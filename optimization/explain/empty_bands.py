@@ -27,7 +27,7 @@ def find_empty_bands(
     band_fewest, band_most = (limits[0] for limits in lot_limits(free, cash_problem.bands))
     sizes = None
     if options.limits_trade_size:
-        sizes = MostTraded.of(cash_problem.block, securities, options)
+        sizes = MostTraded.from_options(cash_problem.block, securities, options)
     entries: list[dict[str, Any]] = []
     for column in coupled.find_empty_bands().tolist():
         security = securities[column]
@@ -43,7 +43,7 @@ def find_empty_bands(
                 nearest, edge = (most, band_fewest) if buying else (fewest, band_most)
                 needed = abs(edge[column] - before[column])
                 if sizes is not None and needed > sizes.lots[0, column]:
-                    of_size, around = sizes.option_of(0, column), {int(nearest[column])}
+                    of_size, around = sizes.find_option(0, column), {int(nearest[column])}
                 option = restricting_option(
                     options, security.security_id, buying=buying, of_size=of_size
                 )

@@ -32,7 +32,7 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) 
     plan, and the limits that an elastic relaxation must violate, with the amounts. ``admits`` lists
     the options of which each alone would admit a plan.
     """
-    coupled, options = CoupledProblem.of(relaxed, row), relaxed.options
+    coupled, options = CoupledProblem.from_relaxation(relaxed, row), relaxed.options
     is_negative = coupled.cash_problem.base < 0
     empty = find_empty_bands(coupled, relaxed.assembled.securities, options)
     # A negative market value needs no search, because no lifted restriction changes it.
@@ -73,7 +73,7 @@ def has_plan(
     Raises NoSolutionInTimeError and CertificationError.
     """
     other = restate(relaxed, row, options)
-    return solve_at_base(CoupledProblem.of(other, 0), options, budget) is not None
+    return solve_at_base(CoupledProblem.from_relaxation(other, 0), options, budget) is not None
 
 
 def _find_excluding_options(
@@ -178,7 +178,7 @@ def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict
     options = relaxed.options
     if options.scope is not Scope.ALL:
         relaxed, row = restate(relaxed, row, options, bands_yield=True), 0
-    coupled = CoupledProblem.of(relaxed, row)
+    coupled = CoupledProblem.from_relaxation(relaxed, row)
     cash_problem, assembled = coupled.cash_problem, relaxed.assembled
     lots, gives = None, ()
     if int(cash_problem.remainder.sum()) <= cash_problem.base:

@@ -15,7 +15,12 @@ from fractions import Fraction
 from optimization.domain.option_values import Scope
 from optimization.domain.outcome import Edge, OutsideBand
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.exact.band_violations import band_violations, edges_of, total_violation, worth_of
+from optimization.exact.band_violations import (
+    band_violations,
+    compute_edges,
+    compute_worth,
+    total_violation,
+)
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.least_violation import least_violation
@@ -70,7 +75,7 @@ def outside_amounts(
 ) -> dict[str, Fraction]:
     """Violation of each security in currency; securities inside their bands are omitted."""
     block = coupled.block
-    each = band_violations(edges_of(block), worth_of(block, lots))
+    each = band_violations(compute_edges(block), compute_worth(block, lots))
     found: dict[str, Fraction] = {}
     for security, amount in zip(relaxed.assembled.securities, each, strict=True):
         if amount:
@@ -83,7 +88,9 @@ def _sides(
     relaxed: SeparableRelaxation, coupled: CoupledProblem, lots: Integers
 ) -> dict[str, Edge]:
     block = coupled.block
-    rows = zip(relaxed.assembled.securities, edges_of(block), worth_of(block, lots), strict=True)
+    rows = zip(
+        relaxed.assembled.securities, compute_edges(block), compute_worth(block, lots), strict=True
+    )
     return {
         security.security_id: Edge.BELOW if worth < low else Edge.ABOVE
         for security, (low, high), worth in rows
@@ -162,11 +169,11 @@ class _Search:
     def _restate_without(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
         options = self.relaxed.options.lift(name for name in names if name != CASH_FLOOR)
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
-        coupled = CoupledProblem.of(relaxed, 0)
+        coupled = CoupledProblem.from_relaxation(relaxed, 0)
         if CASH_FLOOR in names:
             # Below minus all that can be bought, because no plan may violate the lifted floor.
             worth = abs(coupled.cash_problem.base) + sum(
-                map(abs, worth_of(coupled.block, coupled.bounds[1]))
+                map(abs, compute_worth(coupled.block, coupled.bounds[1]))
             )
             coupled = replace(
                 coupled, constraints=replace(coupled.constraints, cash_least=Fraction(-2 * worth))
@@ -177,7 +184,7 @@ class _Search:
         """Violation of each security at the whole shares closest to its band."""
         portfolio = self.relaxed.assembled.portfolios[self.row]
         block, found = self.coupled.block, dict[str, Fraction]()
-        rows = zip(self.relaxed.assembled.securities, edges_of(block), strict=True)
+        rows = zip(self.relaxed.assembled.securities, compute_edges(block), strict=True)
         for security, (low, high) in rows:
             price = Fraction(security.price) * 10**block.decimals
             held = Fraction(portfolio.holdings.get(security.security_id, Decimal(0)))

@@ -50,7 +50,7 @@ class Cells:
     """Rows of a frame with the places of its fields.
 
     >>> frame = FrameColumns.read({"Ticker": ["VTI"], "Shares": ["4.5"]}, "holdings")
-    >>> cells = Cells.of(frame, ("security", "quantity"))
+    >>> cells = Cells.from_columns(frame, ("security", "quantity"))
     >>> cells.identifier(0, "security"), cells.number(0, "quantity")
     ('VTI', Decimal('4.5'))
     """
@@ -63,7 +63,7 @@ class Cells:
         self.faults = Faults(self.frame.name)
 
     @classmethod
-    def of(
+    def from_columns(
         cls, frame: FrameColumns, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
     ) -> "Cells":
         """Find the columns of fields; ColumnsError if one is missing or ambiguous."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from optimization.column_names import field_of
+from optimization.column_names import find_field
 from optimization.domain.numbers import read_decimal
 from optimization.errors import FrameError
 from optimization.frames.cells import Cells
@@ -75,7 +75,7 @@ def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tu
 
 
 def _index_head(heads: Sequence[object]) -> str:
-    fields = {field_of(str(head)) for head in heads}
+    fields = {find_field(str(head)) for head in heads}
     # Rows with a quantity are holdings, because one row per portfolio has a column per security.
     return "security" if "quantity" in fields and "security" not in fields else "portfolio"
 
@@ -92,7 +92,7 @@ def _read_account(amounts: Mapping[str, Any]) -> Accounts:
 
 
 def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
-    fields = {field_of(head) for head in frame.heads}
+    fields = {find_field(head) for head in frame.heads}
     # Not if every known security has a column, because one may have the name of a field.
     is_long = bool(fields & {"security", "quantity"}) and not fields >= {
         "portfolio",
@@ -101,11 +101,11 @@ def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
     }
     accounts: Accounts = {}
     if is_long:
-        cells = Cells.of(frame, ("security", "quantity"), ("portfolio", "cash"))
+        cells = Cells.from_columns(frame, ("security", "quantity"), ("portfolio", "cash"))
         for row in range(len(frame)):
             _read_long(cells, row, accounts)
     else:
-        cells = Cells.of(frame, (), ("portfolio", "cash"))
+        cells = Cells.from_columns(frame, (), ("portfolio", "cash"))
         securities = _security_columns(cells, known)
         if len(frame) > 1 and not cells.has("portfolio"):
             rows = f"holdings has {len(frame):,} rows and no column of portfolios"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from optimization.column_names import field_of
+from optimization.column_names import find_field
 from optimization.domain.model import Band, DriftBand, Model, Target, relative_band
 from optimization.domain.numbers import Weight, read_decimal, subtract_weight
 from optimization.errors import FrameError, RuleError
@@ -47,14 +47,14 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
     if isinstance(prices, Mapping) and not has_columns(prices):
         return _read_amounts(prices)
     frame = FrameColumns.read(prices, "prices")
-    fields = {field_of(head) for head in frame.heads}
+    fields = {find_field(head) for head in frame.heads}
     if not fields & {"security", "price"}:
         if len(frame) != 1:
             rule = "give the last row alone, as in prices.tail(1), or columns security and price"
             raise FrameError(f"prices has {len(frame):,} rows and no column of securities: {rule}")
         row = zip(frame.heads, (column[0] for column in frame.values), strict=True)
         return _read_amounts({head: value for head, value in row if not is_missing(value)})
-    cells = Cells.of(frame, ("security", "price"))
+    cells = Cells.from_columns(frame, ("security", "price"))
     found: dict[str, Decimal] = {}
     for row in range(len(frame)):
         security = cells.identifier(row, "security")
@@ -91,7 +91,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
         model = read_pairs(model, "model")
     if isinstance(model, Mapping) and not has_columns(model):
         return Model(model, band=band)
-    cells = Cells.of(FrameColumns.read(model, "model"), ("security", "target"), BANDS)
+    cells = Cells.from_columns(FrameColumns.read(model, "model"), ("security", "target"), BANDS)
     targets: dict[str, Target] = {}
     for row in range(len(cells.frame)):
         target = _read_target(cells, row, band)

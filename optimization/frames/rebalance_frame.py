@@ -118,7 +118,7 @@ def rebalance_frame(
     _require_matched(options, accounts, ids)
     unpriced = _find_unpriced(accounts, quotes)
     priced = {each: account for each, account in accounts.items() if each not in unpriced}
-    block = rebalance_block(securities, _block_of(priced, securities, quotes), options)
+    block = rebalance_block(securities, _build_block(priced, securities, quotes), options)
     rows = {portfolio_id: row for row, portfolio_id in enumerate(priced)}
     return FrameOutcome(tuple(accounts), block, unpriced, kind, rows)
 
@@ -155,7 +155,7 @@ def _find_unpriced(
     return {each: PricesMissingError(unpriced) for each, unpriced in missing.items() if unpriced}
 
 
-def _block_of(
+def _build_block(
     accounts: Mapping[str, Account],
     securities: Sequence[PricedTarget],
     prices: Mapping[str, Decimal],
@@ -165,13 +165,13 @@ def _block_of(
     shares = [account.holdings.get(each, ZERO) for account in accounts.values() for each in ids]
     return PortfolioBlock(
         portfolio_ids=tuple(accounts),
-        cash=ScaledColumn.of([account.cash or ZERO for account in accounts.values()]),
-        quantities=ScaledColumn.of(shares, (len(accounts), len(ids))),
-        others=_others_of(accounts, set(ids), prices),
+        cash=ScaledColumn.from_numbers([account.cash or ZERO for account in accounts.values()]),
+        quantities=ScaledColumn.from_numbers(shares, (len(accounts), len(ids))),
+        others=_collect_others(accounts, set(ids), prices),
     )
 
 
-def _others_of(
+def _collect_others(
     accounts: Mapping[str, Account], model: set[str], prices: Mapping[str, Decimal]
 ) -> OtherHoldings:
     triples = [
@@ -185,7 +185,7 @@ def _others_of(
     return OtherHoldings(
         rows=np.array([row for row, _, _ in triples], dtype=np.int32),
         securities=np.array([places[each] for _, each, _ in triples], dtype=np.int32),
-        quantities=ScaledColumn.of([shares for _, _, shares in triples]),
+        quantities=ScaledColumn.from_numbers([shares for _, _, shares in triples]),
         ids=tuple(ids),
         prices=tuple(prices[each] for each in ids),
     )

@@ -70,7 +70,7 @@ COUNT_GRANULARITY = 1.0  # granularity of the number of trades
 SLACK_PRICE = 1000.0  # objective coefficient of elastic slack; that of drift is 1
 
 
-def gap_of(granularity: float) -> float:
+def choose_gap(granularity: float) -> float:
     """Absolute gap of a search: half the granularity if floats resolve it, else a cent."""
     return granularity / 2 if granularity >= MIN_GRANULARITY else ABSOLUTE_GAP
 
@@ -82,7 +82,7 @@ def solve_cash(data: CashMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Fl
 
 def solve_coupled(data: CoupledMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:
     """Solve the coupled program: lots above ``base`` of each security; None without a plan."""
-    program = _program_of(data, counts_trades=data.counts_trades, fewest_trades=False)
+    program = _select_program(data, counts_trades=data.counts_trades, fewest_trades=False)
     return _solve(program, data, budget)
 
 
@@ -90,11 +90,11 @@ def solve_fewest_trades(
     data: CoupledMilpData, budget: TimeBudget
 ) -> tuple[SolverAnswer, Floats | None]:
     """Minimise trades among the plans whose objective is at most ``objective_most``."""
-    program = _program_of(data, counts_trades=True, fewest_trades=True)
+    program = _select_program(data, counts_trades=True, fewest_trades=True)
     return _solve(program, replace(data, granularity=COUNT_GRANULARITY), budget)
 
 
-def _program_of(
+def _select_program(
     data: CoupledMilpData, *, counts_trades: bool, fewest_trades: bool
 ) -> ParametricMilp:
     size, groups = padded_size(len(data.lot_value)), padded_size(len(data.group_low), 1)
@@ -121,7 +121,7 @@ def _solve(
         for name in program.parameters
     }
     if data.fine is None:
-        answer = program.solve(parameters, budget, gap_of(data.granularity), count)
+        answer = program.solve(parameters, budget, choose_gap(data.granularity), count)
         return answer, _change(data, answer)
     per_step = data.fine.lots_per_step
     fractional = dict.fromkeys(STEPS if is_coupled else ("down", "up"), per_step > 1)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from optimization.errors import SolverInterruptedError
 from optimization.milp.data import Chosen, Floats, SolverAnswer
-from optimization.milp.sparse_form import SparseForm, sparse_form_of
+from optimization.milp.sparse_form import SparseForm, extract_sparse_form
 from optimization.time_budget import TimeBudget
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
@@ -42,7 +42,7 @@ FAILED = frozenset(
 )
 # From this number of lots the sub-MIP heuristics are off, because they may run for several times
 # the time limit and ignore interruption.
-VAST = 2**16
+MIN_LOTS_WITHOUT_SUBMIP = 2**16
 SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens")
 # An irrational factor on the costs, because HiGHS otherwise detects costs that are multiples of a
 # cent and demands an improvement of a whole cent. Rounding in sums of tens of thousands can hide
@@ -65,7 +65,7 @@ class ParametricMilp:
         self._theta[-1] = 1.0
         self._parameters = _views(problem.parameters(), cone.param_id_to_col, self._theta)
         self._placed = frozenset(variable.name() for variable in placed)
-        self._whole = sparse_form_of(data, _slices(problem.variables(), cone.var_id_to_col))
+        self._whole = extract_sparse_form(data, _slices(problem.variables(), cone.var_id_to_col))
         self._forms: dict[int | None, SparseForm] = {}
         self._budget = TimeBudget()
         self._highs = self._interruptible_highs()
@@ -110,7 +110,7 @@ class ParametricMilp:
         highs = self._highs
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
         rows = (row_lower, row_upper, form.starts, form.indices, values)
-        is_vast = upper[form.kinds == 1].max(initial=0.0) >= VAST
+        is_vast = upper[form.kinds == 1].max(initial=0.0) >= MIN_LOTS_WITHOUT_SUBMIP
         for name in SUB_SEARCHES:
             highs.setOptionValue(name, not is_vast)
         highs.setOptionValue("mip_abs_gap", absolute_gap * OBJECTIVE_SCALE)

@@ -86,7 +86,7 @@ class SparseForm:
         return columns, len(self.indices), self.rows, self.rows, columns, columns
 
 
-def sparse_form_of(data: Any, variables: Mapping[str, slice]) -> SparseForm:
+def extract_sparse_form(data: Any, variables: Mapping[str, slice]) -> SparseForm:
     """Extract the sparse form from CVXPY's problem data for HiGHS.
 
     Rows with a single variable become bounds of that variable.

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 from optimization.domain.numbers import EXACT
-from optimization.domain.outcome import PortfolioOutcome, weight_of
+from optimization.domain.outcome import PortfolioOutcome, compute_weight
 from optimization.domain.portfolio import PricedTarget
 from optimization.errors import OptimizationError
 
@@ -21,7 +21,7 @@ class ManyAnswers(Protocol):
     def items(self) -> Iterable[tuple[str, Answer]]: ...
 
 
-def answers_of(shown: PortfolioOutcome | ManyAnswers) -> list[tuple[str, Answer]]:
+def list_answers(shown: PortfolioOutcome | ManyAnswers) -> list[tuple[str, Answer]]:
     """List the answers with the ids of their portfolios."""
     if isinstance(shown, ManyAnswers):
         return [*shown.items()]
@@ -50,27 +50,27 @@ class Position:
         return "BUY" if self.traded > 0 else "SELL" if self.traded < 0 else ""
 
 
-def positions_of(outcome: PortfolioOutcome) -> Iterator[Position]:
+def list_positions(outcome: PortfolioOutcome) -> Iterator[Position]:
     """Yield the positions of an outcome; none if its holdings are unknown."""
     value = outcome.market_value
     if value is None:
         return
     for drift in outcome.drifts:
         before, price = drift.original_quantity, drift.security.price
-        weight = weight_of(before, price, value)
+        weight = compute_weight(before, price, value)
         change = drift.change
         yield Position(
             drift.security, before, drift.adjusted_quantity, change, weight, drift.actual
         )
 
 
-def reason_of(answer: Answer) -> str:
+def find_reason(answer: Answer) -> str:
     """Say why a portfolio has no plan; empty if it has one."""
     if isinstance(answer, OptimizationError):
         return str(answer)
     return answer.refusal.detail if answer.refusal else ""
 
 
-def status_of(answer: Answer) -> str:
+def find_status(answer: Answer) -> str:
     """Status of an outcome; FAILED for an error in its place."""
     return "FAILED" if isinstance(answer, OptimizationError) else str(answer.status)

@@ -7,7 +7,7 @@ import numpy as np
 
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.errors import FrameError
-from optimization.presentation.answers import ManyAnswers, Position, answers_of, positions_of
+from optimization.presentation.answers import ManyAnswers, Position, list_answers, list_positions
 
 MAX_BARS = 40
 BAND_COLOUR, BEFORE_COLOUR, AFTER_COLOUR = "#d9dee5", "#c0504d", "#1f5f99"
@@ -18,7 +18,7 @@ NO_MATPLOTLIB = (
 
 def draw(shown: PortfolioOutcome | ManyAnswers, axes: Any = None) -> Any:
     """Draw one portfolio by security, or the drift of many, on ``axes`` or on new ones."""
-    outcomes = [each for _, each in answers_of(shown) if isinstance(each, PortfolioOutcome)]
+    outcomes = [each for _, each in list_answers(shown) if isinstance(each, PortfolioOutcome)]
     if axes is None:
         axes = _new_axes()
     if len(outcomes) == 1:
@@ -47,7 +47,7 @@ def _deviations(positions: list[Position]) -> tuple[Any, Any]:
 
 def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
     """Draw a line per security: its band as a bar, its deviation before and after as points."""
-    positions = [*positions_of(outcome)]
+    positions = [*list_positions(outcome)]
     if len(positions) > MAX_BARS:
         # Only the largest deviations, because the names of more bars would overlap.
         largest = np.argsort(-np.abs(_deviations(positions)[0]), kind="stable")[:MAX_BARS]
@@ -84,7 +84,7 @@ def _draw_portfolios(axes: Any, outcomes: list[PortfolioOutcome]) -> None:
 
 
 def _largest_parts(outcome: PortfolioOutcome) -> tuple[float, float]:
-    positions = [each for each in positions_of(outcome) if each.security.weight]
+    positions = [each for each in list_positions(outcome) if each.security.weight]
     if not positions:
         return (0.0, 0.0)
     low = np.array([100 * float(each.security.band.low) for each in positions])

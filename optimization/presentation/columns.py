@@ -11,10 +11,10 @@ from optimization.presentation.answers import (
     Answer,
     ManyAnswers,
     Position,
-    answers_of,
-    positions_of,
-    reason_of,
-    status_of,
+    find_reason,
+    find_status,
+    list_answers,
+    list_positions,
 )
 
 Cell = str | int | float | None
@@ -49,17 +49,17 @@ _TRADES: Final[dict[str, Callable[[Position], Cell]]] = {
 }
 
 
-def columns_of(shown: PortfolioOutcome | ManyAnswers, table: str) -> Columns:
+def make_columns(shown: PortfolioOutcome | ManyAnswers, table: str) -> Columns:
     """Make the columns of a table: ``"positions"``, ``"trades"`` or ``"outcomes"``.
 
     A portfolio without a plan has no position and no trade; the outcomes name its reason.
 
     >>> from optimization import Model, Portfolio, rebalance
     >>> answer = rebalance(Model({"VTI": 1}, band=1), Portfolio("ira", 100, {}, {"VTI": 30}))
-    >>> columns_of(answer, "trades")["quantity"], columns_of(answer, "outcomes")["status"]
+    >>> make_columns(answer, "trades")["quantity"], make_columns(answer, "outcomes")["status"]
     ([3], ['REBALANCED'])
     """
-    answers = answers_of(shown)
+    answers = list_answers(shown)
     match table:
         case "positions":
             return _columns(_POSITIONS, answers, traded_alone=False)
@@ -91,7 +91,7 @@ def _columns(
 
 def _planned_positions(answer: Answer) -> Iterator[Position]:
     if isinstance(answer, PortfolioOutcome) and answer.refusal is None:
-        yield from positions_of(answer)
+        yield from list_positions(answer)
 
 
 def _outcome_columns(answers: list[tuple[str, Answer]]) -> Columns:
@@ -106,7 +106,7 @@ def _outcome_cells(portfolio_id: str, answer: Answer) -> dict[str, Cell]:
     certificate = outcome.certificate if outcome else None
     return {
         "portfolio": portfolio_id,
-        "status": status_of(answer),
+        "status": find_status(answer),
         "market_value": _amount(outcome.market_value) if outcome else None,
         "cash_before": _amount(outcome.cash_before) if outcome else None,
         "cash_after": _amount(outcome.cash_after) if outcome else None,
@@ -116,7 +116,7 @@ def _outcome_cells(portfolio_id: str, answer: Answer) -> dict[str, Cell]:
         "drift": _amount(certificate.objective) if certificate else None,
         "lower_bound": _amount(certificate.lower_bound) if certificate else None,
         "proof": str(certificate.proof) if certificate else "",
-        "reason": reason_of(answer),
+        "reason": find_reason(answer),
     }
 
 

@@ -11,10 +11,10 @@ from optimization.presentation.answers import (
     Answer,
     ManyAnswers,
     Position,
-    answers_of,
-    positions_of,
-    reason_of,
-    status_of,
+    find_reason,
+    find_status,
+    list_answers,
+    list_positions,
 )
 from optimization.presentation.table import Table
 
@@ -29,13 +29,13 @@ MAX_ROWS = 60
 
 def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
     """Tabulate the answers of one call."""
-    answers = answers_of(shown)
+    answers = list_answers(shown)
     if len(answers) == 1 and isinstance(answers[0][1], PortfolioOutcome):
         return _tabulate_positions(answers[0][1])
     rows = [_outcome_row(*each) for each in answers[:MAX_ROWS]]
     counts: dict[str, int] = {}
     for _, answer in answers:
-        counts[status_of(answer)] = counts.get(status_of(answer), 0) + 1
+        counts[find_status(answer)] = counts.get(find_status(answer), 0) + 1
     counted = ", ".join(f"{count:,} {status}" for status, count in counts.items())
     noun = "portfolio" if len(answers) == 1 else "portfolios"
     above = (f"{len(answers):,} {noun}: {counted}" if answers else "no portfolio",)
@@ -43,7 +43,7 @@ def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
 
 
 def _tabulate_positions(outcome: PortfolioOutcome) -> Table:
-    positions = [*positions_of(outcome)]
+    positions = [*list_positions(outcome)]
     if len(positions) > MAX_ROWS:
         # Trades first, because the rest of the rows is cut off.
         positions = sorted(positions, key=lambda each: not each.traded)
@@ -86,13 +86,13 @@ def _position_row(position: Position) -> tuple[str, ...]:
 
 
 def _outcome_row(portfolio_id: str, answer: Answer) -> tuple[str, ...]:
-    reason = replace_invisible(reason_of(answer))
+    reason = replace_invisible(find_reason(answer))
     if not isinstance(answer, PortfolioOutcome):
-        return (portfolio_id, status_of(answer), "", "", "", "", "", reason)
+        return (portfolio_id, find_status(answer), "", "", "", "", "", reason)
     drift = answer.certificate.objective if answer.certificate else None
     return (
         portfolio_id,
-        status_of(answer),
+        find_status(answer),
         _money(answer.market_value),
         _money(answer.cash_after),
         f"{len(answer.transactions):,}",

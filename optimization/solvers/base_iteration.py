@@ -10,7 +10,7 @@ the costs of the optimum at B_i:
 * **Cycle.** A few bases repeat in turn. The plan with the lowest costs is taken (a tie goes to the
   fewest traded lots), provided that it keeps every limit at its own base.
 * **No plan** at some base, or no plan of the cycle keeps its bands. The program is then solved with
-  every band and limit stated at the plan's own base (BaseShares in constraints.py), and only the
+  every band and limit stated at the plan's own base (BaseFractions in constraints.py), and only the
   targets at the given base. The iteration restarts from the base of that plan.
 
 After a plan of a cycle, or one whose bands hold only at its own base, is executed, an equal request
@@ -28,7 +28,7 @@ from optimization.errors import NoSolutionInTimeError
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.least_violation import violation_of
+from optimization.solvers.least_violation import compute_violation
 
 MAX_ROUNDS = 25  # bases of an iteration; a longer one counts as a cycle of all its bases
 
@@ -51,7 +51,7 @@ class Step:
     @property
     def costs(self) -> int:
         """Costs of the plan, in units."""
-        return costs_of(self.coupled, self.plan)
+        return compute_costs(self.coupled, self.plan)
 
     @property
     def traded_lots(self) -> int:
@@ -61,11 +61,14 @@ class Step:
     @property
     def is_settled(self) -> bool:
         """Whether an equal request is known to trade nothing after the plan is executed."""
-        fixed = self.plan.certificate.other_base is None and self.coupled.constraints.shares is None
+        fixed = (
+            self.plan.certificate.other_base is None
+            and self.coupled.constraints.base_fractions is None
+        )
         return fixed or self.traded_lots == 0
 
 
-def costs_of(coupled: CoupledProblem, plan: Plan) -> int:
+def compute_costs(coupled: CoupledProblem, plan: Plan) -> int:
     """Costs of a plan, in units; the units of a block under costs make them whole."""
     cost = coupled.evaluate(plan.lots).cost
     if cost.denominator != 1:
@@ -159,7 +162,7 @@ def _certify_at_own_base(step: Step, own: CoupledProblem, better: Step | None) -
             certificate,
             objective=objective,
             lower_bound=nothing,
-            violation=fraction_to_decimal(violation_of(own, step.plan.lots), decimals),
+            violation=fraction_to_decimal(compute_violation(own, step.plan.lots), decimals),
             violation_lower_bound=nothing,
         )
         return replace(step.plan, certificate=said)

@@ -13,8 +13,8 @@ from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.fine_lots import lots_per_step
 from optimization.exact.scaled_integers import (
     Integers,
+    compute_granularity,
     fraction_to_decimal,
-    granularity_of,
     just_above,
     round_counts,
     to_decimal,
@@ -28,8 +28,8 @@ from optimization.milp.data import (
     FineLots,
     SolverAnswer,
 )
-from optimization.solvers.knapsack_cover import cover, steps_of
-from optimization.solvers.separable import drift_of
+from optimization.solvers.knapsack_cover import cover, list_steps
+from optimization.solvers.separable import compute_drift
 from optimization.time_budget import TimeBudget
 
 MAX_TIGHTENINGS = 3
@@ -74,14 +74,14 @@ class CashConstrainedProblem:
 
     def drift_units(self, lots: Integers) -> Fraction:
         """Drift of a plan in units, exact."""
-        parts = int(drift_of(self.block, self.bands, lots[None, :])[0])
+        parts = int(compute_drift(self.block, self.bands, lots[None, :])[0])
         return Fraction(parts, self.block.denominator)
 
 
 def solve_cash_constrained(problem: CashConstrainedProblem, budget: TimeBudget) -> Plan | None:
     """Find the optimum under the cash row; None if even the fewest lots overspend."""
     fewest = lot_limits(problem.block, problem.bands)[0]
-    steps = next(steps_of(problem.block, problem.bands, problem.lots[None, :], fewest))
+    steps = next(list_steps(problem.block, problem.bands, problem.lots[None, :], fewest))
     if steps.max_cash < problem.shortfall:
         return None
     given_up = cover(steps, problem.shortfall)
@@ -156,7 +156,7 @@ def cash_milp_data(
     block, unit = problem.block, 10.0**-problem.block.decimals
     limit = Fraction(remaining_cash(problem, base))
     limit = (
-        just_above(limit, granularity_of(block.lot_value.tolist()), feasibility_margin(block))
+        just_above(limit, compute_granularity(block.lot_value.tolist()), feasibility_margin(block))
         - margin
     )
     cost_across = crossing_costs(problem, base, 1)
@@ -192,7 +192,9 @@ def crossing_costs(
 
 def _granularity(problem: CashConstrainedProblem, base: Integers) -> Fraction:
     """Granularity of drift: any two plans differ by a multiple of it, in units."""
-    return granularity_of([*crossing_costs(problem, base, 1), *problem.block.lot_value.tolist()])
+    return compute_granularity(
+        [*crossing_costs(problem, base, 1), *problem.block.lot_value.tolist()]
+    )
 
 
 def lower_bound(objective: Fraction, bound: Fraction, granularity: Fraction) -> Fraction:
@@ -212,7 +214,7 @@ def lower_bound(objective: Fraction, bound: Fraction, granularity: Fraction) -> 
     return objective - max(objective - bound, Fraction(0)) // granularity * granularity
 
 
-def proof_of(answer: SolverAnswer, objective: Decimal, lower: Decimal) -> Proof:
+def classify_proof(answer: SolverAnswer, objective: Decimal, lower: Decimal) -> Proof:
     """Proof of a plan of the solver."""
     if not answer.proven:
         return Proof.FEASIBLE_TIME_LIMIT
@@ -232,6 +234,6 @@ def _certificate(
         granularity = _granularity(problem, base) / scale
         solver = lower_bound(problem.drift_units(lots) / scale, bound, granularity)
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
-    proof = proof_of(answer, objective, lower)
+    proof = classify_proof(answer, objective, lower)
     binding = (cash_binding(problem, lots),)
     return Certificate(proof, Method.MILP, objective, lower, binding, SOLVER, answer.seconds)

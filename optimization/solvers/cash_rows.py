@@ -15,8 +15,8 @@ from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.scaled_integers import Integers, parts_to_decimal, to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.solvers.cash_constrained import Plan
-from optimization.solvers.knapsack_cover import cover, steps_of
-from optimization.solvers.separable import Separable, drift_of
+from optimization.solvers.knapsack_cover import cover, list_steps
+from optimization.solvers.separable import Separable, compute_drift
 from optimization.time_budget import TimeBudget
 
 
@@ -59,7 +59,7 @@ def find_covers(block: Block, bands: Bands, separable: Separable, budget: TimeBu
         return CashCovers(rows, separable.lots[rows], empty, empty)
     tight, where = block.select_rows(rows.tolist()), bands.select_rows(rows.tolist())
     lots, is_found = _cover_rows(tight, where, separable.lots[rows], budget)
-    drifts = drift_of(tight, where, lots)
+    drifts = compute_drift(tight, where, lots)
     chosen = is_found & _is_best(tight, where, lots, drifts)
     left = tight.investable - (lots * tight.lot_value + tight.remainder).sum(axis=1)
     return CashCovers(rows[chosen], lots[chosen], drifts[chosen], left[chosen])
@@ -68,7 +68,7 @@ def find_covers(block: Block, bands: Bands, separable: Separable, budget: TimeBu
 def _is_best(block: Block, bands: Bands, lots: Integers, drifts: Integers) -> NDArray[np.bool_]:
     """Whether each plan is verified and no trade at all is worse, forbidden, or the plan itself."""
     before = block.before
-    is_worse = drift_of(block, bands, before) > drifts
+    is_worse = compute_drift(block, bands, before) > drifts
     is_forbidden = np.any(violated_constraints(block, before), axis=1)
     is_plan = np.all(lots == before, axis=1)
     is_verified = ~np.any(violated_constraints(block, lots), axis=1)
@@ -82,7 +82,7 @@ def _cover_rows(
     fewest = lot_limits(block, bands)[0]
     invested = (lots * block.lot_value + block.remainder).sum(axis=1)
     shortfalls = (invested - block.investable).tolist()
-    steps = steps_of(block, bands, lots, fewest)
+    steps = list_steps(block, bands, lots, fewest)
     given_up, is_found = np.zeros_like(lots), np.zeros(len(lots), dtype=bool)
     for row, (of_row, shortfall) in enumerate(zip(steps, shortfalls, strict=True)):
         if budget.is_interrupted:

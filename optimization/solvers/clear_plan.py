@@ -29,7 +29,9 @@ def find_clear_plan(coupled: CoupledProblem) -> Integers | None:
     """
     constraints, block = coupled.constraints, coupled.block
     price = constraints.soft_price
-    is_free = constraints.cash_floor_alone and constraints.shares is None and not block.odd_lots
+    is_free = (
+        constraints.cash_floor_alone and constraints.base_fractions is None and not block.odd_lots
+    )
     if price is None or not is_free or View.from_problem(coupled).is_fine.any():
         return None
     of_tolerances = PART_OF_PRICES * float(price + 1) * float(block.lot_value.sum()) * coupled.unit

@@ -18,14 +18,14 @@ from optimization.solvers.cash_constrained import (
     MAX_TIGHTENINGS,
     SOLVER,
     Plan,
+    classify_proof,
     lower_bound,
     margin_for,
-    proof_of,
     solve_cash_constrained,
 )
 from optimization.solvers.coupled_data import candidate_plans, coupled_milp_data
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.separable import drift_of, nearest_lots
+from optimization.solvers.separable import compute_drift, nearest_lots
 from optimization.time_budget import TimeBudget
 
 
@@ -164,7 +164,7 @@ def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
         return plan
     lower = min(plan.certificate.lower_bound, objective)
     proof = Proof.OPTIMAL if lower == objective else plan.certificate.proof
-    binding = _binding_of(coupled, found)
+    binding = _list_binding(coupled, found)
     said = replace(
         plan.certificate, proof=proof, objective=objective, lower_bound=lower, binding=binding
     )
@@ -185,7 +185,7 @@ def _objective_at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
     block, constraints = coupled.block, coupled.constraints
     if constraints.violation_alone:
         return Fraction(0)
-    parts = int(drift_of(block, coupled.bands, base[None, :])[0])
+    parts = int(compute_drift(block, coupled.bands, base[None, :])[0])
     drift = Fraction(parts, block.denominator)
     if not constraints.costs_in_objective:
         return drift
@@ -206,9 +206,9 @@ def _plan(
         bound = _objective_at_base(coupled, base) / scale + Fraction(answer.bound)
         solver = lower_bound(found.objective / scale, bound, coupled.granularity / scale)
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
-    proof = proof_of(answer, objective, lower)
+    proof = classify_proof(answer, objective, lower)
     certificate = Certificate(
-        proof, Method.MILP, objective, lower, _binding_of(coupled, found), SOLVER, answer.seconds
+        proof, Method.MILP, objective, lower, _list_binding(coupled, found), SOLVER, answer.seconds
     )
     return Plan(lots, certificate, fraction_to_decimal(found.cost, decimals))
 
@@ -223,7 +223,7 @@ def _separable_bound(coupled: CoupledProblem) -> Decimal:
     return coupled.cash_problem.drift(nearest_lots(coupled.block, coupled.bands)[0])
 
 
-def _binding_of(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
+def _list_binding(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
     """List the limits that one more lot could violate."""
     lot = max(coupled.block.lot_value.tolist(), default=0)
     decimals = coupled.block.decimals

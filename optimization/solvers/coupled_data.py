@@ -51,7 +51,7 @@ def coupled_milp_data(
     limit, limit_low, turnover = limits.cash_limits()
     group_value, group_low, group_high = limits.group_limits()
     low, high = _edges_above(coupled, view.base)
-    if constraints.shares is not None:
+    if constraints.base_fractions is not None:
         low, high = limits.band_limits()
     data = CoupledMilpData(
         **_lot_costs(coupled, view, crossing),
@@ -157,16 +157,16 @@ def _fine_lots(coupled: CoupledProblem, view: View, chord: Sequence[Fraction]) -
 
 
 def _own_base(coupled: CoupledProblem, view: View) -> OwnBase | None:
-    shares = coupled.constraints.shares
-    if shares is None:
+    fractions = coupled.constraints.base_fractions
+    if fractions is None:
         return None
-    groups = np.array(shares.groups, dtype=float).reshape(len(shares.groups), 2)
+    groups = np.array(fractions.groups, dtype=float).reshape(len(fractions.groups), 2)
     groups = groups if len(groups) else np.zeros((1, 2))
-    edges = np.array(shares.edges, dtype=float).reshape(len(shares.edges), 2)
+    edges = np.array(fractions.edges, dtype=float).reshape(len(fractions.edges), 2)
     return OwnBase(
         rate_value=float(coupled.constraints.rate) * _lot_values(coupled, view),
-        floor_counts=float(1 - shares.cash_least),
-        ceiling_counts=float(1 - shares.cash_most),
+        floor_counts=float(1 - fractions.cash_least),
+        ceiling_counts=float(1 - fractions.cash_most),
         group_low_share=groups[:, 0],
         group_high_share=groups[:, 1],
         band_low_share=edges[:, 0],

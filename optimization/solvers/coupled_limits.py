@@ -8,7 +8,7 @@ import numpy as np
 
 from optimization.exact.constraints import CouplingConstraints
 from optimization.exact.evaluation import VIOLATION, edge_name
-from optimization.exact.scaled_integers import granularity_of, just_above
+from optimization.exact.scaled_integers import compute_granularity, just_above
 from optimization.milp.data import Floats
 from optimization.solvers.cash_constrained import feasibility_margin
 from optimization.solvers.coupled_problem import CoupledProblem, View
@@ -20,7 +20,7 @@ UNBOUNDED = 1e15  # currency, above any limit of a portfolio
 class CoupledLimits:
     """Limits on sums of money: less ``base`` lots, the approach, and margins.
 
-    With shares of the base, limits are those at the base that the approach leaves; the program
+    With ``base_fractions``, limits are those at the base that the approach leaves; the program
     moves them for further costs.
     """
 
@@ -34,12 +34,16 @@ class CoupledLimits:
         invested, approach_cost = sum(self._worth), constraints.rate * self._turnover
         cash = int(block.market_value[0]) - invested - approach_cost
         p = [Fraction(value) for value in block.lot_value.tolist()]
-        traded = ceiling = granularity_of(p)
-        floor = granularity_of([*p, *self._costs(Fraction(1))])
+        traded = ceiling = compute_granularity(p)
+        floor = compute_granularity([*p, *self._costs(Fraction(1))])
         uninvested = int(block.base[0]) - invested
-        if constraints.shares is not None:
-            floor = granularity_of([*p, *self._costs(1 - constraints.shares.cash_least)])
-            ceiling = granularity_of([*p, *self._costs(1 - constraints.shares.cash_most)])
+        if constraints.base_fractions is not None:
+            floor = compute_granularity(
+                [*p, *self._costs(1 - constraints.base_fractions.cash_least)]
+            )
+            ceiling = compute_granularity(
+                [*p, *self._costs(1 - constraints.base_fractions.cash_most)]
+            )
             uninvested = cash
         least = None if constraints.cash_most is None else constraints.cash_most - uninvested
         cap = None if constraints.turnover is None else constraints.turnover - self._turnover
@@ -69,10 +73,12 @@ class CoupledLimits:
             rows[row, columns] = worth.astype(float) * self.coupled.unit
             at_base = sum(self._worth[column] for column in columns)
             values: list[int] = lot_value[columns].tolist()
-            shares = (
-                (Fraction(0),) * 2 if constraints.shares is None else constraints.shares.groups[row]
+            fractions = (
+                (Fraction(0),) * 2
+                if constraints.base_fractions is None
+                else constraints.base_fractions.groups[row]
             )
-            under, over = (granularity_of([*values, *self._costs(share)]) for share in shares)
+            under, over = (compute_granularity([*values, *self._costs(part)]) for part in fractions)
             name = f"groups.{group.name}"
             low[row] = -self._upper_limit(f"{name}.low", at_base - group.low, under)
             high[row] = self._upper_limit(f"{name}.high", group.high - at_base, over)
@@ -82,11 +88,13 @@ class CoupledLimits:
         """Edges of bands that are limits."""
         constraints, values = self._constraints, self.coupled.block.lot_value.tolist()
         low, high = np.zeros(len(values)), np.zeros(len(values))
-        shares = constraints.shares.edges if constraints.shares is not None else ()
-        rows = zip(constraints.edges, shares, self._worth, values, strict=True)
-        for column, ((least, most), (low_share, high_share), worth, value) in enumerate(rows):
+        fractions = (
+            constraints.base_fractions.edges if constraints.base_fractions is not None else ()
+        )
+        rows = zip(constraints.edges, fractions, self._worth, values, strict=True)
+        for column, ((least, most), (low_part, high_part), worth, value) in enumerate(rows):
             under, over = (
-                granularity_of([value, *self._costs(s)]) for s in (low_share, high_share)
+                compute_granularity([value, *self._costs(part)]) for part in (low_part, high_part)
             )
             low[column] = -self._upper_limit(edge_name(column, "low"), worth - least, under)
             high[column] = self._upper_limit(edge_name(column, "high"), most - worth, over)
@@ -95,22 +103,24 @@ class CoupledLimits:
     @property
     def _constraints(self) -> CouplingConstraints:
         constraints = self.coupled.constraints
-        if constraints.shares is None:
+        if constraints.base_fractions is None:
             return constraints
         approach_cost = constraints.rate * self._turnover
-        return constraints.lower_base(constraints.shares, approach_cost - self.coupled.block.costs)
+        return constraints.lower_base(
+            constraints.base_fractions, approach_cost - self.coupled.block.costs
+        )
 
     @property
     def _turnover(self) -> int:
         """Turnover of the approach, from the holdings to ``base``."""
         return int((self.view.approach * self.coupled.block.lot_value).sum())
 
-    def _costs(self, share: Fraction) -> list[Fraction]:
-        """Amounts that costs of a lot, and of a trade, add to a sum with this share of the base."""
+    def _costs(self, part: Fraction) -> list[Fraction]:
+        """Amounts by which ``part`` of the costs of a trade, and of a lot, moves a sum."""
         constraints, values = self.coupled.constraints, self.coupled.block.lot_value.tolist()
         return [
-            share * constraints.per_trade,
-            *(share * constraints.rate * value for value in values),
+            part * constraints.per_trade,
+            *(part * constraints.rate * value for value in values),
         ]
 
     @property

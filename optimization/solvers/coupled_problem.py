@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 
 from optimization.exact.block import Bands, Block, lot_limits
-from optimization.exact.constraints import BaseShares, CouplingConstraints, constraints_of
+from optimization.exact.constraints import BaseFractions, CouplingConstraints, state_constraints
 from optimization.exact.evaluation import Evaluation, evaluate
 from optimization.exact.fine_lots import lots_per_step
-from optimization.exact.scaled_integers import Integers, granularity_of
+from optimization.exact.scaled_integers import Integers, compute_granularity
 from optimization.exact.verification import violated_constraints
 from optimization.milp.data import Chosen
 from optimization.solvers.cash_constrained import CashConstrainedProblem, crossing_costs
@@ -26,7 +26,7 @@ class CoupledProblem:
     constraints: CouplingConstraints
 
     @classmethod
-    def of(cls, relaxed: SeparableRelaxation, row: int) -> Self:
+    def from_relaxation(cls, relaxed: SeparableRelaxation, row: int) -> Self:
         """State one portfolio of a relaxed block, with the coupling constraints."""
         assembled, block = relaxed.assembled, relaxed.block.select_rows([row])
         shortfall = int(relaxed.separable.invested[row]) - int(block.investable[0])
@@ -34,7 +34,7 @@ class CoupledProblem:
         cash_problem = CashConstrainedProblem(
             portfolio.portfolio_id, block, relaxed.bands.select_rows([row]), lots, shortfall
         )
-        constraints = constraints_of(
+        constraints = state_constraints(
             relaxed.options, portfolio, block, assembled.securities, assembled.lots
         )
         return cls(cash_problem, constraints)
@@ -56,7 +56,7 @@ class CoupledProblem:
     def keeps_bands(self, lots: Integers) -> bool:
         """Whether a plan keeps every band and restriction, and no position is short.
 
-        Bands that are limits (BaseShares) or soft are not checked. An odd remainder is sold only
+        Bands that are limits (BaseFractions) or soft are not checked. An odd remainder is sold only
         with all the lots beside it.
         """
         block = self.block
@@ -67,14 +67,14 @@ class CoupledProblem:
         least, most = self.bounds
         return bool(((lots >= least) & (lots <= most)).all())
 
-    def restate_at_own_base(self, shares: BaseShares) -> "CoupledProblem":
+    def restate_at_own_base(self, fractions: BaseFractions) -> "CoupledProblem":
         """Hold every plan to the base that its own costs leave."""
-        return replace(self, constraints=replace(self.constraints, shares=shares))
+        return replace(self, constraints=replace(self.constraints, base_fractions=fractions))
 
     @property
     def bands_bound(self) -> bool:
         """Whether bands are bounds on lots that are known before any plan."""
-        return self.constraints.soft_price is None and self.constraints.shares is None
+        return self.constraints.soft_price is None and self.constraints.base_fractions is None
 
     @property
     def unit(self) -> float:
@@ -108,7 +108,7 @@ class CoupledProblem:
     def violation_granularity(self) -> Fraction:
         """Granularity of violations: any two plans differ by a multiple of it, in units."""
         p = [Fraction(value) for value in self.block.lot_value.tolist()]
-        return granularity_of([*p, *self._edges_above(View.from_problem(self).base)])
+        return compute_granularity([*p, *self._edges_above(View.from_problem(self).base)])
 
     def _edges_above(self, base: Integers) -> Iterator[Fraction]:
         worth = (base * self.block.lot_value + self.cash_problem.remainder).tolist()
@@ -128,7 +128,7 @@ class CoupledProblem:
         if constraints.soft_price is not None:
             parts += [constraints.soft_price * edge for edge in self._edges_above(view.base)]
             parts += [constraints.soft_price * value for value in p]
-        return granularity_of(parts)
+        return compute_granularity(parts)
 
     @property
     def least_trades(self) -> Integers:

@@ -36,7 +36,7 @@ def find_nearest_plan(
     """
     if not coupled.constraints.bands_yield:
         edges, price = tuple(band_edges(coupled.block)), Fraction(BAND_PRICE)
-        soft = replace(coupled.constraints, soft_price=price, edges=edges, shares=None)
+        soft = replace(coupled.constraints, soft_price=price, edges=edges, base_fractions=None)
         coupled = replace(coupled, constraints=soft)
     clear = find_clear_plan(coupled)
     if clear is not None:

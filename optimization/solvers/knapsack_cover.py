@@ -55,7 +55,7 @@ class _Cover:
     full: dict[int, int]
 
 
-def steps_of(block: Block, bands: Bands, lots: Integers, fewest: Integers) -> Iterator[Steps]:
+def list_steps(block: Block, bands: Bands, lots: Integers, fewest: Integers) -> Iterator[Steps]:
     """Yield the steps down from the optimum of each portfolio; lots >= fewest, shape (B, n)."""
     lot_value, denominator = block.lot_value, block.denominator
     room, excess = lots - fewest, lots * lot_value - bands.target

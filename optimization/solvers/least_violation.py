@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 
 from optimization.domain.certificate import Proof
-from optimization.exact.band_violations import band_violations, worth_of
+from optimization.exact.band_violations import band_violations, compute_worth
 from optimization.exact.scaled_integers import Integers
 from optimization.solvers.coupled import solve_program
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -70,10 +70,10 @@ def _closest(
     return min(clipped, key=rank)
 
 
-def violation_of(coupled: CoupledProblem, lots: Integers) -> Fraction:
+def compute_violation(coupled: CoupledProblem, lots: Integers) -> Fraction:
     """Sum of all violations of a plan, in units."""
     return sum(
-        band_violations(coupled.constraints.edges, worth_of(coupled.block, lots)), Fraction(0)
+        band_violations(coupled.constraints.edges, compute_worth(coupled.block, lots)), Fraction(0)
     )
 
 
@@ -85,7 +85,7 @@ def least_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastViolati
     if not coupled.constraints.cash_floor_alone:
         return _minimize_violation(coupled, budget)
     fewest = fewest_at_no_violation(coupled)
-    still = shortfall_of(coupled, fewest)
+    still = compute_shortfall(coupled, fewest)
     if still <= 0:
         return _exact_violation(coupled, fewest)
     steps = _violation_steps(coupled, fewest)
@@ -97,7 +97,7 @@ def least_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastViolati
     return _exact_violation(coupled, fewest - np.array(given_up, dtype=fewest.dtype))
 
 
-def shortfall_of(coupled: CoupledProblem, lots: Integers) -> int:
+def compute_shortfall(coupled: CoupledProblem, lots: Integers) -> int:
     """Cash that a plan lacks above the cash floor, in whole units; 0 or negative if none."""
     (cash,) = coupled.evaluate(lots).limits
     return ceil(-cash.slack)
@@ -130,8 +130,8 @@ def _violation_steps(coupled: CoupledProblem, fewest: Integers) -> Steps:
     """State the steps down from these lots; none adds more violation than the cash it raises."""
     block, (least, _) = coupled.block, coupled.bounds
     parts, values = block.denominator, block.lot_value.tolist()
-    before = band_violations(coupled.constraints.edges, worth_of(block, fewest))
-    after = band_violations(coupled.constraints.edges, worth_of(block, fewest - 1))
+    before = band_violations(coupled.constraints.edges, compute_worth(block, fewest))
+    after = band_violations(coupled.constraints.edges, compute_worth(block, fewest - 1))
     first: list[int | None] = []
     further: list[int] = []
     for value, room, low, high in zip(
@@ -151,9 +151,9 @@ def _minimize_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastVio
         return None
     bound = Fraction(plan.certificate.lower_bound) * 10**coupled.block.decimals
     proven = plan.certificate.proof is not Proof.FEASIBLE_TIME_LIMIT
-    return LeastViolation(plan.lots, violation_of(coupled, plan.lots), bound, proven)
+    return LeastViolation(plan.lots, compute_violation(coupled, plan.lots), bound, proven)
 
 
 def _exact_violation(coupled: CoupledProblem, lots: Integers) -> LeastViolation:
-    outside = violation_of(coupled, lots)
+    outside = compute_violation(coupled, lots)
     return LeastViolation(lots, outside, outside)

@@ -74,7 +74,7 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
     return lots + up
 
 
-def drift_of(block: Block, bands: Bands, lots: Integers, kept: Integers | int = 0) -> Integers:
+def compute_drift(block: Block, bands: Bands, lots: Integers, kept: Integers | int = 0) -> Integers:
     """Total drift sum |t - p z| of each portfolio, in units / denominator, exact; shape (B,).
 
     ``kept`` is value outside the block that stays and has no target, in units; shape (B,).
@@ -116,7 +116,7 @@ class SeparableRelaxation:
     @cached_property
     def drifts(self) -> list[int]:
         """Drift of the separable optimum of each portfolio, in units / denominator."""
-        return drift_of(self.block, self.bands, self.separable.lots).tolist()
+        return compute_drift(self.block, self.bands, self.separable.lots).tolist()
 
 
 def relax(
@@ -164,7 +164,10 @@ def restate(
 ) -> SeparableRelaxation:
     """Relax one portfolio of a block again, at the same base, under other options."""
     model, portfolio = relaxed.assembled.model, relaxed.assembled.portfolios[row]
-    units, others = relaxed.assembled.units, relaxed.assembled.units.others.of(portfolio)
+    units, others = (
+        relaxed.assembled.units,
+        relaxed.assembled.units.others.price_holdings(portfolio),
+    )
     assembled = build_block(model, others, [portfolio], options, units=units)
     # Rescaled, because without lots or costs the amounts of the new block may have fewer digits.
     costs = to_decimal(relaxed.block.costs, relaxed.block.decimals)

@@ -24,7 +24,7 @@ import numpy as np
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.exact.band_violations import edges_of
+from optimization.exact.band_violations import compute_edges
 from optimization.exact.scaled_integers import fraction_to_decimal
 from optimization.solvers.cash_constrained import (
     MAX_TIGHTENINGS,
@@ -40,14 +40,14 @@ from optimization.solvers.coupled import (
     solve_program,
 )
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.knapsack_cover import cover, steps_of
+from optimization.solvers.knapsack_cover import cover, list_steps
 from optimization.solvers.least_violation import (
     LeastViolation,
     closest_lots,
+    compute_shortfall,
+    compute_violation,
     fewest_at_no_violation,
     least_violation,
-    shortfall_of,
-    violation_of,
 )
 from optimization.solvers.separable import nearest_lots
 from optimization.time_budget import TimeBudget
@@ -56,7 +56,7 @@ from optimization.time_budget import TimeBudget
 def soften_bands(coupled: CoupledProblem) -> CoupledProblem:
     """Make bands yield, and restate the separable optimum as the least (violation, drift)."""
     constraints = replace(
-        coupled.constraints, soft_price=Fraction(0), edges=edges_of(coupled.block)
+        coupled.constraints, soft_price=Fraction(0), edges=compute_edges(coupled.block)
     )
     soft = replace(coupled, constraints=constraints)
     return replace(
@@ -74,9 +74,9 @@ def solve_yielding(
     plan = _separable_or_cover(coupled) or _solve_in_two_stages(coupled, budget)
     if plan is None or not fewest_trades:
         return plan
-    outside = violation_of(coupled, plan.lots)
+    outside = compute_violation(coupled, plan.lots)
     fewer = minimize_trades(_cap_violation(coupled, outside), plan, budget)
-    return plan if violation_of(coupled, fewer.lots) != outside else fewer
+    return plan if compute_violation(coupled, fewer.lots) != outside else fewer
 
 
 def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
@@ -85,7 +85,7 @@ def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
         plan = _cover_at_no_violation(coupled)
     if plan is None:
         return None
-    outside = _currency(coupled, violation_of(coupled, plan.lots))
+    outside = _currency(coupled, compute_violation(coupled, plan.lots))
     said = replace(plan.certificate, violation=outside, violation_lower_bound=outside)
     return replace(plan, certificate=said)
 
@@ -93,9 +93,9 @@ def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
 def _cover_at_no_violation(coupled: CoupledProblem) -> Plan | None:
     """Find the least drift within the cash floor if no violation has to rise for it."""
     cash_problem, fewest = coupled.cash_problem, fewest_at_no_violation(coupled)
-    shortfall = shortfall_of(coupled, cash_problem.lots)
+    shortfall = compute_shortfall(coupled, cash_problem.lots)
     lots = cash_problem.lots[None, :]
-    steps = next(steps_of(coupled.block, coupled.bands, lots, fewest[None, :]))
+    steps = next(list_steps(coupled.block, coupled.bands, lots, fewest[None, :]))
     if shortfall <= 0 or steps.max_cash < shortfall:
         return None
     given_up = cover(steps, shortfall)
@@ -142,7 +142,7 @@ def _plan_of_least_violation(coupled: CoupledProblem, least: LeastViolation) -> 
 
 
 def _certify(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan:
-    outside = violation_of(coupled, plan.lots)
+    outside = compute_violation(coupled, plan.lots)
     bound, proof = min(least.lower_bound, outside), plan.certificate.proof
     if not least.is_proven:
         proof = Proof.FEASIBLE_TIME_LIMIT

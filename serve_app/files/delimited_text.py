@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Final
 
-from optimization import field_of
+from optimization import find_field
 from serve_app.files.faults import Faults, Place, refuse
 from serve_app.files.table import Cell, Row, Table, Unreadable, letters_of
 
@@ -92,7 +92,7 @@ def _find_delimiter(text: str) -> str:
             (heads,) = csv.reader([line], delimiter=delimiter)
         except (csv.Error, ValueError):
             return (0, 0)
-        return sum(field_of(head) is not None for head in heads), len(heads)
+        return sum(find_field(head) is not None for head in heads), len(heads)
 
     return max(DELIMITERS, key=rank)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from optimization import field_of, is_identifier
+from optimization import find_field, is_identifier
 from serve_app.files.columns import Columns, Currencies, is_cash
 from serve_app.files.faults import Faults, Place
 from serve_app.files.table import Row, Table
@@ -48,7 +48,7 @@ def read_holdings(
     """
     accounts: Accounts = {}
     for table in tables:
-        fields = {field_of(head) for head in table.heads}
+        fields = {find_field(head) for head in table.heads}
         is_long = bool(fields & {"security", "quantity"})
         wanted = LONG if is_long else WIDE
         columns = Columns.find(table, wanted, ("cash", "currency"), faults, currencies)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from optimization import EXACT, DriftBand, Weight, field_of, relative_band, weight_text
+from optimization import EXACT, DriftBand, Weight, find_field, relative_band, weight_text
 from serve_app.files.columns import Columns, Currencies, is_cash
 from serve_app.files.faults import Faults, Place
 from serve_app.files.table import Number, Row, Table
@@ -94,7 +94,7 @@ def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTar
 
 def _notation(table: Table, faults: Faults) -> tuple[str, ...]:
     """Find the notation of the band; note a fault and return () if there is not exactly one."""
-    present = {field_of(head) for head in table.heads}
+    present = {find_field(head) for head in table.heads}
     used = [needed for needed, more in NOTATIONS.items() if present & {*needed, *more}]
     if len(used) == 1:
         return used[0]

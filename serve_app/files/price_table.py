@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from optimization import field_of
+from optimization import find_field
 from serve_app.files.columns import Columns, Currencies, is_cash
 from serve_app.files.faults import Faults, Place
 from serve_app.files.table import Row, Table
@@ -32,7 +32,7 @@ def read_prices(tables: Sequence[Table], faults: Faults, currencies: Currencies)
         if columns is None:
             continue
         columns.require_units()
-        may_repeat = "quantity" in map(field_of, table.heads)
+        may_repeat = "quantity" in map(find_field, table.heads)
         for row in table.rows:
             _read_row(prices, columns, row, may_repeat=may_repeat)
     return prices

@@ -11,9 +11,9 @@ from optimization import (
     PricedTarget,
     Side,
     Weight,
+    compute_weight,
     traded_shares,
     unsigned,
-    weight_of,
 )
 from serve_app.json_text import whole
 
@@ -87,9 +87,9 @@ def list_trades(outcomes: Sequence[PortfolioOutcome]) -> Iterator[TradeRow]:
                 quantity,
                 price,
                 EXACT.multiply(Decimal(quantity), price),
-                weight_of(before, price, value),
+                compute_weight(before, price, value),
                 security.weight,
-                weight_of(after, price, base),
+                compute_weight(after, price, base),
             )
 
 
@@ -128,10 +128,10 @@ def list_drift(outcomes: Sequence[PortfolioOutcome]) -> Iterator[DriftRow]:
                 security.price,
                 whole(before),
                 whole(after),
-                weight_of(before, security.price, value),
+                compute_weight(before, security.price, value),
                 security.weight,
                 *_edges(security),
-                weight_of(after, security.price, base),
+                compute_weight(after, security.price, base),
                 None if outcome.refusal else security.security_id not in outside,
             )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
-from optimization import field_of
+from optimization import find_field
 from serve_app.files.faults import Faults, Place, refuse
 from serve_app.files.options_table import is_option_head
 from serve_app.files.table import Table
@@ -64,7 +64,7 @@ def role_of(table: Table) -> str | None:
     named = table.role or _named_role(table)
     if named is not None:
         return named
-    fields = {field_of(head) for head in table.heads}
+    fields = {find_field(head) for head in table.heads}
     if "quantity" in fields:
         return HOLDINGS
     if {"security", "target"} <= fields:
@@ -73,7 +73,7 @@ def role_of(table: Table) -> str | None:
         return PRICES
     if "portfolio" not in fields or "security" in fields:
         return None
-    others = [head for head in table.heads if field_of(head) != "portfolio"]
+    others = [head for head in table.heads if find_field(head) != "portfolio"]
     # All of them, because a wide table of holdings may have a security of such a name.
     return OPTIONS if others and all(map(is_option_head, others)) else HOLDINGS
 
@@ -95,12 +95,12 @@ def _take_from_holdings(found: RoleTables) -> None:
 def has_target_head(table: Table) -> bool:
     """Whether a head says that its weights are targets, and not those of today."""
     return any(
-        field_of(head) == "target" and "target" in head.casefold() for head in table.heads
+        find_field(head) == "target" and "target" in head.casefold() for head in table.heads
     ) and _has(table, "security")
 
 
 def _has(table: Table, name: str) -> bool:
-    return any(field_of(head) == name for head in table.heads)
+    return any(find_field(head) == name for head in table.heads)
 
 
 def _missing_error(tables: Sequence[Table], missing: Sequence[str]) -> Exception:

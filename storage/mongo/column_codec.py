@@ -89,7 +89,7 @@ def column_from(document: Document) -> ScaledColumn:
         if "exceptions" in document:
             places, large = document["exceptions"]["places"], document["exceptions"]["units"]
             units[np.frombuffer(places, EXCEPTION_PLACE)] = np.frombuffer(large, EXCEPTION_UNITS)
-        return ScaledColumn.of_units(units.reshape(shape), document["decimals"], digits)
+        return ScaledColumn.from_units(units.reshape(shape), document["decimals"], digits)
     words = range(0, len(data), DECIMAL128_BYTES)
     numbers = [_coefficient(data[word : word + DECIMAL128_BYTES]) for word in words]
     units = np.array(numbers, dtype=np.object_)

@@ -262,7 +262,7 @@ class BlockTrades:
             units = units.astype(np.object_)
         shares = np.zeros(len(self._ids), units.dtype)
         np.add.at(shares, self._securities[chosen], units)
-        total, column = Decimal(0), ScaledColumn.of_units(shares, self._shares.decimals)
+        total, column = Decimal(0), ScaledColumn.from_units(shares, self._shares.decimals)
         for at in np.flatnonzero(shares).tolist():
             total = EXACT.fma(column.value(at), self._prices[at], total)
         return total

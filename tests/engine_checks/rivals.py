@@ -12,7 +12,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from optimization.milp.data import CashMilpData
-from optimization.milp.formulations import gap_of
+from optimization.milp.formulations import choose_gap
 from optimization.milp.parametric import OBJECTIVE_SCALE
 
 Floats = NDArray[np.float64]
@@ -81,7 +81,7 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashMilpData, time_limit_s: f
     lp.integrality_ = [highspy.HighsVarType.kInteger] * (3 * n)
     highs.passModel(lp)
     highs.setOptionValue("time_limit", time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.granularity) * OBJECTIVE_SCALE)
+    highs.setOptionValue("mip_abs_gap", choose_gap(problem.granularity) * OBJECTIVE_SCALE)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfo().objective_function_value)
@@ -100,7 +100,7 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashMilpData, time_limit_s: fl
     sizes = (3 * n, 1, 3 * n, form, sense, 0.0)
     highs.passModel(*sizes, cost, np.zeros(3 * n), most, *rows, *matrix, kinds)
     highs.setOptionValue("time_limit", time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.granularity) * OBJECTIVE_SCALE)
+    highs.setOptionValue("mip_abs_gap", choose_gap(problem.granularity) * OBJECTIVE_SCALE)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfoValue("objective_function_value")[1])

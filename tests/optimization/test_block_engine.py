@@ -335,8 +335,8 @@ def test_a_block_of_another_model_is_refused():
         rebalance_block((replace(of_a[0], price=Decimal(0)),), block_of(of_a, [account]))
 
 
-ONE = ScaledColumn.of([Decimal(1)])
-TWO = ScaledColumn.of([Decimal(1), Decimal(2)])
+ONE = ScaledColumn.from_numbers([Decimal(1)])
+TWO = ScaledColumn.from_numbers([Decimal(1), Decimal(2)])
 
 
 @pytest.mark.parametrize(
@@ -344,13 +344,13 @@ TWO = ScaledColumn.of([Decimal(1), Decimal(2)])
     [
         (lambda: ScaledColumn(np.zeros(1, dtype=np.float64), 0), "units.dtype is 'float64'"),
         (lambda: ScaledColumn(np.zeros(1, dtype=np.int64), -1), "decimals is -1"),
-        (lambda: ScaledColumn.of([Decimal("NaN")]), "a value is a finite number"),
+        (lambda: ScaledColumn.from_numbers([Decimal("NaN")]), "a value is a finite number"),
         (lambda: others([0], [0], TWO), "have one length"),
         (lambda: others([0, 0], [1, 0], TWO), "ascend by row"),
         (lambda: others([0, 0], [1, 1], TWO), "ascend by row"),
         (lambda: others([0], [2], ONE), "a place in ids"),
         (lambda: others([-1], [0], ONE), "ascend by row"),
-        (lambda: others([0], [0], ScaledColumn.of([Decimal(0)])), "not of 0 shares"),
+        (lambda: others([0], [0], ScaledColumn.from_numbers([Decimal(0)])), "not of 0 shares"),
         (lambda: others([0], [0], ONE, ids=("B", "A")), "ids ascend"),
         (lambda: others([0], [0], ONE, prices=(Decimal(1),)), "each with one price"),
         (lambda: PortfolioBlock(("P",), TWO, wide(1), OtherHoldings.none()), "cash is one amount"),

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from optimization.column_names import USUAL_NAMES, field_of, find_columns, normalize_name
+from optimization.column_names import USUAL_NAMES, find_columns, find_field, normalize_name
 from optimization.errors import ColumnsError
 
 HOLDINGS = ("portfolio", "security", "quantity")
@@ -42,7 +42,7 @@ def test_no_name_belongs_to_two_fields():
     ],
 )
 def test_case_blanks_marks_and_units_do_not_matter(head: str, field: str | None):
-    assert field_of(head) == field
+    assert find_field(head) == field
 
 
 def test_columns_that_are_not_wanted_are_ignored():

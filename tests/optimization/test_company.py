@@ -78,13 +78,15 @@ def test_a_search_answers_as_for_the_portfolio_alone(
 @given(book=books(), row=st.integers(0, 2))
 def test_a_program_is_stated_in_the_unit_of_the_portfolio_alone(book: Book, row: int):
     securities, portfolios = book
-    units = ModelUnits.of(securities)
+    units = ModelUnits.from_targets(securities)
 
     def program(chosen: list[Portfolio], place: int) -> str:
         whole = list(find_blockable(securities, chosen, DEFAULTS, units).values())
         relaxed = relax(build_block(securities, (), chosen, DEFAULTS, whole, units), DEFAULTS)
         return repr(
-            coupled_milp_data(soften_bands(CoupledProblem.of(relax_alone(relaxed, place), 0)))
+            coupled_milp_data(
+                soften_bands(CoupledProblem.from_relaxation(relax_alone(relaxed, place), 0))
+            )
         )
 
     assert program(portfolios, row) == program([portfolios[row]], 0)

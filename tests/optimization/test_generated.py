@@ -51,7 +51,7 @@ def test_a_plan_that_is_one_cent_better_is_found_among_sums_of_many_cents(
     securities = price_targets(model, portfolio.prices)
     others = price_others(securities, portfolio)
     relaxed = relax(build_block(securities, others, [portfolio], options), options)
-    at_market_value = CoupledProblem.of(relaxed, 0)
+    at_market_value = CoupledProblem.from_relaxation(relaxed, 0)
 
     plan = solve_at_base(at_market_value, options, TimeBudget())
 

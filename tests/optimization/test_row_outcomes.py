@@ -22,8 +22,8 @@ from optimization import (
     Side,
     Status,
     Transaction,
+    compute_weight,
     rebalance_all,
-    weight_of,
 )
 from optimization.engine import MIN_ROWS
 from optimization.exact.portfolio_columns import scale_decimals
@@ -70,14 +70,14 @@ class RecordedSource:
     def __init__(self, values: Sequence[Any]) -> None:
         self._values, self.reads = values, 0
 
-    def values_of(self, row: int) -> Sequence[Any]:
+    def read_values(self, row: int) -> Sequence[Any]:
         self.reads += 1
         return [f"P{row}", *self._values[1:]]
 
-    def turnover_of(self, row: int) -> Decimal | None:
+    def read_turnover(self, row: int) -> Decimal | None:
         return Decimal(900) if row == 7 else None
 
-    def weights_of(self, row: int) -> Sequence[Decimal] | None:
+    def read_weights(self, row: int) -> Sequence[Decimal] | None:
         return [Decimal("0.5"), Decimal("0.4")] if row == 7 else None
 
 
@@ -189,6 +189,6 @@ def test_a_weight_is_the_quotient_rounded_half_up(
         quotient = EXACT.divide(EXACT.multiply(Decimal(shares), price), base)
         expected = quotient.quantize(Decimal("0.0001"), ROUND_HALF_UP, EXACT)
 
-    assert str(weight_of(shares, price, base)) == str(expected)
+    assert str(compute_weight(shares, price, base)) == str(expected)
     line = Drift(PricedTarget("VTI", price, Decimal(0), BAND), 0, shares, base)
     assert line.actual == expected

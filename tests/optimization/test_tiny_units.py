@@ -15,7 +15,7 @@ from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance
 from optimization.exact.block import compute_bands
 from optimization.exact.block_builder import build_block
-from optimization.exact.scaled_integers import granularity_of, just_above
+from optimization.exact.scaled_integers import compute_granularity, just_above
 from optimization.solvers.cash_constrained import CashConstrainedProblem, solve_by_program
 from optimization.solvers.separable import solve
 from optimization.time_budget import TimeBudget
@@ -111,9 +111,9 @@ def test_the_cash_row_alone_is_asked_again_where_prices_are_finer_than_floats():
 
 
 def test_sums_are_multiples_of_their_grain():
-    assert granularity_of([Fraction(3, 4), Fraction(5, 2), 2]) == Fraction(1, 4)
-    assert granularity_of([]) == 0
-    assert granularity_of([0, 6, 4]) == 2
+    assert compute_granularity([Fraction(3, 4), Fraction(5, 2), 2]) == Fraction(1, 4)
+    assert compute_granularity([]) == 0
+    assert compute_granularity([0, 6, 4]) == 2
 
 
 @pytest.mark.parametrize(

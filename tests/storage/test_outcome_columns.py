@@ -229,7 +229,7 @@ def test_a_few_large_numbers_are_exceptions_of_a_narrow_column(
 def test_a_decimal128_is_one_of_the_database_and_has_its_scale_in_itself() -> None:
     values = [Decimal("-12345678901234567890.25"), Decimal("0.00"), Decimal(10**30)]
     made = with_columns(
-        make_answers(make_rebalance(3), range(3)), market_value=ScaledColumn.of(values)
+        make_answers(make_rebalance(3), range(3)), market_value=ScaledColumn.from_numbers(values)
     )
 
     (document,) = documents_of(made)

@@ -146,7 +146,7 @@ def _trades_of(
     count = len(rows)
     quantity = ScaledColumn(abs(change.units), change.decimals)
     security_id, price = _securities(block, places)
-    prices = ScaledColumn.of(_prices(block))
+    prices = ScaledColumn.from_numbers(_prices(block))
     amount = _product(quantity.units, prices.units[places])
     sides = pa.array([Side.SELL.value, Side.BUY.value], TEXT)
     columns = [

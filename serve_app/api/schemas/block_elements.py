@@ -106,8 +106,8 @@ class _BlockWriter:
             f'"{plain(self._turnovers[row])}"',
             drift,
             drift,
-            f'"{outcome.method_of(row).value}"',
-            encode([*map(binding_json, outcome.binding.of_row(row))]).decode(),
+            f'"{outcome.find_method(row).value}"',
+            encode([*map(binding_json, outcome.binding.read_row(row))]).decode(),
             "",
         )
         return "".join(chain.from_iterable(zip(self._constants, values, strict=True))).encode()

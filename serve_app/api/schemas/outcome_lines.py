@@ -18,9 +18,9 @@ from optimization import (
     PortfolioOutcome,
     PricedTarget,
     Side,
+    compute_weight,
     traded_shares,
     unsigned,
-    weight_of,
     weight_text,
 )
 from serve_app.api.schemas.fields import (
@@ -105,7 +105,7 @@ class OutcomeLines:
                 # The type is compared here, because most shares are integers and a call costs more.
                 was = before if type(before) is int else string(whole(before))
                 now = after if type(after) is int else string(whole(after))
-                weight = weight_of(after, security.price, base)
+                weight = compute_weight(after, security.price, base)
                 drifts.append(f'{start}"{was}"{to}"{now}"{middle}"{weight:f}"{end}')
                 if traded:
                     shares = unsigned(traded)

@@ -57,8 +57,8 @@ def block_of(
     """Convert balances to a block, each amount with the digits that it is written with."""
     balances = [(row, found[one]) for row, one in enumerate(portfolio_ids)]
     known = {row: one for row, one in balances if isinstance(one, Balance)}
-    cash = ScaledColumn.as_written([one.cash for one in known.values()])
-    shares = ScaledColumn.as_written(
+    cash = ScaledColumn.from_written([one.cash for one in known.values()])
+    shares = ScaledColumn.from_written(
         [each for one in known.values() for each in one.holdings.values()]
     )
     builder = BlockBuilder(tuple(portfolio_ids), security_ids, shares.decimals, cash.decimals)

@@ -240,6 +240,6 @@ def test_a_group_whose_bounds_cross_is_a_conflict() -> None:
 
 
 def test_a_column_accepts_numbers_of_any_type() -> None:
-    column = ScaledColumn.of([1, 0.25, np.float32(0.5), "3"])
+    column = ScaledColumn.from_numbers([1, 0.25, np.float32(0.5), "3"])
 
     assert (column.units.tolist(), column.decimals) == ([100, 25, 50, 300], 2)

@@ -14,7 +14,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, price_others, price_targets
 from optimization.exact.block import compute_bands
 from optimization.exact.block_builder import build_block
-from optimization.exact.constraints import CouplingConstraints, constraints_of
+from optimization.exact.constraints import CouplingConstraints, state_constraints
 from optimization.exact.evaluation import Evaluation, evaluate
 from optimization.exact.restrictions import restrict_block
 
@@ -36,7 +36,7 @@ def evaluate_lots(a: int, b: int, **options: Any) -> tuple[CouplingConstraints, 
     asked = RebalanceOptions(**options)
     assembled = build_block(price_targets(MODEL, HELD.prices), (), [HELD], asked)
     block = assembled.block
-    constraints = constraints_of(asked, HELD, block, assembled.securities, assembled.lots)
+    constraints = state_constraints(asked, HELD, block, assembled.securities, assembled.lots)
     return constraints, evaluate(constraints, block, compute_bands(block), np.array([a, b]))
 
 
@@ -149,7 +149,7 @@ def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
     block = assembled.block
     if options:
         block = restrict_block(block, assembled.securities, assembled.lots, asked)
-    constraints = constraints_of(asked, portfolio, block, assembled.securities, assembled.lots)
+    constraints = state_constraints(asked, portfolio, block, assembled.securities, assembled.lots)
 
     cents = 10**block.decimals
     assert constraints.edges[2] == (0, top * cents)

@@ -7,7 +7,7 @@ import highspy
 import numpy as np
 import pytest
 
-from optimization.milp.formulations import COUNT_GRANULARITY, gap_of
+from optimization.milp.formulations import COUNT_GRANULARITY, choose_gap
 from optimization.milp.parametric import ParametricMilp
 from optimization.time_budget import TimeBudget
 
@@ -203,4 +203,4 @@ def test_a_bound_whose_coefficient_is_a_parameter_is_refused():
 
 
 def test_a_number_of_trades_is_proven_to_less_than_one_trade():
-    assert 0 < gap_of(COUNT_GRANULARITY) < 1
+    assert 0 < choose_gap(COUNT_GRANULARITY) < 1

@@ -175,9 +175,9 @@ def test_drifts_differ_by_whole_multiples_of_one_amount(answers: Answers):
 
 
 def test_the_gap_is_half_of_what_objectives_differ_by_or_a_cent_where_floats_cannot_tell():
-    assert formulations.gap_of(2.5) == 1.25
-    assert formulations.gap_of(1e-5) == 5e-6
-    assert formulations.gap_of(9e-6) == formulations.gap_of(0.0) == 0.01
+    assert formulations.choose_gap(2.5) == 1.25
+    assert formulations.choose_gap(1e-5) == 5e-6
+    assert formulations.choose_gap(9e-6) == formulations.choose_gap(0.0) == 0.01
 
 
 @pytest.mark.parametrize("said", [[(None, 0.0)], [(0.0, 0.0), (None, 0.0)]])

@@ -82,7 +82,7 @@ def test_each_plan_is_that_of_the_single_search():
         plans = solve(relaxed)
         short = relaxed.separable.invested > relaxed.block.investable
         for row in np.flatnonzero(relaxed.separable.admits & short).tolist():
-            coupled = CoupledProblem.of(relaxed, row)
+            coupled = CoupledProblem.from_relaxation(relaxed, row)
             single = solve_at_base(coupled, relaxed.options, TimeBudget())
             if row not in plans:
                 if single is not None and single.certificate.method is Method.COVER:

@@ -29,9 +29,9 @@ def soften(problem: CoupledProblem) -> CoupledProblem:
 def test_a_clear_plan_is_the_plan_of_the_solver(problem: tuple[Model, Portfolio]) -> None:
     model, portfolio = problem
     securities, options = price_targets(model, portfolio.prices), RebalanceOptions()
-    others = ModelUnits.of(securities).others.of(portfolio)
+    others = ModelUnits.from_targets(securities).others.price_holdings(portfolio)
     relaxed = relax(build_block(securities, others, [portfolio], options), options)
-    soft = soften(CoupledProblem.of(relaxed, 0))
+    soft = soften(CoupledProblem.from_relaxation(relaxed, 0))
     lots = find_clear_plan(soft)
     assume(lots is not None)
     assert lots is not None

@@ -7,7 +7,7 @@ import pytest
 
 from optimization.exact.block import Bands
 from optimization.solvers import cover_search, subset_sum
-from optimization.solvers.knapsack_cover import Steps, cover, steps_of
+from optimization.solvers.knapsack_cover import Steps, cover, list_steps
 from optimization.solvers.subset_sum import BoundedSubsetSum, TooManySumsError
 from tests.optimization.support.blocks import block
 from tests.optimization.support.cover_reference import reference_cover
@@ -80,7 +80,7 @@ def steps_down(lot_value: int, target: int, part: int, *lots: tuple[int, int]) -
     bands = Bands(*each, lower=each[0], upper=each[0])
     held, fewest = (np.array([column]) for column in zip(*lots, strict=True))
     of = block(0, *[(lot_value, 0, 0, 0, 0)] * len(lots), denominator=PARTS)
-    return next(steps_of(of, bands, held, fewest))
+    return next(list_steps(of, bands, held, fewest))
 
 
 def test_a_step_from_one_above_the_target_is_a_chord_and_the_others_are_full():

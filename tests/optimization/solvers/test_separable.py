@@ -13,7 +13,7 @@ from optimization.exact.block import (
     largest_number,
     lot_limits,
 )
-from optimization.solvers.separable import drift_of, nearest_lots, solve
+from optimization.solvers.separable import compute_drift, nearest_lots, solve
 from tests.optimization.support.blocks import block
 
 
@@ -155,7 +155,7 @@ def test_drift_adds_distances_in_parts_of_a_unit():
     where = compute_bands(made)  # 315.315 and 115.115
 
     # 310 is 5.315 below, 120 is 4.885 above: 10.2
-    assert drift_of(made, where, np.array([[31, 12]])) == [10_200]
+    assert compute_drift(made, where, np.array([[31, 12]])) == [10_200]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_drift_adds_distances_in_parts_of_a_unit():
 def test_drift_is_exact_on_both_sides_within_a_unit_of_the_target(lots: int, drift: int):
     made = block(1001, (1, 315, 100, 200, 0))
 
-    assert drift_of(made, compute_bands(made), np.array([[lots]])) == [drift]
+    assert compute_drift(made, compute_bands(made), np.array([[lots]])) == [drift]
 
 
 def test_a_holding_outside_the_model_is_sold_or_kept_where_it_may_not_be():

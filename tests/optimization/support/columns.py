@@ -71,9 +71,9 @@ def block_as_written(
     outside = [portfolios[row].holdings[block.others.ids[at]] for row, at in places]
     return replace(
         block,
-        cash=ScaledColumn.as_written([one.cash for one in portfolios]),
-        quantities=ScaledColumn.as_written(inside, (len(portfolios), len(ids))),
-        others=replace(block.others, quantities=ScaledColumn.as_written(outside)),
+        cash=ScaledColumn.from_written([one.cash for one in portfolios]),
+        quantities=ScaledColumn.from_written(inside, (len(portfolios), len(ids))),
+        others=replace(block.others, quantities=ScaledColumn.from_written(outside)),
     )
 
 
