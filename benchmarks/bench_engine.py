@@ -5,7 +5,7 @@
 
 The problems are those of instances.py in tests/engine_checks, the other ways those of rivals.py.
 *slack*: the separable optimum leaves enough cash; *tight*: the cash floor is above what it leaves,
-so the row binds; *desk*: options that couple securities. Times are CPU times of one processor,
+so the row binds; *options*: options that couple securities. Times are CPU times of one processor,
 because they hardly depend on what else the machine does: the median over the problems, each the
 best of a few turns taken alternately. Where a rival runs into its time limit of 5 s the ratio is a
 lower bound. *floor*: accounts of cash alone, of which 5 % stay.
@@ -46,7 +46,7 @@ from optimization.solvers.separable import relax, solve
 from optimization.time_budget import TimeBudget
 from tests.engine_checks.instances import Instance, instances, portfolios, securities
 from tests.engine_checks.rivals import (
-    DeskTerms,
+    TextbookTerms,
     hull_by_arrays,
     hull_by_highspy,
     raw_highs,
@@ -362,15 +362,15 @@ def coupled(
             return textbook_by_cvxpy(one.textbook, TIME_LIMIT_S, _terms(one, options, ids))
 
         times = duel(problems, ours, theirs, 1)
-        table.add(size, "desk", times, "", f"{what}, rebalance_all / CVXPY built anew, abs()")
+        table.add(size, "options", times, "", f"{what}, rebalance_all / CVXPY built anew, abs()")
 
 
-def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> DeskTerms:
+def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> TextbookTerms:
     """Convert options to the terms of a textbook; absent options become limits that never bind."""
     worth = float(one.portfolio.market_value)
     groups = options.groups or (GroupBand("all", frozenset(ids)),)
     cap, trades = options.turnover_cap, options.maximum_trades
-    return DeskTerms(
+    return TextbookTerms(
         rate=float(options.cost_rate),
         per_trade=float(options.cost_per_trade),
         least_trade=np.maximum(np.ceil(float(options.minimum_value) / one.textbook.price), 1),

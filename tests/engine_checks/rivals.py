@@ -45,8 +45,8 @@ class Textbook:
 
 
 @dataclass(frozen=True)
-class DeskTerms:
-    """Coupling options of a desk, in currency."""
+class TextbookTerms:
+    """Coupling options in the terms of a textbook, in currency."""
 
     rate: float
     per_trade: float
@@ -107,7 +107,7 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashMilpData, time_limit_s: fl
 
 
 def textbook_by_cvxpy(
-    book: Textbook, time_limit_s: float, coupled: DeskTerms | None = None
+    book: Textbook, time_limit_s: float, coupled: TextbookTerms | None = None
 ) -> float | None:
     """A CVXPY problem with cp.abs, built for this portfolio alone."""
     u = cp.Variable(len(book.price), integer=True)
@@ -125,7 +125,7 @@ def textbook_by_cvxpy(
 
 
 def _coupling_rows(
-    book: Textbook, coupled: DeskTerms, u: cp.Variable
+    book: Textbook, coupled: TextbookTerms, u: cp.Variable
 ) -> tuple[list[cp.Constraint], cp.Expression]:
     n = len(book.price)
     buy, sell = cp.Variable(n, integer=True), cp.Variable(n, integer=True)
