@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from itertools import accumulate
 
 from optimization import EXACT
@@ -10,6 +11,7 @@ from serve_app.simulator.population import Row
 from serve_app.simulator.world import Market
 
 MAX_TRANSACTIONS = 200_000
+MAX_REMEMBERED_PORTFOLIOS = 4_096  # derived balances; about 10 MB
 # transaction type -> signs of its effect on long shares, short shares and cash
 EFFECTS: Mapping[str, tuple[int, int, int]] = {
     "BUY": (1, 0, -1),
@@ -32,6 +34,7 @@ class Ledger:
 
     def __init__(self, market: Market) -> None:
         self.market = market
+        self._derive = lru_cache(MAX_REMEMBERED_PORTFOLIOS)(market.rows)
         self._changed: dict[int, tuple[Row, ...]] = {}
         self._sources: set[str] = set()
         self._gains: dict[int, int] = {}  # portfolio -> rows it gained
@@ -41,7 +44,7 @@ class Ledger:
     def rows(self, number: int) -> tuple[Row, ...]:
         """The balances of a portfolio; new rows stand at the end, so a row keeps its place."""
         changed = self._changed.get(number)
-        return self.market.rows(number) if changed is None else changed
+        return self._derive(number) if changed is None else changed
 
     def rows_before(self, number: int) -> int:
         """How many balances all portfolios below ``number`` have."""

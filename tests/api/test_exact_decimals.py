@@ -26,6 +26,7 @@ from serve_app.client.models import DriftSummary
 from serve_app.json_text import encode, whole
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
+from serve_app.simulator.http import json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import summary_body
 from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
@@ -143,7 +144,7 @@ def of_the_simulated_market(draw: Draw) -> Iterator[Pair]:
     ledger.post(0, "1", "BUY", A, quantity, price)
     ledger.post(0, "2", "SHORT", A, short, other)
     (portfolio_id,) = ledger.market.portfolio_ids()
-    summary = summary_body(portfolio_id, ledger.rows(0))
+    summary = json.loads(json_response(summary_body(portfolio_id, ledger.rows(0))).body)
     (held,) = [row for row in summary["securities"] if row["securityId"] == A]
     yield held["netQuantity"], Fraction(quantity) - Fraction(short)
     spent = Fraction(quantity) * Fraction(price) - Fraction(short) * Fraction(other)
