@@ -43,6 +43,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bench_service import CONFIG, Caller, percentiles_ms, seconds
 from numpy.typing import NDArray
+from processes import STORE_KEEPER, descendants, kind_of, processor_s
 from rich.console import Console
 from rich.table import Table
 
@@ -66,7 +67,6 @@ SAMPLE_EVERY_S = 1.0
 WARMING = 1000
 MAX_PORTFOLIOS = 100_000  # of a model
 MIB = 2**20
-STORE_KEEPER = "raylet"
 
 console = Console(width=120)
 
@@ -218,7 +218,7 @@ class Memory:
         used: dict[str, int] = {}
         for process in descendants(os.getpid()):
             try:
-                kind, own = _kind(process), _own_memory(process)
+                kind, own = kind_of(process), _own_memory(process)
             except (FileNotFoundError, ProcessLookupError):  # the process has ended
                 continue
             used[kind] = used.get(kind, 0) + own
@@ -252,43 +252,10 @@ def _private_in_store(raylet: Path) -> int:
     return used
 
 
-def descendants(ancestor: int) -> list[Path]:
-    """List the descendants of a Linux process."""
-    parents: dict[int, int] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(status.parent.name)] = int(
-                status.read_bytes().rpartition(b")")[2].split()[1]
-            )
-    found, more = {ancestor}, {ancestor}
-    while more:
-        more = {child for child, parent in parents.items() if parent in more} - found
-        found |= more
-    return [Path("/proc", str(process)) for process in found - {ancestor}]
-
-
-def processor_s() -> dict[str, float]:
-    """Measure the CPU seconds of each kind of process of the service."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    spent: dict[str, float] = {}
-    for process in descendants(os.getpid()):
-        with suppress(OSError):
-            kind, stat = _kind(process), (process / "stat").read_bytes().rpartition(b")")[2].split()
-            spent[kind] = spent.get(kind, 0) + (int(stat[11]) + int(stat[12])) / ticks
-    return spent
-
-
 def _own_memory(process: Path) -> int:
     """Read the bytes of memory that belong to this process alone."""
     lines = (process / "smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
-
-
-def _kind(process: Path) -> str:
-    line = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
-    names = ("Optimizer", "ModelStore", "Ingress", "SimulatedMarket", "mongod", STORE_KEEPER)
-    kinds = {**{name: name for name in names}, "chunk_task": "tasks", "ray::IDLE": "tasks"}
-    return next((kind for name, kind in kinds.items() if name in line), "Ray itself")
 
 
 def await_run(call: Caller, run_id: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from processes import processor_s
 from rich.console import Console
 from rich.table import Table
 
@@ -239,13 +240,19 @@ def measure_requests(call: Caller, model_id: str, portfolio_id: str, times: int)
 
 
 def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
-    """Time runs of many portfolios, after a warm-up, and /health/live during the runs."""
+    """Time runs of many portfolios, after a warm-up, and /health/live during the runs.
+
+    The table also has the processor time of each kind of process, because the market and the caller
+    share the processors with the service only here.
+    """
     call, path = Caller(port), f"/api/v1/model/{model_id}/rebalance"
     call("POST", path)
     times: list[float] = []
+    before = processor_s()
     pings = time_health_during(
         port, lambda: times.extend(seconds(lambda: call("POST", path)) for _ in range(runs))
     )
+    spent = {kind: now - before.get(kind, 0) for kind, now in processor_s().items()}
     table = Table(title=f"{runs} runs of {portfolios:,} portfolios")
     for column in ("", "median", "fastest", "slowest"):
         table.add_column(column, justify="right" if column else "left")
@@ -257,6 +264,9 @@ def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
     table.add_row(
         "/health/live meanwhile, ms", f"{p50:.1f}", f"p99 {p99:.1f}", f"max {longest:.1f}"
     )
+    for kind, spent_s in sorted(spent.items(), key=lambda pair: -pair[1]):
+        each = f"{1e6 * spent_s / runs / portfolios:,.0f}"
+        table.add_row(f"processor of {kind}, µs a portfolio", each, "", "")
     return table
 
 
