@@ -190,7 +190,7 @@ class Coordinator:
         try:
             await drive.drive()
         except FAILURES:
-            raise  # because ``completed`` reports it to the caller
+            raise  # because ``complete`` reports it to the caller
         except (LeaseLostError, StorageUnavailableError):
             logger.warning("run %s: lease lost, another replica continues", run_id)
         except Exception:

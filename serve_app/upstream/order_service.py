@@ -166,7 +166,7 @@ class OrderService:
     async def cancel(self, order_ids: Sequence[int]) -> None:
         """Request the cancellation of orders not yet submitted to the trade service.
 
-        The result is not returned: a later call of ``placed`` shows it.
+        The result is not returned: ``read_placed`` shows it later.
         """
         cancelled = await self._cancelled()
 
