@@ -92,27 +92,27 @@ async def stored_run(store: RebalanceStore, outcomes: int, positions: int) -> Re
     return run
 
 
-async def outcomes_from_objects(store: RebalanceStore, run: Rebalance) -> AsyncIterator[Any]:
-    for first in range(0, run.number_of_portfolios, OBJECT_BATCH):
-        found = await store.list_outcomes(run, first, OBJECT_BATCH)
-        yield pa.Table.from_batches([outcomes_batch(run.rebalance_id, found)])
+async def outcomes_from_objects(store: RebalanceStore, rebalance: Rebalance) -> AsyncIterator[Any]:
+    for first in range(0, rebalance.number_of_portfolios, OBJECT_BATCH):
+        found = await store.list_outcomes(rebalance, first, OBJECT_BATCH)
+        yield pa.Table.from_batches([outcomes_batch(rebalance.rebalance_id, found)])
 
 
-async def trades_from_objects(store: RebalanceStore, run: Rebalance) -> AsyncIterator[Any]:
-    for first in range(0, run.number_of_portfolios, OBJECT_BATCH):
-        found = await store.list_outcomes(run, first, OBJECT_BATCH)
-        lines = [*lines_of(run.rebalance_id, found, DAY)]
+async def trades_from_objects(store: RebalanceStore, rebalance: Rebalance) -> AsyncIterator[Any]:
+    for first in range(0, rebalance.number_of_portfolios, OBJECT_BATCH):
+        found = await store.list_outcomes(rebalance, first, OBJECT_BATCH)
+        lines = [*lines_of(rebalance.rebalance_id, found, DAY)]
         yield pa.Table.from_batches([transactions_batch(lines)])
 
 
-async def trades_from_columns(store: Any, run: Rebalance) -> AsyncIterator[Any]:
-    first = await store.read_outcome_page(run, 0)
-    async for page in transaction_tables(store, run, first, DAY):
+async def trades_from_columns(store: Any, rebalance: Rebalance) -> AsyncIterator[Any]:
+    first = await store.read_outcome_page(rebalance, 0)
+    async for page in transaction_tables(store, rebalance, first, DAY):
         yield page
 
 
-def outcomes_from_columns(store: Any, run: Rebalance) -> AsyncIterator[Any]:
-    return outcome_tables(store, run)
+def outcomes_from_columns(store: Any, rebalance: Rebalance) -> AsyncIterator[Any]:
+    return outcome_tables(store, rebalance)
 
 
 def own_memory() -> int:
@@ -122,12 +122,12 @@ def own_memory() -> int:
 
 
 async def measure(
-    kind: str, schema: Any, pages: Pages, store: RebalanceStore, run: Rebalance
+    kind: str, schema: Any, pages: Pages, store: RebalanceStore, rebalance: Rebalance
 ) -> tuple[float, float, int, int]:
     """Write one table; return seconds of this process, of the wall, bytes, and memory above."""
     before, size, most = own_memory(), 0, 0
     spent_s, begin = time.process_time(), time.perf_counter()
-    async for part in TABLE_WRITERS[kind](schema, pages(store, run)):
+    async for part in TABLE_WRITERS[kind](schema, pages(store, rebalance)):
         size += len(part)
         most = max(most, own_memory() - before) if part else most
     return time.process_time() - spent_s, time.perf_counter() - begin, size, most

@@ -326,19 +326,19 @@ async def write_run(
     return run
 
 
-async def read_run(database: AsyncDatabase[Document], run: Rebalance) -> dict[str, float]:
+async def read_run(database: AsyncDatabase[Document], rebalance: Rebalance) -> dict[str, float]:
     """Time the reads of one portfolio, of a page of 100 and of every transaction."""
-    rebalances, count = RebalanceStore(database), run.number_of_portfolios
+    rebalances, count = RebalanceStore(database), rebalance.number_of_portfolios
     one: list[float] = []
     page: list[float] = []
     for _ in range(READS // 2):
         at = RANDOM.randrange(count - 100)
-        one.append(await seconds(rebalances.read_outcome(run, identifier(at))))
-        page.append(await seconds(rebalances.list_outcomes(run, at, 100)))
+        one.append(await seconds(rebalances.read_outcome(rebalance, identifier(at))))
+        page.append(await seconds(rebalances.list_outcomes(rebalance, at, 100)))
 
     async def list_all() -> None:
         for offset in range(0, count, 1_000):
-            page = await rebalances.list_outcomes(run, offset, 1_000)
+            page = await rebalances.list_outcomes(rebalance, offset, 1_000)
             assert sum(len(each.transactions) for each in page)
 
     return {
@@ -346,12 +346,12 @@ async def read_run(database: AsyncDatabase[Document], run: Rebalance) -> dict[st
         "a page of 100": median(page),
         f"every transaction of {count:,} portfolios": await seconds(list_all()),
         "the number of transactions": await seconds(
-            rebalances.count_transactions(run.rebalance_id)
+            rebalances.count_transactions(rebalance.rebalance_id)
         ),
-        "the totals of all amounts": await seconds(rebalances.total_outcomes(run)),
-        "the totals of all trades": await seconds(rebalances.total_trades(run, ALL_TRADES)),
+        "the totals of all amounts": await seconds(rebalances.total_outcomes(rebalance)),
+        "the totals of all trades": await seconds(rebalances.total_trades(rebalance, ALL_TRADES)),
         "the 100 largest trades": await seconds(
-            rebalances.search_trades(run, ALL_TRADES, (("amount", DESCENDING),), 0, 100)
+            rebalances.search_trades(rebalance, ALL_TRADES, (("amount", DESCENDING),), 0, 100)
         ),
     }
 

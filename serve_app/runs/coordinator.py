@@ -207,9 +207,11 @@ class Coordinator:
         if not self._settings.retention_days:
             return
         before = now() - timedelta(days=self._settings.retention_days)
-        while runs := await self._with.rebalances.list_older_than(before, DELETION_BATCH_SIZE):
-            for run in runs:
-                await _delete_rebalance(self._with.rebalances, run.rebalance_id, run.version)
+        while expired := await self._with.rebalances.list_older_than(before, DELETION_BATCH_SIZE):
+            for rebalance in expired:
+                await _delete_rebalance(
+                    self._with.rebalances, rebalance.rebalance_id, rebalance.version
+                )
         for run_id in await self._with.runs.list_over_before(before):
             await self._with.chunks.forget(run_id)
             await self._with.runs.forget(run_id)

@@ -35,7 +35,7 @@ Placed: TypeAlias = list[tuple[int, PortfolioOutcome]]
 
 K = TypeVar("K", int, str)
 
-PORTFOLIO_WITHIN: Final = f"{OUTCOME}.portfolio_id"
+EMBEDDED_PORTFOLIO: Final = f"{OUTCOME}.portfolio_id"
 PAGE_POSITIONS: Final = 100_000  # because an exporter has 8 MB for so many in memory
 MAX_PAGE_ROWS: Final = 4_096
 APART: Final = -1  # in the place of a document of columns, for an outcome with one of its own
@@ -83,7 +83,9 @@ class OutcomeReader:
         self._outcomes = database[OUTCOMES]
         self._chunks = database[OUTCOME_CHUNKS]
 
-    async def at(self, run: Rebalance, ordinals: range) -> tuple[PortfolioOutcome, ...]:
+    async def read_ordinals(
+        self, rebalance: Rebalance, ordinals: range
+    ) -> tuple[PortfolioOutcome, ...]:
         """Return the stored outcomes with these ordinals, in order.
 
         They are looked up by id, because then the last page costs no more than the first.
@@ -91,53 +93,68 @@ class OutcomeReader:
         found: Placed = []
         for start in range(ordinals.start, ordinals.stop, OUTCOME_BATCH_SIZE):
             missing = set(range(start, min(start + OUTCOME_BATCH_SIZE, ordinals.stop)))
-            for look_up in _likely_first(run, self._within_at, self._rows_at, self._documents_at):
-                found += await look_up(run, missing) if missing else []
+            for look_up in _likely_first(
+                rebalance,
+                self._embedded_by_ordinal,
+                self._rows_by_ordinal,
+                self._documents_by_ordinal,
+            ):
+                found += await look_up(rebalance, missing) if missing else []
                 missing.difference_update(ordinal for ordinal, _ in found)
         return _in_order(found)
 
-    async def at_places(
-        self, run: Rebalance, places: Sequence[tuple[int, int]]
+    async def read_places(
+        self, rebalance: Rebalance, places: Sequence[tuple[int, int]]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return outcomes in the order of their places.
 
         A place is the ordinal, and the first ordinal of the document of columns that has it or
         ``APART``: so outcomes far apart are found without the columns between them.
         """
-        found = dict(await self._documents_at(run, [at for at, first in places if first == APART]))
+        found = dict(
+            await self._documents_by_ordinal(
+                rebalance, [at for at, first in places if first == APART]
+            )
+        )
         firsts = {first for _, first in places} - {APART}
         wanted = {at for at, first in places if first != APART}
-        keys = {"_id": {"$in": [outcome_id(run.rebalance_id, first) for first in sorted(firsts)]}}
+        keys = {
+            "_id": {"$in": [outcome_id(rebalance.rebalance_id, first) for first in sorted(firsts)]}
+        }
         async for document in self._chunks.find(keys):
             rows = range(ordinal_of(document["_id"]), document["end"])
-            found |= _outcomes(document, run, [at - rows.start for at in rows if at in wanted])
+            found |= _outcomes(
+                document, rebalance, [at - rows.start for at in rows if at in wanted]
+            )
         return tuple([found[at] for at, _ in places if at in found])
 
-    async def pages(self, run: Rebalance) -> AsyncIterator[OutcomePage]:
+    async def iterate_pages(self, rebalance: Rebalance) -> AsyncIterator[OutcomePage]:
         """Iterate over all stored outcomes of a rebalance, a page at a time."""
         first = 0
-        while first < run.number_of_portfolios:
-            page = await self.page_from(run, first)
+        while first < rebalance.number_of_portfolios:
+            page = await self.read_page(rebalance, first)
             yield page
             first = page.ordinals.stop
 
-    async def page_from(self, run: Rebalance, first: int) -> OutcomePage:
+    async def read_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
         """Return the stored outcomes from an ordinal on, as many as are held in memory at once.
 
         The page ends with a document of columns, because the next page would read it again, or
         with the last of as many outcomes beside the columns as a page may have.
         """
-        rows = page_rows(len(run.securities))
-        stop = min(first + rows, run.number_of_portfolios)
+        rows = page_rows(len(rebalance.securities))
+        stop = min(first + rows, rebalance.number_of_portfolios)
         if stop <= first:
             return OutcomePage(range(first, first), (), ())
-        if may_hold_outcome(run) and (within := await self._within(run)):
+        if may_hold_outcome(rebalance) and (within := await self._read_embedded(rebalance)):
             return OutcomePage(range(first, stop), (), tuple(within))
-        covering = covering_filter(run.rebalance_id, range(first, stop))
+        covering = covering_filter(rebalance.rebalance_id, range(first, stop))
         documents = self._chunks.find(covering, sort=[("_id", 1)])
-        blocks = [block_from(document, run.securities) async for document in documents]
+        blocks = [block_from(document, rebalance.securities) async for document in documents]
         stop = max([stop, *(start + len(block) for start, block in blocks)])
-        objects = await self._first_documents(run, range(first, stop), min(MAX_PAGE_OBJECTS, rows))
+        objects = await self._first_documents(
+            rebalance, range(first, stop), min(MAX_PAGE_OBJECTS, rows)
+        )
         if len(objects) == min(MAX_PAGE_OBJECTS, rows):
             stop = objects[-1][0] + 1
         in_columns = _plain_ordinals(blocks) if objects else set[int]()
@@ -147,32 +164,41 @@ class OutcomeReader:
             tuple(placed for placed in objects if placed[0] not in in_columns),
         )
 
-    async def of(
-        self, run: Rebalance, portfolio_ids: Iterable[str]
+    async def read_portfolios(
+        self, rebalance: Rebalance, portfolio_ids: Iterable[str]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the stored outcomes of these portfolios in the rebalance, by ordinal."""
         found: Placed = []
         missing = set(portfolio_ids)
-        for look_up in _likely_first(run, self._within_of, self._rows_of, self._documents_of):
-            found += await look_up(run, missing) if missing else []
+        for look_up in _likely_first(
+            rebalance,
+            self._embedded_by_portfolio,
+            self._rows_by_portfolio,
+            self._documents_by_portfolio,
+        ):
+            found += await look_up(rebalance, missing) if missing else []
             missing.difference_update(outcome.portfolio_id for _, outcome in found)
         return _in_order(found)
 
-    async def page_of(
-        self, run: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
+    async def read_portfolio_page(
+        self, rebalance: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
-        within = await self._within_of(run, portfolio_ids) if may_hold_outcome(run) else []
+        within = (
+            await self._embedded_by_portfolio(rebalance, portfolio_ids)
+            if may_hold_outcome(rebalance)
+            else []
+        )
         places = {ordinal: outcome.portfolio_id for ordinal, outcome in within}
-        held = _in_documents(run, portfolio_ids)
+        held = _in_documents(rebalance, portfolio_ids)
         async for document in self._outcomes.find(held, {"portfolio_id": 1}):
             places[ordinal_of(document["_id"])] = document["portfolio_id"]
         wanted = set(portfolio_ids)
-        async for document in self._chunks_of([run.rebalance_id], portfolio_ids):
+        async for document in self._find_portfolio_chunks([rebalance.rebalance_id], portfolio_ids):
             first = ordinal_of(document["_id"])
             places |= {first + row: document["ids"][row] for row in _rows_in(document, wanted)}
         page = sorted(places)[offset : offset + limit]
-        return await self.of(run, [places[ordinal] for ordinal in page])
+        return await self.read_portfolios(rebalance, [places[ordinal] for ordinal in page])
 
     async def count_by_rebalance(self, portfolio_ids: Sequence[str]) -> Counter[str]:
         """Count the documents of these portfolios by rebalance; 0 where only columns have them."""
@@ -185,7 +211,9 @@ class OutcomeReader:
         in_columns = {"$match": {"ids": {"$in": list(portfolio_ids)}}}
         groups = await self._chunks.aggregate([in_columns, {"$group": {"_id": "$rebalance_id"}}])
         counts.update({str(group["_id"]): 0 async for group in groups})
-        within = self._rebalances.find({PORTFOLIO_WITHIN: {"$in": list(portfolio_ids)}}, {"_id": 1})
+        within = self._rebalances.find(
+            {EMBEDDED_PORTFOLIO: {"$in": list(portfolio_ids)}}, {"_id": 1}
+        )
         counts.update({str(document["_id"]): 1 async for document in within})
         return counts
 
@@ -194,67 +222,85 @@ class OutcomeReader:
     ) -> Counter[str]:
         """Count these portfolios in the columns of each of these rebalances."""
         counts, wanted = Counter[str](), set(portfolio_ids)
-        async for document in self._chunks_of(rebalance_ids, portfolio_ids):
+        async for document in self._find_portfolio_chunks(rebalance_ids, portfolio_ids):
             counts[str(document["rebalance_id"])] += len(_rows_in(document, wanted))
         return counts
 
-    def _chunks_of(
+    def _find_portfolio_chunks(
         self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
     ) -> AsyncCursor[Document]:
         """Find which portfolios are in documents of columns, without reading the columns."""
         held = _in_columns(rebalance_ids, portfolio_ids)
         return self._chunks.find(held, {"rebalance_id": 1, "ids": 1, "status.data": 1})
 
-    async def _within_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
-        return await self._within(run) if 0 in ordinals else []
+    async def _embedded_by_ordinal(self, rebalance: Rebalance, ordinals: Collection[int]) -> Placed:
+        return await self._read_embedded(rebalance) if 0 in ordinals else []
 
-    async def _within_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
-        placed = await self._within(run)
+    async def _embedded_by_portfolio(
+        self, rebalance: Rebalance, portfolio_ids: Collection[str]
+    ) -> Placed:
+        placed = await self._read_embedded(rebalance)
         return [each for each in placed if each[1].portfolio_id in portfolio_ids]
 
-    async def _within(self, run: Rebalance) -> Placed:
+    async def _read_embedded(self, rebalance: Rebalance) -> Placed:
         """Read the outcome that the document of the rebalance holds, if it holds one."""
-        found = await self._rebalances.find_one({"_id": ObjectId(run.rebalance_id)}, {OUTCOME: 1})
+        found = await self._rebalances.find_one(
+            {"_id": ObjectId(rebalance.rebalance_id)}, {OUTCOME: 1}
+        )
         if found is None or OUTCOME not in found:
             return []
-        return [(0, outcome_from(found[OUTCOME], run.securities))]
+        return [(0, outcome_from(found[OUTCOME], rebalance.securities))]
 
-    async def _documents_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
-        keys = [outcome_id(run.rebalance_id, ordinal) for ordinal in ordinals]
-        return await self._documents(run, {"_id": {"$in": keys}})
+    async def _documents_by_ordinal(
+        self, rebalance: Rebalance, ordinals: Collection[int]
+    ) -> Placed:
+        keys = [outcome_id(rebalance.rebalance_id, ordinal) for ordinal in ordinals]
+        return await self._documents(rebalance, {"_id": {"$in": keys}})
 
-    async def _documents_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
-        return await self._documents(run, _in_documents(run, portfolio_ids))
+    async def _documents_by_portfolio(
+        self, rebalance: Rebalance, portfolio_ids: Collection[str]
+    ) -> Placed:
+        return await self._documents(rebalance, _in_documents(rebalance, portfolio_ids))
 
-    async def _first_documents(self, run: Rebalance, ordinals: range, limit: int) -> Placed:
-        first, last = (outcome_id(run.rebalance_id, at) for at in (ordinals[0], ordinals[-1]))
+    async def _first_documents(self, rebalance: Rebalance, ordinals: range, limit: int) -> Placed:
+        first, last = (outcome_id(rebalance.rebalance_id, at) for at in (ordinals[0], ordinals[-1]))
         within = {"_id": {"$gte": first, "$lte": last}}
-        return await _read_placed(self._outcomes.find(within, sort=[("_id", 1)], limit=limit), run)
+        return await _read_placed(
+            self._outcomes.find(within, sort=[("_id", 1)], limit=limit), rebalance
+        )
 
-    async def _documents(self, run: Rebalance, matching: Document) -> Placed:
-        return await _read_placed(self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE), run)
+    async def _documents(self, rebalance: Rebalance, matching: Document) -> Placed:
+        return await _read_placed(
+            self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE), rebalance
+        )
 
-    async def _rows_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
+    async def _rows_by_ordinal(self, rebalance: Rebalance, ordinals: Collection[int]) -> Placed:
         first, end = min(ordinals), max(ordinals) + 1
         found: Placed = []
         async for document in self._chunks.find(
-            covering_filter(run.rebalance_id, range(first, end))
+            covering_filter(rebalance.rebalance_id, range(first, end))
         ):
             start = ordinal_of(document["_id"])
             rows = np.flatnonzero(status_from(document) != BESIDE).tolist()
-            found += _outcomes(document, run, [row for row in rows if start + row in ordinals])
+            found += _outcomes(
+                document, rebalance, [row for row in rows if start + row in ordinals]
+            )
         return found
 
-    async def _rows_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
+    async def _rows_by_portfolio(
+        self, rebalance: Rebalance, portfolio_ids: Collection[str]
+    ) -> Placed:
         found: Placed = []
-        async for document in self._chunks.find(_in_columns([run.rebalance_id], portfolio_ids)):
-            found += _outcomes(document, run, _rows_in(document, portfolio_ids))
+        async for document in self._chunks.find(
+            _in_columns([rebalance.rebalance_id], portfolio_ids)
+        ):
+            found += _outcomes(document, rebalance, _rows_in(document, portfolio_ids))
         return found
 
 
-async def _read_placed(documents: AsyncCursor[Document], run: Rebalance) -> Placed:
+async def _read_placed(documents: AsyncCursor[Document], rebalance: Rebalance) -> Placed:
     return [
-        (ordinal_of(document["_id"]), outcome_from(document, run.securities))
+        (ordinal_of(document["_id"]), outcome_from(document, rebalance.securities))
         async for document in documents
     ]
 
@@ -268,24 +314,24 @@ def _plain_ordinals(blocks: Iterable[tuple[int, BlockOutcome]]) -> set[int]:
     }
 
 
-Reading = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
+LookUp = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
 
 
 def _likely_first(
-    run: Rebalance, within: Reading[K], rows: Reading[K], documents: Reading[K]
-) -> tuple[Reading[K], ...]:
+    rebalance: Rebalance, within: LookUp[K], rows: LookUp[K], documents: LookUp[K]
+) -> tuple[LookUp[K], ...]:
     """Order the look-ups, because the rebalances that are no part of a run have no columns."""
-    if run.run_id is not None:
+    if rebalance.run_id is not None:
         return rows, documents
-    return (within, documents, rows) if may_hold_outcome(run) else (documents, rows)
+    return (within, documents, rows) if may_hold_outcome(rebalance) else (documents, rows)
 
 
 def _in_order(found: Placed) -> tuple[PortfolioOutcome, ...]:
     return tuple(outcome for _, outcome in sorted(found, key=lambda placed: placed[0]))
 
 
-def _in_documents(run: Rebalance, portfolio_ids: Collection[str]) -> Document:
-    return {"portfolio_id": {"$in": list(portfolio_ids)}, "_id": ids_of(run.rebalance_id)}
+def _in_documents(rebalance: Rebalance, portfolio_ids: Collection[str]) -> Document:
+    return {"portfolio_id": {"$in": list(portfolio_ids)}, "_id": ids_of(rebalance.rebalance_id)}
 
 
 def _in_columns(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
@@ -300,8 +346,8 @@ def _rows_in(document: Document, portfolio_ids: Collection[str]) -> list[int]:
     return [row for row, (one, its) in rows if one in portfolio_ids and its != BESIDE]
 
 
-def _outcomes(document: Document, run: Rebalance, rows: Sequence[int]) -> Placed:
+def _outcomes(document: Document, rebalance: Rebalance, rows: Sequence[int]) -> Placed:
     if not rows:
         return []
-    first, block = block_from(document, run.securities)
+    first, block = block_from(document, rebalance.securities)
     return [(first + row, cast("PortfolioOutcome", block.outcome(row))) for row in rows]

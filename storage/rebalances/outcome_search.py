@@ -88,38 +88,42 @@ class OutcomeSearch:
         self._chunks = database[OUTCOME_CHUNKS]
 
     async def read_page(
-        self, run: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return a page of the outcomes that match, and the number of all that do.
 
         They are sorted by the first field of ``sort``, otherwise in the order of the model.
         """
         if wanted.portfolio_ids:
-            found = await self._reader.of(run, wanted.portfolio_ids)
+            found = await self._reader.read_portfolios(rebalance, wanted.portfolio_ids)
             return _page_of(found, wanted, sort, slice(offset, offset + limit))
-        if may_hold_outcome(run):
-            found = await self._reader.at(run, range(1))
+        if may_hold_outcome(rebalance):
+            found = await self._reader.read_ordinals(rebalance, range(1))
             return _page_of(found, wanted, sort, slice(offset, offset + limit))
-        if wanted.is_empty and not sort and run.status is RebalanceStatus.COMPLETED:
-            total = run.number_of_portfolios  # no search, because each portfolio has an outcome
+        if wanted.is_empty and not sort and rebalance.status is RebalanceStatus.COMPLETED:
+            total = (
+                rebalance.number_of_portfolios
+            )  # no search, because each portfolio has an outcome
             page = range(min(offset, total), min(offset + limit, total))
-            return await self._reader.at(run, page), total
+            return await self._reader.read_ordinals(rebalance, page), total
         with timeout(WRITER_TIMEOUT_S):
-            places = await self._find(run, wanted, sort[0][0] if sort else None)
+            places = await self._find(rebalance, wanted, sort[0][0] if sort else None)
         order = places.in_order(descending=_is_descending(sort))[offset : offset + limit]
         shown = zip(places.ordinals[order].tolist(), places.firsts[order].tolist(), strict=True)
-        return await self._reader.at_places(run, tuple(shown)), len(places.ordinals)
+        return await self._reader.read_places(rebalance, tuple(shown)), len(places.ordinals)
 
-    async def _find(self, run: Rebalance, wanted: OutcomeFilter, field: str | None) -> _Places:
-        documents = await self._find_documents(run, wanted, field)
+    async def _find(
+        self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
+    ) -> _Places:
+        documents = await self._find_documents(rebalance, wanted, field)
         # No columns for a reason, because a portfolio with one is beside them.
-        rows = [] if wanted.codes else await self._find_rows(run, wanted, field)
+        rows = [] if wanted.codes else await self._find_rows(rebalance, wanted, field)
         return _Places.concatenate([documents, *rows])
 
     async def _find_documents(
-        self, run: Rebalance, wanted: OutcomeFilter, field: str | None
+        self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
     ) -> _Places:
-        matching: Document = {"_id": ids_of(run.rebalance_id)}
+        matching: Document = {"_id": ids_of(rebalance.rebalance_id)}
         if wanted.statuses:
             matching["status"] = {"$in": _names(wanted)}
         if wanted.codes:
@@ -136,9 +140,9 @@ class OutcomeSearch:
         )
 
     async def _find_rows(
-        self, run: Rebalance, wanted: OutcomeFilter, field: str | None
+        self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
     ) -> list[_Places]:
-        matching: Document = {"rebalance_id": ObjectId(run.rebalance_id)}
+        matching: Document = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
         if wanted.statuses:  # because an index has the counts
             matching["$or"] = [{f"counts.{name}": {"$gt": 0}} for name in _names(wanted)]
         shown = {"status": 1} if field is None else {"status": 1, field: 1}

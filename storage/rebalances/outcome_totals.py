@@ -52,22 +52,22 @@ class OutcomeTotals:
                 self.add(name, amount)
 
 
-async def total_outcomes(database: AsyncDatabase[Document], run: Rebalance) -> OutcomeTotals:
+async def total_outcomes(database: AsyncDatabase[Document], rebalance: Rebalance) -> OutcomeTotals:
     """Add up the amounts of a rebalance; of one under way, of the outcomes stored so far."""
     totals = OutcomeTotals()
     with timeout(WRITER_TIMEOUT_S):
-        if may_hold_outcome(run):
-            for outcome in await OutcomeReader(database).at(run, range(1)):
+        if may_hold_outcome(rebalance):
+            for outcome in await OutcomeReader(database).read_ordinals(rebalance, range(1)):
                 totals.add_outcome(outcome)
             return totals
-        is_in_columns = np.zeros(run.number_of_portfolios, np.bool_)
-        matching = {"rebalance_id": ObjectId(run.rebalance_id)}
+        is_in_columns = np.zeros(rebalance.number_of_portfolios, np.bool_)
+        matching = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
         async for document in database[OUTCOME_CHUNKS].find(matching, {"status": 1, **SHOWN}):
             rows = np.flatnonzero(status_from(document) != BESIDE)
             is_in_columns[ordinal_of(document["_id"]) + rows] = True
             _add_rows(totals, document, rows)
         documents = database[OUTCOMES].find(
-            {"_id": ids_of(run.rebalance_id)}, SHOWN, batch_size=DOCUMENT_BATCH_SIZE
+            {"_id": ids_of(rebalance.rebalance_id)}, SHOWN, batch_size=DOCUMENT_BATCH_SIZE
         )
         async for document in documents:
             # As a reader of outcomes does where a chunk that was tried again left both.

@@ -275,7 +275,7 @@ class RebalanceStore:
         self, rebalance: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
-        return await self._reader.page_of(rebalance, portfolio_ids, offset, limit)
+        return await self._reader.read_portfolio_page(rebalance, portfolio_ids, offset, limit)
 
     @translate_failures
     async def list_outcomes(
@@ -284,12 +284,12 @@ class RebalanceStore:
         """Return the stored outcomes with the ordinals offset .. offset + limit - 1, in order."""
         end = rebalance.number_of_portfolios
         end = end if limit is None else min(end, offset + limit)
-        return await self._reader.at(rebalance, range(offset, end))
+        return await self._reader.read_ordinals(rebalance, range(offset, end))
 
     @translate_failures
     async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
         """Return the stored outcomes from the ordinal ``first`` on, in columns where stored so."""
-        return await self._reader.page_from(rebalance, first)
+        return await self._reader.read_page(rebalance, first)
 
     @translate_failures
     async def read_outcome(self, rebalance: Rebalance, portfolio_id: str) -> PortfolioOutcome:
@@ -301,7 +301,7 @@ class RebalanceStore:
         self, rebalance: Rebalance, portfolio_ids: Sequence[str]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios in the rebalance, by ordinal."""
-        found = await self._reader.of(rebalance, portfolio_ids)
+        found = await self._reader.read_portfolios(rebalance, portfolio_ids)
         missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
         if missing:
             raise NotFoundError("portfolio in this rebalance", min(missing))

@@ -117,7 +117,7 @@ class TradeSearch:
         self._reader = OutcomeReader(database)
 
     async def read_page(
-        self, run: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[TradePage, int]:
         """Return a page of the trades that match, and the number of all that do.
 
@@ -126,30 +126,32 @@ class TradeSearch:
         field = sort[0][0] if sort else None
         descending = bool(sort) and sort[0][1] == DESCENDING
         shown = slice(offset, offset + limit)
-        if wanted.portfolio_ids or may_hold_outcome(run):
-            outcomes = await self._read_few(run, wanted)
+        if wanted.portfolio_ids or may_hold_outcome(rebalance):
+            outcomes = await self._read_few(rebalance, wanted)
             found = _find_in_objects(enumerate(outcomes), wanted, field)
             few = found.first(shown.stop, descending=descending).select(shown)
             page = zip(few.ordinals.tolist(), few.places.tolist(), strict=True)
             return tuple((outcomes[at], place) for at, place in page), len(found.ordinals)
         best, total = _Trades.of(()), 0
-        async for outcome_page in self._reader.pages(run):
+        async for outcome_page in self._reader.iterate_pages(rebalance):
             found = await asyncio.to_thread(_find, outcome_page, wanted, field)
             total += len(found.ordinals)
             # No more than the page needs, because a book has millions of trades.
             best = _Trades.concatenate((best, found)).first(shown.stop, descending=descending)
-        return await self._read_trades(run, best.select(shown)), total
+        return await self._read_trades(rebalance, best.select(shown)), total
 
-    async def _read_few(self, run: Rebalance, wanted: TradeFilter) -> tuple[PortfolioOutcome, ...]:
+    async def _read_few(
+        self, rebalance: Rebalance, wanted: TradeFilter
+    ) -> tuple[PortfolioOutcome, ...]:
         if wanted.portfolio_ids:
-            return await self._reader.of(run, wanted.portfolio_ids)
-        return await self._reader.at(run, range(1))
+            return await self._reader.read_portfolios(rebalance, wanted.portfolio_ids)
+        return await self._reader.read_ordinals(rebalance, range(1))
 
-    async def _read_trades(self, run: Rebalance, trades: _Trades) -> TradePage:
+    async def _read_trades(self, rebalance: Rebalance, trades: _Trades) -> TradePage:
         firsts = dict(zip(trades.ordinals.tolist(), trades.firsts.tolist(), strict=True))
-        outcomes = await self._reader.at_places(run, tuple(firsts.items()))
+        outcomes = await self._reader.read_places(rebalance, tuple(firsts.items()))
         if len(outcomes) < len(firsts):  # because it was removed meanwhile
-            raise NotFoundError("rebalance", run.rebalance_id)
+            raise NotFoundError("rebalance", rebalance.rebalance_id)
         by_ordinal = dict(zip(firsts, outcomes, strict=True))
         page = zip(trades.ordinals.tolist(), trades.places.tolist(), strict=True)
         return tuple((by_ordinal[at], place) for at, place in page)

@@ -79,14 +79,14 @@ class TradeTotalsReader:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._reader = OutcomeReader(database)
 
-    async def read(self, run: Rebalance, wanted: TradeFilter) -> TradeTotals:
+    async def read(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
         """Add up the trades of a rebalance that match."""
         totals = TradeTotals()
         if wanted.portfolio_ids:
-            for outcome in await self._reader.of(run, wanted.portfolio_ids):
+            for outcome in await self._reader.read_portfolios(rebalance, wanted.portfolio_ids):
                 totals.add_outcome(outcome, wanted)
             return totals
-        async for page in self._reader.pages(run):
+        async for page in self._reader.iterate_pages(rebalance):
             await asyncio.to_thread(_add_page, totals, page, wanted)
         return totals
 

@@ -37,7 +37,7 @@ REFUSAL = Refusal("refused", "for a reason", {})
 
 
 def full_outcome() -> dict[str, Any]:
-    run = make_rebalance()
+    rebalance = make_rebalance()
     certificate = Certificate(
         Proof.OPTIMAL,
         Method.COVER,
@@ -51,10 +51,10 @@ def full_outcome() -> dict[str, Any]:
     )
     outside = OutsideBand(make_id("S", 0), next(iter(Edge)), Decimal(1), ("frozen",))
     made = replace(
-        make_outcome(run, 0),
+        make_outcome(rebalance, 0),
         certificate=certificate,
         outside_band=(outside,),
-        others=run.securities[:1],
+        others=rebalance.securities[:1],
         before=(1, 2, 3, 4),
         after=(1, 2, 3, 4),
         cost=Decimal(1),

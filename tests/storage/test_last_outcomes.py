@@ -23,24 +23,24 @@ PORTFOLIOS = tuple(make_id("P", at) for at in (0, 1, 4, 599))
 
 
 async def store_in_columns(rebalances: RebalanceStore, name: str) -> Rebalance:
-    run = replace(make_rebalance(COUNT, name=name), run_id=str(ObjectId()))
-    run = await rebalances.open(run)
-    apart = {at: make_outcome(run, at) for at in (1, 4)}
+    rebalance = replace(make_rebalance(COUNT, name=name), run_id=str(ObjectId()))
+    rebalance = await rebalances.open(rebalance)
+    apart = {at: make_outcome(rebalance, at) for at in (1, 4)}
     await rebalances.record_block(
-        run.rebalance_id, range(COUNT), make_answers(run, range(COUNT), apart)
+        rebalance.rebalance_id, range(COUNT), make_answers(rebalance, range(COUNT), apart)
     )
-    return run
+    return rebalance
 
 
 async def store_in_documents(rebalances: RebalanceStore, name: str) -> Rebalance:
-    run = await rebalances.open(make_rebalance(3, name=name))
-    await rebalances.record(run.rebalance_id, range(3), make_outcomes(run))
-    return run
+    rebalance = await rebalances.open(make_rebalance(3, name=name))
+    await rebalances.record(rebalance.rebalance_id, range(3), make_outcomes(rebalance))
+    return rebalance
 
 
 async def store_in_one_document(rebalances: RebalanceStore, name: str) -> Rebalance:
-    run = replace(make_rebalance(1, name=name), status=RebalanceStatus.COMPLETED)
-    return await rebalances.store(run, make_outcomes(run))
+    rebalance = replace(make_rebalance(1, name=name), status=RebalanceStatus.COMPLETED)
+    return await rebalances.store(rebalance, make_outcomes(rebalance))
 
 
 STORES = (store_in_columns, store_in_documents, store_in_one_document)
@@ -56,16 +56,16 @@ async def newest_of(
     raise AssertionError(portfolio_id)
 
 
-def last(run: Rebalance, portfolio_id: str, status: Status) -> LastOutcome:
+def last(rebalance: Rebalance, portfolio_id: str, status: Status) -> LastOutcome:
     return LastOutcome(
         portfolio_id,
         status,
-        run.rebalance_id,
-        run.run_id,
-        run.model_id,
-        run.model_name,
-        run.model_version,
-        run.started_at,
+        rebalance.rebalance_id,
+        rebalance.run_id,
+        rebalance.model_id,
+        rebalance.model_name,
+        rebalance.model_version,
+        rebalance.started_at,
     )
 
 

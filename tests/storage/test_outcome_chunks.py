@@ -49,11 +49,11 @@ def a_part(portfolios: int = COUNT) -> Rebalance:
     return replace(make_rebalance(portfolios), run_id=str(ObjectId()))
 
 
-def make_block(run: Rebalance, ordinals: range | None = None, shift: int = 0) -> BlockOutcome:
-    ordinals = range(run.number_of_portfolios) if ordinals is None else ordinals
-    apart = {at: make_outcome(run, at + shift * 100) for at in BESIDE if at in ordinals}
+def make_block(rebalance: Rebalance, ordinals: range | None = None, shift: int = 0) -> BlockOutcome:
+    ordinals = range(rebalance.number_of_portfolios) if ordinals is None else ordinals
+    apart = {at: make_outcome(rebalance, at + shift * 100) for at in BESIDE if at in ordinals}
     apart = {at: replace(each, portfolio_id=make_id("P", at)) for at, each in apart.items()}
-    return make_answers(run, ordinals, apart, shift=shift)
+    return make_answers(rebalance, ordinals, apart, shift=shift)
 
 
 def answers(one: BlockOutcome) -> tuple[PortfolioOutcome, ...]:
@@ -65,15 +65,17 @@ def answers(one: BlockOutcome) -> tuple[PortfolioOutcome, ...]:
 async def write_chunks(
     rebalances: RebalanceStore,
 ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
-    run = await rebalances.open(a_part())
-    await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
-    return run, answers(make_block(run))
+    rebalance = await rebalances.open(a_part())
+    await rebalances.record_block(rebalance.rebalance_id, range(COUNT), make_block(rebalance))
+    return rebalance, answers(make_block(rebalance))
 
 
-async def insert_columns(database: AsyncDatabase[Document], run: Rebalance) -> None:
+async def insert_columns(database: AsyncDatabase[Document], rebalance: Rebalance) -> None:
     """Leave what a writer leaves that is killed after its documents of columns."""
     documents = [
-        rows_document(run.rebalance_id, first, make_block(run), slice(first, first + GRID.step))
+        rows_document(
+            rebalance.rebalance_id, first, make_block(rebalance), slice(first, first + GRID.step)
+        )
         for first in GRID
     ]
     await database["outcome_chunks"].insert_many(documents)
@@ -109,53 +111,61 @@ async def test_a_block_is_counted_where_it_is_stored(
 async def test_the_counts_of_a_block_are_those_of_all_its_outcomes(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(a_part())
-    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
-    assert counts == Counter(each.status for each in answers(make_block(run)))
+    rebalance = await rebalances.open(a_part())
+    counts = await rebalances.record_block(
+        rebalance.rebalance_id, range(COUNT), make_block(rebalance)
+    )
+    assert counts == Counter(each.status for each in answers(make_block(rebalance)))
 
 
 async def test_a_writer_killed_after_its_columns_is_completed_by_the_next(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part())
-    await insert_columns(database, run)
+    rebalance = await rebalances.open(a_part())
+    await insert_columns(database, rebalance)
 
-    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
+    counts = await rebalances.record_block(
+        rebalance.rebalance_id, range(COUNT), make_block(rebalance)
+    )
 
-    assert await rebalances.list_outcomes(run) == answers(make_block(run))
-    assert counts == Counter(each.status for each in answers(make_block(run)))
+    assert await rebalances.list_outcomes(rebalance) == answers(make_block(rebalance))
+    assert counts == Counter(each.status for each in answers(make_block(rebalance)))
 
 
 async def test_a_writer_killed_between_documents_beside_is_completed_by_the_next(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part())
-    await insert_columns(database, run)
-    expected = answers(make_block(run))
+    rebalance = await rebalances.open(a_part())
+    await insert_columns(database, rebalance)
+    expected = answers(make_block(rebalance))
     for at in BESIDE[:2]:
-        document = outcome_document(outcome_id(run.rebalance_id, at), expected[at])
+        document = outcome_document(outcome_id(rebalance.rebalance_id, at), expected[at])
         await database["outcomes"].insert_one(document)
 
-    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run, shift=1))
+    counts = await rebalances.record_block(
+        rebalance.rebalance_id, range(COUNT), make_block(rebalance, shift=1)
+    )
 
-    again = answers(make_block(run, shift=1))
+    again = answers(make_block(rebalance, shift=1))
     late = [again[at] if at in BESIDE[2:] else expected[at] for at in range(COUNT)]
-    assert await rebalances.list_outcomes(run) == tuple(late)
+    assert await rebalances.list_outcomes(rebalance) == tuple(late)
     assert counts == Counter(each.status for each in late)
 
 
 async def test_a_writer_killed_between_its_documents_of_columns_is_completed_by_the_next(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part())
-    await insert_columns(database, run)
-    await database["outcome_chunks"].delete_one({"_id": outcome_id(run.rebalance_id, 512)})
+    rebalance = await rebalances.open(a_part())
+    await insert_columns(database, rebalance)
+    await database["outcome_chunks"].delete_one({"_id": outcome_id(rebalance.rebalance_id, 512)})
 
-    await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run, shift=1))
+    await rebalances.record_block(
+        rebalance.rebalance_id, range(COUNT), make_block(rebalance, shift=1)
+    )
 
-    first, second = answers(make_block(run)), answers(make_block(run, shift=1))
+    first, second = answers(make_block(rebalance)), answers(make_block(rebalance, shift=1))
     stands = [at for at in range(COUNT) if not 512 <= at < 1_024 and at not in BESIDE]
-    found = await rebalances.list_outcomes(run)
+    found = await rebalances.list_outcomes(rebalance)
     assert [found[at] for at in stands] == [first[at] for at in stands]
     assert found[512:1_024] == second[512:1_024]
     assert len(found) == COUNT
@@ -164,16 +174,16 @@ async def test_a_writer_killed_between_its_documents_of_columns_is_completed_by_
 async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_and_its_answer(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part(8))
-    first = make_answers(run, range(8), {2: make_outcome(run, 2)})
-    document = rows_document(run.rebalance_id, 0, first, slice(0, 8))
+    rebalance = await rebalances.open(a_part(8))
+    first = make_answers(rebalance, range(8), {2: make_outcome(rebalance, 2)})
+    document = rows_document(rebalance.rebalance_id, 0, first, slice(0, 8))
     await database["outcome_chunks"].insert_one(document)
-    second = make_answers(run, range(8), {3: make_outcome(run, 3)})
+    second = make_answers(rebalance, range(8), {3: make_outcome(rebalance, 3)})
 
-    counts = await rebalances.record_block(run.rebalance_id, range(8), second)
+    counts = await rebalances.record_block(rebalance.rebalance_id, range(8), second)
 
     expected = [*first.outcomes()[:2], second.outcome(2), *first.outcomes()[3:]]
-    assert await rebalances.list_outcomes(run) == tuple(expected)
+    assert await rebalances.list_outcomes(rebalance) == tuple(expected)
     assert sum(counts.values()) == 8
     (beside,) = await database["outcomes"].find({}, {"portfolio_id": 1}).to_list()
     assert beside["portfolio_id"] == make_id("P", 2)
@@ -192,17 +202,19 @@ async def test_half_a_chunk_after_a_whole_one_changes_nothing(rebalances: Rebala
 
 
 async def test_a_whole_chunk_after_a_part_of_it_fills_the_gaps(rebalances: RebalanceStore) -> None:
-    run = await rebalances.open(a_part())
+    rebalance = await rebalances.open(a_part())
     halves = range(100, 200), range(700, 900)
     for half in halves:
-        await rebalances.record_block(run.rebalance_id, half, make_block(run, half, 1), GRID)
+        await rebalances.record_block(
+            rebalance.rebalance_id, half, make_block(rebalance, half, 1), GRID
+        )
 
-    await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
+    await rebalances.record_block(rebalance.rebalance_id, range(COUNT), make_block(rebalance))
 
     found, early, late = (
-        await rebalances.list_outcomes(run),
-        answers(make_block(run, shift=1)),
-        answers(make_block(run)),
+        await rebalances.list_outcomes(rebalance),
+        answers(make_block(rebalance, shift=1)),
+        answers(make_block(rebalance)),
     )
     within = [any(at in half for half in halves) for at in range(COUNT)]
     assert found == tuple(early[at] if within[at] else late[at] for at in range(COUNT))
@@ -211,15 +223,17 @@ async def test_a_whole_chunk_after_a_part_of_it_fills_the_gaps(rebalances: Rebal
 async def test_outcomes_as_objects_and_in_columns_of_one_chunk_are_stored_once(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part(40))
+    rebalance = await rebalances.open(a_part(40))
     some, grid = range(10, 12), range(0, 40, 20)
-    await rebalances.record(run.rebalance_id, some, make_outcomes(run, some), grid)
+    await rebalances.record(rebalance.rebalance_id, some, make_outcomes(rebalance, some), grid)
 
-    await rebalances.record_block(run.rebalance_id, range(40), make_answers(run, range(40)), grid)
+    await rebalances.record_block(
+        rebalance.rebalance_id, range(40), make_answers(rebalance, range(40)), grid
+    )
 
-    expected = list(make_answers(run, range(40)).outcomes())
-    expected[10:12] = make_outcomes(run, some)
-    assert await rebalances.list_outcomes(run) == tuple(expected)
+    expected = list(make_answers(rebalance, range(40)).outcomes())
+    expected[10:12] = make_outcomes(rebalance, some)
+    assert await rebalances.list_outcomes(rebalance) == tuple(expected)
     assert await database["outcomes"].count_documents({}) == grid.step
 
 
@@ -228,7 +242,7 @@ async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
     rebalances: RebalanceStore, seed: int
 ) -> None:
     cuts = random.Random(seed)
-    run = await rebalances.open(a_part())
+    rebalance = await rebalances.open(a_part())
 
     async def write(shift: int) -> Counter[Status]:
         at = cuts.randrange(1, COUNT)
@@ -236,37 +250,46 @@ async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
         counts = Counter[Status]()
         for piece in pieces:
             if shift == 4:
-                late = make_outcomes(run, piece)
-                counts.update(await rebalances.record(run.rebalance_id, piece, late, GRID))
+                late = make_outcomes(rebalance, piece)
+                counts.update(await rebalances.record(rebalance.rebalance_id, piece, late, GRID))
             else:
-                one = make_block(run, piece, shift)
-                counts.update(await rebalances.record_block(run.rebalance_id, piece, one, GRID))
+                one = make_block(rebalance, piece, shift)
+                counts.update(
+                    await rebalances.record_block(rebalance.rebalance_id, piece, one, GRID)
+                )
         return counts
 
     counts = await asyncio.gather(*(write(shift) for shift in range(6)))
 
-    found = await rebalances.list_outcomes(run)
+    found = await rebalances.list_outcomes(rebalance)
     assert [each.portfolio_id for each in found] == [make_id("P", at) for at in range(COUNT)]
-    ended = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
+    ended = await rebalances.finish(rebalance.rebalance_id, RebalanceStatus.COMPLETED, NOON)
     assert ended.counts == Counter(each.status for each in found)
     assert all(each == ended.counts for each in counts)
     traded = sum(len(each.transactions) for each in found)
-    assert await rebalances.count_transactions(run.rebalance_id) == traded
+    assert await rebalances.count_transactions(rebalance.rebalance_id) == traded
 
 
 async def test_a_rebalance_that_an_earlier_release_began_is_finished_in_its_way(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part(6))
+    rebalance = await rebalances.open(a_part(6))
     for at in range(3):
-        document = outcome_document(outcome_id(run.rebalance_id, at), make_outcome(run, at))
+        document = outcome_document(
+            outcome_id(rebalance.rebalance_id, at), make_outcome(rebalance, at)
+        )
         await database["outcomes"].insert_one(document)
 
-    counts = await rebalances.record_block(run.rebalance_id, range(6), make_answers(run, range(6)))
-    await rebalances.record(run.rebalance_id, range(6), make_outcomes(run))
+    counts = await rebalances.record_block(
+        rebalance.rebalance_id, range(6), make_answers(rebalance, range(6))
+    )
+    await rebalances.record(rebalance.rebalance_id, range(6), make_outcomes(rebalance))
 
-    expected = (*make_outcomes(run, range(3)), *make_answers(run, range(6)).outcomes()[3:])
-    assert await rebalances.list_outcomes(run) == expected
+    expected = (
+        *make_outcomes(rebalance, range(3)),
+        *make_answers(rebalance, range(6)).outcomes()[3:],
+    )
+    assert await rebalances.list_outcomes(rebalance) == expected
     assert await database["outcome_chunks"].count_documents({}) == 0
     assert sum(counts.values()) == 6
 
@@ -315,17 +338,19 @@ async def test_deleting_takes_columns_and_those_beside_and_no_others(
 async def test_the_documented_function_reads_a_column_with_the_driver_and_numpy_alone(
     rebalances: RebalanceStore, database: AsyncDatabase[Document], mongodb_uri: str
 ) -> None:
-    run = await rebalances.open(a_part(600))
+    rebalance = await rebalances.open(a_part(600))
     large = ScaledColumn(np.array([10**20 + at for at in range(600)], dtype=np.object_), 2)
-    one = replace(make_answers(run, range(600), {2: make_outcome(run, 2)}), cash_before=large)
-    await rebalances.record_block(run.rebalance_id, range(600), one)
+    one = replace(
+        make_answers(rebalance, range(600), {2: make_outcome(rebalance, 2)}), cash_before=large
+    )
+    await rebalances.record_block(rebalance.rebalance_id, range(600), one)
     text = DOCUMENTED.read_text().partition("```python\n")[2].partition("```")[0]
     scope: dict[str, Any] = {}
     exec(text, scope)
 
     def read(name: str) -> list[tuple[str, Any]]:
         with MongoClient[Document](mongodb_uri) as client:
-            parts = scope["read_column"](client[database.name], run.rebalance_id, name)
+            parts = scope["read_column"](client[database.name], rebalance.rebalance_id, name)
             return [row for ids, values in parts for row in zip(ids, values, strict=True)]
 
     rows = await asyncio.to_thread(read, "after")
@@ -343,58 +368,64 @@ async def test_the_documented_function_reads_a_column_with_the_driver_and_numpy_
 async def test_an_error_beside_is_raised_because_its_outcome_is_not_known(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(a_part(4))
-    one = make_answers(run, range(4), {1: make_outcome(run, 1)})
+    rebalance = await rebalances.open(a_part(4))
+    one = make_answers(rebalance, range(4), {1: make_outcome(rebalance, 1)})
     error = NoSolutionInTimeError(make_id("P", 1), 1.0)
     with pytest.raises(NoSolutionInTimeError):
-        await rebalances.record_block(run.rebalance_id, range(4), replace(one, beside={1: error}))
+        await rebalances.record_block(
+            rebalance.rebalance_id, range(4), replace(one, beside={1: error})
+        )
 
 
 async def test_as_many_ordinals_as_rows_are_needed(rebalances: RebalanceStore) -> None:
-    run = await rebalances.open(a_part(4))
+    rebalance = await rebalances.open(a_part(4))
     with pytest.raises(ValueError, match="4 outcomes, 3 ordinals"):
-        await rebalances.record_block(run.rebalance_id, range(3), make_answers(run, range(4)))
+        await rebalances.record_block(
+            rebalance.rebalance_id, range(3), make_answers(rebalance, range(4))
+        )
 
 
 async def test_a_part_stores_whole_documents_in_columns_and_the_rest_beside(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part())
+    rebalance = await rebalances.open(a_part())
     part = range(500, 1_050)
-    await rebalances.record_block(run.rebalance_id, part, make_block(run, part), GRID)
+    await rebalances.record_block(rebalance.rebalance_id, part, make_block(rebalance, part), GRID)
     stored = {each["_id"]: each async for each in database["outcome_chunks"].find({})}
     assert [len(each["ids"]) for _, each in sorted(stored.items())] == [0, 512, 0]
     assert [each["end"] for _, each in sorted(stored.items())] == [512, 1_024, COUNT]
     assert await database["outcomes"].count_documents({}) == 12 + 26 + len({600})
-    assert await rebalances.list_outcomes(run) == answers(make_block(run))[500:1_050]
+    assert await rebalances.list_outcomes(rebalance) == answers(make_block(rebalance))[500:1_050]
 
 
 async def test_a_chunk_that_an_earlier_release_divided_otherwise_is_completed(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part())
+    rebalance = await rebalances.open(a_part())
     await database["outcome_chunks"].drop_index("portfolio")
     unique = [("ids", 1), ("rebalance_id", 1)]
     await database["outcome_chunks"].create_index(unique, name="portfolio", unique=True)
-    half = rows_document(run.rebalance_id, 300, make_block(run), slice(300, 700))
+    half = rows_document(rebalance.rebalance_id, 300, make_block(rebalance), slice(300, 700))
     await database["outcome_chunks"].insert_one(half)
     await ensure_indexes(database)
 
     for _ in range(2):
         counts = await rebalances.record_block(
-            run.rebalance_id, range(COUNT), make_block(run), GRID
+            rebalance.rebalance_id, range(COUNT), make_block(rebalance), GRID
         )
-        assert counts == Counter(each.status for each in answers(make_block(run)))
+        assert counts == Counter(each.status for each in answers(make_block(rebalance)))
 
-    assert await rebalances.list_outcomes(run) == answers(make_block(run))
+    assert await rebalances.list_outcomes(rebalance) == answers(make_block(rebalance))
     assert await database["outcomes"].count_documents({}) == 1_024 - 400 + len({600, 1_099})
 
 
 async def test_any_other_failure_of_the_columns_is_raised(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part(4))
+    rebalance = await rebalances.open(a_part(4))
     rule = {"nothing": {"$exists": True}}
     await database.command("collMod", "outcome_chunks", validator=rule)
     with pytest.raises(BulkWriteError, match="failed validation"):
-        await rebalances.record_block(run.rebalance_id, range(4), make_answers(run, range(4)))
+        await rebalances.record_block(
+            rebalance.rebalance_id, range(4), make_answers(rebalance, range(4))
+        )

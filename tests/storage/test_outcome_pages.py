@@ -34,21 +34,23 @@ async def open_rebalance(rebalances: RebalanceStore, portfolios: int = COUNT) ->
     return await rebalances.open(replace(make_rebalance(portfolios), run_id=str(ObjectId())))
 
 
-async def pages_of(rebalances: RebalanceStore, run: Rebalance) -> list[OutcomePage]:
+async def pages_of(rebalances: RebalanceStore, rebalance: Rebalance) -> list[OutcomePage]:
     pages, first = list[OutcomePage](), 0
-    while first < run.number_of_portfolios:
-        page = await rebalances.read_outcome_page(run, first)
+    while first < rebalance.number_of_portfolios:
+        page = await rebalances.read_outcome_page(rebalance, first)
         assert page.ordinals.start == first < page.ordinals.stop
         pages.append(page)
         first = page.ordinals.stop
     return pages
 
 
-async def require_every_outcome(rebalances: RebalanceStore, run: Rebalance) -> Sequence[range]:
+async def require_every_outcome(
+    rebalances: RebalanceStore, rebalance: Rebalance
+) -> Sequence[range]:
     """Compare the outcomes of all pages with those of the objects; return the pages' ordinals."""
-    pages = await pages_of(rebalances, run)
+    pages = await pages_of(rebalances, rebalance)
     found = [one for page in pages for one in list_outcomes(page)]
-    assert repr(tuple(found)) == repr(await rebalances.list_outcomes(run))
+    assert repr(tuple(found)) == repr(await rebalances.list_outcomes(rebalance))
     assert [page.count() for page in pages] == [len(list_outcomes(page)) for page in pages]
     return [page.ordinals for page in pages]
 

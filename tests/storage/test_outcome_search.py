@@ -49,22 +49,22 @@ def sift(outcomes: Sequence[PortfolioOutcome], wanted: OutcomeFilter, sort: Sort
 
 
 async def store_in_columns(rebalances: RebalanceStore) -> Rebalance:
-    run = await rebalances.open(replace(make_rebalance(COUNT), run_id=str(ObjectId())))
-    apart = {at: make_outcome(run, at) for at in BESIDE}
-    made = make_answers(run, range(COUNT), apart)
-    await rebalances.record_block(run.rebalance_id, range(COUNT), made)
-    return run
+    rebalance = await rebalances.open(replace(make_rebalance(COUNT), run_id=str(ObjectId())))
+    apart = {at: make_outcome(rebalance, at) for at in BESIDE}
+    made = make_answers(rebalance, range(COUNT), apart)
+    await rebalances.record_block(rebalance.rebalance_id, range(COUNT), made)
+    return rebalance
 
 
 async def store_in_documents(rebalances: RebalanceStore) -> Rebalance:
-    run = await rebalances.open(make_rebalance(60))
-    await rebalances.record(run.rebalance_id, range(60), make_outcomes(run))
-    return run
+    rebalance = await rebalances.open(make_rebalance(60))
+    await rebalances.record(rebalance.rebalance_id, range(60), make_outcomes(rebalance))
+    return rebalance
 
 
 async def store_in_one_document(rebalances: RebalanceStore) -> Rebalance:
-    run = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED)
-    return await rebalances.store(run, make_outcomes(run))
+    rebalance = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED)
+    return await rebalances.store(rebalance, make_outcomes(rebalance))
 
 
 @pytest.mark.parametrize("store", [store_in_columns, store_in_documents, store_in_one_document])
@@ -73,11 +73,11 @@ async def test_a_page_has_what_a_filter_over_all_outcomes_would_leave(
     rebalances: RebalanceStore, store: object, is_over: bool
 ) -> None:
     assert callable(store)
-    run: Rebalance = await store(rebalances)
+    rebalance: Rebalance = await store(rebalances)
     if is_over:
         at = datetime.now(UTC)
-        run = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, at)
-    everything = await rebalances.list_outcomes(run)
+        rebalance = await rebalances.finish(rebalance.rebalance_id, RebalanceStatus.COMPLETED, at)
+    everything = await rebalances.list_outcomes(rebalance)
     orders: list[Sort] = [
         (),
         *[((name, way),) for name, way in product(SORT_FIELDS, (ASCENDING, DESCENDING))],
@@ -86,7 +86,7 @@ async def test_a_page_has_what_a_filter_over_all_outcomes_would_leave(
     for wanted, sort in product(FILTERS, orders):
         expected = sift(everything, wanted, sort)
         for offset, limit in ((0, 50), (40, 7), (len(expected), 5)):
-            found, total = await rebalances.search_outcomes(run, wanted, sort, offset, limit)
+            found, total = await rebalances.search_outcomes(rebalance, wanted, sort, offset, limit)
             named = [each.portfolio_id for each in found]
             assert (named, total) == (expected[offset : offset + limit], len(expected))
 

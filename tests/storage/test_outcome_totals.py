@@ -38,10 +38,10 @@ def total(outcomes: tuple[PortfolioOutcome, ...]) -> OutcomeTotals:
 async def test_totals_are_the_sums_over_all_outcomes(
     rebalances: RebalanceStore, store: Callable[[RebalanceStore], Awaitable[Rebalance]]
 ) -> None:
-    run = await store(rebalances)
-    outcomes = await rebalances.list_outcomes(run)
+    rebalance = await store(rebalances)
+    outcomes = await rebalances.list_outcomes(rebalance)
 
-    totals = await rebalances.total_outcomes(run)
+    totals = await rebalances.total_outcomes(rebalance)
 
     assert totals == total(outcomes)
     assert totals.portfolios > 0
@@ -49,13 +49,13 @@ async def test_totals_are_the_sums_over_all_outcomes(
 
 
 async def test_amounts_beyond_64_bits_are_added_up_exactly(rebalances: RebalanceStore) -> None:
-    run = await rebalances.open(replace(make_rebalance(3), run_id=str(ObjectId())))
-    made = make_answers(run, range(3))
+    rebalance = await rebalances.open(replace(make_rebalance(3), run_id=str(ObjectId())))
+    made = make_answers(rebalance, range(3))
     large = ScaledColumn(np.array([2**62, 2**62, 2**62 + 1]), 4)
     made = replace(made, market_value=large, cash_after=large)
-    await rebalances.record_block(run.rebalance_id, range(3), made)
+    await rebalances.record_block(rebalance.rebalance_id, range(3), made)
 
-    totals = await rebalances.total_outcomes(run)
+    totals = await rebalances.total_outcomes(rebalance)
 
     exact = Decimal(3 * 2**62 + 1).scaleb(-4)
     assert (totals.portfolios, totals.market_value, totals.cash_after) == (3, exact, exact)

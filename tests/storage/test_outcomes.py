@@ -97,26 +97,26 @@ def any_outcome(draw: st.DrawFn) -> PortfolioOutcome:
 async def test_every_outcome_reads_back_equal(
     rebalances: RebalanceStore, expected: PortfolioOutcome
 ) -> None:
-    run = await rebalances.open(make_rebalance(1))
-    await rebalances.record(run.rebalance_id, range(1), [expected])
-    assert await rebalances.list_outcomes(run) == (expected,)
+    rebalance = await rebalances.open(make_rebalance(1))
+    await rebalances.record(rebalance.rebalance_id, range(1), [expected])
+    assert await rebalances.list_outcomes(rebalance) == (expected,)
 
 
 async def test_equal_securities_of_several_outcomes_keep_the_digits_of_their_own(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(make_rebalance(3))
+    rebalance = await rebalances.open(make_rebalance(3))
     first, second = (
         PricedTarget("OLD", Decimal(price), Decimal(0), OUTSIDE) for price in ("5", "5.00")
     )
     made = [
         replace(one, others=(other,), before=(*one.before, 1), after=(*one.after, 0))
-        for one, other in zip(make_outcomes(run), (first, second, first), strict=True)
+        for one, other in zip(make_outcomes(rebalance), (first, second, first), strict=True)
     ]
 
-    await rebalances.record(run.rebalance_id, range(3), made)
+    await rebalances.record(rebalance.rebalance_id, range(3), made)
 
-    read = await rebalances.list_outcomes(run)
+    read = await rebalances.list_outcomes(rebalance)
     assert list(map(repr, read)) == list(map(repr, made))
     assert [str(each.others[0].price) for each in read] == ["5", "5.00", "5"]
 
@@ -124,11 +124,11 @@ async def test_equal_securities_of_several_outcomes_keep_the_digits_of_their_own
 async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(make_rebalance(1))
-    await rebalances.record(run.rebalance_id, range(1), make_outcomes(run))
+    rebalance = await rebalances.open(make_rebalance(1))
+    await rebalances.record(rebalance.rebalance_id, range(1), make_outcomes(rebalance))
 
     (stored,) = await database["outcomes"].find({}).to_list()
-    (read,) = await rebalances.list_outcomes(run)
+    (read,) = await rebalances.list_outcomes(rebalance)
 
     assert not {"outside_band", "violation", "violation_lower_bound"} & stored.keys()
     assert read.outside_band == ()
@@ -143,9 +143,9 @@ async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read
 async def test_the_transactions_of_a_rebalance_are_counted_where_they_are_stored(
     rebalances: RebalanceStore, database: AsyncDatabase[Document], expected: list[PortfolioOutcome]
 ) -> None:
-    run = await rebalances.open(make_rebalance(len(expected)))
-    await rebalances.record(run.rebalance_id, range(len(expected)), expected)
+    rebalance = await rebalances.open(make_rebalance(len(expected)))
+    await rebalances.record(rebalance.rebalance_id, range(len(expected)), expected)
     traded = sum(sum(map(ne, each.before, each.after)) for each in expected)
-    assert await rebalances.count_transactions(run.rebalance_id) == traded
+    assert await rebalances.count_transactions(rebalance.rebalance_id) == traded
     await database["outcomes"].update_many({}, {"$unset": {"transactions": ""}})  # as once stored
-    assert await rebalances.count_transactions(run.rebalance_id) == traded
+    assert await rebalances.count_transactions(rebalance.rebalance_id) == traded

@@ -30,19 +30,19 @@ pytestmark = pytest.mark.mongo
 
 
 async def stored_run(rebalances: RebalanceStore, portfolios: int = 12) -> Rebalance:
-    run = await rebalances.open(make_rebalance(portfolios))
-    await rebalances.record(run.rebalance_id, range(portfolios), make_outcomes(run))
-    return run
+    rebalance = await rebalances.open(make_rebalance(portfolios))
+    await rebalances.record(rebalance.rebalance_id, range(portfolios), make_outcomes(rebalance))
+    return rebalance
 
 
 async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_prices(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(make_rebalance())
-    assert await rebalances.read(run.rebalance_id) == run
+    rebalance = await rebalances.open(make_rebalance())
+    assert await rebalances.read(rebalance.rebalance_id) == rebalance
     repriced = Rebalance(
-        run.rebalance_id,
-        run.model_id,
+        rebalance.rebalance_id,
+        rebalance.model_id,
         9,
         "Other",
         make_securities(1),
@@ -50,17 +50,17 @@ async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_price
         1,
         NOON + timedelta(days=1),
     )
-    assert await rebalances.open(repriced) == run
+    assert await rebalances.open(repriced) == rebalance
 
 
 async def test_a_rebalance_with_an_option_of_a_later_version_is_listed(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(make_rebalance())
+    rebalance = await rebalances.open(make_rebalance())
     await database["rebalances"].update_one({}, {"$set": {"options.whim": "LATER"}})
 
     (listed,), _ = await rebalances.read_page()
-    assert listed.options.values == {**run.options.values, "whim": "LATER"}
+    assert listed.options.values == {**rebalance.options.values, "whim": "LATER"}
 
 
 async def test_a_run_completes_the_claim_that_it_is_stored_with(
@@ -126,31 +126,36 @@ async def test_recording_again_changes_nothing(rebalances: RebalanceStore) -> No
 async def test_a_writer_that_died_half_way_is_repeated_by_another(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(make_rebalance(2_500))
-    await rebalances.record(run.rebalance_id, range(1_300), make_outcomes(run, range(1_300)))
-    await rebalances.record(run.rebalance_id, range(2_500), make_outcomes(run))
-    assert await rebalances.list_outcomes(run) == make_outcomes(run)
+    rebalance = await rebalances.open(make_rebalance(2_500))
+    await rebalances.record(
+        rebalance.rebalance_id, range(1_300), make_outcomes(rebalance, range(1_300))
+    )
+    await rebalances.record(rebalance.rebalance_id, range(2_500), make_outcomes(rebalance))
+    assert await rebalances.list_outcomes(rebalance) == make_outcomes(rebalance)
 
 
 async def test_recording_counts_what_is_stored_not_what_came_too_late(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(make_rebalance(4))
-    first = make_outcomes(run, range(2))
-    late = [replace(one, status=Status.FAILED) for one in make_outcomes(run)]
-    assert await rebalances.record(run.rebalance_id, range(2), first) == Counter(
+    rebalance = await rebalances.open(make_rebalance(4))
+    first = make_outcomes(rebalance, range(2))
+    late = [replace(one, status=Status.FAILED) for one in make_outcomes(rebalance)]
+    assert await rebalances.record(rebalance.rebalance_id, range(2), first) == Counter(
         one.status for one in first
     )
     expected = Counter(one.status for one in first) + Counter({Status.FAILED: 2})
-    assert await rebalances.record(run.rebalance_id, range(4), late) == expected
+    assert await rebalances.record(rebalance.rebalance_id, range(4), late) == expected
 
 
 async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: RebalanceStore) -> None:
-    run = await rebalances.open(make_rebalance(1_500))
+    rebalance = await rebalances.open(make_rebalance(1_500))
     await asyncio.gather(
-        *(rebalances.record(run.rebalance_id, range(1_500), make_outcomes(run)) for _ in range(4))
+        *(
+            rebalances.record(rebalance.rebalance_id, range(1_500), make_outcomes(rebalance))
+            for _ in range(4)
+        )
     )
-    assert await rebalances.list_outcomes(run) == make_outcomes(run)
+    assert await rebalances.list_outcomes(rebalance) == make_outcomes(rebalance)
 
 
 async def test_any_other_failure_than_a_repetition_is_raised(
@@ -165,10 +170,10 @@ async def test_any_other_failure_than_a_repetition_is_raised(
 async def test_storing_a_run_that_the_database_refuses_says_why(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = make_rebalance(3)
+    rebalance = make_rebalance(3)
     await database.command("collMod", "outcomes", validator={"nothing": {"$exists": True}})
     with pytest.raises(BulkWriteError, match="failed validation"):
-        await rebalances.store(run, make_outcomes(run))
+        await rebalances.store(rebalance, make_outcomes(rebalance))
 
 
 def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
@@ -177,9 +182,9 @@ def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
 
 
 async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: RebalanceStore) -> None:
-    run = await rebalances.open(make_rebalance(3))
+    rebalance = await rebalances.open(make_rebalance(3))
     with pytest.raises(ValueError, match="3 outcomes, 2 ordinals"):
-        await rebalances.record(run.rebalance_id, range(2), make_outcomes(run))
+        await rebalances.record(rebalance.rebalance_id, range(2), make_outcomes(rebalance))
 
 
 async def test_a_finished_run_counts_its_stored_outcomes_and_stays_finished(
@@ -287,20 +292,22 @@ async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
     database: AsyncDatabase[Document],
 ) -> None:
     rebalances = RebalanceStore(database)
-    run = replace(make_rebalance(3), status=RebalanceStatus.COMPLETED)
+    rebalance = replace(make_rebalance(3), status=RebalanceStatus.COMPLETED)
 
-    stored = await rebalances.store(run, make_outcomes(run))
+    stored = await rebalances.store(rebalance, make_outcomes(rebalance))
 
-    assert await rebalances.read(run.rebalance_id) == stored
-    assert await rebalances.list_outcomes(stored) == make_outcomes(run)
+    assert await rebalances.read(rebalance.rebalance_id) == stored
+    assert await rebalances.list_outcomes(stored) == make_outcomes(rebalance)
 
 
 async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
     rebalances = RebalanceStore(database)
-    run = replace(make_rebalance(3), status=RebalanceStatus.COMPLETED)
-    stored = await rebalances.store(run, make_outcomes(run))
+    rebalance = replace(make_rebalance(3), status=RebalanceStatus.COMPLETED)
+    stored = await rebalances.store(rebalance, make_outcomes(rebalance))
 
-    again = await rebalances.store(replace(run, model_name="another"), make_outcomes(run))
+    again = await rebalances.store(
+        replace(rebalance, model_name="another"), make_outcomes(rebalance)
+    )
 
     assert again == stored
 
@@ -309,11 +316,11 @@ async def test_the_outcomes_of_some_portfolios_come_in_their_order(
     database: AsyncDatabase[Document],
 ) -> None:
     rebalances = RebalanceStore(database)
-    run = await rebalances.open(make_rebalance(4))
-    await rebalances.record(run.rebalance_id, range(4), make_outcomes(run))
+    rebalance = await rebalances.open(make_rebalance(4))
+    await rebalances.record(rebalance.rebalance_id, range(4), make_outcomes(rebalance))
 
-    found = await rebalances.list_outcomes_of(run, [make_id("P", 3), make_id("P", 1)])
+    found = await rebalances.list_outcomes_of(rebalance, [make_id("P", 3), make_id("P", 1)])
 
-    assert found == (make_outcomes(run)[1], make_outcomes(run)[3])
+    assert found == (make_outcomes(rebalance)[1], make_outcomes(rebalance)[3])
     with pytest.raises(NotFoundError, match=make_id("P", 4)):
-        await rebalances.list_outcomes_of(run, [make_id("P", 1), make_id("P", 4)])
+        await rebalances.list_outcomes_of(rebalance, [make_id("P", 1), make_id("P", 4)])

@@ -87,10 +87,12 @@ async def test_a_broken_writer_is_stopped(
     database: AsyncDatabase[Document], collection: str, field: str, wrong: Any
 ) -> None:
     await ModelStore(database).add(make_model())
-    run = await RebalanceStore(database).open(make_rebalance(1))
-    await RebalanceStore(database).record(run.rebalance_id, range(1), make_outcomes(run))
-    in_columns = make_answers(run, range(1, 2))
-    await RebalanceStore(database).record_block(run.rebalance_id, range(1, 2), in_columns)
+    rebalance = await RebalanceStore(database).open(make_rebalance(1))
+    await RebalanceStore(database).record(
+        rebalance.rebalance_id, range(1), make_outcomes(rebalance)
+    )
+    in_columns = make_answers(rebalance, range(1, 2))
+    await RebalanceStore(database).record_block(rebalance.rebalance_id, range(1, 2), in_columns)
     with pytest.raises(WriteError, match="validation"):
         await database[collection].update_one({}, {"$set": {field: wrong}})
 

@@ -24,11 +24,11 @@ pytestmark = pytest.mark.mongo
 Stored = tuple[Rebalance, PortfolioOutcome]
 
 
-async def separate(database: AsyncDatabase[Document], run: Rebalance) -> None:
+async def separate(database: AsyncDatabase[Document], rebalance: Rebalance) -> None:
     """Move the outcome to a document of its own, as earlier versions stored it."""
     document = await database["rebalances"].find_one_and_update({}, {"$unset": {OUTCOME: ""}})
     assert document is not None
-    own = {"_id": outcome_id(run.rebalance_id, 0), **document[OUTCOME]}
+    own = {"_id": outcome_id(rebalance.rebalance_id, 0), **document[OUTCOME]}
     await database["outcomes"].insert_one(own)
 
 
@@ -36,13 +36,13 @@ async def separate(database: AsyncDatabase[Document], run: Rebalance) -> None:
 async def single(
     request: pytest.FixtureRequest, rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> Stored:
-    run = make_rebalance(1)
-    (outcome,) = make_outcomes(run)
-    run = await rebalances.store(run, (outcome,))
+    rebalance = make_rebalance(1)
+    (outcome,) = make_outcomes(rebalance)
+    rebalance = await rebalances.store(rebalance, (outcome,))
     assert await database["outcomes"].count_documents({}) == 0
     if request.param == "as stored before":
-        await separate(database, run)
-    return run, outcome
+        await separate(database, rebalance)
+    return rebalance, outcome
 
 
 async def test_every_read_finds_the_outcome(rebalances: RebalanceStore, single: Stored) -> None:
@@ -96,14 +96,14 @@ async def test_an_outcome_that_may_not_fit_has_a_document_of_its_own(
     database: AsyncDatabase[Document],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = make_rebalance(1)
-    (outcome,) = make_outcomes(run)
+    rebalance = make_rebalance(1)
+    (outcome,) = make_outcomes(rebalance)
     monkeypatch.setattr(rebalance_store, "MAX_POSITIONS_WITHIN", len(outcome.before) - 1)
 
-    run = await rebalances.store(run, (outcome,))
+    rebalance = await rebalances.store(rebalance, (outcome,))
 
     assert await database["outcomes"].count_documents({}) == 1
-    assert await rebalances.list_outcomes(run) == (outcome,)
+    assert await rebalances.list_outcomes(rebalance) == (outcome,)
 
 
 async def test_the_claim_and_the_rebalance_are_stored_together_or_not_at_all(

@@ -59,8 +59,8 @@ def drift_at(outcome: PortfolioOutcome, place: int) -> Drift:
     return [*outcome.drifts][place]
 
 
-async def read_all(rebalances: RebalanceStore, run: Rebalance) -> list[Trade]:
-    outcomes = await rebalances.list_outcomes(run)
+async def read_all(rebalances: RebalanceStore, rebalance: Rebalance) -> list[Trade]:
+    outcomes = await rebalances.list_outcomes(rebalance)
     return [(each, drift) for each in outcomes for drift in each.drifts if drift.change]
 
 
@@ -100,8 +100,8 @@ STORES = pytest.mark.parametrize(
 async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
     rebalances: RebalanceStore, store: Callable[[RebalanceStore], Awaitable[Rebalance]]
 ) -> None:
-    run = await store(rebalances)
-    trades = await read_all(rebalances, run)
+    rebalance = await store(rebalances)
+    trades = await read_all(rebalances, rebalance)
     keys = {"amount": amount_of, "drift": drift_of}
     orders: list[Sort] = [
         (),
@@ -114,7 +114,7 @@ async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
             # sorted() keeps equals in their order, also from the greatest down.
             expected.sort(key=keys[name], reverse=way == DESCENDING)
         for offset, limit in ((0, 50), (5, 7), (len(expected), 5)):
-            page, total = await rebalances.search_trades(run, wanted, sort, offset, limit)
+            page, total = await rebalances.search_trades(rebalance, wanted, sort, offset, limit)
             found = [(outcome, drift_at(outcome, place)) for outcome, place in page]
             assert (named(found), total) == (
                 named(expected[offset : offset + limit]),
@@ -151,8 +151,8 @@ async def test_a_rebalance_whose_outcomes_are_missing_has_no_trades(
 async def test_totals_are_the_sums_over_all_trades_that_match(
     rebalances: RebalanceStore, store: Callable[[RebalanceStore], Awaitable[Rebalance]]
 ) -> None:
-    run = await store(rebalances)
-    trades = await read_all(rebalances, run)
+    rebalance = await store(rebalances)
+    trades = await read_all(rebalances, rebalance)
     for wanted in make_filters(trades):
         matching = [each for each in trades if wanted.admits(*each)]
         held = [each for each in matching if wanted.holds(*named([each])[0])]
@@ -160,7 +160,7 @@ async def test_totals_are_the_sums_over_all_trades_that_match(
         buys = [each for each in sent if each[1].change > 0]
         sells = [each for each in sent if each[1].change < 0]
 
-        totals = await rebalances.total_trades(run, wanted)
+        totals = await rebalances.total_trades(rebalance, wanted)
 
         assert totals == TradeTotals(
             len({outcome.portfolio_id for outcome, _ in sent}),

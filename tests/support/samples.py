@@ -81,7 +81,7 @@ def make_outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
 
 
 def make_answers(
-    run: Rebalance,
+    rebalance: Rebalance,
     ordinals: range,
     beside: Mapping[int, PortfolioOutcome] | None = None,
     *,
@@ -96,7 +96,7 @@ def make_answers(
     rests = places % 3 == 0
     is_beside = np.isin(np.arange(len(places)), list(apart))
     status = np.where(rests, STATUSES.index(Status.IN_BAND), STATUSES.index(Status.REBALANCED))
-    before = places[:, None] * 10 + np.arange(len(run.securities)) + shift
+    before = places[:, None] * 10 + np.arange(len(rebalance.securities)) + shift
     after = before + np.where(rests | is_beside, 0, 7)[:, None]
     amounts = [
         ScaledColumn(np.where(is_beside, 0, 1_000 * places + at + shift), 2) for at in range(4)
@@ -104,7 +104,7 @@ def make_answers(
     holders = np.flatnonzero((places % 4 == 1) & ~is_beside & ~rests).astype(np.int32)
     held = ScaledColumn(np.full(len(holders), 5, dtype=np.int64), 0)
     return BlockOutcome(
-        run.securities,
+        rebalance.securities,
         tuple(make_id("P", ordinal) for ordinal in ordinals),
         np.where(is_beside, BESIDE, status).astype(np.int8),
         *amounts,

@@ -71,8 +71,8 @@ def test_a_page_of_columns_has_the_rows_of_its_objects(case: Case, data: st.Data
 
 def of_one(**columns: Any) -> BlockOutcome:
     """Block of two portfolios whose amounts and shares are these columns."""
-    run = make_rebalance(2)
-    return replace(make_answers(run, range(2)), others=OtherHoldings.none(), **columns)
+    rebalance = make_rebalance(2)
+    return replace(make_answers(rebalance, range(2)), others=OtherHoldings.none(), **columns)
 
 
 def units(*numbers: int, shape: tuple[int, ...] = (-1,)) -> Any:
@@ -148,7 +148,7 @@ def test_trades_beyond_int64_are_exact_though_their_shares_fit() -> None:
 
 
 def test_fractions_and_holdings_outside_the_model_are_sold_down_to_what_is_below_a_share() -> None:
-    run = make_rebalance(4)
+    rebalance = make_rebalance(4)
     held = ScaledColumn(np.array([25, 5, -5, 75]), 1)
     prices = Decimal("1.50"), Decimal("0.000001")
     rows, places = np.array([0, 0, 1, 3]), np.array([0, 1, 0, 1])
@@ -156,7 +156,7 @@ def test_fractions_and_holdings_outside_the_model_are_sold_down_to_what_is_below
     others = OtherHoldings(rows, places, held, ids, prices)
     shares = ScaledColumn(np.array([[105, -30, 7]] * 4), 1)
     after = ScaledColumn(np.array([[110, 0, 0]] * 4), 1)
-    made = replace(make_answers(run, range(4)), others=others, before=shares, after=after)
+    made = replace(make_answers(rebalance, range(4)), others=others, before=shares, after=after)
 
     found, trades = require_same_tables(store_and_read_page(made))
 
@@ -187,8 +187,8 @@ def test_fractions_and_holdings_outside_the_model_are_sold_down_to_what_is_below
 
 @pytest.mark.parametrize("beside", [(), (0,), (3, 511, 512, 900), tuple(range(1_000))])
 def test_outcomes_beside_the_columns_stand_in_their_places(beside: tuple[int, ...]) -> None:
-    run = make_rebalance(1_000)
-    made = make_answers(run, range(1_000), {at: make_outcome(run, at) for at in beside})
+    rebalance = make_rebalance(1_000)
+    made = make_answers(rebalance, range(1_000), {at: make_outcome(rebalance, at) for at in beside})
 
     found, trades = require_same_tables(store_and_read_page(made))
 
@@ -197,8 +197,8 @@ def test_outcomes_beside_the_columns_stand_in_their_places(beside: tuple[int, ..
 
 
 def test_rows_before_and_behind_a_page_belong_to_others() -> None:
-    run = make_rebalance(1_000)
-    made = make_answers(run, range(1_000), {600: make_outcome(run, 600)})
+    rebalance = make_rebalance(1_000)
+    made = make_answers(rebalance, range(1_000), {600: make_outcome(rebalance, 600)})
 
     found, _ = require_same_tables(store_and_read_page(made, 0, range(100, 601)))
 

@@ -26,17 +26,17 @@ FAILED, INFEASIBLE = 4, 2
 
 
 async def pages(count: int, rows: int) -> AsyncIterator[Any]:
-    run = make_rebalance(count * rows)
+    rebalance = make_rebalance(count * rows)
     for page in range(count):
         chosen = range(page * rows, (page + 1) * rows)
-        batch = outcomes_batch(run.rebalance_id, make_outcomes(run, chosen))
+        batch = outcomes_batch(rebalance.rebalance_id, make_outcomes(rebalance, chosen))
         yield pa.Table.from_batches([batch])
 
 
 def test_an_outcome_is_a_row_with_its_positions() -> None:
-    run = make_rebalance(5)
+    rebalance = make_rebalance(5)
 
-    rows = outcomes_batch(run.rebalance_id, make_outcomes(run)).to_pylist()
+    rows = outcomes_batch(rebalance.rebalance_id, make_outcomes(rebalance)).to_pylist()
 
     first, refused, failed = rows[0], rows[INFEASIBLE], rows[FAILED]
     assert first["market_value"] == Decimal("1000000.123456789012345678")
@@ -46,7 +46,7 @@ def test_an_outcome_is_a_row_with_its_positions() -> None:
         2**40,
     ]
     assert [each["price"] for each in first["positions"]] == [
-        security.price for security in run.securities
+        security.price for security in rebalance.securities
     ]
     assert (refused["status"], refused["error_code"]) == ("INFEASIBLE", "infeasible")
     assert refused["error_detail"] == "no whole lot"
@@ -65,14 +65,14 @@ def test_an_outcome_is_a_row_with_its_positions() -> None:
     ],
 )
 def test_a_security_outside_its_band_is_in_its_row(outside: str, shown: str) -> None:
-    run = make_rebalance(1)
+    rebalance = make_rebalance(1)
     line = OutsideBand(make_id("S", 1), Edge.ABOVE, Decimal(outside), ("direction",))
-    one = make_outcome(run, 0)
+    one = make_outcome(rebalance, 0)
     made = type(one)(
         **{name: getattr(one, name) for name in one.__slots__} | {"outside_band": (line,)}
     )
 
-    (row,) = outcomes_batch(run.rebalance_id, [made]).to_pylist()
+    (row,) = outcomes_batch(rebalance.rebalance_id, [made]).to_pylist()
 
     assert row["outside_band"] == [
         {
@@ -85,13 +85,13 @@ def test_a_security_outside_its_band_is_in_its_row(outside: str, shown: str) -> 
 
 
 def test_a_number_that_would_be_rounded_is_no_number_of_a_table() -> None:
-    run = make_rebalance(1)
-    one = make_outcome(run, 0)
+    rebalance = make_rebalance(1)
+    one = make_outcome(rebalance, 0)
     cash = Decimal("0.1234567890123456789")
     made = type(one)(**{name: getattr(one, name) for name in one.__slots__} | {"cash_after": cash})
 
     with pytest.raises(pa.ArrowInvalid, match="data loss"):
-        outcomes_batch(run.rebalance_id, [made])
+        outcomes_batch(rebalance.rebalance_id, [made])
 
 
 @pytest.mark.parametrize("kind", TABLES)

@@ -21,10 +21,10 @@ COUNT = 30
 
 
 @pytest.fixture
-async def run(stored: Stored) -> Rebalance:
+async def rebalance(stored: Stored) -> Rebalance:
     """Rebalance of 30 portfolios: every fifth FAILED, of the others every third INFEASIBLE."""
-    run = replace(make_rebalance(COUNT), status=RebalanceStatus.COMPLETED)
-    return await stored.rebalances.store(run, make_outcomes(run))
+    rebalance = replace(make_rebalance(COUNT), status=RebalanceStatus.COMPLETED)
+    return await stored.rebalances.store(rebalance, make_outcomes(rebalance))
 
 
 def amount(text: str) -> Fraction:
@@ -39,10 +39,10 @@ async def get(client: httpx.AsyncClient, path: str, **query: Any) -> httpx.Respo
 
 
 async def test_a_rebalance_in_brief_has_counts_and_options_but_no_portfolios(
-    client: httpx.AsyncClient, run: Rebalance
+    client: httpx.AsyncClient, rebalance: Rebalance
 ) -> None:
     (listed,) = (await get(client, "/rebalances/summary")).json()
-    alone = (await get(client, f"/rebalance/{run.rebalance_id}/summary")).json()
+    alone = (await get(client, f"/rebalance/{rebalance.rebalance_id}/summary")).json()
 
     assert listed == alone
     assert alone["model_version"] == 4
@@ -52,9 +52,9 @@ async def test_a_rebalance_in_brief_has_counts_and_options_but_no_portfolios(
 
 
 async def test_outcomes_are_filtered_by_status_and_reason_and_counted(
-    client: httpx.AsyncClient, run: Rebalance
+    client: httpx.AsyncClient, rebalance: Rebalance
 ) -> None:
-    path = f"/rebalance/{run.rebalance_id}/outcomes"
+    path = f"/rebalance/{rebalance.rebalance_id}/outcomes"
 
     failed = await get(client, path, status=["FAILED", "INFEASIBLE"], limit=5)
     priceless = await get(client, path, code="prices-missing")
@@ -69,10 +69,13 @@ async def test_outcomes_are_filtered_by_status_and_reason_and_counted(
 
 
 async def test_outcomes_are_sorted_by_an_amount_with_those_without_it_last(
-    client: httpx.AsyncClient, run: Rebalance
+    client: httpx.AsyncClient, rebalance: Rebalance
 ) -> None:
     answer = await get(
-        client, f"/rebalance/{run.rebalance_id}/outcomes", sort_by="-market_value", limit=COUNT
+        client,
+        f"/rebalance/{rebalance.rebalance_id}/outcomes",
+        sort_by="-market_value",
+        limit=COUNT,
     )
 
     values = [each["market_value"] for each in answer.json()]
@@ -82,9 +85,9 @@ async def test_outcomes_are_sorted_by_an_amount_with_those_without_it_last(
 
 
 async def test_a_summary_tells_the_drift_before_and_after(
-    client: httpx.AsyncClient, run: Rebalance
+    client: httpx.AsyncClient, rebalance: Rebalance
 ) -> None:
-    path = f"/rebalance/{run.rebalance_id}"
+    path = f"/rebalance/{rebalance.rebalance_id}"
     (line,) = (await get(client, f"{path}/outcomes", portfolio_id=make_id("P", 0))).json()
     detail = (await get(client, f"{path}/portfolio/{make_id('P', 0)}")).json()
 
@@ -100,9 +103,9 @@ async def test_a_summary_tells_the_drift_before_and_after(
 
 
 async def test_an_outcome_in_full_has_every_digit_of_its_numbers(
-    client: httpx.AsyncClient, run: Rebalance
+    client: httpx.AsyncClient, rebalance: Rebalance
 ) -> None:
-    path = f"/rebalance/{run.rebalance_id}/portfolio/{make_id('P', 0)}"
+    path = f"/rebalance/{rebalance.rebalance_id}/portfolio/{make_id('P', 0)}"
 
     detail = (await get(client, path)).json()
 
@@ -117,9 +120,9 @@ async def test_an_outcome_in_full_has_every_digit_of_its_numbers(
 
 
 async def test_an_outcome_without_a_plan_has_the_whole_reason(
-    client: httpx.AsyncClient, run: Rebalance
+    client: httpx.AsyncClient, rebalance: Rebalance
 ) -> None:
-    path = f"/rebalance/{run.rebalance_id}/portfolio"
+    path = f"/rebalance/{rebalance.rebalance_id}/portfolio"
 
     infeasible = (await get(client, f"{path}/{make_id('P', 2)}")).json()
     failed = (await get(client, f"{path}/{make_id('P', 4)}")).json()
@@ -140,19 +143,19 @@ async def test_an_outcome_without_a_plan_has_the_whole_reason(
     ],
 )
 async def test_what_no_outcome_has_is_refused_by_name(
-    client: httpx.AsyncClient, run: Rebalance, query: dict[str, Any], pointer: str
+    client: httpx.AsyncClient, rebalance: Rebalance, query: dict[str, Any], pointer: str
 ) -> None:
-    answer = await client.get(f"/api/v1/rebalance/{run.rebalance_id}/outcomes", params=query)
+    answer = await client.get(f"/api/v1/rebalance/{rebalance.rebalance_id}/outcomes", params=query)
 
     assert answer.status_code == 422
     assert pointer in answer.text
 
 
 async def test_a_portfolio_that_the_rebalance_lacks_is_not_found(
-    client: httpx.AsyncClient, run: Rebalance
+    client: httpx.AsyncClient, rebalance: Rebalance
 ) -> None:
     answer = await client.get(
-        f"/api/v1/rebalance/{run.rebalance_id}/portfolio/{make_id('P', COUNT)}"
+        f"/api/v1/rebalance/{rebalance.rebalance_id}/portfolio/{make_id('P', COUNT)}"
     )
 
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
@@ -179,14 +182,14 @@ def make_refused(portfolio_id: str, number: int) -> PortfolioOutcome:
 async def test_causes_have_each_reason_once_with_the_bands_that_would_admit_its_portfolios(
     client: httpx.AsyncClient, stored: Stored
 ) -> None:
-    run = replace(make_rebalance(12), status=RebalanceStatus.COMPLETED)
+    rebalance = replace(make_rebalance(12), status=RebalanceStatus.COMPLETED)
     priceless = Refusal("prices-missing", "no price", {"securities": [make_id("S", 9)]})
     failed = PortfolioOutcome("P11", Status.FAILED, None, None, None, refusal=priceless)
-    fine = replace(make_outcomes(run, range(1))[0], portfolio_id="P10")
+    fine = replace(make_outcomes(rebalance, range(1))[0], portfolio_id="P10")
     refused = [make_refused(f"P{at}", at) for at in range(10)]
-    await stored.rebalances.store(run, [*refused, fine, failed])
+    await stored.rebalances.store(rebalance, [*refused, fine, failed])
 
-    found = (await get(client, f"/rebalance/{run.rebalance_id}/causes")).json()
+    found = (await get(client, f"/rebalance/{rebalance.rebalance_id}/causes")).json()
 
     assert (found["examined"], found["is_whole"]) == (11, True)
     widest, *others = found["causes"]
@@ -209,10 +212,10 @@ async def test_causes_of_more_portfolios_than_are_read_say_so(
     client: httpx.AsyncClient, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outcome_causes, "MAX_EXAMINED", 4)
-    run = replace(make_rebalance(10), status=RebalanceStatus.COMPLETED)
-    await stored.rebalances.store(run, [make_refused(f"P{at}", at) for at in range(10)])
+    rebalance = replace(make_rebalance(10), status=RebalanceStatus.COMPLETED)
+    await stored.rebalances.store(rebalance, [make_refused(f"P{at}", at) for at in range(10)])
 
-    found = (await get(client, f"/rebalance/{run.rebalance_id}/causes")).json()
+    found = (await get(client, f"/rebalance/{rebalance.rebalance_id}/causes")).json()
 
     assert (found["examined"], found["is_whole"]) == (4, False)
 
@@ -220,10 +223,10 @@ async def test_causes_of_more_portfolios_than_are_read_say_so(
 async def test_causes_of_a_rebalance_of_one_portfolio_are_found_with_it(
     client: httpx.AsyncClient, stored: Stored
 ) -> None:
-    run = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED)
-    await stored.rebalances.store(run, [make_refused("P3", 3)])
+    rebalance = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED)
+    await stored.rebalances.store(rebalance, [make_refused("P3", 3)])
 
-    found = (await get(client, f"/rebalance/{run.rebalance_id}/causes")).json()
+    found = (await get(client, f"/rebalance/{rebalance.rebalance_id}/causes")).json()
 
     assert [each["examples"] for each in found["causes"]] == [["P3"]]
 

@@ -83,9 +83,9 @@ def book(stored: Stored) -> Book:
 
 def of_every_kind() -> BlockOutcome:
     """Block with refusals, fractions, holdings outside the model, and shares beyond int64."""
-    run = make_rebalance(COUNT)
-    beside = {at: make_outcome(run, at) for at in (0, 2, 4, 511, 600, COUNT - 1)}
-    made = make_answers(run, range(COUNT), beside)
+    rebalance = make_rebalance(COUNT)
+    beside = {at: make_outcome(rebalance, at) for at in (0, 2, 4, 511, 600, COUNT - 1)}
+    made = make_answers(rebalance, range(COUNT), beside)
     before, after = (column.units.astype(np.object_) for column in (made.before, made.after))
     before[7], after[7] = [[10**19, 5, 2**65], [10**18, 5, 0]]
     shares = [ScaledColumn(each, 2) for each in (before, after)]
@@ -172,9 +172,11 @@ async def test_a_run_with_refusals_alone_has_outcomes_and_no_transactions(
     client: httpx.AsyncClient, stored: Stored, book: Book, kind: str
 ) -> None:
     await book.open()
-    run = make_rebalance(20)
-    refusals = {at: make_outcome(run, at % 2 * 2 + 2) for at in range(20)}  # infeasible, failed
-    part = await book.add(make_answers(run, range(20), refusals))
+    rebalance = make_rebalance(20)
+    refusals = {
+        at: make_outcome(rebalance, at % 2 * 2 + 2) for at in range(20)
+    }  # infeasible, failed
+    part = await book.add(make_answers(rebalance, range(20), refusals))
 
     found, trades = await table(client, book.path, kind), await table(client, trades_of(part), kind)
 

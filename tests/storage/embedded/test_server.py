@@ -155,17 +155,17 @@ def test_an_owned_server_is_refused_to_a_thread_that_may_end_before_the_process(
 
 async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -> None:
     server = start(directory)
-    run = make_rebalance(400_000)
+    rebalance = make_rebalance(400_000)
     acknowledged: list[int] = []
 
     def write() -> None:
         settings = database_settings(2_000, 20)
         client = MongoClient[Document](server.uri, **settings)
         with client, suppress(StorageUnavailableError), failure_translation():
-            for first in range(0, run.number_of_portfolios, 50):
+            for first in range(0, rebalance.number_of_portfolios, 50):
                 ordinals = range(first, first + 50)
                 for batch in outcome_batches(
-                    run.rebalance_id, ordinals, make_outcomes(run, ordinals)
+                    rebalance.rebalance_id, ordinals, make_outcomes(rebalance, ordinals)
                 ):
                     client["killed"]["outcomes"].insert_many(batch)
                 acknowledged.extend(ordinals)
@@ -326,20 +326,22 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     replaced = await models.replace(added)
     assert await models.read_page() == ((replaced,), 1)
     assert await models.find_followed(added.portfolio_ids[0]) == replaced
-    run = await rebalances.open(make_rebalance(12))
+    rebalance = await rebalances.open(make_rebalance(12))
     for _ in range(2):
-        await rebalances.record(run.rebalance_id, range(12), make_outcomes(run))
-    assert await rebalances.list_outcomes(run) == make_outcomes(run)
+        await rebalances.record(rebalance.rebalance_id, range(12), make_outcomes(rebalance))
+    assert await rebalances.list_outcomes(rebalance) == make_outcomes(rebalance)
     await keep_columns(rebalances)
     over = replace(make_rebalance(5), status=RebalanceStatus.COMPLETED)
     await rebalances.store(over, make_outcomes(over))
     assert await rebalances.count_transactions(over.rebalance_id) > 0
     assert await rebalances.list_outcomes(over) == make_outcomes(over)
     await rebalances.delete(over.rebalance_id, 1)
-    finished = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
-    page = await rebalances.read_page_of_portfolios([make_outcomes(run)[3].portfolio_id], 0, 10)
+    finished = await rebalances.finish(rebalance.rebalance_id, RebalanceStatus.COMPLETED, NOON)
+    page = await rebalances.read_page_of_portfolios(
+        [make_outcomes(rebalance)[3].portfolio_id], 0, 10
+    )
     assert page == (((finished, 1),), 1)
-    await rebalances.delete(run.rebalance_id, 1)
+    await rebalances.delete(rebalance.rebalance_id, 1)
     await models.delete(str(added.model_id), 2)
     assert (await rebalances.read_page(), await models.read_page()) == (((), 0), ((), 0))
     await disconnect(database)
