@@ -73,7 +73,7 @@ def _require_match(securities: Sequence[PricedTarget], block: PortfolioBlock) ->
     width = block.quantities.units.shape[1]
     if width != len(ids):
         raise RuleError(("quantities", "shape"), width, f"the model has {len(ids)} securities")
-    missing = find_unpriced(ids, {one.security_id: one.price for one in securities})
+    missing = find_unpriced(ids, {security.security_id: security.price for security in securities})
     if missing:
         raise PricesMissingError(missing)
     common = sorted(set(ids).intersection(block.others.ids))

@@ -46,7 +46,9 @@ def answer_rows(
     ids = [security.security_id for security in securities]
     for rows in collect_rows(ids, units, portfolios):
         # Odd lots of fractional holdings need columns of their own.
-        if not rows.is_whole and any(options.lots.get(one, ONE) != ONE for one in ids):
+        if not rows.is_whole and any(
+            options.lots.get(security_id, ONE) != ONE for security_id in ids
+        ):
             continue
         for part in solve_rows(securities, rows.block, options, budget, units):
             outcomes = RowOutcomes.from_plans(securities, units, rows, part)
@@ -120,8 +122,8 @@ class RowOutcomes:
             return None
         portfolio, (turnovers, decimals) = self.portfolios[row], self._turnovers
         total = EXACT.scaleb(Decimal(turnovers[row]), -decimals)
-        for one in self._others(row):
-            total = EXACT.fma(abs(int(portfolio.holdings[one.security_id])), one.price, total)
+        for other in self._others(row):
+            total = EXACT.fma(abs(int(portfolio.holdings[other.security_id])), other.price, total)
         return total
 
     def read_weights(self, row: int) -> Sequence[Decimal] | None:
@@ -134,9 +136,9 @@ class RowOutcomes:
         if self.shares is not None:
             return [*weights, *repeat(NO_WEIGHT, len(others))]
         base = portfolio.market_value
-        kept = (_below_one(portfolio.holdings[one.security_id]) for one in others)
+        kept = (_below_one(portfolio.holdings[other.security_id]) for other in others)
         rows = zip(kept, others, strict=True)
-        return [*weights, *(compute_weight(shares, one.price, base) for shares, one in rows)]
+        return [*weights, *(compute_weight(shares, other.price, base) for shares, other in rows)]
 
     def _others(self, row: int) -> tuple[PricedTarget, ...]:
         outside = self.outside[row]
@@ -151,11 +153,11 @@ class RowOutcomes:
             held = self.shares[row]
             before, after = held.tolist(), (held + traded).tolist()
             if others:
-                before += [int(holdings[one]) for one in self.outside[row]]
+                before += [int(holdings[security_id]) for security_id in self.outside[row]]
                 after += [0] * len(others)
             return tuple(before), tuple(after)
-        held = [_number(holdings.get(one.security_id, ZERO)) for one in self.securities]
-        outside = [holdings[one] for one in self.outside[row]]
+        held = [_number(holdings.get(security.security_id, ZERO)) for security in self.securities]
+        outside = [holdings[security_id] for security_id in self.outside[row]]
         pairs = zip(held, traded.tolist(), strict=True)
         after = [
             each + change if isinstance(each, int) else EXACT.add(each, change)
@@ -169,11 +171,13 @@ class RowOutcomes:
         """Value traded in the model's securities, and its scale: the longest of their prices."""
         block = self.plans.block
         traded = np.abs(self.plans.lots - block.before) * block.lot_value
-        decimals = max(0, *(count_written_digits(one.price) for one in self.securities), 0)
+        decimals = max(
+            0, *(count_written_digits(security.price) for security in self.securities), 0
+        )
         scale, units = decimals - block.decimals, traded.sum(axis=1).tolist()
         if scale < 0:
-            return [one // 10**-scale for one in units], decimals
-        return [one * 10**scale for one in units], decimals
+            return [value // 10**-scale for value in units], decimals
+        return [value * 10**scale for value in units], decimals
 
     @cached_property
     def _weight_parts(self) -> Integers:

@@ -77,8 +77,10 @@ class _Model:
         shares = [int(lot) for lot in self.lots]
         if any(lot != whole for lot, whole in zip(self.lots, shares, strict=True)):
             return None
-        digits = (lot.as_tuple().exponent for lot in self.lots)
-        if decimals and any(isinstance(one, int) and -one > decimals for one in digits):
+        exponents = (lot.as_tuple().exponent for lot in self.lots)
+        if decimals and any(
+            isinstance(exponent, int) and -exponent > decimals for exponent in exponents
+        ):
             return None
         return shares
 
@@ -96,7 +98,7 @@ def solve_rows(
     """
     if options.couples:
         return
-    lots = tuple(options.lots.get(one.security_id, ONE) for one in securities)
+    lots = tuple(options.lots.get(security.security_id, ONE) for security in securities)
     model = _Model(securities, options, units or ModelUnits.from_targets(securities), lots)
     # Skipped, because lots add digits to the unit, which would show in amounts that repeat.
     if any(lot != 1 for lot in lots) and not model.units.is_decimal:
@@ -127,7 +129,10 @@ def _find_kept(block: PortfolioBlock, options: RebalanceOptions) -> NDArray[np.b
         is_kept[others.rows] = True
     elif options.restricts and len(others.rows):
         sold, bought = (
-            np.array([may_trade_away(options, one, sign) for one in others.ids], dtype=bool)
+            np.array(
+                [may_trade_away(options, security_id, sign) for security_id in others.ids],
+                dtype=bool,
+            )
             for sign in (1, -1)
         )
         shares, at = others.quantities.split()[0], others.securities

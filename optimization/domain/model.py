@@ -183,7 +183,7 @@ class Model(_ModelFields):
     Raises RuleError, which names the security and the rule (see ``GENERAL``).
 
     >>> model = Model({"VTI": 0.6, "BND": "1/3"}, band=0.05)
-    >>> [(one.security_id, str(one.weight), str(one.band.low)) for one in model.targets]
+    >>> [(target.security_id, str(target.weight), str(target.band.low)) for target in model.targets]
     [('VTI', '0.6', '0.05'), ('BND', '1/3', '0.05')]
     >>> band = DriftBand(0.01, 0.02)
     >>> Model(" Growth ", (Target("VTI", 0.6, band),), ("P1",)).name
@@ -238,8 +238,8 @@ class Model(_ModelFields):
         _require_targets(targets)
         _require_portfolios(self.portfolio_ids)
         object.__setattr__(self, "name", name)
-        if not all(one.weight > 0 for one in targets):
-            targets = tuple(one for one in targets if one.weight > 0)
+        if not all(target.weight > 0 for target in targets):
+            targets = tuple(target for target in targets if target.weight > 0)
         object.__setattr__(self, "targets", targets)
 
     def _require_types(self) -> None:

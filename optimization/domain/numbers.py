@@ -45,7 +45,7 @@ def read_decimal(value: object, field: Path) -> Decimal:
     A Decimal is returned unchanged, even if it is not finite: the caller's rule decides.
 
     >>> import numpy as np
-    >>> [str(read_decimal(one, ("cash",))) for one in (3, 0.1, np.float32(0.1), "12.50")]
+    >>> [str(read_decimal(value, ("cash",))) for value in (3, 0.1, np.float32(0.1), "12.50")]
     ['3', '0.1', '0.1', '12.50']
     >>> read_decimal(float("nan"), ("cash",))
     Traceback (most recent call last):

@@ -140,7 +140,8 @@ def require_consistent_groups(groups: Sequence[GroupBand], cash_floor: Amount) -
     is_percent = isinstance(cash_floor, Percent)
     cash = cash_floor.to_currency(Decimal(1)) if is_percent else Decimal(0)
     if all(
-        one.security_ids.isdisjoint(other.security_ids) for one, other in combinations(asking, 2)
+        group.security_ids.isdisjoint(other.security_ids)
+        for group, other in combinations(asking, 2)
     ):
         together = reduce(EXACT.add, (group.low for group in asking), cash)
         if together > 1:

@@ -194,7 +194,9 @@ class OtherTargets:
         self, security_ids: Iterable[str], prices: Mapping[str, Decimal]
     ) -> tuple[PricedTarget, ...]:
         """Targets of these securities outside the model, in their order."""
-        return tuple([self._target(one, prices[one]) for one in security_ids])
+        return tuple(
+            [self._target(security_id, prices[security_id]) for security_id in security_ids]
+        )
 
     def find_ids(self, portfolio: Portfolio) -> list[str]:
         """Ids of a portfolio's holdings outside the model, in order."""

@@ -22,7 +22,7 @@ class BindingRows:
 
     >>> slack = ScaledColumn(np.array([550, 0]), 2)
     >>> found = BindingRows(np.array([1, 1]), np.array([0, 1]), slack, ("band.VTI", "direction"))
-    >>> found.read_row(0), [str(one.slack) for one in found.read_row(1)]
+    >>> found.read_row(0), [str(binding.slack) for binding in found.read_row(1)]
     ((), ['5.50', '0.00'])
     """
 
@@ -75,7 +75,7 @@ class BindingRows:
         pairs = zip(self.constraints[held].tolist(), slacks.units[held].tolist(), strict=True)
         found = [Binding(names[at], to_decimal(units, slacks.decimals)) for at, units in pairs]
         if CASH_FLOOR in names:
-            found.sort(key=lambda one: one.constraint != CASH_FLOOR)
+            found.sort(key=lambda binding: binding.constraint != CASH_FLOOR)
         return tuple(found)
 
     def select(self, rows: Rows) -> "BindingRows":

@@ -82,7 +82,7 @@ def _holdings_without_columns(
     if others:
         return ()
     if whole:
-        return tuple(one.others for one in whole)
+        return tuple(holdings.others for holdings in whole)
     return tuple(map(units.others.price_holdings, portfolios))
 
 
@@ -104,15 +104,17 @@ def _columns_and_lots(
         return columns, [_split_into_lots(list(columns.held), columns.lots, in_shares)]
     columns = Columns(securities, lots, (), ())
     if whole and in_shares:
-        return columns, [(one.shares, ()) for one in whole]
+        return columns, [(holdings.shares, ()) for holdings in whole]
     if whole:
-        return columns, [_split_whole_shares(one.shares, [*map(int, lots)]) for one in whole]
-    holdings = (list(map(one.holdings.get, ids, repeat(ZERO))) for one in portfolios)
+        return columns, [
+            _split_whole_shares(holdings.shares, [*map(int, lots)]) for holdings in whole
+        ]
+    holdings = (list(map(portfolio.holdings.get, ids, repeat(ZERO))) for portfolio in portfolios)
     return columns, [_split_into_lots(held, lots, in_shares) for held in holdings]
 
 
 def _are_lots_shares(options: RebalanceOptions, ids: Iterable[str]) -> bool:
-    return not options.lots or all(options.lots.get(one, ONE) == 1 for one in ids)
+    return not options.lots or all(options.lots.get(security_id, ONE) == 1 for security_id in ids)
 
 
 def _lot_prices(
@@ -217,8 +219,8 @@ def _decimals(
             count_decimals(lot) + p + of_rate for lot, p in zip(columns.lots, prices, strict=True)
         ]
     # Keyed by identity, because the portfolios of a book share the objects of other holdings.
-    without_column = {id(one): one for row in sold for one in row}
-    needed += [count_decimals(one.price) for one in without_column.values()]
+    without_column = {id(security): security for row in sold for security in row}
+    needed += [count_decimals(security.price) for security in without_column.values()]
     needed += [count_decimals(portfolio.cash) for portfolio in portfolios]
     for parts in fractions:
         rows = zip(parts, prices, strict=False)

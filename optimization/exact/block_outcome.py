@@ -178,7 +178,7 @@ class BlockOutcome:
         plain = self.status != BESIDE
         method = self.method if len(self.method) else np.zeros(len(self), dtype=np.int8)
         counts = np.bincount(method[plain], minlength=len(METHODS)).tolist()
-        return {one: count for one, count in zip(METHODS, counts, strict=True) if count}
+        return {method: count for method, count in zip(METHODS, counts, strict=True) if count}
 
     def amounts(self, row: int) -> Amounts:
         """Amounts of a plain row, with the digits of its outcome."""
@@ -195,7 +195,7 @@ class BlockOutcome:
         """Digits of each market value: those of the sum of products that it is."""
         others = self.others
         prices = np.array(
-            [count_written_digits(one.price) for one in self.securities], dtype=np.int64
+            [count_written_digits(security.price) for security in self.securities], dtype=np.int64
         )
         each = np.where(self.before.units != 0, prices + self.before.digits_written, NO_DIGITS)
         held = each.max(axis=1, initial=NO_DIGITS)
@@ -211,7 +211,7 @@ class BlockOutcome:
     def other_targets(self) -> tuple[PricedTarget, ...]:
         """Targets of the securities of ``others``; each is 0, so they are sold."""
         rows = zip(self.others.ids, self.others.prices, strict=True)
-        return tuple(PricedTarget(one, price, ZERO, OUTSIDE) for one, price in rows)
+        return tuple(PricedTarget(security_id, price, ZERO, OUTSIDE) for security_id, price in rows)
 
 
 def _shares(column: ScaledColumn) -> list[int] | list[int | Decimal]:

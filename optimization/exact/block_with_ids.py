@@ -47,7 +47,7 @@ class WholeHoldings:
         if len(shares) - shares.count(0) == len(holdings):
             return cls(tuple(shares), ())
         outside = others.price_holdings(portfolio)
-        quantities = [holdings[one.security_id] for one in outside]
+        quantities = [holdings[security.security_id] for security in outside]
         if quantities != list(map(int, quantities)):
             return None
         return cls(tuple(shares), outside)
@@ -82,10 +82,12 @@ def find_blockable(
 
 
 def _keeps_other(options: RebalanceOptions, portfolio: Portfolio, whole: WholeHoldings) -> bool:
-    ids = [one.security_id for one in whole.others]
+    ids = [security.security_id for security in whole.others]
     if options.limits_trade_size:  # because the market value may decide
         return bool(ids)
-    return not all(may_trade_away(options, one, portfolio.holdings[one]) for one in ids)
+    return not all(
+        may_trade_away(options, security_id, portfolio.holdings[security_id]) for security_id in ids
+    )
 
 
 def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
@@ -93,7 +95,11 @@ def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
 
     Such amounts are rounded by the unit of the block, which depends on all its portfolios.
     """
-    weights = (part for one in securities for part in (one.weight, one.band.low, one.band.high))
+    weights = (
+        part
+        for security in securities
+        for part in (security.weight, security.band.low, security.band.high)
+    )
     return not all(isinstance(part, Decimal) for part in weights)
 
 
@@ -182,7 +188,7 @@ class BlockWithIds:
             return tuple(self.block.before[row].tolist())
         holdings = self.portfolios[row].holdings
         columns = self.securities[: len(self.securities) - len(self.block.odd_lots)]
-        return tuple(_quantity(holdings.get(one.security_id, ZERO)) for one in columns)
+        return tuple(_quantity(holdings.get(security.security_id, ZERO)) for security in columns)
 
     def _quantities_after(self, row: int, lots: Sequence[int]) -> tuple[int | Decimal, ...]:
         parts = self.fractions[row]
@@ -199,7 +205,7 @@ class BlockWithIds:
 
 
 def _quantities(portfolio: Portfolio, sold: Sequence[PricedTarget]) -> Iterable[int | Decimal]:
-    return [_quantity(portfolio.holdings[one.security_id]) for one in sold]
+    return [_quantity(portfolio.holdings[security.security_id]) for security in sold]
 
 
 def _quantity(shares: Decimal) -> int | Decimal:

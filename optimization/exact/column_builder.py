@@ -46,7 +46,7 @@ def build_column_block(
         return np.array(values, dtype=dtype)
 
     scale = 10 ** (decimals - model.decimals)
-    price, shares_in_lot = whole([one * scale for one in model.prices]), whole(lots)
+    price, shares_in_lot = whole([price * scale for price in model.prices]), whole(lots)
     before, rest = _split_into_lots(columns.quantities.with_dtype(dtype), shares_in_lot)
     remainder = rest * (price // 10**columns.quantities.decimals)
     lot_value = price * shares_in_lot
@@ -143,7 +143,7 @@ def _fits_int64(
     """Whether int64 holds every number that the engine computes from the rows."""
     cash, quantities, others = columns.cash, columns.quantities, columns.others
     prices = columns.other_prices
-    if any(one.units.dtype == np.object_ for one in (cash, quantities, others, prices)):
+    if any(column.units.dtype == np.object_ for column in (cash, quantities, others, prices)):
         return False
     lot = largest_lot * max(model.prices, default=1) * 10 ** (decimals - model.decimals)
     if lot >= INT64_SAFE or decimals > INT64_DIGITS:

@@ -61,7 +61,8 @@ class OtherHoldings:
             rule = "rows, securities and quantities have one length"
             raise RuleError(("others",), lengths, rule)
         if len(self.ids) != len(self.prices) or any(
-            one >= following for one, following in zip(self.ids, self.ids[1:], strict=False)
+            security_id >= following
+            for security_id, following in zip(self.ids, self.ids[1:], strict=False)
         ):
             raise RuleError(("others", "ids"), self.ids, "ids ascend, each with one price")
         missing = find_unpriced(self.ids, dict(zip(self.ids, self.prices, strict=True)))

@@ -54,12 +54,12 @@ def collect_rows(
     worth = _value(lots, units.prices)
     is_whole = [_is_whole(row, value, units) for row, value in zip(rows, worth, strict=True)]
     found: list[PortfolioRows] = []
-    whole = [at for at, one in enumerate(is_whole) if one]
+    whole = [at for at, is_row_whole in enumerate(is_whole) if is_row_whole]
     if whole:
         held = ScaledColumn(lots if len(whole) == len(rows) else lots[whole], 0)
         found.append(_collect([rows[at] for at in whole], held, is_whole=True))
     if len(whole) < len(rows):
-        some = [row for row, one in zip(rows, is_whole, strict=True) if not one]
+        some = [row for row, is_row_whole in zip(rows, is_whole, strict=True) if not is_row_whole]
         held = scale_decimals([*chain.from_iterable(row.held for row in some)])
         held = ScaledColumn(held.units.reshape(len(some), len(security_ids)), held.decimals)
         found.append(_collect(some, held, is_whole=False))
@@ -114,8 +114,8 @@ def _round_down(rows: Sequence[_Row], count: int) -> Integers:
     # Repaired, because int64 truncates: a short position upwards, less than one share to 0.
     held = np.array([len(row.portfolio.holdings) - len(row.outside) for row in rows])
     is_down = (np.count_nonzero(lots > 0, axis=1) == held).tolist()
-    for at, one in enumerate(is_down):
-        if not one:
+    for at, is_row_down in enumerate(is_down):
+        if not is_row_down:
             lots[at] = [*map(floor, rows[at].held)]
     return lots
 
@@ -132,19 +132,19 @@ def _value(lots: Integers, prices: Sequence[int]) -> list[int]:
 def _is_whole(row: _Row, worth: int, units: ModelUnits) -> bool:
     """Whether the holdings of a row are whole; ``worth`` is their value rounded down, in units."""
     portfolio, outside = row.portfolio, row.portfolio.cash
-    for one in row.outside:
-        shares = portfolio.holdings[one]
+    for security_id in row.outside:
+        shares = portfolio.holdings[security_id]
         if floor(shares) != shares:
             return False
-        outside = EXACT.fma(shares, portfolio.prices[one], outside)
+        outside = EXACT.fma(shares, portfolio.prices[security_id], outside)
     value = EXACT.subtract(portfolio.market_value, outside)
     return EXACT.scaleb(value, units.decimals) == worth
 
 
 def _collect(rows: Sequence[_Row], held: ScaledColumn, *, is_whole: bool) -> PortfolioRows:
     portfolios = [row.portfolio for row in rows]
-    ids = tuple([one.portfolio_id for one in portfolios])
-    cash = scale_decimals([one.cash for one in portfolios])
+    ids = tuple([portfolio.portfolio_id for portfolio in portfolios])
+    cash = scale_decimals([portfolio.cash for portfolio in portfolios])
     block = PortfolioBlock(ids, cash, held, _other_holdings(rows))
     places, outside = [row.place for row in rows], [row.outside for row in rows]
     return PortfolioRows(places, portfolios, outside, block, is_whole)
@@ -154,12 +154,17 @@ def _other_holdings(rows: Sequence[_Row]) -> OtherHoldings:
     ids = sorted(set(chain.from_iterable(row.outside for row in rows)))
     if not ids:
         return OtherHoldings.none()
-    prices, place = rows[0].portfolio.prices, {one: at for at, one in enumerate(ids)}
-    held = (row.portfolio.holdings[one] for row in rows for one in row.outside)
+    prices, place = (
+        rows[0].portfolio.prices,
+        {security_id: at for at, security_id in enumerate(ids)},
+    )
+    held = (row.portfolio.holdings[security_id] for row in rows for security_id in row.outside)
     return OtherHoldings(
         np.repeat(np.arange(len(rows), dtype=np.int32), [len(row.outside) for row in rows]),
-        np.array([place[one] for row in rows for one in row.outside], dtype=np.int32),
+        np.array(
+            [place[security_id] for row in rows for security_id in row.outside], dtype=np.int32
+        ),
         scale_decimals([*held]),
         tuple(ids),
-        tuple(prices[one] for one in ids),
+        tuple(prices[security_id] for security_id in ids),
     )

@@ -38,7 +38,9 @@ def restrict_block(
     kept = ~bought[None, :] & (block.before < 0) | _dust(block, lots, options)
     if kept.any():
         least, most = np.where(kept, block.before, least), np.where(kept, block.before, most)
-    owned = np.array([lots[i] != options.lots.get(one, 1) for i, one in enumerate(ids)])
+    owned = np.array(
+        [lots[i] != options.lots.get(security_id, 1) for i, security_id in enumerate(ids)]
+    )
     if owned.any():  # odd remainders, which cannot be bought
         most = np.where(owned[None, :], np.minimum(most, np.maximum(block.before, 0)), most)
     if options.limits_trade_size:

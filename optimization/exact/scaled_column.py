@@ -101,8 +101,8 @@ class ScaledColumn:
         decimals = max(0, int(digits.max()))
         units = [int(EXACT.scaleb(value, decimals)) for value in values]
         column = narrow(np.array(units, np.object_)).reshape(shape)
-        own = None if (digits == decimals).all() else digits.reshape(shape)
-        return cls(column, decimals, own)
+        written_digits = None if (digits == decimals).all() else digits.reshape(shape)
+        return cls(column, decimals, written_digits)
 
     def value(self, *place: int) -> Decimal:
         """Return the value at a place, with the digits that it is written with."""
@@ -196,8 +196,8 @@ def parts_to_column(
         return ScaledColumn(parts, decimals + digits)
     if in_currency is None:
         return ScaledColumn.from_numbers(
-            parts_to_decimal(one, denominator, decimals) for one in parts.tolist()
+            parts_to_decimal(part, denominator, decimals) for part in parts.tolist()
         )
     whole = denominator * 10**decimals
     pairs = zip(rows.tolist(), parts.tolist(), strict=True)
-    return ScaledColumn.from_numbers(in_currency(row, Fraction(one, whole)) for row, one in pairs)
+    return ScaledColumn.from_numbers(in_currency(row, Fraction(part, whole)) for row, part in pairs)

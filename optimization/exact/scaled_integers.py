@@ -180,18 +180,21 @@ class ModelUnits:
     @classmethod
     def from_targets(cls, securities: Sequence[PricedTarget]) -> Self:
         """Scale the prices, weights and drifts of a model."""
-        weights = [one.weight for one in securities]
-        lows, highs = [one.band.low for one in securities], [one.band.high for one in securities]
+        weights = [security.weight for security in securities]
+        lows, highs = (
+            [security.band.low for security in securities],
+            [security.band.high for security in securities],
+        )
         # Each distinct weight once, because a model has few of them and each takes microseconds.
         distinct = {*weights, *lows, *highs}
         denominator = find_denominator(distinct)
         parts = {weight: to_parts(weight, denominator) for weight in distinct}
-        needed = [count_decimals(one.price) for one in securities]
+        needed = [count_decimals(security.price) for security in securities]
         decimals = max(needed, default=0)
         return cls(
             decimals,
             needed,
-            [to_units(one.price, decimals) for one in securities],
+            [to_units(security.price, decimals) for security in securities],
             denominator,
             weight=[parts[weight] for weight in weights],
             low=[parts[drift] for drift in lows],

@@ -74,7 +74,9 @@ class MostTraded:
         if options.minimum_shares or options.minimum_value:
             scale = 10**block.decimals
             pairs = zip(block.lot_value.tolist(), securities, strict=True)
-            lots = [Fraction(worth) / (Fraction(one.price) * scale) for worth, one in pairs]
+            lots = [
+                Fraction(worth) / (Fraction(security.price) * scale) for worth, security in pairs
+            ]
             least = [max(pair) for pair in least_trades(block, lots, options)]
             most = np.where(most < np.array(least, dtype=most.dtype), 0, most)
         return cls(most, np.broadcast_to(volumes < value, most.shape))
@@ -114,10 +116,10 @@ def _volume_units(
     part, dtype = options.volume_share, block.before.dtype
     if part is None:
         return np.full((1, len(securities)), _largest_units(block), dtype=dtype)
-    each = Fraction(part) * 10**block.decimals
-    volumes = (options.volumes.get(one.security_id, ZERO) for one in securities)
+    scaled_part = Fraction(part) * 10**block.decimals
+    volumes = (options.volumes.get(security.security_id, ZERO) for security in securities)
     worth = (Fraction(v) * Fraction(s.price) for v, s in zip(volumes, securities, strict=True))
-    return np.array([[_cap(block, floor(each * one)) for one in worth]], dtype=dtype)
+    return np.array([[_cap(block, floor(scaled_part * value)) for value in worth]], dtype=dtype)
 
 
 def _cap(block: Block, units: int) -> int:

@@ -150,9 +150,9 @@ def _build_rows(
     # Keyed by number, because a name for each position would cost more.
     kinds = np.where(found.is_band, 0, 1 + 2 * found.of_size + found.is_bought)
     used, kind = np.unique(KINDS * found.column + kinds, return_inverse=True)
-    pairs = (divmod(one, KINDS) for one in used.tolist())
+    pairs = (divmod(number, KINDS) for number in used.tolist())
     named = [
-        _name_constraint(securities[column].security_id, one, options) for column, one in pairs
+        _name_constraint(securities[column].security_id, code, options) for column, code in pairs
     ]
     names = tuple(sorted(set(named)))
     places = {name: at for at, name in enumerate(names)}

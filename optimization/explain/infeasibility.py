@@ -40,9 +40,9 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) 
     limits: list[dict[str, str]] = []
     if not (empty or is_negative):
         limits = [
-            one
-            for one in _find_conflict(coupled, budget)
-            if not excluding or one["option"] in excluding
+            limit
+            for limit in _find_conflict(coupled, budget)
+            if not excluding or limit["option"] in excluding
         ]
     nearest = _nearest(relaxed, row, budget)
     admits = [] if is_negative else _admits(options, excluding, limits, nearest)
@@ -202,7 +202,7 @@ def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict
             for drift in plan.drifts
             if drift.security.security_id in outside
         ],
-        "gives": [{"option": one["option"], "by": one["short_by"]} for one in limits],
+        "gives": [{"option": limit["option"], "by": limit["short_by"]} for limit in limits],
     }
 
 

@@ -49,10 +49,12 @@ class FrameColumns:
             heads, values = _read_pandas(frame, index_head)
         elif library == "polars" and hasattr(frame, "get_columns"):
             heads = [*frame.columns]
-            values = [_read_series(one, str(one.dtype).lower()) for one in frame.get_columns()]
+            values = [
+                _read_series(column, str(column.dtype).lower()) for column in frame.get_columns()
+            ]
         elif library == "pyarrow" and hasattr(frame, "column_names"):
             heads = [*frame.column_names]
-            values = [_read_series(one, str(one.type)) for one in frame.columns]
+            values = [_read_series(column, str(column.type)) for column in frame.columns]
         elif hasattr(frame, "collect"):
             # Refused, because reading a lazy frame would run its whole query.
             raise FrameError(f"{name} is a {type(frame).__name__}: call collect() first")
@@ -87,7 +89,9 @@ def has_columns(mapping: Mapping[Any, Any]) -> bool:
     >>> has_columns({"security": ["VTI"]}), has_columns({"VTI": 4}), has_columns({"VTI": "4.5"})
     (True, False, False)
     """
-    return any(hasattr(one, "__iter__") and not isinstance(one, str) for one in mapping.values())
+    return any(
+        hasattr(value, "__iter__") and not isinstance(value, str) for value in mapping.values()
+    )
 
 
 def is_series(value: Any) -> bool:

@@ -122,8 +122,8 @@ def _read_band(
 ) -> DriftBand | None:
     """Read the band of a row, in the first form that has columns."""
     if cells.has("band"):
-        one = cells.weight(row, "band")
-        return None if one is None else DriftBand(one, one)
+        width = cells.weight(row, "band")
+        return None if width is None else DriftBand(width, width)
     if cells.has("low_drift") and cells.has("high_drift"):
         low, high = cells.weight(row, "low_drift"), cells.weight(row, "high_drift")
         return None if low is None or high is None else DriftBand(low, high)

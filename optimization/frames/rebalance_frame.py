@@ -113,7 +113,7 @@ def rebalance_frame(
     options = _read_options(options) or found.options or RebalanceOptions()
     require_targets(found.targets, options)
     securities = price_targets(found, quotes)
-    ids = [one.security_id for one in securities]
+    ids = [security.security_id for security in securities]
     accounts, kind = read_holdings(holdings, {*quotes, *ids}, cash)
     _require_matched(options, accounts, ids)
     unpriced = _find_unpriced(accounts, quotes)
@@ -161,7 +161,7 @@ def _build_block(
     prices: Mapping[str, Decimal],
 ) -> PortfolioBlock:
     """Build the arrays of the accounts: B portfolios, n securities of the model, other holdings."""
-    ids = [one.security_id for one in securities]
+    ids = [security.security_id for security in securities]
     shares = [account.holdings.get(each, ZERO) for account in accounts.values() for each in ids]
     return PortfolioBlock(
         portfolio_ids=tuple(accounts),

@@ -207,5 +207,7 @@ def _coupled_program(
 def _compile(objective: Any, rows: list[cp.Constraint]) -> ParametricMilp:
     data = cp.Problem(cp.Minimize(objective), rows)
     names = (SLACK, PLAN_COSTS)
-    of_securities = [one for one in data.variables() if not one.name().startswith(names)]
+    of_securities = [
+        variable for variable in data.variables() if not variable.name().startswith(names)
+    ]
     return ParametricMilp(data, of_securities)

@@ -173,18 +173,21 @@ class ParametricMilp:
         )
 
 
-def _views(named: list[Any], columns: Mapping[int, int], theta: Floats) -> dict[str, Floats]:
+def _views(parameters: list[Any], columns: Mapping[int, int], theta: Floats) -> dict[str, Floats]:
     """Entries of each parameter in theta, in its shape."""
     return {
-        one.name(): theta[columns[one.id] : columns[one.id] + one.size].reshape(
-            one.shape, order="F"
-        )
-        for one in named
+        parameter.name(): theta[
+            columns[parameter.id] : columns[parameter.id] + parameter.size
+        ].reshape(parameter.shape, order="F")
+        for parameter in parameters
     }
 
 
-def _slices(named: list[Any], columns: Mapping[int, int]) -> dict[str, slice]:
-    return {one.name(): slice(columns[one.id], columns[one.id] + one.size) for one in named}
+def _slices(variables: list[Any], columns: Mapping[int, int]) -> dict[str, slice]:
+    return {
+        variable.name(): slice(columns[variable.id], columns[variable.id] + variable.size)
+        for variable in variables
+    }
 
 
 def _quiet_highs() -> highspy.Highs:

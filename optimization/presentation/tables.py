@@ -65,7 +65,10 @@ def _summary(outcome: PortfolioOutcome) -> tuple[str, ...]:
     drift = f", drift {_money(certificate.objective)} ({certificate.proof})" if certificate else ""
     cash = f"cash {_money(outcome.cash_before)} -> {_money(outcome.cash_after)}"
     cost = f", cost {_money(outcome.cost)}" if outcome.cost else ""
-    outside = [f"{one.security_id} ({', '.join(one.held_by)})" for one in outcome.outside_band]
+    outside = [
+        f"{security.security_id} ({', '.join(security.held_by)})"
+        for security in outcome.outside_band
+    ]
     lines = (f"market value {_money(outcome.market_value)}, {cash}{cost}{drift}",)
     return (*lines, f"outside its band: {', '.join(outside)}") if outside else lines
 

@@ -102,8 +102,9 @@ def _consistent_steps(statement: Statement, costs: int) -> Iterator[Step]:
     for step in sorted(steps, key=_rank_late if any(map(_is_late, steps)) else _rank):
         own, lots = statement.problem_after(step.costs), step.plan.lots
         if own.keeps_bands(lots) and not own.evaluate(lots).violated_limits:
-            there = (one for one in steps if one.coupled.cash_problem.base == own.cash_problem.base)
-            yield Step(own, _certify_at_own_base(step, own, next(there, None)))
+            base = own.cash_problem.base
+            at_base = (other for other in steps if other.coupled.cash_problem.base == base)
+            yield Step(own, _certify_at_own_base(step, own, next(at_base, None)))
 
 
 def _rank(step: Step) -> tuple[int, int]:

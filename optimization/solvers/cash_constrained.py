@@ -163,7 +163,9 @@ def cash_milp_data(
     steps = lots_per_step(most - fewest)
     fine = (steps > 1).astype(bool)
     further = sum(
-        p - c for p, c, one in zip(block.lot_value.tolist(), cost_across, fine, strict=True) if one
+        p - c
+        for p, c, is_fine in zip(block.lot_value.tolist(), cost_across, fine, strict=True)
+        if is_fine
     )
     return CashMilpData(
         lot_value=(block.lot_value * steps).astype(float) * unit,

@@ -65,8 +65,8 @@ def list_steps(block: Block, bands: Bands, lots: Integers, fewest: Integers) -> 
     for chords, change, parts, full in zip(*(array.tolist() for array in columns), strict=True):
         # In Python integers, because a change in parts of a unit may not fit 64 bits.
         chord = [
-            units * denominator + 2 * more if one else None
-            for one, units, more in zip(chords, change, parts, strict=True)
+            units * denominator + 2 * more if is_chord else None
+            for is_chord, units, more in zip(chords, change, parts, strict=True)
         ]
         yield Steps(values, chord, full, denominator)
 
