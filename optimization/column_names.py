@@ -58,14 +58,14 @@ _UNIT: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _MARKS: Final = re.compile(r"[\W_]+")
 
 
-def normalize_name(head: str) -> str:
-    """Reduce a head to its letters and digits, without a unit in brackets.
+def normalize_name(header: str) -> str:
+    """Reduce a header to its letters and digits, without a unit in brackets.
 
     >>> normalize_name(" Target_Weight (%)"), normalize_name("%")
     ('targetweight', '%')
     """
-    text = head.strip().casefold()
-    # The head itself if nothing is left of it, because `%` and `±` are names too.
+    text = header.strip().casefold()
+    # The header itself if nothing remains, because `%` and `±` are names too.
     return _MARKS.sub("", _UNIT.sub("", text)) or text
 
 
@@ -76,22 +76,22 @@ _FIELDS: Final = {
 }
 
 
-def find_field(head: str) -> str | None:
-    """Return the field that a head is a usual name of.
+def find_field(header: str) -> str | None:
+    """Return the field for which a header is a usual name; None if there is none.
 
     >>> find_field("Account No."), find_field("VTI")
     ('portfolio', None)
     """
-    return _FIELDS.get(normalize_name(head))
+    return _FIELDS.get(normalize_name(header))
 
 
 def find_columns(
-    heads: Sequence[str], wanted: Collection[str], optional: Collection[str] = ()
+    headers: Sequence[str], required: Collection[str], optional: Collection[str] = ()
 ) -> dict[str, int]:
-    """Find the places of fields among heads; an optional field may be absent.
+    """Find the places of fields among headers; an optional field may be absent.
 
-    The fields are the keys of ``USUAL_NAMES``; other heads are ignored. Raises ColumnsError, which
-    lists every field that is missing or has several columns.
+    The fields are the keys of ``USUAL_NAMES``; other headers are ignored. Raises ColumnsError,
+    which lists every field that is missing or has several columns.
 
     >>> find_columns(["Account", "Ticker", "Name", "Shares"], ("portfolio", "security", "quantity"))
     {'portfolio': 0, 'security': 1, 'quantity': 3}
@@ -101,22 +101,22 @@ def find_columns(
 that is meant 'security'; no column is the price (price, last, last price, close, ...)
     """
     places: dict[str, list[int]] = defaultdict(list)
-    for place, head in enumerate(heads):
-        field = find_field(head)
-        if field is not None and (field in wanted or field in optional):
+    for place, header in enumerate(headers):
+        field = find_field(header)
+        if field is not None and (field in required or field in optional):
             places[field].append(place)
-    found = {field: _prefer_own_name(field, heads, several) for field, several in places.items()}
+    found = {field: _prefer_own_name(field, headers, several) for field, several in places.items()}
     ambiguous = {
-        field: tuple(heads[place] for place in several)
+        field: tuple(headers[place] for place in several)
         for field, several in found.items()
         if len(several) > 1
     }
-    missing = tuple(field for field in wanted if field not in found)
+    missing = tuple(field for field in required if field not in found)
     if ambiguous or missing:
         raise ColumnsError(ambiguous, {field: USUAL_NAMES[field] for field in missing})
-    return {field: found[field][0] for field in (*wanted, *optional) if field in found}
+    return {field: found[field][0] for field in (*required, *optional) if field in found}
 
 
-def _prefer_own_name(field: str, heads: Sequence[str], places: list[int]) -> list[int]:
-    own = [place for place in places if normalize_name(heads[place]) == normalize_name(field)]
+def _prefer_own_name(field: str, headers: Sequence[str], places: list[int]) -> list[int]:
+    own = [place for place in places if normalize_name(headers[place]) == normalize_name(field)]
     return own or places

@@ -115,7 +115,7 @@ class UnmatchedIdsError(OptimizationError):
 class ColumnsError(OptimizationError, ValueError):
     """Columns of a table are missing or ambiguous.
 
-    ``ambiguous`` maps a field to the heads that can be it, ``missing`` to its usual names.
+    ``ambiguous`` maps a field to the headers that can be it, ``missing`` to its usual names.
 
     >>> print(ColumnsError({"price": ("Last", "Close")}, {}))
     'Last' and 'Close' can both be the price: name the one that is meant 'price'
@@ -132,10 +132,10 @@ class ColumnsError(OptimizationError, ValueError):
     def rules(self) -> tuple[str, ...]:
         """One sentence for each field that is ambiguous or missing."""
         several = (
-            f"{' and '.join(repr(head) for head in heads)} can "
-            f"{'both' if len(heads) == 2 else 'all'} be the {field}: "
+            f"{' and '.join(repr(header) for header in headers)} can "
+            f"{'both' if len(headers) == 2 else 'all'} be the {field}: "
             f"name the one that is meant '{field}'"
-            for field, heads in self.ambiguous.items()
+            for field, headers in self.ambiguous.items()
         )
         none = (
             f"no column is the {field} ({', '.join((field, *names[:3]))}, ...)"

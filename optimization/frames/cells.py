@@ -67,7 +67,7 @@ class Cells:
         cls, frame: FrameColumns, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
     ) -> "Cells":
         """Find the columns of fields; ColumnsError if one is missing or ambiguous."""
-        return cls(frame, find_columns(frame.heads, wanted, optional))
+        return cls(frame, find_columns(frame.headers, wanted, optional))
 
     def has(self, name: str) -> bool:
         """Whether the frame has a column for a field."""
@@ -85,7 +85,7 @@ class Cells:
         text = str(value) if whole else value
         if isinstance(text, str) and is_identifier(text.strip()):
             return text.strip()
-        self.faults.add(row, self.frame.heads[self.places[name]], value, IDENTIFIER_RULE)
+        self.faults.add(row, self.frame.headers[self.places[name]], value, IDENTIFIER_RULE)
         return None
 
     def number(self, row: int, name: str) -> Decimal | None:
@@ -100,9 +100,9 @@ class Cells:
         self, row: int, place: int, read: Callable[[Any, tuple[str, ...]], Read]
     ) -> Read | None:
         """Read the value of a cell; None after a fault."""
-        head, value = self.frame.heads[place], self.frame.values[place][row]
+        header, value = self.frame.headers[place], self.frame.values[place][row]
         try:
-            return read(value, (head,))
+            return read(value, (header,))
         except RuleError as error:
-            self.faults.add(row, head, value, error.rule)
+            self.faults.add(row, header, value, error.rule)
             return None

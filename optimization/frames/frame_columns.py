@@ -1,4 +1,4 @@
-"""FrameColumns: heads and values of a data frame, whatever library made it.
+"""FrameColumns: headers and values of a data frame, whatever library made it.
 
 pandas, polars and pyarrow are read by their own methods, a mapping of lists as it is, and any other
 table through the Arrow PyCapsule interface (``__arrow_c_stream__``). None of the libraries is
@@ -16,7 +16,7 @@ from optimization.errors import FrameError
 # Shorter floats keep their type until their digits are read, because 0.1 in 32 bits would otherwise
 # become the Python float 0.10000000149011612.
 SHORT_FLOATS: Final = frozenset({"float16", "float32", "halffloat", "float"})
-IndexHead: TypeAlias = Callable[[Sequence[object]], str]
+IndexHeader: TypeAlias = Callable[[Sequence[object]], str]
 WHAT_IS_READ: Final = (
     "give a pandas, polars or pyarrow table, any table with the Arrow PyCapsule interface, or a "
     "mapping of columns"
@@ -25,35 +25,35 @@ WHAT_IS_READ: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FrameColumns:
-    """Columns of a frame: heads, and a list of values each; ``kind`` is its library.
+    """Columns of a frame: headers, and a list of values each; ``kind`` is its library.
 
     >>> columns = FrameColumns.read({"security": ["VTI"], "quantity": [4]}, "holdings")
-    >>> columns.heads, columns.values, columns.kind
+    >>> columns.headers, columns.values, columns.kind
     (('security', 'quantity'), (['VTI'], [4]), 'dict')
     """
 
     name: str  # name of the argument, for messages
     kind: str
-    heads: tuple[str, ...]
+    headers: tuple[str, ...]
     values: tuple[list[Any], ...]
 
     @classmethod
-    def read(cls, frame: Any, name: str, index_head: IndexHead = lambda _: "security") -> Self:
-        """Read a frame; ``index_head`` names an index of texts without a name, from the heads.
+    def read(cls, frame: Any, name: str, index_header: IndexHeader = lambda _: "security") -> Self:
+        """Read a frame; ``index_header`` names an index of texts without a name, from the headers.
 
         Raises FrameError for anything else.
         """
         # By the name of the module, because isinstance would need libraries that may be missing.
         library = type(frame).__module__.partition(".")[0]
         if library == "pandas" and hasattr(frame, "columns"):
-            heads, values = _read_pandas(frame, index_head)
+            headers, values = _read_pandas(frame, index_header)
         elif library == "polars" and hasattr(frame, "get_columns"):
-            heads = [*frame.columns]
+            headers = [*frame.columns]
             values = [
                 _read_series(column, str(column.dtype).lower()) for column in frame.get_columns()
             ]
         elif library == "pyarrow" and hasattr(frame, "column_names"):
-            heads = [*frame.column_names]
+            headers = [*frame.column_names]
             values = [_read_series(column, str(column.type)) for column in frame.columns]
         elif hasattr(frame, "collect"):
             # Refused, because reading a lazy frame would run its whole query.
@@ -61,11 +61,11 @@ class FrameColumns:
         elif hasattr(frame, "__arrow_c_stream__"):
             return cls.read(_import_stream(frame, name), name)
         elif isinstance(frame, Mapping):
-            library, heads = "dict", [*frame]
-            values = [_read_list(frame[head], name, head) for head in heads]
+            library, headers = "dict", [*frame]
+            values = [_read_list(frame[header], name, header) for header in headers]
         else:
             raise FrameError(f"{name} is a {type(frame).__name__}: {WHAT_IS_READ}")
-        return cls(name, library, tuple(str(head) for head in heads), tuple(values))
+        return cls(name, library, tuple(str(header) for header in headers), tuple(values))
 
     def __len__(self) -> int:
         return len(self.values[0]) if self.values else 0
@@ -113,18 +113,18 @@ def read_pairs(series: Any, name: str) -> dict[str, Any]:
     return {str(key): value for key, value in pairs if not is_missing(value)}
 
 
-def _read_pandas(frame: Any, index_head: IndexHead) -> tuple[list[Any], list[list[Any]]]:
-    heads, places = [*frame.columns], range(len(frame.columns))
-    # By place, because two columns may have the same head.
+def _read_pandas(frame: Any, index_header: IndexHeader) -> tuple[list[Any], list[list[Any]]]:
+    headers, places = [*frame.columns], range(len(frame.columns))
+    # By place, because two columns may have the same header.
     columns = [frame.iloc[:, place] for place in places]
     values = [_read_series(column, str(column.dtype).lower()) for column in columns]
     levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
     for level in reversed(levels):
         # Skipped otherwise, because an unnamed index of numbers or dates only counts the rows.
         if level.dtype.kind != "M" and (level.name is not None or level.dtype.kind not in "iufb"):
-            heads.insert(0, index_head(heads) if level.name is None else level.name)
+            headers.insert(0, index_header(headers) if level.name is None else level.name)
             values.insert(0, level.tolist())
-    return heads, values
+    return headers, values
 
 
 def _read_series(series: Any, dtype: str) -> list[Any]:
@@ -137,9 +137,9 @@ def _read_series(series: Any, dtype: str) -> list[Any]:
     return series.tolist()
 
 
-def _read_list(values: Any, name: str, head: object) -> list[Any]:
+def _read_list(values: Any, name: str, header: object) -> list[Any]:
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise FrameError(f"{name}, column {head!r} is {values!r}: a column is a list of values")
+        raise FrameError(f"{name}, column {header!r} is {values!r}: a column is a list of values")
     return [*values]
 
 

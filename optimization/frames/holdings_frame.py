@@ -67,15 +67,15 @@ def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tu
     elif isinstance(holdings, Mapping) and not has_columns(holdings):
         accounts, kind = _read_account(holdings), "dict"
     else:
-        frame = FrameColumns.read(holdings, "holdings", _index_head)
+        frame = FrameColumns.read(holdings, "holdings", _index_header)
         accounts, kind = _read_frame(frame, known), frame.kind
     if cash is not None:
         _add_cash(accounts, cash)
     return accounts, kind
 
 
-def _index_head(heads: Sequence[object]) -> str:
-    fields = {find_field(str(head)) for head in heads}
+def _index_header(headers: Sequence[object]) -> str:
+    fields = {find_field(str(header)) for header in headers}
     # Rows with a quantity are holdings, because one row per portfolio has a column per security.
     return "security" if "quantity" in fields and "security" not in fields else "portfolio"
 
@@ -92,7 +92,7 @@ def _read_account(amounts: Mapping[str, Any]) -> Accounts:
 
 
 def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
-    fields = {find_field(head) for head in frame.heads}
+    fields = {find_field(header) for header in frame.headers}
     # Not if every known security has a column, because one may have the name of a field.
     is_long = bool(fields & {"security", "quantity"}) and not fields >= {
         "portfolio",
@@ -109,7 +109,7 @@ def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
         securities = _security_columns(cells, known)
         if len(frame) > 1 and not cells.has("portfolio"):
             rows = f"holdings has {len(frame):,} rows and no column of portfolios"
-            raise FrameError(f"{rows}: add one with the head 'portfolio'")
+            raise FrameError(f"{rows}: add one with the header 'portfolio'")
         for row in range(len(frame)):
             _read_wide(cells, row, securities, accounts)
     cells.faults.raise_if_any()
@@ -149,7 +149,7 @@ def _note_cash(cells: Cells, row: int, name: str, account: Account) -> None:
     amount = cells.number(row, name)
     # An equal amount is accepted, because exports repeat the cash on every row.
     if amount is not None and account.cash is not None and account.cash != amount:
-        cells.faults.add(row, cells.frame.heads[cells.places[name]], amount, CASH_ONCE)
+        cells.faults.add(row, cells.frame.headers[cells.places[name]], amount, CASH_ONCE)
     elif amount is not None:
         account.cash = amount
 
@@ -159,7 +159,7 @@ def _note_holding(
 ) -> None:
     if security in account.rows:
         rule = HELD_TWICE.format(row=account.rows[security])
-        cells.faults.add(row, cells.frame.heads[cells.places["security"]], security, rule)
+        cells.faults.add(row, cells.frame.headers[cells.places["security"]], security, rule)
         return
     account.rows[security] = row
     account.holdings[security] = quantity
@@ -168,11 +168,13 @@ def _note_holding(
 def _security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
     """Find the columns of the securities of a wide frame, by place."""
     taken = set(cells.places.values())
-    columns = {place: head for place, head in enumerate(cells.frame.heads) if place not in taken}
-    for place, head in columns.items():
+    columns = {
+        place: header for place, header in enumerate(cells.frame.headers) if place not in taken
+    }
+    for place, header in columns.items():
         # An empty column is accepted, because it contains no holding.
-        if head not in known and not all(map(is_missing, cells.frame.values[place])):
-            cells.faults.add_column(head, NO_SECURITY)
+        if header not in known and not all(map(is_missing, cells.frame.values[place])):
+            cells.faults.add_column(header, NO_SECURITY)
     cells.faults.raise_if_any()
     return columns
 
@@ -182,8 +184,8 @@ def _read_wide(cells: Cells, row: int, securities: Mapping[int, str], accounts: 
     if account is None:
         return
     if account.rows:
-        head = cells.frame.heads[cells.places["portfolio"]]
-        cells.faults.add(row, head, cells.identifier(row, "portfolio"), "a portfolio has one row")
+        header = cells.frame.headers[cells.places["portfolio"]]
+        cells.faults.add(row, header, cells.identifier(row, "portfolio"), "a portfolio has one row")
         return
     _note_cash(cells, row, "cash", account)
     for place, security in securities.items():

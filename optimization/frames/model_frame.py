@@ -47,13 +47,13 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
     if isinstance(prices, Mapping) and not has_columns(prices):
         return _read_amounts(prices)
     frame = FrameColumns.read(prices, "prices")
-    fields = {find_field(head) for head in frame.heads}
+    fields = {find_field(header) for header in frame.headers}
     if not fields & {"security", "price"}:
         if len(frame) != 1:
             rule = "give the last row alone, as in prices.tail(1), or columns security and price"
             raise FrameError(f"prices has {len(frame):,} rows and no column of securities: {rule}")
-        row = zip(frame.heads, (column[0] for column in frame.values), strict=True)
-        return _read_amounts({head: value for head, value in row if not is_missing(value)})
+        row = zip(frame.headers, (column[0] for column in frame.values), strict=True)
+        return _read_amounts({header: value for header, value in row if not is_missing(value)})
     cells = Cells.from_columns(frame, ("security", "price"))
     found: dict[str, Decimal] = {}
     for row in range(len(frame)):
@@ -63,7 +63,7 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
         price = cells.number(row, "price")
         # An equal price is accepted, because frames of holdings repeat it.
         if price is not None and found.setdefault(security, price) != price:
-            cells.faults.add(row, frame.heads[cells.places["price"]], price, PRICED_TWICE)
+            cells.faults.add(row, frame.headers[cells.places["price"]], price, PRICED_TWICE)
     cells.faults.raise_if_any()
     return found
 
@@ -98,7 +98,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
         if target is not None and targets.setdefault(target.security_id, target) is not target:
             rule = "each security may stand once in a model"
             cells.faults.add(
-                row, cells.frame.heads[cells.places["security"]], target.security_id, rule
+                row, cells.frame.headers[cells.places["security"]], target.security_id, rule
             )
     cells.faults.raise_if_any()
     # With any name and follower, because the model is never stored.

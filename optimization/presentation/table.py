@@ -18,7 +18,7 @@ class Table:
     '<div><div>x</div><table><thead><tr><th>a&lt;b</th></tr></thead><tbody></tbody></table></div>'
     """
 
-    heads: tuple[str, ...]
+    headers: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     right: frozenset[int] = field(default_factory=frozenset[int])
     above: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Table:
 
     def text(self) -> str:
         """The table for a terminal, in full width."""
-        lines = [self.heads, *self.rows] if self.rows else []
+        lines = [self.headers, *self.rows] if self.rows else []
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
         printed = ["  ".join(self._align(line, widths)).rstrip() for line in lines]
         return "\n".join((*self.above, *printed, *self.below))
@@ -40,13 +40,13 @@ class Table:
 
     def html(self) -> str:
         """The table for a notebook; every text is escaped."""
-        heads = "".join(f"<th>{escape(head)}</th>" for head in self.heads)
+        headers = "".join(f"<th>{escape(header)}</th>" for header in self.headers)
         rows = "".join(f"<tr>{self._cells(row)}</tr>" for row in self.rows)
         above, below = (
             "".join(f"<div>{escape(line)}</div>" for line in lines)
             for lines in (self.above, self.below)
         )
-        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        table = f"<table><thead><tr>{headers}</tr></thead><tbody>{rows}</tbody></table>"
         return f"<div>{above}{table}{below}</div>"
 
     def _cells(self, row: tuple[str, ...]) -> str:

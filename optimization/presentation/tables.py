@@ -18,10 +18,10 @@ from optimization.presentation.answers import (
 )
 from optimization.presentation.table import Table
 
-POSITION_HEADS: Final = (
+POSITION_HEADERS: Final = (
     *("security", "side", "quantity", "price", "amount", "before", "target", "after"),
 )
-OUTCOME_HEADS: Final = (
+OUTCOME_HEADERS: Final = (
     *("portfolio", "status", "market value", "cash after", "trades", "turnover", "drift", "reason"),
 )
 MAX_ROWS = 60
@@ -39,7 +39,9 @@ def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
     counted = ", ".join(f"{count:,} {status}" for status, count in counts.items())
     noun = "portfolio" if len(answers) == 1 else "portfolios"
     above = (f"{len(answers):,} {noun}: {counted}" if answers else "no portfolio",)
-    return Table(OUTCOME_HEADS, rows, frozenset({2, 3, 4, 5, 6}), above, _rest(answers, "outcomes"))
+    return Table(
+        OUTCOME_HEADERS, rows, frozenset({2, 3, 4, 5, 6}), above, _rest(answers, "outcomes")
+    )
 
 
 def _tabulate_positions(outcome: PortfolioOutcome) -> Table:
@@ -50,7 +52,7 @@ def _tabulate_positions(outcome: PortfolioOutcome) -> Table:
     rows = [_position_row(each) for each in positions[:MAX_ROWS]]
     above = (f"{outcome.portfolio_id}: {outcome.status}", *_summary(outcome))
     below = _rest(positions, "positions")
-    return Table(POSITION_HEADS, rows, frozenset({2, 3, 4, 5, 6, 7}), above, below)
+    return Table(POSITION_HEADERS, rows, frozenset({2, 3, 4, 5, 6, 7}), above, below)
 
 
 def _rest(rows: Sequence[object], table: str) -> tuple[str, ...]:
