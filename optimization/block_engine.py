@@ -60,11 +60,12 @@ def rebalance_block(
     budget = budget or TimeBudget()
     paid = block if not options.cash_flow else _add_cash_flow(block, options.cash_flow)
     parts = list(solve_rows(securities, paid, options, budget))
-    beside = np.ones(len(block), dtype=bool)
+    is_unanswered = np.ones(len(block), dtype=bool)
     for part in parts:
-        beside[part.numbers] = ~part.is_answer
-    searched = _search_rows(securities, block, np.flatnonzero(beside).tolist(), options, budget)
-    return _outcome(securities, paid, parts, searched)
+        is_unanswered[part.numbers] = ~part.is_answer
+    rows: list[int] = np.flatnonzero(is_unanswered).tolist()
+    answers = _search_rows(securities, block, rows, options, budget)
+    return _merge_answers(securities, paid, parts, answers)
 
 
 def _require_match(securities: Sequence[PricedTarget], block: PortfolioBlock) -> None:
@@ -106,13 +107,13 @@ def _add_cash_flow(block: PortfolioBlock, flow: Decimal) -> PortfolioBlock:
     return replace(block, cash=ScaledColumn(narrow(units), decimals, digits))
 
 
-def _outcome(
+def _merge_answers(
     securities: tuple[PricedTarget, ...],
     block: PortfolioBlock,
     parts: Sequence[RowPlans],
     beside: Mapping[int, Answer],
 ) -> BlockOutcome:
-    """Merge the answers of all rows."""
+    """Merge the answers of all rows into one outcome."""
     size = len(block)
     plain = np.zeros(size, dtype=bool)
     traded = np.zeros(size, dtype=bool)

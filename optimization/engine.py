@@ -278,12 +278,12 @@ def _find_covers(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[int, 
     plans = solve_cash_rows(relaxed.block, relaxed.bands, relaxed.separable, budget)
     is_finer = relaxed.block.decimals > relaxed.assembled.units.decimals
     if options.cash_floor and is_finer:
-        plans = {row: _with_own_slack(relaxed, row, plan) for row, plan in plans.items()}
+        plans = {row: _round_slack_alone(relaxed, row, plan) for row, plan in plans.items()}
     securities = relaxed.assembled.securities
     return add_binding_bands(plans, relaxed.block, relaxed.bands, securities, options)
 
 
-def _with_own_slack(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
+def _round_slack_alone(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
     """Round the slack of the cash floor as for the portfolio alone.
 
     A floor is rounded up to a whole unit, and the unit of a block depends on the digits of all its
@@ -292,8 +292,8 @@ def _with_own_slack(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
     (binding,) = plan.certificate.binding
     decimals = relax_alone(relaxed, row).block.decimals
     units = EXACT.scaleb(binding.slack, decimals).to_integral_value(ROUND_FLOOR)
-    own = replace(binding, slack=to_decimal(int(units), decimals))
-    return replace(plan, certificate=replace(plan.certificate, binding=(own,)))
+    binding = replace(binding, slack=to_decimal(int(units), decimals))
+    return replace(plan, certificate=replace(plan.certificate, binding=(binding,)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

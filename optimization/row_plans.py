@@ -107,7 +107,7 @@ def solve_rows(
         _find_kept(block, options),
         ScaledColumn.from_numbers(block.others.prices),
     )
-    for numbers, rows in _alike(block):
+    for numbers, rows in _split_by_fractions(block):
         shares_in_lot = model.shares_in_lot(_fewest_digits(block.quantities.select(numbers)))
         if shares_in_lot is None:
             continue
@@ -140,7 +140,7 @@ def _find_kept(block: PortfolioBlock, options: RebalanceOptions) -> NDArray[np.b
     return is_kept
 
 
-def _alike(block: PortfolioBlock) -> Iterator[tuple[NDArray[np.intp], PortfolioBlock]]:
+def _split_by_fractions(block: PortfolioBlock) -> Iterator[tuple[NDArray[np.intp], PortfolioBlock]]:
     """Yield the rows of whole shares, then those with a fraction of a share, with their numbers.
 
     Each has its own scale, because fine units overflow int64 at smaller amounts.

@@ -64,7 +64,7 @@ class Portfolio:
         object.__setattr__(self, "cash", cash)
         object.__setattr__(self, "holdings", held)
         prices, total = self.prices, cash
-        # One pass, because a book has millions of holdings; _wrong() repeats it after a failure.
+        # One pass, because a book has millions of holdings; _find_error repeats it after a failure.
         # Calls fma of the price, because only a Decimal has it.
         try:
             for security, shares in held.items():
@@ -82,9 +82,9 @@ class Portfolio:
             object.__setattr__(self, "prices", read_decimals(prices, "prices"))
             self.__post_init__()
             return
-        raise self._wrong()
+        raise self._find_error()
 
-    def _wrong(self) -> OptimizationError:
+    def _find_error(self) -> OptimizationError:
         """Find the first rule that the portfolio breaks."""
         if not self.cash.is_finite():
             return RuleError(("cash",), self.cash, "cash is a finite amount")

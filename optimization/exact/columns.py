@@ -28,9 +28,12 @@ def renumber(
     ([1, 2, 3], [0, 0, 1])
     """
     count = int(rows[-1]) + 1
-    wanted = np.arange(count)[chosen] if isinstance(chosen, slice) else np.asarray(chosen, np.intp)
-    number = np.full(max(count, int(wanted.max(initial=0)) + 1), -1, dtype=np.int32)
-    number[wanted] = np.arange(len(wanted), dtype=np.int32)
+    if isinstance(chosen, slice):
+        selected = np.arange(count)[chosen]
+    else:
+        selected = np.asarray(chosen, np.intp)
+    number = np.full(max(count, int(selected.max(initial=0)) + 1), -1, dtype=np.int32)
+    number[selected] = np.arange(len(selected), dtype=np.int32)
     numbers = number[rows]
     places = np.flatnonzero(numbers >= 0)
     return places, numbers[places]

@@ -125,26 +125,26 @@ def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
 
     Returns the steps found so far if the time runs out after the first base.
     """
-    met: dict[int, Step] = {}
-    while costs not in met and len(met) < MAX_ROUNDS:
+    steps: dict[int, Step] = {}
+    while costs not in steps and len(steps) < MAX_ROUNDS:
         coupled = statement.problem_after(costs)
         try:
             plan = statement.solve(coupled)
         except NoSolutionInTimeError:
-            if not met:
+            if not steps:
                 raise
-            return tuple(_unproven(step) for step in met.values())
+            return tuple(_unproven(step) for step in steps.values())
         if plan is None:
             return ()
-        met[costs] = Step(coupled, plan)
-        costs = met[costs].costs
-    first = list(met).index(costs) if costs in met else 0
-    return tuple(met.values())[first:]
+        steps[costs] = Step(coupled, plan)
+        costs = steps[costs].costs
+    first = list(steps).index(costs) if costs in steps else 0
+    return tuple(steps.values())[first:]
 
 
 def _unproven(step: Step) -> Step:
-    late = replace(step.plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
-    return Step(step.coupled, replace(step.plan, certificate=late))
+    certificate = replace(step.plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
+    return Step(step.coupled, replace(step.plan, certificate=certificate))
 
 
 def _optimum(statement: Statement, costs: int) -> Step | None:
@@ -159,23 +159,23 @@ def _certify_at_own_base(step: Step, own: CoupledProblem, better: Step | None) -
     objective = fraction_to_decimal(own.evaluate(step.plan.lots).objective, decimals)
     if better is None:  # time ran out before a plan was found at this base
         nothing = EXACT.multiply(Decimal(0), objective)
-        said = replace(
+        certificate = replace(
             certificate,
             objective=objective,
             lower_bound=nothing,
             violation=fraction_to_decimal(compute_violation(own, step.plan.lots), decimals),
             violation_lower_bound=nothing,
         )
-        return replace(step.plan, certificate=said)
+        return replace(step.plan, certificate=certificate)
     proof = certificate.proof
     if proof is not Proof.FEASIBLE_TIME_LIMIT:
         proof = Proof.FIXED_POINT_CYCLE
     other = int(own.block.market_value[0]) - better.costs
-    said = replace(
+    certificate = replace(
         certificate,
         proof=proof,
         objective=objective,
         lower_bound=min(better.plan.certificate.lower_bound, objective),
         other_base=to_decimal(other, decimals),
     )
-    return replace(step.plan, certificate=said)
+    return replace(step.plan, certificate=certificate)

@@ -124,7 +124,7 @@ def solve_by_program(problem: CashConstrainedProblem, budget: TimeBudget) -> Pla
         if not violated_constraints(block, lots[None, :]).any():
             return Plan(lots, _certificate(problem, lots, base, replace(answer, bound=bound)))
         # Tightened, because the solver met the row only within tolerance.
-        margin += margin_for(-Fraction(remaining_cash(problem, lots)), block)
+        margin += compute_margin(-Fraction(remaining_cash(problem, lots)), block)
     raise CertificationError(problem.portfolio_id, ("the cash row holds only within a tolerance",))
 
 
@@ -135,7 +135,7 @@ def _round_to_cash(problem: CashConstrainedProblem, lots: Integers, is_fine: Cho
     return lots if remaining_cash(problem, lots) >= 0 else np.maximum(lots - is_fine, fewest)
 
 
-def margin_for(excess: Fraction, block: Block) -> Fraction:
+def compute_margin(excess: Fraction, block: Block) -> Fraction:
     """Amount by which to tighten a limit that a plan exceeds by ``excess``, in units."""
     return 4 * max(excess, Fraction(0)) + feasibility_margin(block)
 

@@ -20,7 +20,7 @@ from optimization.solvers.cash_constrained import (
     Plan,
     classify_proof,
     lower_bound,
-    margin_for,
+    compute_margin,
     solve_cash_constrained,
 )
 from optimization.solvers.coupled_data import candidate_plans, coupled_milp_data
@@ -115,7 +115,7 @@ def widen_margins(
     margins: Mapping[str, Fraction], violated_limits: Sequence[Limit], coupled: CoupledProblem
 ) -> dict[str, Fraction]:
     """Widen the margins of the limits that a plan violates within the solver's tolerance."""
-    more = {limit.option: margin_for(-limit.slack, coupled.block) for limit in violated_limits}
+    more = {limit.option: compute_margin(-limit.slack, coupled.block) for limit in violated_limits}
     return {
         name: margins.get(name, Fraction(0)) + more.get(name, 0) for name in {**margins, **more}
     }
@@ -130,8 +130,8 @@ def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> 
     data = replace(data, objective_most=above_base + overstated + 1e-6)
     answer, change = programs.solve_fewest_trades(data, budget)
     if not (answer.proven or answer.infeasible):  # a plan with fewer trades may exist
-        late = replace(plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
-        plan = replace(plan, certificate=late)
+        certificate = replace(plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
+        plan = replace(plan, certificate=certificate)
     if change is None:
         return plan
     lots, found, is_kept = verify_rounding(coupled, data, base, change)
@@ -165,10 +165,10 @@ def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
     lower = min(plan.certificate.lower_bound, objective)
     proof = Proof.OPTIMAL if lower == objective else plan.certificate.proof
     binding = _list_binding(coupled, found)
-    said = replace(
+    certificate = replace(
         plan.certificate, proof=proof, objective=objective, lower_bound=lower, binding=binding
     )
-    return Plan(before, said)
+    return Plan(before, certificate)
 
 
 def _is_farther(coupled: CoupledProblem, before: Integers, plan: Plan, gap: Fraction) -> bool:

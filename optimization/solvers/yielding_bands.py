@@ -31,7 +31,7 @@ from optimization.solvers.cash_constrained import (
     SOLVER,
     Plan,
     cash_binding,
-    margin_for,
+    compute_margin,
 )
 from optimization.solvers.coupled import (
     minimize_trades,
@@ -86,8 +86,8 @@ def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
     if plan is None:
         return None
     outside = _currency(coupled, compute_violation(coupled, plan.lots))
-    said = replace(plan.certificate, violation=outside, violation_lower_bound=outside)
-    return replace(plan, certificate=said)
+    certificate = replace(plan.certificate, violation=outside, violation_lower_bound=outside)
+    return replace(plan, certificate=certificate)
 
 
 def _cover_at_no_violation(coupled: CoupledProblem) -> Plan | None:
@@ -123,7 +123,9 @@ def _slack_for_rounding(coupled: CoupledProblem) -> Fraction:
     """Slack that fine lots need between two limits, so that rounding either way keeps both."""
     rounding = coupled.rounding
     return (
-        MAX_TIGHTENINGS * margin_for(Fraction(rounding), coupled.block) if rounding else Fraction(0)
+        MAX_TIGHTENINGS * compute_margin(Fraction(rounding), coupled.block)
+        if rounding
+        else Fraction(0)
     )
 
 
@@ -148,13 +150,13 @@ def _certify(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan
         proof = Proof.FEASIBLE_TIME_LIMIT
     elif proof is Proof.OPTIMAL and bound < outside:
         proof = Proof.OPTIMAL_WITHIN_GAP
-    said = replace(
+    certificate = replace(
         plan.certificate,
         proof=proof,
         violation=_currency(coupled, outside),
         violation_lower_bound=_currency(coupled, bound),
     )
-    return replace(plan, certificate=said)
+    return replace(plan, certificate=certificate)
 
 
 def _currency(coupled: CoupledProblem, units: Fraction) -> Decimal:

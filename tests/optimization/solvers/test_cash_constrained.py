@@ -17,7 +17,7 @@ from optimization.solvers.cash_constrained import (
     CashConstrainedProblem,
     cash_milp_data,
     lower_bound,
-    margin_for,
+    compute_margin,
     solve_by_program,
     solve_cash_constrained,
 )
@@ -208,8 +208,8 @@ def test_a_plan_that_overspends_three_times_or_cannot_be_repaired_is_not_returne
 def test_margins_are_four_times_the_excess_and_a_millionth_of_currency():
     made = problem(599, WIDE).block
 
-    assert margin_for(Fraction(3), made) == 12 + Fraction(1, 10_000)
-    assert margin_for(Fraction(-3), made) == Fraction(1, 10_000)
+    assert compute_margin(Fraction(3), made) == 12 + Fraction(1, 10_000)
+    assert compute_margin(Fraction(-3), made) == Fraction(1, 10_000)
 
 
 @pytest.mark.parametrize(("target", "base"), [(700, 2), (100, 1), (999, 3)])
