@@ -85,7 +85,7 @@ def test_a_summary_counts_adds_up_and_names_the_farthest() -> None:
 
 
 @pytest.mark.parametrize(("shares", "edge"), [("0.5", None), ("1", "ABOVE"), ("-1", "BELOW")])
-def test_of_a_holding_outside_the_model_only_what_can_be_sold_is_out_of_band(
+def test_only_the_sellable_part_of_a_holding_outside_the_model_is_out_of_band(
     shares: str, edge: str | None
 ) -> None:
     drift = measure("50", str(D(500) - D(shares) * 4), **{B: shares})

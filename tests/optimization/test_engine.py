@@ -30,7 +30,7 @@ def test_one_fund_overweight_gives_the_least_trade():
     assert answer.certificate.objective == 0
 
 
-def test_where_every_target_rounded_up_overdraws_the_true_optimum_is_found():
+def test_the_true_optimum_is_found_where_every_target_rounded_up_overdraws():
     wide = model("0.2", A="0.315", B="0.315", C="0.315")
     held = portfolio("100", {"A": "17.50", "B": "17.50", "C": "17.50"})
 
@@ -201,7 +201,7 @@ def test_portfolios_with_prices_of_their_own_are_answered_by_those():
     assert together[1].market_value == 121
 
 
-def test_what_is_as_good_as_any_plan_is_left_alone():
+def test_holdings_as_good_as_any_plan_are_left_alone():
     # 7.00 of 20.00 each in shares of 3.00; two shares of each leave a cent too little.
     pair = model("0.2", A="0.35", B="0.35")
     held = portfolio("11", {"A": "3", "B": "3"}, A="2", B="1")

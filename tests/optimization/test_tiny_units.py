@@ -75,7 +75,7 @@ def test_a_group_without_members_here_takes_nothing_from_the_other_limits():
     assert answer(groups=(nobody,), cash_floor=Decimal("700.00000001")).after == (19, 5)
 
 
-def test_what_floats_cannot_tell_apart_is_asked_again_and_its_bound_is_of_the_first_answer():
+def test_a_plan_beyond_float_resolution_is_solved_again_with_the_bound_of_the_first_answer():
     # Costs of 3E-10 make sums that are multiples of 1E-11: the solver takes the floor as kept.
     asked = {"cost_rate": Decimal("1E-12"), "cash_floor": Decimal("699.99999999980")}
 

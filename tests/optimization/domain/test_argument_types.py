@@ -63,12 +63,18 @@ def test_an_argument_of_a_wrong_type_is_named(name: str, value: Any) -> None:
         (lambda: Model({"VTI": 0.6}, 0.05), ("band",)),  # type: ignore[call-overload]
         (lambda: Model({7: 0.6}, band=0.05), ("security_id",)),  # type: ignore[dict-item]
         (lambda: rebalance_all(SECURITIES, HELD), ("portfolios",)),  # type: ignore[arg-type]
-        (lambda: rebalance_all(SECURITIES, [HELD, "ira"]), ("portfolios", 1)),  # type: ignore[list-item]
+        (
+            lambda: rebalance_all(SECURITIES, [HELD, "ira"]),  # type: ignore[list-item]
+            ("portfolios", 1),
+        ),
         (lambda: rebalance_at_once(MODEL, [HELD]), ("securities",)),  # type: ignore[arg-type]
         (lambda: RebalanceOptions(lots=[5]), ("lots",)),  # type: ignore[arg-type]
         (lambda: RebalanceOptions(groups={"g": 1}), ("groups",)),  # type: ignore[arg-type]
         (lambda: RebalanceOptions(frozen=None), ("frozen",)),  # type: ignore[arg-type]
-        (lambda: RebalanceOptions(maximum_trades="3"), ("maximum_trades",)),  # type: ignore[arg-type]
+        (
+            lambda: RebalanceOptions(maximum_trades="3"),  # type: ignore[arg-type]
+            ("maximum_trades",),
+        ),
         (lambda: RebalanceOptions(time_limit_s="3"), ("time_limit_s",)),  # type: ignore[arg-type]
     ],
 )

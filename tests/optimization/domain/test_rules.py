@@ -131,7 +131,7 @@ def test_a_fraction_keeps_its_text_and_computes_as_its_value():
         "\u0661/\u0663",
     ],
 )
-def test_what_is_no_fraction_is_refused(text: str):
+def test_a_text_that_is_not_a_fraction_is_refused(text: str):
     with pytest.raises(ValueError, match="such as 1/3"):
         WrittenFraction.parse(text)
 
@@ -239,7 +239,7 @@ def test_a_globeco_model_has_at_most_100_positions_with_a_target():
         globeco(*lines)
 
 
-def test_what_globeco_takes_the_general_rules_take():
+def test_the_general_rules_accept_every_model_of_the_globeco_rules():
     for name in ("max_weight", "max_invested", "max_targets"):
         assert getattr(GLOBECO, name) <= getattr(GENERAL, name)
     assert GLOBECO.weight_step % GENERAL.weight_step == 0

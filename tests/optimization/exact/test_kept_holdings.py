@@ -74,7 +74,7 @@ def test_an_odd_remainder_outside_the_model_is_sold_with_the_round_lots(held: st
     assert found.outside_band == ()
 
 
-def test_of_a_holding_that_cannot_be_sold_whole_round_lots_are_sold():
+def test_a_holding_that_cannot_be_sold_whole_is_sold_in_round_lots():
     found = asked(
         {}, "0", {X: "1350"}, {X: "10"}, lots={X: Decimal(100)}, turnover_cap=Decimal(13_400)
     )

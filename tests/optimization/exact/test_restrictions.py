@@ -46,7 +46,7 @@ def bounds(*held: int, **options: Any) -> list[tuple[int, int]]:
         ({"direction": Direction.BUY_ONLY, "do_not_buy": frozenset({B})}, (3, ANY), (8, 8)),
     ],
 )
-def test_what_may_not_be_bought_or_sold_is_bounded_by_what_is_held(
+def test_a_forbidden_purchase_or_sale_is_bounded_by_the_lots_held(
     options: dict[str, Any], a: tuple[int, int], b: tuple[int, int]
 ):
     assert bounds(3, 8, **options) == [a, b]
@@ -68,19 +68,19 @@ def _bounds(made: Block) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("held", [30, 31, 50])
-def test_what_is_inside_its_band_is_left_alone(held: int):
+def test_a_position_inside_its_band_is_frozen(held: int):
     assert within(Scope.DRIFTED_TO_TARGET, held) == (held, held)
     assert within(Scope.DRIFTED_TO_EDGE, held) == (held, held)
     assert within(Scope.ALL, held) == (0, ANY)
 
 
 @pytest.mark.parametrize(("held", "edge"), [(29, 30), (0, 30), (51, 50), (90, 50)])
-def test_what_is_outside_moves_to_the_target_or_just_inside(held: int, edge: int):
+def test_a_position_outside_its_band_moves_to_the_target_or_just_inside(held: int, edge: int):
     assert within(Scope.DRIFTED_TO_TARGET, held) == (0, ANY)
     assert within(Scope.DRIFTED_TO_EDGE, held) == (edge, edge)
 
 
-def test_what_a_restriction_keeps_from_the_edge_moves_as_far_as_it_may():
+def test_a_restricted_position_moves_towards_the_edge_as_far_as_it_may():
     assert within(Scope.DRIFTED_TO_EDGE, 90, least=45, most=48) == (48, 48)
     assert within(Scope.DRIFTED_TO_EDGE, 10, least=33, most=48) == (33, 33)
 

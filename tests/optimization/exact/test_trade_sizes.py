@@ -63,7 +63,7 @@ def test_a_percentage_is_of_market_value_before_costs():
     assert changes(found) == {A: 10, B: 10, C: 10}
 
 
-def test_what_a_trade_may_not_have_is_traded_by_the_next_requests():
+def test_lots_beyond_the_maximum_of_a_trade_are_traded_by_the_next_requests():
     shares, held = [], Decimal(0)
     for _ in range(4):
         found = asked(
@@ -118,7 +118,7 @@ def test_an_odd_remainder_is_sold_only_if_all_of_the_holding_is_one_trade(most: 
         ({"minimum_value": Percent(Decimal(16)), "maximum_value": Decimal(199)}, {}),
     ],
 )
-def test_what_would_be_too_large_for_one_limit_and_too_small_for_the_other_is_not_traded(
+def test_a_trade_too_large_for_one_limit_and_too_small_for_the_other_is_not_made(
     options: dict[str, Any], traded: dict[str, int]
 ):
     # Worth 1,250.

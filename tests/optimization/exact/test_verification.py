@@ -65,7 +65,7 @@ def test_short_positions_are_found_whatever_the_band():
     assert verdict(wide, -1)[SHORT]
 
 
-def test_what_all_positions_are_worth_may_be_all_that_is_investable_and_not_more():
+def test_all_positions_together_may_be_worth_the_investable_amount_and_no_more():
     two = replace(block(2000, BAND, BAND), investable=np.array([1000]))
 
     assert verdict(two, 50, 50) == KEPT

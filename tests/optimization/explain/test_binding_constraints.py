@@ -51,7 +51,7 @@ def test_a_band_binds_where_its_edge_is_between_the_plan_and_the_nearest_lots():
     assert bound_by(found) == {f"band.{A}": "5.50"}
 
 
-def test_what_is_left_to_the_edge_has_the_parts_of_units_that_it_has():
+def test_the_slack_to_an_edge_keeps_its_parts_of_units():
     assert bound_by(answer("101.01", low="0")) == {f"band.{A}": "5.495"}
 
 
@@ -86,7 +86,7 @@ def test_a_restriction_that_keeps_securities_from_their_nearest_lots_is_named_on
     assert bound_by(found) == named
 
 
-def test_of_a_band_and_a_restriction_at_one_place_the_band_is_named():
+def test_the_band_is_named_if_a_restriction_binds_at_the_same_place():
     # Seven lots are all that the band has below eight, and all that may be.
     found = answer("101", low="0", held={A: Decimal(7)}, do_not_sell=frozenset({A}))
 

@@ -74,7 +74,7 @@ def test_a_single_cent_has_a_smallest_band_and_nothing_has_none():
         assert "smallest_band" not in entry
 
 
-def test_what_cannot_be_traded_may_be_all_there_is_in_the_nearest_plan():
+def test_the_nearest_plan_may_hold_only_what_cannot_be_traded():
     found = refusal("0", "0.1", "0.5", held="0.5")  # 5.00 in less than a share; 2.00 to 3.00 asked
 
     plan = found.members["nearest_plan"]
@@ -89,7 +89,7 @@ def test_quantities_are_written_without_exponent():
     assert found.members["nearest_plan"]["outside_band"][0]["quantity"] == "0.0000001"
 
 
-def test_of_two_bands_that_are_wider_by_the_same_the_one_of_fewer_lots_is_named():
+def test_the_band_of_fewer_lots_is_named_if_two_are_wider_by_the_same():
     # Six lots are 0.48, seven 0.56: the one is 0.01 below the band, the other 0.01 above it.
     [entry] = refusal("100", "0.01", "0.5", high="0.05", price="8").members["securities"]
 

@@ -16,8 +16,8 @@ from optimization.milp.data import CashMilpData, SolverAnswer
 from optimization.solvers.cash_constrained import (
     CashConstrainedProblem,
     cash_milp_data,
-    lower_bound,
     compute_margin,
+    lower_bound,
     solve_by_program,
     solve_cash_constrained,
 )

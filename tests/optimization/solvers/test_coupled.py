@@ -187,7 +187,7 @@ def test_a_plan_that_cannot_be_repaired_is_not_returned(
     assert len(asked) == min(len(said), 3)
 
 
-def test_what_one_more_lot_could_break_is_binding(answers: Answers):
+def test_a_limit_that_one_more_lot_could_violate_is_binding(answers: Answers):
     answers(([-1.0], 0.0))
     given = {"cash_least": FLOOR, "trades": 1, "turnover": Fraction(599)}
     binding = find_plan(coupled(WIDE, **given)).certificate.binding

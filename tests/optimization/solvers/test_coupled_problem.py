@@ -110,7 +110,7 @@ def test_objectives_differ_by_whole_multiples_of_one_amount():
     assert coupled_milp_data(held)[0].granularity == pytest.approx(0.002)
 
 
-def test_what_soft_bands_cost_counts_in_what_objectives_differ_by():
+def test_the_price_of_soft_bands_counts_in_the_granularity_of_the_objective():
     half = coupled(WIDE, soft_price=Fraction(1, 2), edges=((Fraction(200), Fraction(1000)),))
     assert (
         coupled_milp_data(half)[0].granularity == 0.5

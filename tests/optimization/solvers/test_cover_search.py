@@ -60,7 +60,7 @@ def test_the_break_is_at_the_chord_that_is_taken_in_part(shortfall: int, ratio: 
         (71, [(50, (0, 1)), (30, (1,)), (20, (0,))]),
     ],
 )
-def test_what_could_be_cheaper_than_the_best_cover_is_promising(
+def test_a_set_that_could_be_cheaper_than_the_best_cover_is_a_candidate(
     best: int, found: list[tuple[int, tuple[int, ...]]]
 ):
     assert candidate_sets(TWO, 12, best) == found

@@ -92,7 +92,7 @@ def test_a_step_from_one_above_the_target_is_a_chord_and_the_others_are_full():
     assert found.max_cash == 20 * (1 + 1 + 2)
 
 
-def test_what_is_worth_its_target_exactly_has_no_chord():
+def test_a_position_worth_exactly_its_target_has_no_chord():
     assert steps_down(20, 40, 0, (2, 0)).chord == [None]
 
 
@@ -132,7 +132,7 @@ def draw_steps(rng: np.random.Generator, max_securities: int) -> Steps:
     return steps(*rows)
 
 
-def test_of_equal_covers_the_rule_of_the_reference_chooses():
+def test_equal_covers_are_decided_by_the_rule_of_the_reference():
     for number in range(2_000):
         rng = np.random.default_rng([5, number])
         of = draw_steps(rng, 9)
@@ -183,7 +183,7 @@ def test_the_largest_lots_come_first_and_the_smallest_make_up_the_rest():
     assert BoundedSubsetSum.from_steps([10, 6], [2, 3]).largest_first(8) == ({1: 2}, 12)
 
 
-def test_of_equal_lots_those_of_the_first_security_come_first():
+def test_lots_of_the_first_security_come_first_among_equal_ones():
     equal = BoundedSubsetSum.from_steps([6, 6], [3, 2])
 
     assert equal.least_single_sum(6) == (6, {0: 1})

@@ -89,7 +89,7 @@ def test_halves_of_odd_prices_are_ties_too(price: int):
     assert nearest_lots(held, one(price // 2, 1, 0, 99))[0, 0] == 1
 
 
-def test_what_is_nearest_is_clipped_to_the_band():
+def test_the_nearest_lots_are_clipped_to_the_band():
     assert lots(1000, (30, 70, 5, 25, 0)) == [3]  # 60 is nearer to 70, but below 65
     assert lots(1000, (30, 80, 80, 5, 0)) == [2]  # 90 is nearer to 80, but above 85
 
@@ -102,7 +102,7 @@ def test_a_band_without_a_lot_is_found_among_others():
     assert solve(fits, compute_bands(fits)).admits.tolist() == [True]
 
 
-def test_what_is_invested_counts_lots_and_remainders():
+def test_the_invested_value_counts_lots_and_remainders():
     made = block(1000, (30, 60, 5, 5, 0), (40, 120, 5, 5, 0))
 
     assert solve(made, compute_bands(made)).invested.tolist() == [180]
@@ -187,7 +187,7 @@ def test_a_holding_outside_the_model_is_sold_or_kept_where_it_may_not_be():
 
 
 @pytest.mark.parametrize(("market_value", "top"), [(0, 0), (1, 0), (-1, -8)])
-def test_what_is_below_a_lot_is_kept_of_an_account_worth_nothing_but_not_of_one_worth_less(
+def test_a_rest_below_a_lot_stays_in_an_account_worth_nothing_but_not_in_one_worth_less(
     market_value: int, top: int
 ):
     made = replace(block(market_value, (10, 0, 0, 0, 1)), remainder=np.array([[8]]))

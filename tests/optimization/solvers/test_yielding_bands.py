@@ -191,7 +191,7 @@ def test_to_the_edge_of_its_band_a_security_moves_as_far_as_the_least_trade():
     assert changes(found) == {A: -50}
 
 
-def test_where_bands_yield_what_moves_to_the_edge_may_stop_before_it():
+def test_a_position_that_moves_to_the_edge_may_stop_before_it_if_bands_yield():
     found = asked(
         {A: ("0.5", "0.05"), B: ("0.4", "0.05")},
         "0",
@@ -212,7 +212,7 @@ def test_bands_cannot_be_said_to_hold_or_yield_and_have_a_price():
     assert caught.value.options == ("bands", "soft_band_price")
 
 
-def test_what_a_soft_band_leaves_outside_is_listed_with_its_price():
+def test_a_position_outside_a_soft_band_is_listed_with_the_price_as_the_reason():
     found = asked({A: ("0.5", "0.05")}, "1000", {}, {A: "400"}, soft_band_price=Decimal("0.1"))
 
     assert outside(found) == {A: ("50.00", ("soft_band_price",))}

@@ -58,6 +58,7 @@ def test_options_that_couple_securities_need_a_search(options: dict[str, object]
     held = portfolio("500", {"A": "10"}, A="40")
     securities = price_targets(model(A="0.5"), held.prices)
 
-    found = rebalance_at_once(securities, [held], RebalanceOptions(**options))  # type: ignore[arg-type]
+    couples = RebalanceOptions(**options)  # type: ignore[arg-type]
+    found = rebalance_at_once(securities, [held], couples)
 
     assert (found is None) == bool(next(iter(options.values())))
