@@ -305,9 +305,8 @@ class _SeparableAnswers:
     drifts: list[int]  # one a row, units / denominator
     cash_after: list[int]  # one a row, units
     is_kept: list[bool] | None  # whether restrictions keep a row outside a band permanently
-    binding: Mapping[
-        int, tuple[Binding, ...]
-    ]  # key: row; rows without a binding constraint are absent
+    # Key: row; rows without a binding constraint are absent.
+    binding: Mapping[int, tuple[Binding, ...]]
 
     @classmethod
     def from_relaxation(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:

@@ -126,7 +126,7 @@ class GroupBand:
 
 
 def require_consistent_groups(groups: Sequence[GroupBand], cash_floor: Amount) -> None:
-    """Refuse groups that contradict each other, or the cash floor, for every portfolio."""
+    """Raise OptionsConflictError for groups that contradict each other, or the cash floor."""
     if len({group.name for group in groups}) < len(groups):
         raise OptionsConflictError("two groups have the same name", ("groups",))
     for part, whole in permutations(groups, 2):

@@ -181,7 +181,7 @@ def compute_weight(shares: int | Decimal, price: Decimal, base: Decimal) -> Deci
 
 @lru_cache(maxsize=2 * WEIGHT_PARTS)
 def weight_from_parts(parts: int) -> Decimal:
-    """Weight of this number of parts of 0.0001.
+    """Convert parts of 0.0001 to a weight.
 
     >>> weight_from_parts(8820)
     Decimal('0.8820')

@@ -57,7 +57,7 @@ def read_items(field: Path, values: object, kind: type[T], rule: str) -> tuple[T
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise RuleError(field, values, rule)
     items = tuple(cast("Iterable[T]", values))
-    if not {*map(type, items)} <= {kind}:  # at the speed of C, because a book has millions
+    if not {*map(type, items)} <= {kind}:  # compared in C, because a book has millions
         for index, item in enumerate(items):
             require_type((*field, index), item, kind, rule)
     return items
@@ -99,7 +99,7 @@ def replace_invisible(text: str) -> str:
     return "".join(each if is_visible(each) else "\ufffd" for each in text)
 
 
-@lru_cache(maxsize=16_384)  # a request names the same securities portfolio after portfolio
+@lru_cache(maxsize=16_384)  # because a request repeats securities for each portfolio
 def is_identifier(value: str) -> bool:
     """Whether a text can be the id of a security or a portfolio.
 

@@ -110,13 +110,13 @@ class BlockWithIds:
     block: Block
     portfolios: tuple[Portfolio, ...]
     securities: tuple[PricedTarget, ...]  # one per column
-    # The first columns; other holdings and their odd remainders follow.
+    # Securities of the first columns; other holdings and their odd remainders follow.
     model: tuple[PricedTarget, ...]
     units: ModelUnits
     lots: tuple[Decimal, ...]  # shares in a lot, per column
     fractions: tuple[tuple[Decimal, ...], ...]  # rest below a lot, per portfolio and column
     in_shares: bool  # every lot is one share
-    # Per portfolio: holdings without columns, sold whole; none where all holdings have columns.
+    # Per portfolio: holdings without a column, which are sold; empty if all holdings have columns.
     sold: tuple[tuple[PricedTarget, ...], ...] = ()
     whole: Sequence[WholeHoldings] = ()  # per portfolio, if known
 

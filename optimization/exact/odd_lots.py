@@ -58,7 +58,7 @@ def lay_out_columns(
 
 
 def _odd_remainder(held: Decimal, lot: Decimal) -> Decimal:
-    """Whole shares beyond the last round lot; 0 for a short position, and for fractional lots."""
+    """Whole shares beyond the last round lot; 0 for a short position or a fractional lot."""
     if held <= 0 or lot < 1:
         return ZERO
     beyond = EXACT.subtract(held, EXACT.multiply(EXACT.divide_int(held, lot), lot))

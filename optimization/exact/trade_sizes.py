@@ -82,7 +82,7 @@ class MostTraded:
         return cls(most, np.broadcast_to(volumes < value, most.shape))
 
     def bound(self, before: Integers, least: Integers, most: Integers) -> tuple[Integers, Integers]:
-        """Narrow bounds on lots by the size of a trade.
+        """Narrow bounds on lots by the maximum size of a trade.
 
         A short position that cannot be bought back whole is bought back as far as the size permits.
         """

@@ -19,8 +19,8 @@ from optimization.solvers.cash_constrained import (
     SOLVER,
     Plan,
     classify_proof,
-    lower_bound,
     compute_margin,
+    lower_bound,
     solve_cash_constrained,
 )
 from optimization.solvers.coupled_data import candidate_plans, coupled_milp_data
