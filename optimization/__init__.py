@@ -41,7 +41,7 @@ from optimization.domain.numbers import (
     Percent,
     Weight,
     WrittenFraction,
-    count_decimals,
+    count_needed_decimals,
     weight_text,
 )
 from optimization.domain.option_values import BandRule, Direction, GroupBand, OpenOrders, Scope
@@ -183,7 +183,7 @@ __all__ = [
     "compute_turnovers",
     "compute_weight",
     "compute_weights",
-    "count_decimals",
+    "count_needed_decimals",
     "find_columns",
     "find_field",
     "is_identifier",

@@ -10,7 +10,7 @@ from optimization.domain.numbers import (
     EXACT,
     Weight,
     add_weights,
-    count_decimals,
+    count_needed_decimals,
     multiply_weight,
     subtract_weight,
 )
@@ -241,5 +241,5 @@ def _as_decimal(amount: Decimal | Fraction) -> Decimal:
     """Write an amount with the digits it needs: at least cents, and 12 for a repeating fraction."""
     if isinstance(amount, Fraction):
         return fraction_to_decimal(amount, 0)
-    decimals = count_decimals(amount)
+    decimals = count_needed_decimals(amount)
     return to_decimal(to_units(amount, decimals), decimals)

@@ -24,7 +24,7 @@ from optimization.domain.outcome import (
 from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
 from optimization.exact.block_outcome import METHODS
 from optimization.exact.portfolio_columns import PortfolioRows, collect_rows
-from optimization.exact.scaled_column import count_written_digits
+from optimization.exact.scaled_column import count_written_decimals
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits, to_decimal
 from optimization.row_plans import RowPlans, solve_rows
 from optimization.time_budget import TimeBudget
@@ -172,7 +172,7 @@ class RowOutcomes:
         block = self.plans.block
         traded = np.abs(self.plans.lots - block.before) * block.lot_value
         decimals = max(
-            0, *(count_written_digits(security.price) for security in self.securities), 0
+            0, *(count_written_decimals(security.price) for security in self.securities), 0
         )
         scale, units = decimals - block.decimals, traded.sum(axis=1).tolist()
         if scale < 0:

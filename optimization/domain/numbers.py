@@ -121,10 +121,10 @@ def are_decimals(values: Iterable[object]) -> bool:
     return {*map(type, values)} <= {Decimal}
 
 
-def count_decimals(value: Decimal) -> int:
+def count_needed_decimals(value: Decimal) -> int:
     """Count the digits after the point that a value needs.
 
-    >>> count_decimals(Decimal("12.340")), count_decimals(Decimal("1E+3"))
+    >>> count_needed_decimals(Decimal("12.340")), count_needed_decimals(Decimal("1E+3"))
     (2, 0)
     """
     _, digits, exponent = value.as_tuple()
@@ -226,7 +226,7 @@ def read_weight(value: object, field: Path) -> Weight:
     if isinstance(value, str) and value.rstrip().endswith("%"):
         return EXACT.scaleb(read_text(value.rstrip()[:-1], field), -2)
     weight = read_decimal(value, field)
-    if isinstance(value, Real) and count_decimals(weight) > MAX_WEIGHT_DECIMALS:
+    if isinstance(value, Real) and count_needed_decimals(weight) > MAX_WEIGHT_DECIMALS:
         raise RuleError(field, float(value), FLOAT_WEIGHT_RULE)
     return weight
 
@@ -288,7 +288,7 @@ def find_denominator(weights: Iterable[Weight]) -> int:
     digits, parts = 0, 1
     for weight in {*weights}:  # because a model has few of them and each takes a microsecond
         if isinstance(weight, Decimal):
-            digits = max(digits, count_decimals(weight))
+            digits = max(digits, count_needed_decimals(weight))
         else:
             parts = lcm(parts, weight.denominator)
     return lcm(10**digits, parts)

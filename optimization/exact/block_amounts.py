@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optimization.domain.numbers import EXACT
 from optimization.domain.outcome import WEIGHT_PARTS
 from optimization.exact.block_outcome import BlockOutcome
-from optimization.exact.scaled_column import ScaledColumn, count_written_digits, with_digits
+from optimization.exact.scaled_column import ScaledColumn, count_written_decimals, with_digits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 
@@ -88,4 +88,4 @@ def _multiply(counts: Integers, prices: Integers, terms: int) -> Integers:
 
 
 def _digits(prices: Iterable[Decimal]) -> NDArray[np.int64]:
-    return np.array([*map(count_written_digits, prices)], dtype=np.int64)
+    return np.array([*map(count_written_decimals, prices)], dtype=np.int64)

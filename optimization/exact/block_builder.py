@@ -8,7 +8,7 @@ from operator import attrgetter, mul
 
 import numpy as np
 
-from optimization.domain.numbers import EXACT, Amount, Percent, count_decimals, to_currency
+from optimization.domain.numbers import EXACT, Amount, Percent, count_needed_decimals, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
@@ -211,20 +211,24 @@ def _decimals(
 ) -> int:
     """Decimals in which every amount of the block is a whole number, costs of trades included."""
     others = columns.securities[len(units.prices) :]
-    prices = [*units.price_decimals, *(count_decimals(security.price) for security in others)]
-    needed = [0, *prices, count_decimals(options.cost_per_trade)]
-    of_rate = count_decimals(options.cost_rate)
+    prices = [
+        *units.price_decimals,
+        *(count_needed_decimals(security.price) for security in others),
+    ]
+    needed = [0, *prices, count_needed_decimals(options.cost_per_trade)]
+    of_rate = count_needed_decimals(options.cost_rate)
     if options.lots or of_rate:
         needed += [
-            count_decimals(lot) + p + of_rate for lot, p in zip(columns.lots, prices, strict=True)
+            count_needed_decimals(lot) + p + of_rate
+            for lot, p in zip(columns.lots, prices, strict=True)
         ]
     # Keyed by identity, because the portfolios of a book share the objects of other holdings.
     without_column = {id(security): security for row in sold for security in row}
-    needed += [count_decimals(security.price) for security in without_column.values()]
-    needed += [count_decimals(portfolio.cash) for portfolio in portfolios]
+    needed += [count_needed_decimals(security.price) for security in without_column.values()]
+    needed += [count_needed_decimals(portfolio.cash) for portfolio in portfolios]
     for parts in fractions:
         rows = zip(parts, prices, strict=False)
-        needed += [count_decimals(part) + p for part, p in rows if part]
+        needed += [count_needed_decimals(part) + p for part, p in rows if part]
     return max(needed)
 
 

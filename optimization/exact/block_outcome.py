@@ -16,7 +16,7 @@ from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from optimization.errors import OptimizationError
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.columns import OtherHoldings
-from optimization.exact.scaled_column import Rows, ScaledColumn, count_written_digits, with_digits
+from optimization.exact.scaled_column import Rows, ScaledColumn, count_written_decimals, with_digits
 from optimization.exact.scaled_integers import to_decimal
 
 STATUSES: Final = tuple(Status)
@@ -195,13 +195,13 @@ class BlockOutcome:
         """Digits of each market value: those of the sum of products that it is."""
         others = self.others
         prices = np.array(
-            [count_written_digits(security.price) for security in self.securities], dtype=np.int64
+            [count_written_decimals(security.price) for security in self.securities], dtype=np.int64
         )
         each = np.where(self.before.units != 0, prices + self.before.digits_written, NO_DIGITS)
         held = each.max(axis=1, initial=NO_DIGITS)
         digits = np.maximum(held, self.cash_before.digits_written)
         of_others = np.array(
-            [count_written_digits(price) for price in others.prices], dtype=np.int64
+            [count_written_decimals(price) for price in others.prices], dtype=np.int64
         )
         each = of_others[others.securities] + others.quantities.digits_written
         np.maximum.at(digits, others.rows, each)

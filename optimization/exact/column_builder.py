@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import EXACT, Amount, Percent, count_decimals
+from optimization.domain.numbers import EXACT, Amount, Percent, count_needed_decimals
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.block_builder import FLOAT_MARGIN
 from optimization.exact.columns import PortfolioBlock
@@ -126,14 +126,18 @@ def _money_decimals(model: ModelUnits, columns: _Columns) -> int:
 def decimals_alone(model: ModelUnits, portfolios: PortfolioBlock, row: int) -> int:
     """Decimals of money that one row needs, independent of the other rows."""
     quantities, others = portfolios.quantities, portfolios.others
-    needed = [model.decimals, count_decimals(portfolios.cash.value(row))]
+    needed = [model.decimals, count_needed_decimals(portfolios.cash.value(row))]
     if quantities.decimals:
         places = enumerate(model.price_decimals)
-        needed += [digits + count_decimals(quantities.value(row, at)) for at, digits in places]
+        needed += [
+            digits + count_needed_decimals(quantities.value(row, at)) for at, digits in places
+        ]
     first, end = np.searchsorted(others.rows, (row, row + 1)).tolist()
     for place in range(first, end):
         price = others.prices[int(others.securities[place])]
-        needed.append(count_decimals(price) + count_decimals(others.quantities.value(place)))
+        needed.append(
+            count_needed_decimals(price) + count_needed_decimals(others.quantities.value(place))
+        )
     return max(needed)
 
 
@@ -176,7 +180,7 @@ def _investable(market_value: Integers, cash_floor: Amount, decimals: int) -> In
     if not isinstance(cash_floor, Percent):
         floor = EXACT.scaleb(cash_floor, decimals).to_integral_value(ROUND_CEILING)
         return market_value - int(floor)
-    digits = count_decimals(cash_floor.value)
+    digits = count_needed_decimals(cash_floor.value)
     whole = 100 * 10**digits
     invested = whole - to_units(cash_floor.value, digits)
     units = market_value

@@ -97,7 +97,7 @@ class ScaledColumn:
         text = "".join(map(str, values))
         if "." not in text and "E" not in text:
             return cls(narrow(np.array(list(map(int, values)), np.object_)).reshape(shape), 0)
-        digits = np.array([count_written_digits(value) for value in values], np.int32)
+        digits = np.array([count_written_decimals(value) for value in values], np.int32)
         decimals = max(0, int(digits.max()))
         units = [int(EXACT.scaleb(value, decimals)) for value in values]
         column = narrow(np.array(units, np.object_)).reshape(shape)
@@ -161,7 +161,7 @@ class ScaledColumn:
         return ScaledColumn(self.units[rows], self.decimals, digits)
 
 
-def count_written_digits(value: Decimal) -> int:
+def count_written_decimals(value: Decimal) -> int:
     """Digits after the point with which a finite value is written; negative before the point."""
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import EXACT, count_decimals, find_denominator, to_parts
+from optimization.domain.numbers import EXACT, count_needed_decimals, find_denominator, to_parts
 from optimization.domain.portfolio import OtherTargets, PricedTarget
 
 # A quarter of the int64 range, because sums and differences of two guarded numbers must fit.
@@ -189,7 +189,7 @@ class ModelUnits:
         distinct = {*weights, *lows, *highs}
         denominator = find_denominator(distinct)
         parts = {weight: to_parts(weight, denominator) for weight in distinct}
-        needed = [count_decimals(security.price) for security in securities]
+        needed = [count_needed_decimals(security.price) for security in securities]
         decimals = max(needed, default=0)
         return cls(
             decimals,

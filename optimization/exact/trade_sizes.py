@@ -12,7 +12,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from optimization.domain.numbers import EXACT, Percent, count_decimals
+from optimization.domain.numbers import EXACT, Percent, count_needed_decimals
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block
@@ -103,7 +103,7 @@ def _value_units(block: Block, options: RebalanceOptions) -> Integers:
     if not isinstance(value, Percent):
         units = int(EXACT.scaleb(value, block.decimals).to_integral_value(ROUND_FLOOR))
         return np.full((count, 1), _cap(block, units), dtype=dtype)
-    digits = count_decimals(value.value)
+    digits = count_needed_decimals(value.value)
     part, whole = to_units(value.value, digits), 100 * 10**digits
     rows = [max(worth, 0) * part // whole for worth in block.market_value.tolist()]
     return np.array([[_cap(block, units)] for units in rows], dtype=dtype)

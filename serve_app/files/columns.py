@@ -12,7 +12,7 @@ from optimization import (
     IDENTIFIER_RULE,
     Weight,
     WrittenFraction,
-    count_decimals,
+    count_needed_decimals,
     find_columns,
     is_identifier,
 )
@@ -274,5 +274,5 @@ def _digits(value: Decimal) -> str:
 def _require_range(value: Decimal, least: int, most: int, max_decimals: int) -> None:
     if not least <= value <= most:
         raise ValueError(f"the number is from {least:,} to {most:,}")
-    if value and (value.adjusted() < -max_decimals or count_decimals(value) > max_decimals):
+    if value and (value.adjusted() < -max_decimals or count_needed_decimals(value) > max_decimals):
         raise ValueError(f"a number has at most {max_decimals} decimals here")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import xlsxwriter
 from pyarrow import parquet
 
-from optimization import PortfolioOutcome, count_decimals, weight_text
+from optimization import PortfolioOutcome, count_needed_decimals, weight_text
 from serve_app.api.exports.transactions import escape_formula
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import NO_NOTES, outcome_json
@@ -175,5 +175,7 @@ def _arrow_array(name: str, column: Sequence[Any]) -> Any:
         return pa.array(column, pa.bool_())
     numbers = [None if each is None else Decimal(each) for each in column]
     # The wide type only where it is needed, because few programs read it.
-    is_fine = any(each is not None and count_decimals(each) > MAX_DECIMALS for each in numbers)
+    is_fine = any(
+        each is not None and count_needed_decimals(each) > MAX_DECIMALS for each in numbers
+    )
     return pa.array(numbers, pa.decimal256(76, 36) if is_fine else pa.decimal128(38, MAX_DECIMALS))

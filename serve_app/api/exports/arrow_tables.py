@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import pyarrow as pa
 from pyarrow import ipc, parquet
 
-from optimization import EXACT, OutsideBand, PortfolioOutcome, count_decimals
+from optimization import EXACT, OutsideBand, PortfolioOutcome, count_needed_decimals
 from serve_app.api.exports.transactions import Page
 from serve_app.api.media_types import PARQUET
 
@@ -190,7 +190,7 @@ def outcomes_batch(rebalance_id: str, outcomes: Sequence[PortfolioOutcome]) -> R
 def _outside(each: OutsideBand) -> dict[str, Any]:
     side, held_by = each.side.value, list(each.held_by)
     outside = each.outside
-    if count_decimals(outside) > DECIMAL.scale:
+    if count_needed_decimals(outside) > DECIMAL.scale:
         outside = EXACT.quantize(outside, LAST_DECIMAL)
     return {"security_id": each.security_id, "side": side, "outside": outside, "held_by": held_by}
 

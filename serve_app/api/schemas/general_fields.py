@@ -12,7 +12,7 @@ from optimization import (
     MAX_IDENTIFIER_LENGTH,
     Weight,
     WrittenFraction,
-    count_decimals,
+    count_needed_decimals,
     is_identifier,
 )
 from serve_app.api.schemas.fields import describe_number
@@ -46,7 +46,9 @@ def limit_decimals(max_decimals: int) -> AfterValidator:
 
     def check(value: Decimal) -> Decimal:
         # The place of the first digit is compared first, because it may settle the question alone.
-        if value and (value.adjusted() < -max_decimals or count_decimals(value) > max_decimals):
+        if value and (
+            value.adjusted() < -max_decimals or count_needed_decimals(value) > max_decimals
+        ):
             detail = "a number has at most {most} decimals here"
             raise PydanticCustomError("decimals", detail, {"most": max_decimals})
         return value
