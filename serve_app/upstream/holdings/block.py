@@ -133,8 +133,12 @@ class BlockBuilder:
             self._lacking.update(rows[lacks].tolist())
         if len(columns) and columns.max() > self._cash:
             is_other = columns > self._cash
-            own = np.full(len(rows), self._decimals, np.int32) if digits is None else digits
-            self._others.append((rows[is_other], columns[is_other], units[is_other], own[is_other]))
+            written_digits = digits
+            if written_digits is None:
+                written_digits = np.full(len(rows), self._decimals, np.int32)
+            self._others.append(
+                (rows[is_other], columns[is_other], units[is_other], written_digits[is_other])
+            )
             rows, columns, units = rows[~is_other], columns[~is_other], units[~is_other]
             digits = None if digits is None else digits[~is_other]
         if units.dtype == np.object_:
@@ -206,8 +210,8 @@ class BlockBuilder:
 def _column(units: Units, decimals: int, digits: Digits | None) -> ScaledColumn:
     """Make a column, without digits if all values have its decimals."""
     is_alike = digits is None or bool((digits == decimals).all())
-    own = None if is_alike or digits is None else np.ascontiguousarray(digits)
-    return ScaledColumn(fit_int64(units), decimals, own)
+    written_digits = None if is_alike or digits is None else np.ascontiguousarray(digits)
+    return ScaledColumn(fit_int64(units), decimals, written_digits)
 
 
 def multiply(units: Units, factor: int) -> Units:
