@@ -35,8 +35,8 @@ from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import PricedTarget
 from serve_app.api.exports.stored_rebalances import (
     MAX_OUTCOMES_PER_PAGE,
-    Listed,
-    Portfolios,
+    ListedRebalance,
+    PortfolioSlice,
     page_text,
 )
 from storage.embedded.server import Server, start, stop
@@ -240,8 +240,8 @@ async def listing(database: AsyncDatabase[Document], table: Table) -> None:
     del rows
 
     async def write(count: int) -> int:
-        shown = Portfolios(run, 0, count, partial(rebalances.list_outcomes, run))
-        return sum([len(part) async for part in page_text([Listed(shown)], UTC)])
+        shown = PortfolioSlice(run, 0, count, partial(rebalances.list_outcomes, run))
+        return sum([len(part) async for part in page_text([ListedRebalance(shown)], UTC)])
 
     times: dict[int, list[float]] = {100: [], MAX_OUTCOMES_PER_PAGE: []}
     for _ in range(ROUNDS):

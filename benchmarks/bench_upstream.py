@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from serve_app.simulator import Market, run
-from serve_app.upstream.holdings.pages import PagedAccounting
-from serve_app.upstream.holdings.summaries import POLICY, Accounting
+from serve_app.upstream.holdings.pages import PagedAccountingService
+from serve_app.upstream.holdings.summaries import POLICY, AccountingService
 from serve_app.upstream.http_client import Client
 
 PORTFOLIOS = 1000
@@ -48,13 +48,13 @@ async def summaries(url: str, ids: tuple[str, ...], concurrency: int) -> None:
     """Fetch summaries with the service's client."""
     policy = replace(POLICY, concurrency=concurrency)
     async with Client("accounting", url, policy) as client:
-        await Accounting(client).read_holdings(ids)
+        await AccountingService(client).read_holdings(ids)
 
 
 async def paged(url: str, ids: tuple[str, ...]) -> None:
     """Fetch the whole book by pages."""
     async with Client("accounting", url, POLICY) as client:
-        await PagedAccounting(client).read_holdings(ids)
+        await PagedAccountingService(client).read_holdings(ids)
 
 
 async def measure(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:

@@ -15,8 +15,8 @@ from ray.serve import Application
 from ray.serve.context import _get_global_client  # pyright: ignore[reportPrivateUsage]
 
 from serve_app.deployments.ingress import Ingress
-from serve_app.deployments.model_store import StoreDeployment
 from serve_app.deployments.optimizer import OptimizerDeployment, open_optimizer
+from serve_app.deployments.store import StoreDeployment
 from serve_app.deployments.store_parts import open_store
 from serve_app.local.stand_ins import start_missing_services, upstreams_line
 from serve_app.settings import Settings

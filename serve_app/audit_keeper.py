@@ -23,7 +23,7 @@ class AuditKeeper:
 
     def __init__(self, settings: Settings, resources: Resources) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._noted = START
 
     async def watch(self) -> None:
@@ -35,20 +35,22 @@ class AuditKeeper:
 
     async def seal(self) -> None:
         """Seal the records that wait."""
-        await self._with.audit.seal()
+        await self._resources.audit.seal()
 
     async def tidy(self) -> None:
         """Finish removals that broke off, remove old entries, and note the end of the chain.
 
         A note outside the database shows whether the whole chain was written anew.
         """
-        now = await read_clock(self._with.database)
-        await self._with.rebalances.finish_removals(now - BROKEN_OFF_AFTER)
+        now = await read_clock(self._resources.database)
+        await self._resources.rebalances.finish_removals(now - BROKEN_OFF_AFTER)
         if self._settings.audit_retention_days:
             # At midnight, because a cut adds an entry: one a day and not one an hour.
             today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-            await self._with.audit.cut(today - timedelta(days=self._settings.audit_retention_days))
-        last = (await self._with.audit.read_head()).last
+            await self._resources.audit.cut(
+                today - timedelta(days=self._settings.audit_retention_days)
+            )
+        last = (await self._resources.audit.read_head()).last
         if last != self._noted:
             logger.info("audit log: entry %d has the hash %s", last.seq, last.hash)
             self._noted = last

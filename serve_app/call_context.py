@@ -102,7 +102,7 @@ def reserve_time(portfolios: int) -> Generator[None]:
         yield
 
 
-class Shares:
+class TimeSplit:
     """Remaining time, divided among pieces of work, ``at_a_time`` of them concurrent.
 
     Time that a piece does not use goes to later pieces.

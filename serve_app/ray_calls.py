@@ -15,7 +15,7 @@ from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
 from optimization import load_solver
-from serve_app.call_context import CallContext, Shares, remaining_s
+from serve_app.call_context import CallContext, TimeSplit, remaining_s
 from serve_app.concurrency import for_each
 from serve_app.observability.logs import correlate_logs
 from serve_app.ports.errors import ReplicaLostError
@@ -69,11 +69,11 @@ async def fan_out(
     The first error cancels the other tasks.
     """
     firsts = range(0, len(items), size)
-    shares = Shares(len(firsts), at_a_time)
+    time_split = TimeSplit(len(firsts), at_a_time)
     results: dict[int, list[T]] = {}
 
     async def collect(first: int) -> None:
-        task = submit(first, items[first : first + size], shares.next_s())
+        task = submit(first, items[first : first + size], time_split.next_s())
         results[first] = await result_of(task)
 
     await for_each(firsts, collect, at_a_time)

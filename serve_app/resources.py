@@ -23,17 +23,17 @@ from serve_app.upstream.credentials import (
     TokenEndpoint,
 )
 from serve_app.upstream.holdings import summaries
-from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.pages import PagedAccountingService
 from serve_app.upstream.holdings.source import HoldingsService
-from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.holdings.summaries import AccountingService
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import Transport
 from serve_app.upstream.http_transports import KeptConnections, single_use_transport
 from serve_app.upstream.order_service import OrderService
-from serve_app.upstream.portfolio_names import Portfolios
-from serve_app.upstream.prices import Prices
+from serve_app.upstream.portfolio_names import PortfolioService
+from serve_app.upstream.prices import PricingService
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 from serve_app.upstream.tls import make_context
 from storage.access.api_key_store import ApiKeyStore
 from storage.access.session_store import SessionStore
@@ -70,8 +70,8 @@ class Resources:
     audit: AuditLog
     rebalances: RebalanceStore
     idempotency: IdempotencyStore
-    prices: Prices
-    securities: Securities
+    prices: PricingService
+    securities: SecurityService
     holdings: HoldingsService  # the one that the settings choose
     sources: Mapping[str, HoldingsService]
     runs: RunStore
@@ -81,7 +81,7 @@ class Resources:
     order_service: OrderService
     open_orders: OpenOrderStore
     portfolio_claims: PortfolioClaimStore
-    portfolios: Portfolios
+    portfolios: PortfolioService
     api_keys: ApiKeyStore
     proposals: ProposalStore
     rules: RuleStore
@@ -142,11 +142,11 @@ def _connect(
 class _Upstreams:
     """Clients of the five services."""
 
-    prices: Prices
-    securities: Securities
+    prices: PricingService
+    securities: SecurityService
     sources: Mapping[str, HoldingsService]
     order_service: OrderService
-    portfolios: Portfolios
+    portfolios: PortfolioService
 
 
 def _open_upstreams(settings: Settings, watch: Observers) -> _Upstreams:
@@ -160,11 +160,11 @@ def _open_upstreams(settings: Settings, watch: Observers) -> _Upstreams:
     portfolio = client("portfolio", settings.portfolio_service_url, portfolios.POLICY)
     is_general = settings.model_rules == GENERAL.name
     return _Upstreams(
-        prices=Prices(pricer, settings.price_ttl_s),
-        securities=Securities(security, accept_tickers=is_general),
-        sources={SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)},
+        prices=PricingService(pricer, settings.price_ttl_s),
+        securities=SecurityService(security, accept_tickers=is_general),
+        sources={SUMMARIES: AccountingService(balance), PAGES: PagedAccountingService(balance)},
         order_service=OrderService(order, settings.order_blotter),
-        portfolios=Portfolios(portfolio, accept_any_id=is_general),
+        portfolios=PortfolioService(portfolio, accept_any_id=is_general),
     )
 
 

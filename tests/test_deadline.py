@@ -15,7 +15,7 @@ from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
 from optimization.time_budget import TimeBudget
 from serve_app.call_context import (
     MAX_MARGIN,
-    Shares,
+    TimeSplit,
     lift_deadline,
     remaining_s,
     reserve_time,
@@ -44,7 +44,7 @@ def test_without_a_deadline_there_is_no_end():
     assert sendable_s() is None
     with set_deadline(None), reserve_time(100):
         assert math.isinf(remaining_s())
-        assert Shares(3, 2).next_s() is None
+        assert TimeSplit(3, 2).next_s() is None
 
 
 def test_a_deadline_comes_only_nearer():
@@ -59,7 +59,7 @@ def test_a_deadline_comes_only_nearer():
 def test_a_deadline_that_has_passed_leaves_nothing():
     with set_deadline(-1.0):
         assert remaining_s() == sendable_s() == 0
-        assert Shares(3, 1).next_s() == 0
+        assert TimeSplit(3, 1).next_s() == 0
 
 
 def test_what_outlives_its_request_has_no_deadline():
@@ -79,8 +79,8 @@ def test_a_margin_is_never_more_than_its_part_of_what_is_left(portfolios: int):
 
 def test_pieces_that_go_on_beside_each_other_take_equal_rounds():
     with set_deadline(60.0):
-        shares = Shares(5, 2)  # rounds of two, two and one
-        found = [shares.next_s() for _ in range(6)]
+        time_split = TimeSplit(5, 2)  # rounds of two, two and one
+        found = [time_split.next_s() for _ in range(6)]
     assert [round(60 / (one or 1)) for one in found] == [3, 2, 2, 1, 1, 1]
 
 

@@ -106,11 +106,11 @@ async def _responds_async(prefer: Prefer = None) -> bool:
     return any(each.split(";")[0].strip().lower() == RESPOND_ASYNC for each in wanted)
 
 
-Parts = Annotated[Ports, Depends(_ports)]
-Store = Annotated[store.Store, Depends(_store)]
-Rebalancer = Annotated[optimizer.Optimizer, Depends(_optimizer)]
-Rebalancing = Annotated[rebalances.Rebalancing, Depends(_rebalance_port)]
-Configured = Annotated[Settings, Depends(_settings)]
+AllPorts = Annotated[Ports, Depends(_ports)]
+StorePort = Annotated[store.Store, Depends(_store)]
+OptimizerPort = Annotated[optimizer.Optimizer, Depends(_optimizer)]
+RebalancingPort = Annotated[rebalances.Rebalancing, Depends(_rebalance_port)]
+ServiceSettings = Annotated[Settings, Depends(_settings)]
 RespondAsync = Annotated[bool, Depends(_responds_async)]
 
 

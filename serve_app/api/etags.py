@@ -14,7 +14,7 @@ from fastapi import Depends, Header
 from starlette.responses import Response
 
 from optimization import Model
-from serve_app.api.dependencies import Configured
+from serve_app.api.dependencies import ServiceSettings
 from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
 from storage.errors import StaleVersionError
 from storage.models.model_store import Versions
@@ -61,7 +61,7 @@ class Precondition:
 
 
 async def read_precondition(
-    settings: Configured, if_match: IfMatch = None
+    settings: ServiceSettings, if_match: IfMatch = None
 ) -> AsyncGenerator[Precondition]:
     """Read the If-Match of a request; a version found stale later fails it, too."""
     if if_match is None and settings.require_if_match:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from fastapi import Depends, Header, Request
 
-from serve_app.api.dependencies import Store
+from serve_app.api.dependencies import StorePort
 from serve_app.call_context import principal
 from serve_app.ports.idempotency import IdempotencyKeys
 from storage.errors import StorageUnavailableError
@@ -81,7 +81,7 @@ class IdempotentRequest:
 
 
 async def read_idempotency_key(
-    request: Request, store: Store, key: Key = None
+    request: Request, store: StorePort, key: Key = None
 ) -> IdempotentRequest:
     """Read the key of a request, and hash what distinguishes it from others of the same key."""
     how = request.headers.get("Prefer", "")  # in the hash, because it decides the kind of answer

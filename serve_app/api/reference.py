@@ -41,7 +41,7 @@ def build_files() -> dict[Path, str]:
 
 
 def openapi() -> Json:
-    """Generate the document of a service that authenticates its callers, without collaborators."""
+    """Generate the document of a service that authenticates its callers, without any port."""
     nobody: Any = None
     ports = Ports(nobody, nobody, {}, nobody)
     return api_app(Settings.model_construct(auth="keys"), ports).openapi()

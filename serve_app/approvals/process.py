@@ -43,7 +43,7 @@ class ApprovalProcess:
         self, settings: Settings, resources: Resources, staleness: StalenessCheck | None = None
     ) -> None:
         self._required = settings.require_approvals
-        self._with = resources
+        self._resources = resources
         self._staleness = staleness or StalenessCheck(settings, resources)
 
     async def propose(self, rebalance_id: str, proposer: str, note: str | None) -> Proposal:
@@ -51,10 +51,10 @@ class ApprovalProcess:
 
         Raises NotCompletedError, or ProposedAlreadyError if it has a live proposal.
         """
-        rebalance = await self._with.rebalances.read(rebalance_id)
+        rebalance = await self._resources.rebalances.read(rebalance_id)
         if rebalance.status is not RebalanceStatus.COMPLETED:
             raise NotCompletedError(rebalance_id, rebalance.status)
-        return await self._with.proposals.add(
+        return await self._resources.proposals.add(
             Proposal(
                 proposal_id=str(ObjectId()),
                 rebalance_id=rebalance.rebalance_id,
@@ -63,7 +63,7 @@ class ApprovalProcess:
                 model_version=rebalance.model_version,
                 number_of_portfolios=rebalance.number_of_portfolios,
                 proposed_by=proposer,
-                proposed_at=await read_clock(self._with.database),
+                proposed_at=await read_clock(self._resources.database),
                 begun_by=rebalance.begun_by,
                 required_approvals=max(1, self._required),
                 note=note,
@@ -75,7 +75,7 @@ class ApprovalProcess:
         """List the portfolios of a small rebalance, by which limited callers find its proposal."""
         if rebalance.number_of_portfolios > MAX_KEPT_PORTFOLIOS:
             return None
-        outcomes = await self._with.rebalances.list_outcomes(rebalance, 0, MAX_KEPT_PORTFOLIOS)
+        outcomes = await self._resources.rebalances.list_outcomes(rebalance, 0, MAX_KEPT_PORTFOLIOS)
         return tuple(each.portfolio_id for each in outcomes)
 
     async def decide(self, proposal_id: str, decision: Decision) -> Proposal:
@@ -90,27 +90,27 @@ class ApprovalProcess:
                 ending = decision.principal, decision.note or ""
                 allowed = (ProposalStatus.PROPOSED,)
                 status = ProposalStatus.REJECTED
-                return await self._with.proposals.end(
+                return await self._resources.proposals.end(
                     proposal_id, status, ending, decision.version, allowed
                 )
             case DecisionKind.HOLD:
-                proposal = await self._with.proposals.read(proposal_id)
+                proposal = await self._resources.proposals.read(proposal_id)
                 await self._require_targets(proposal, decision.targets)
-                return await self._with.proposals.hold(proposal_id, decision)
+                return await self._resources.proposals.hold(proposal_id, decision)
             case DecisionKind.RELEASE:
-                return await self._with.proposals.release(proposal_id, decision)
+                return await self._resources.proposals.release(proposal_id, decision)
             case DecisionKind.OVERRIDE:
-                return await self._with.proposals.override(proposal_id, decision)
+                return await self._resources.proposals.override(proposal_id, decision)
 
     async def withdraw(
         self, proposal_id: str, proposer: str, version: int, note: str | None
     ) -> Proposal:
         """End a proposal that nobody ordered; NotProposerError unless by its proposer."""
-        proposal = await self._with.proposals.read(proposal_id)
+        proposal = await self._resources.proposals.read(proposal_id)
         if proposal.proposed_by != proposer:
             raise NotProposerError(proposal_id, proposer, proposal.proposed_by)
         ending = proposer, note or "withdrawn by the proposer"
-        return await self._with.proposals.end(
+        return await self._resources.proposals.end(
             proposal_id, ProposalStatus.WITHDRAWN, ending, version
         )
 
@@ -120,8 +120,8 @@ class ApprovalProcess:
         A rebalance with a proposal needs its approval even where REQUIRE_APPROVALS is 0. Raises
         NotApprovedError, and the errors of upstreams.
         """
-        rebalance = await self._with.rebalances.read(rebalance_id)
-        proposal = await self._with.proposals.find_last(rebalance.rebalance_id)
+        rebalance = await self._resources.rebalances.read(rebalance_id)
+        proposal = await self._resources.proposals.find_last(rebalance.rebalance_id)
         if proposal is None or proposal.status is ProposalStatus.WITHDRAWN:
             if not self._required:
                 return None
@@ -143,38 +143,38 @@ class ApprovalProcess:
         the portfolios are held back whose plans break rules, because nobody overrode them.
         """
         if proposal is None:
-            rebalance = await self._with.rebalances.read(rebalance_id)
-            async for blocked in iterate_blocked(self._with, rebalance):
+            rebalance = await self._resources.rebalances.read(rebalance_id)
+            async for blocked in iterate_blocked(self._resources, rebalance):
                 ids = [each.portfolio_id for each in blocked]
-                await self._with.open_orders.hold(rebalance.rebalance_id, ids, BROKEN)
+                await self._resources.open_orders.hold(rebalance.rebalance_id, ids, BROKEN)
             return
         if proposal.status is not ProposalStatus.ORDERED:
-            await self._with.proposals.order(proposal.proposal_id, self._required)
+            await self._resources.proposals.order(proposal.proposal_id, self._required)
         holds = await self._list_holds(proposal.proposal_id)
-        await self._with.open_orders.hold_back(proposal.rebalance_id, holds)
+        await self._resources.open_orders.hold_back(proposal.rebalance_id, holds)
 
     async def _list_holds(self, proposal_id: str) -> Sequence[Hold]:
-        holds, _ = await self._with.proposals.read_holds(proposal_id, 0, MAX_HOLDS)
+        holds, _ = await self._resources.proposals.read_holds(proposal_id, 0, MAX_HOLDS)
         return holds
 
     async def _approve(self, proposal_id: str, decision: Decision) -> Proposal:
-        proposal = await self._with.proposals.read(proposal_id)
+        proposal = await self._resources.proposals.read(proposal_id)
         # Before the upstreams are asked, because they may take minutes for a large proposal.
         proposal.require_approver(decision.principal)
         if proposal.status is ProposalStatus.PROPOSED:
-            rebalance = await self._with.rebalances.read(proposal.rebalance_id)
+            rebalance = await self._resources.rebalances.read(proposal.rebalance_id)
             if stale := await self._end_if_stale(proposal, rebalance):
                 raise ProposalStateError(proposal_id, stale.status.value, stale.reason)
             if proposal.override is None:
                 await self._require_rules(proposal, rebalance)
-        return await self._with.proposals.approve(proposal_id, decision)
+        return await self._resources.proposals.approve(proposal_id, decision)
 
     async def _require_rules(self, proposal: Proposal, rebalance: Rebalance) -> None:
         """Raise RulesBrokenError if a plan breaks a rule and its portfolio is not held."""
         held: set[str] | None = None
         listed: list[Mapping[str, object]] = []
         count = 0
-        async for blocked in iterate_blocked(self._with, rebalance):
+        async for blocked in iterate_blocked(self._resources, rebalance):
             if held is None:
                 holds = await self._list_holds(proposal.proposal_id)
                 held = {each.portfolio_id for each in holds if each.security_id is None}
@@ -191,14 +191,16 @@ class ApprovalProcess:
         if reason is None:
             return None
         ending = principal.get() or None, reason
-        return await self._with.proposals.end(proposal.proposal_id, ProposalStatus.STALE, ending)
+        return await self._resources.proposals.end(
+            proposal.proposal_id, ProposalStatus.STALE, ending
+        )
 
     async def _require_targets(self, proposal: Proposal, targets: Sequence[Target]) -> None:
         """Raise RuleError unless the rebalance has these portfolios and trades."""
-        rebalance = await self._with.rebalances.read(proposal.rebalance_id)
+        rebalance = await self._resources.rebalances.read(proposal.rebalance_id)
         ids = tuple(dict.fromkeys(each.portfolio_id for each in targets))
         try:
-            outcomes = await self._with.rebalances.list_outcomes_of(rebalance, ids)
+            outcomes = await self._resources.rebalances.list_outcomes_of(rebalance, ids)
         except NotFoundError as error:
             rule = "the proposal has no such portfolio"
             raise RuleError(("portfolios",), error.entity_id, rule) from error

@@ -48,7 +48,7 @@ class StalenessCheck:
         self, settings: Settings, resources: Resources, check_for_s: float = CHECK_FOR_S
     ) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._check_for_s = check_for_s
 
     async def find_reason(self, proposal: Proposal, rebalance: Rebalance) -> str | None:
@@ -60,7 +60,7 @@ class StalenessCheck:
         return await self._find_age(proposal) or await self._find_world(proposal, rebalance)
 
     async def _find_age(self, proposal: Proposal) -> str | None:
-        age = await read_clock(self._with.database) - proposal.proposed_at
+        age = await read_clock(self._resources.database) - proposal.proposed_at
         limit_s = self._settings.proposal_ttl
         if age <= timedelta(seconds=limit_s):
             return None
@@ -68,7 +68,7 @@ class StalenessCheck:
 
     async def _find_world(self, proposal: Proposal, rebalance: Rebalance) -> str | None:
         try:
-            model = await self._with.models.read(proposal.model_id)
+            model = await self._resources.models.read(proposal.model_id)
         except NotFoundError:
             return f"model {proposal.model_id} was deleted"
         if model.version != proposal.model_version:
@@ -85,12 +85,12 @@ class StalenessCheck:
         source = await self._source_of(rebalance)
         if source is None:
             return "the file of the holdings was changed"
-        snapshot = await self._with.prices.read_snapshot()
+        snapshot = await self._resources.prices.read_snapshot()
         compared = set[str]()
         if found := await self._find_price(rebalance.securities, snapshot, compared):
             return found
         for offset in range(0, rebalance.number_of_portfolios, PORTFOLIO_BATCH_SIZE):
-            page = await self._with.rebalances.list_outcomes(
+            page = await self._resources.rebalances.list_outcomes(
                 rebalance, offset, PORTFOLIO_BATCH_SIZE
             )
             trading = [each for each in page if each.transactions]
@@ -110,7 +110,7 @@ class StalenessCheck:
         if not new:
             return None
         compared |= new.keys()
-        tickers = await self._with.securities.read_tickers(frozenset(new))
+        tickers = await self._resources.securities.read_tickers(frozenset(new))
         prices = price_tickers(tickers, snapshot)
         if missing := new.keys() - prices.keys():
             raise PricesMissingError(tuple(sorted(missing)))
@@ -147,7 +147,7 @@ class StalenessCheck:
         if not outcomes:
             return {}
         ids = tuple(each.portfolio_id for each in outcomes)
-        orders = await fetch_counted_orders(ids, self._with)
+        orders = await fetch_counted_orders(ids, self._resources)
         prices = {
             security.security_id: security.price
             for each in outcomes
@@ -161,10 +161,10 @@ class StalenessCheck:
         holdings = HoldingsRef(self._settings.holdings_source)
         if rebalance.run_id is not None:
             with suppress(NotFoundError):  # because the run may be deleted by retention
-                holdings = (await self._with.runs.read(rebalance.run_id)).holdings
+                holdings = (await self._resources.runs.read(rebalance.run_id)).holdings
         if identify_holdings(self._settings, holdings) != holdings:
             return None
-        return source_of(self._settings, self._with, holdings)
+        return source_of(self._settings, self._resources, holdings)
 
 
 def find_move(security_id: str, before: Decimal, now: Decimal, limit: Decimal) -> str | None:

@@ -22,7 +22,7 @@ from serve_app.chunks.fetch import prices_of
 from serve_app.chunks.solve import failed_outcome
 from serve_app.upstream.holdings.source import HoldingsBlock
 from serve_app.upstream.prices import PriceSnapshot
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 
 ZERO = Decimal(0)
 
@@ -38,7 +38,7 @@ class BlockInputs:
 
 
 async def price_block(
-    held: HoldingsBlock, securities: Securities, snapshot: PriceSnapshot
+    held: HoldingsBlock, securities: SecurityService, snapshot: PriceSnapshot
 ) -> BlockInputs:
     """Fetch the prices of the holdings outside the model, and price them.
 

@@ -15,7 +15,7 @@ from serve_app.upstream.holdings.files import fingerprint
 from serve_app.upstream.holdings.parquet import open_holdings_file
 from serve_app.upstream.holdings.source import Found, HoldingsSource, fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 from storage.runs.run import HoldingsRef
 
 UNPRICED: Final = (PricesMissingError, RuleError)
@@ -46,7 +46,7 @@ def _directory_of(settings: Settings, file: str) -> Path:
 
 
 async def prices_of(
-    security_ids: frozenset[str], securities: Securities, snapshot: PriceSnapshot
+    security_ids: frozenset[str], securities: SecurityService, snapshot: PriceSnapshot
 ) -> dict[str, Decimal]:
     """Look up prices by security id; securities without ticker or price are left out."""
     return price_tickers(await securities.read_tickers(security_ids), snapshot)
@@ -62,7 +62,7 @@ def price_tickers(tickers: Mapping[str, str], snapshot: PriceSnapshot) -> dict[s
 
 
 async def price_model(
-    model: Model, securities: Securities, snapshot: PriceSnapshot
+    model: Model, securities: SecurityService, snapshot: PriceSnapshot
 ) -> tuple[PricedTarget, ...]:
     """Price the targets of a model; raises one of UNPRICED if one has no usable price."""
     ids = frozenset(target.security_id for target in model.targets)
@@ -82,7 +82,7 @@ async def fetch_chunk(
     model: tuple[PricedTarget, ...],
     portfolio_ids: Sequence[str],
     source: HoldingsSource,
-    securities: Securities,
+    securities: SecurityService,
     snapshot: PriceSnapshot,
     tries: int = 1,
 ) -> ChunkInputs:
@@ -98,7 +98,7 @@ async def price_balances(
     model: tuple[PricedTarget, ...],
     portfolio_ids: Sequence[str],
     found: Mapping[str, Found],
-    securities: Securities,
+    securities: SecurityService,
     snapshot: PriceSnapshot,
     also_priced: frozenset[str] = frozenset(),
 ) -> ChunkInputs:

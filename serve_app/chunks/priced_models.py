@@ -7,7 +7,7 @@ from typing import Final
 from optimization import Model, PricedTarget, Target, price_targets
 from serve_app.chunks.fetch import price_tickers
 from serve_app.upstream.prices import PriceSnapshot
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 
 MAX_PRICED_MODELS: Final = 32  # as many as a store of models remembers
 
@@ -31,7 +31,7 @@ class PricedModels:
         self._known: dict[int, _PricedModel] = {}  # by the id of the targets, which stay alive here
 
     async def price(
-        self, model: Model, securities: Securities, snapshot: PriceSnapshot
+        self, model: Model, securities: SecurityService, snapshot: PriceSnapshot
     ) -> tuple[PricedTarget, ...]:
         """Price the targets of a model as ``price_model`` does."""
         tickers = await securities.read_tickers([one.security_id for one in model.targets])

@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RebalanceInput:
     """Input that all chunks of one rebalance share; put into the object store once."""
 
     settings: Settings
@@ -74,83 +74,83 @@ Seconds = Mapping[str, float]
 
 
 async def solve_in_arrays(
-    work: Work, chunk: Chunk, resources: Resources
+    shared: RebalanceInput, chunk: Chunk, resources: Resources
 ) -> tuple[BlockOutcome | list[PortfolioOutcome], Seconds]:
     """Fetch and solve the portfolios of a chunk, in arrays if its options allow it."""
-    correlation_id.set(work.correlation_id)
-    if not _is_plain(work, chunk):
-        return await outcomes_of(work, chunk, resources)
+    correlation_id.set(shared.correlation_id)
+    if not _is_plain(shared, chunk):
+        return await outcomes_of(shared, chunk, resources)
     begin = time.perf_counter()
-    source = source_of(work.settings, resources, work.holdings)
-    model_ids = [security.security_id for security in work.rebalance.securities]
-    held = await fetch_block(source, chunk.portfolio_ids, model_ids, work.tries)
-    inputs = await price_block(held, resources.securities, work.snapshot)
+    source = source_of(shared.settings, resources, shared.holdings)
+    model_ids = [security.security_id for security in shared.rebalance.securities]
+    held = await fetch_block(source, chunk.portfolio_ids, model_ids, shared.tries)
+    inputs = await price_block(held, resources.securities, shared.snapshot)
     solving = time.perf_counter()
     try:
         solved, seconds = await solve_in_thread(
             lambda budget: rebalance_block(
-                work.rebalance.securities, inputs.block, work.options, budget
+                shared.rebalance.securities, inputs.block, shared.options, budget
             )
         )
     except SolverInterruptedError:
         raise
     except Exception:  # whatever it is: by objects it fails the portfolio at fault alone
         logger.exception("chunk %s failed in arrays", chunk.chunk_id)
-        return await outcomes_of(work, chunk, resources)
+        return await outcomes_of(shared, chunk, resources)
     outcome = complete_outcome(inputs, solved)
-    if rules := work.rebalance.rules:
+    if rules := shared.rebalance.rules:
         beside = dict(zip(outcome.beside, name_rules(rules, outcomes_beside(outcome)), strict=True))
         outcome = replace(outcome, beside=beside)
     count_solved(outcomes_beside(outcome), seconds, outcome.count_methods())
     return outcome, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
 
-def _is_plain(work: Work, chunk: Chunk) -> bool:
+def _is_plain(shared: RebalanceInput, chunk: Chunk) -> bool:
     """Return whether all portfolios of the chunk have the same options, which admit them."""
-    if work.refusal is not None or work.must_match is not None or _counts(work.options):
+    if shared.refusal is not None or shared.must_match is not None or _counts(shared.options):
         return False
     try:
-        require_targets(work.rebalance.securities, work.options)
+        require_targets(shared.rebalance.securities, shared.options)
     except (EmptyModelError, OptionsConflictError):
         return False
-    rules = work.rebalance.rules
-    if rules and depends_on_value(work.options, rules):
+    rules = shared.rebalance.rules
+    if rules and depends_on_value(shared.options, rules):
         return False
-    return work.rebalance.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
+    return shared.rebalance.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
 
 
 async def outcomes_of(
-    work: Work, chunk: Chunk, resources: Resources
+    shared: RebalanceInput, chunk: Chunk, resources: Resources
 ) -> tuple[list[PortfolioOutcome], Seconds]:
     """Fetch and solve the portfolios of a chunk; return their outcomes and the seconds by stage."""
-    correlation_id.set(work.correlation_id)
-    if work.refusal is not None:
-        return [refused_outcome(each, work.refusal) for each in chunk.portfolio_ids], {}
+    correlation_id.set(shared.correlation_id)
+    if shared.refusal is not None:
+        return [refused_outcome(each, shared.refusal) for each in chunk.portfolio_ids], {}
     begin = time.perf_counter()
-    own = _own_options(work, chunk)
-    counting = [each for each in chunk.portfolio_ids if _counts(own.get(each, work.options))]
+    own = _own_options(shared, chunk)
+    counting = [each for each in chunk.portfolio_ids if _counts(own.get(each, shared.options))]
     # Orders before holdings, because otherwise an order filled between the two reads would be
     # missing from both.
     orders = await fetch_counted_orders(counting, resources) if counting else {}
-    source = source_of(work.settings, resources, work.holdings)
-    found = await fetch_holdings(source, chunk.portfolio_ids, work.tries)
+    source = source_of(shared.settings, resources, shared.holdings)
+    found = await fetch_holdings(source, chunk.portfolio_ids, shared.tries)
     also_priced = frozenset(order.security_id for row in orders.values() for order in row)
-    model, ids = work.rebalance.securities, chunk.portfolio_ids
+    model, ids = shared.rebalance.securities, chunk.portfolio_ids
     inputs = await price_balances(
-        model, ids, found, resources.securities, work.snapshot, also_priced
+        model, ids, found, resources.securities, shared.snapshot, also_priced
     )
     if orders:
         inputs = assume_fills(inputs, orders)
-    if work.must_match is not None:
-        require_matched(work.must_match, model, inputs)
+    if shared.must_match is not None:
+        require_matched(shared.must_match, model, inputs)
     solving = time.perf_counter()
-    rules, narrow = work.rebalance.rules, None
+    rules, narrow = shared.rebalance.rules, None
     if rules and any(
         isinstance(each, RebalanceOptions) and depends_on_value(each, rules)
-        for each in (work.options, *own.values())
+        for each in (shared.options, *own.values())
     ):
         narrow = partial(narrow_at, rules)
-    outcomes = await solve_chunk(model, inputs, work.options, count_solved, own, narrow)
+    outcomes = await solve_chunk(model, inputs, shared.options, count_solved, own, narrow)
     if rules:
         outcomes = [*name_rules(rules, outcomes)]
     if orders:
@@ -160,10 +160,12 @@ async def outcomes_of(
     return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
 
-def _own_options(work: Work, chunk: Chunk) -> OwnOptions:
+def _own_options(shared: RebalanceInput, chunk: Chunk) -> OwnOptions:
     """Merge the options of portfolios that have their own over the options of all."""
-    own = work.rebalance.overrides_by_portfolio
-    return {each: _override(work.options, own[each]) for each in chunk.portfolio_ids if each in own}
+    own = shared.rebalance.overrides_by_portfolio
+    return {
+        each: _override(shared.options, own[each]) for each in chunk.portfolio_ids if each in own
+    }
 
 
 def _override(

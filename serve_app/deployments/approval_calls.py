@@ -24,7 +24,7 @@ ACTIONS: Final[Mapping[DecisionKind, Action]] = {
 class ApprovalCalls(StoredRules, Proposals):
     """Proposals and rules, for the deployment that has the resources."""
 
-    _with: Resources
+    _resources: Resources
     _approvals: ApprovalProcess
 
     async def add_proposal(self, rebalance_id: str, proposer: str, note: str | None) -> Proposal:
@@ -35,20 +35,20 @@ class ApprovalCalls(StoredRules, Proposals):
 
     async def read_proposal(self, proposal_id: str) -> Proposal:
         """Read the proposal with this id."""
-        return await self._with.proposals.read(proposal_id)
+        return await self._resources.proposals.read(proposal_id)
 
     async def list_proposals(
         self, wanted: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return one page of proposals and the number of all."""
-        return await self._with.proposals.read_page(wanted, offset, limit)
+        return await self._resources.proposals.read_page(wanted, offset, limit)
 
     async def list_holds(
         self, proposal_id: str, offset: int, limit: int
     ) -> tuple[tuple[Hold, ...], int]:
         """Return one page of what a proposal holds back, and the number of all holds."""
-        await self._with.proposals.read(proposal_id)
-        return await self._with.proposals.read_holds(proposal_id, offset, limit)
+        await self._resources.proposals.read(proposal_id)
+        return await self._resources.proposals.read_holds(proposal_id, offset, limit)
 
     async def decide_proposal(self, proposal_id: str, decision: Decision) -> Proposal:
         """Take a decision about a proposal."""
@@ -66,25 +66,25 @@ class ApprovalCalls(StoredRules, Proposals):
 
     async def add_rule(self, rule: Rule) -> Rule:
         """Store a new rule."""
-        added = await self._with.rules.add(rule)
+        added = await self._resources.rules.add(rule)
         log_event(Action.RULE_CREATED, added.rule_id, rule=added.name)
         return added
 
     async def read_rule(self, rule_id: str) -> Rule:
         """Read the rule with this id."""
-        return await self._with.rules.read(rule_id)
+        return await self._resources.rules.read(rule_id)
 
     async def list_rules(self) -> tuple[Rule, ...]:
         """Return all rules."""
-        return await self._with.rules.list_all()
+        return await self._resources.rules.list_all()
 
     async def replace_rule(self, rule: Rule) -> Rule:
         """Replace the rule of this version."""
-        replaced = await self._with.rules.replace(rule)
+        replaced = await self._resources.rules.replace(rule)
         log_event(Action.RULE_EDITED, replaced.rule_id, version=replaced.version)
         return replaced
 
     async def delete_rule(self, rule_id: str, version: int) -> None:
         """Remove the rule of this version."""
-        await self._with.rules.delete(rule_id, version)
+        await self._resources.rules.delete(rule_id, version)
         log_event(Action.RULE_DELETED, rule_id, version=version)

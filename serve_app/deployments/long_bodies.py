@@ -1,6 +1,6 @@
 """Long bodies of POST /optimize: worker tasks that read the text, solve, and write the answer.
 
-Each task cuts its share of the portfolios out of the text, solves it in arrays, and leaves the JSON
+Each task cuts its slice of the portfolios out of the text, solves it in arrays, and leaves the JSON
 of its answers in the object store, because a single process would take most of its time to parse
 and write JSON and to pickle outcomes.
 """
@@ -28,6 +28,7 @@ from serve_app.api.responses import (
 )
 from serve_app.api.routes.optimize import balances_of
 from serve_app.api.schemas.block_elements import write_block
+from serve_app.api.schemas.body_slice import BodySlice, find_held_ids, parse_slice
 from serve_app.api.schemas.optimize import (
     BodyRefusedError,
     OptimizeBody,
@@ -35,7 +36,6 @@ from serve_app.api.schemas.optimize import (
     convert_options,
     parse_body,
 )
-from serve_app.api.schemas.optimize_share import Share, find_held_ids, parse_share
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.call_context import CallContext, sendable_s
 from serve_app.json_text import encode
@@ -51,25 +51,25 @@ from serve_app.rebalances.stateless import SolvedPart, optimize_in_arrays, optim
 from serve_app.settings import Settings
 
 Text: TypeAlias = NDArray[np.uint8]
-MIN_SHARE_BYTES: Final = 1_000_000  # because a task costs some milliseconds, and a MB about 40
-MAX_SHARES: Final = 4  # because a task without an idle worker waits seconds for a new process
+MIN_SLICE_BYTES: Final = 1_000_000  # because a task costs some milliseconds, and a MB about 40
+MAX_SLICES: Final = 4  # because a task without an idle worker waits seconds for a new process
 
 
 @dataclass(frozen=True, slots=True)
-class ShareReport:
-    """Portfolios of a share; their outcomes, too, if none has a plan."""
+class SliceReport:
+    """Portfolios of a slice; their outcomes, too, if none has a plan."""
 
     portfolio_ids: tuple[str, ...] = ()
     refused: tuple[PortfolioOutcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenShare:
-    """Answers of a share as JSON text without brackets, and the report of the share."""
+class WrittenSlice:
+    """Answers of a slice as JSON text without brackets, and the report of the slice."""
 
     # Without repr, because asyncio.run writes its result out and drops the text again.
     text: bytes = field(repr=False)
-    report: ShareReport
+    report: SliceReport
 
 
 async def answer_text(asked: RawRequest, settings: Settings) -> RawResponse:
@@ -84,30 +84,30 @@ async def answer_text(asked: RawRequest, settings: Settings) -> RawResponse:
 async def answer_in_workers(asked: RawRequest, settings: Settings) -> RawResponse:
     """Answer in worker processes, because parsing the text here would block the event loop."""
     at_a_time = await tasks_at_a_time(settings)
-    shares = min(at_a_time, len(asked.text) // MIN_SHARE_BYTES, MAX_SHARES)
-    if shares > 1:
+    slices = min(at_a_time, len(asked.text) // MIN_SLICE_BYTES, MAX_SLICES)
+    if slices > 1:
         try:
-            return await _answer_by_shares(asked, shares, settings)
+            return await _answer_by_slices(asked, slices, settings)
         except (BodyRefusedError, OptimizationError):
             pass  # the whole request is refused; a reading of the whole finds the place
     context = CallContext.capture_for_worker(sendable_s())
     return await result_of(_text_task.remote(asked, settings, context))
 
 
-async def _answer_by_shares(asked: RawRequest, shares: int, settings: Settings) -> RawResponse:
+async def _answer_by_slices(asked: RawRequest, slices: int, settings: Settings) -> RawResponse:
     stored = ray.put(asked)
     texts: dict[int, ObjectRef[Text]] = {}
 
     def submit(
         number: int, _: Sequence[int], within_s: float | None
-    ) -> ObjectRef[list[tuple[ShareReport, int]]]:
-        share = Share(number, shares)
-        task: Any = _share_task  # because its type knows of one result alone
+    ) -> ObjectRef[list[tuple[SliceReport, int]]]:
+        body_slice = BodySlice(number, slices)
+        task: Any = _slice_task  # because its type knows of one result alone
         context = CallContext.capture_for_worker(within_s)
-        report, texts[number] = task.remote(stored, share, settings, context)
+        report, texts[number] = task.remote(stored, body_slice, settings, context)
         return report
 
-    reports = await fan_out(range(shares), 1, submit, shares)
+    reports = await fan_out(range(slices), 1, submit, slices)
     require_distinct([report for report, _ in reports])
     written = [number for number, (_, size) in enumerate(reports) if size]
     if all(reports[number][0].refused for number in written):
@@ -119,31 +119,33 @@ async def _answer_by_shares(asked: RawRequest, shares: int, settings: Settings) 
     return RawResponse(200, headers, tuple(parts))
 
 
-def require_distinct(reports: Iterable[ShareReport]) -> None:
-    """Raise BodyRefusedError if a portfolio is in two shares; each share has checked its own."""
+def require_distinct(reports: Iterable[SliceReport]) -> None:
+    """Raise BodyRefusedError if a portfolio is in two slices; each slice has checked its own."""
     ids = [each for report in reports for each in report.portfolio_ids]
     if len(set(ids)) < len(ids):
         raise BodyRefusedError
 
 
-async def answer_share(asked: RawRequest, share: Share, settings: Settings) -> WrittenShare:
-    """Answer a share of the portfolios of a request.
+async def answer_slice(
+    asked: RawRequest, body_slice: BodySlice, settings: Settings
+) -> WrittenSlice:
+    """Answer a slice of the portfolios of a request.
 
     Raises BodyRefusedError or an OptimizationError if the request is refused, not always with the
-    true place in the body, because the share is all that it validates.
+    true place in the body, because the slice is all that it validates.
     """
-    body = parse_share(asked.text, share)
+    body = parse_slice(asked.text, body_slice)
     if body is None:
-        return WrittenShare(b"", ShareReport())
+        return WrittenSlice(b"", SliceReport())
     model, options = convert_model(body), _options_of(body, asked.text)
     limit_s, balances = settings.optimization_timeout, balances_of(body)
     parts = await optimize_in_arrays(model, balances, body.prices, options, limit_s)
-    report = ShareReport(model.portfolio_ids, _list_refused(parts, len(balances)))
-    return WrittenShare(_write(_heading(asked), parts, len(balances)), report)
+    report = SliceReport(model.portfolio_ids, _list_refused(parts, len(balances)))
+    return WrittenSlice(_write(_heading(asked), parts, len(balances)), report)
 
 
 def _options_of(body: OptimizeBody, text: bytes) -> GivenOptions:
-    """Convert the options of a share, which may name a security that only another share holds."""
+    """Convert the options of a slice, which may name a security that only another slice holds."""
     try:
         return convert_options(body)
     except UnmatchedIdsError:
@@ -189,11 +191,11 @@ def _text_task(asked: RawRequest, settings: Settings, context: CallContext) -> R
 
 
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
-def _share_task(
-    asked: RawRequest, share: Share, settings: Settings, context: CallContext
-) -> tuple[list[tuple[ShareReport, int]], Text]:
-    """Answer a share of a request, in a worker process."""
-    answering = answer_share(asked, share, settings)
+def _slice_task(
+    asked: RawRequest, body_slice: BodySlice, settings: Settings, context: CallContext
+) -> tuple[list[tuple[SliceReport, int]], Text]:
+    """Answer a slice of a request, in a worker process."""
+    answering = answer_slice(asked, body_slice, settings)
     with _without_collector():
         written = asyncio.run(run_in_worker(answering, context))
     text = np.frombuffer(written.text, dtype=np.uint8)  # because arrays are read without a copy

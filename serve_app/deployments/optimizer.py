@@ -56,7 +56,7 @@ WARM_WORKERS = 2
 
 @dataclass(frozen=True, slots=True)
 class OptimizerParts:
-    """Collaborators of the optimizer in one process and its event loop."""
+    """Parts of the optimizer, in one process and its event loop."""
 
     resources: Resources
     coordinator: Coordinator
@@ -68,7 +68,7 @@ class OptimizerParts:
 
 
 def open_optimizer(settings: Settings) -> OptimizerParts:
-    """Open the collaborators of a replica, in the event loop that its methods run in."""
+    """Open the parts of a replica, in the event loop of its methods."""
     load_solver()  # here, because the first search would otherwise wait for it
     correlate_logs()
     start_traces(settings)
@@ -97,18 +97,18 @@ class OptimizerDeployment(Optimizer):
     ) -> None:
         self._settings = settings
         self._parts = open_parts(settings)  # here, because Serve makes it in its event loop
-        self._with = self._parts.resources
+        self._resources = self._parts.resources
         self._coordinator = self._parts.coordinator
-        self._runs = DirectRebalancer(
-            settings, self._with, self._coordinator, self._parts.open_runner
+        self._rebalancer = DirectRebalancer(
+            settings, self._resources, self._coordinator, self._parts.open_runner
         )
-        self._drifts = DriftMeter(self._with)
+        self._drift_meter = DriftMeter(self._resources)
 
     async def rebalance_model(self, command: RebalanceModel) -> Rebalanced:
         """Rebalance every portfolio that follows a model."""
-        model = await self._with.models.read(command.model_id)
+        model = await self._resources.models.read(command.model_id)
         require_caller()
-        return await self._runs.rebalance_model(
+        return await self._rebalancer.rebalance_model(
             command.rebalance_id, model, command.overrides, command.claim
         )
 
@@ -116,9 +116,9 @@ class OptimizerDeployment(Optimizer):
         self, command: RebalancePortfolio
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
-        model = await self._with.models.find_followed(command.portfolio_id, command.model_id)
+        model = await self._resources.models.find_followed(command.portfolio_id, command.model_id)
         require_caller()
-        rebalance, outcomes = await self._runs.rebalance_portfolio(
+        rebalance, outcomes = await self._rebalancer.rebalance_portfolio(
             command.rebalance_id,
             model,
             command.portfolio_id,
@@ -129,27 +129,29 @@ class OptimizerDeployment(Optimizer):
 
     async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance of the model without storing them."""
-        model = await self._with.models.read(model_id)
+        model = await self._resources.models.read(model_id)
         require_caller()
-        return await self._runs.preview_model(model, overrides)
+        return await self._rebalancer.preview_model(model, overrides)
 
     async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
         """Return the outcomes of a rebalance to a model that need not be stored."""
         require_caller()
-        return await self._runs.try_model(model, overrides)
+        return await self._rebalancer.try_model(model, overrides)
 
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Return the outcome of a rebalance of the portfolio without storing it."""
-        model = await self._with.models.find_followed(portfolio_id, model_id)
+        model = await self._resources.models.find_followed(portfolio_id, model_id)
         require_caller()
-        rebalance, outcomes = await self._runs.preview_portfolio(model, portfolio_id, overrides)
+        rebalance, outcomes = await self._rebalancer.preview_portfolio(
+            model, portfolio_id, overrides
+        )
         return rebalance, outcomes[0]
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
         """Return the outcomes of a rebalance whose answer was lost; wait for one under way."""
-        return await self._runs.read_completed(rebalance_id)
+        return await self._rebalancer.read_completed(rebalance_id)
 
     async def optimize(
         self,
@@ -174,13 +176,13 @@ class OptimizerDeployment(Optimizer):
         self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
         """Measure a portfolio against the named model, or against the newest that it follows."""
-        return await self._drifts.measure_portfolio(portfolio_id, model_id)
+        return await self._drift_meter.measure_portfolio(portfolio_id, model_id)
 
     async def measure_portfolios(
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """Measure one page of the portfolios of a model; also return the number of all."""
-        return await self._drifts.measure_portfolios(model_id, offset, limit)
+        return await self._drift_meter.measure_portfolios(model_id, offset, limit)
 
     async def begin_drift_scan(self, scan_id: str) -> DriftScan:
         """Begin to measure the book; the scan goes on by itself, here or in another replica."""
@@ -191,7 +193,7 @@ class OptimizerDeployment(Optimizer):
     async def begin_run(self, command: BeginRun) -> Run:
         """Begin a run over a book; it continues on its own, here or in another replica."""
         overrides, own = command.overrides, command.overrides_by_portfolio
-        await Planner(self._settings, self._with).check(command.selection, overrides, own)
+        await Planner(self._settings, self._resources).check(command.selection, overrides, own)
         holdings = command.holdings or HoldingsRef(self._settings.holdings_source)
         run = Run(
             run_id=command.run_id,
@@ -216,17 +218,17 @@ class OptimizerDeployment(Optimizer):
 
     async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         """Return tickers of securities; None if the security service has no answer."""
-        return await find_tickers(self._with.securities, security_ids)
+        return await find_tickers(self._resources.securities, security_ids)
 
     async def find_securities(self, ticker: str) -> tuple[str, ...]:
         """Return the ids of the securities with this ticker, in any case of its letters."""
-        return await self._with.securities.find_ids(ticker)
+        return await self._resources.securities.find_ids(ticker)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:
         """Ask an upstream that a rebalance needs for its health."""
         checked = {
-            "accounting": self._with.holdings,
-            "pricing": self._with.prices,
-            "security": self._with.securities,
+            "accounting": self._resources.holdings,
+            "pricing": self._resources.prices,
+            "security": self._resources.securities,
         }
         return await checked[upstream].check_health()

@@ -1,4 +1,4 @@
-"""Collaborators of a replica of the store: its connections, and what it does beside its calls."""
+"""Parts of a store replica: its connections, and its background work."""
 
 import asyncio
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from serve_app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class StoreParts:
-    """Collaborators of the store in one process and its event loop."""
+    """Parts of the store, in one process and its event loop."""
 
     resources: Resources
     submitter: OrderSubmitter
@@ -22,7 +22,7 @@ class StoreParts:
 
 
 def open_store(settings: Settings) -> StoreParts:
-    """Open the collaborators of a replica, in the event loop that its methods run in."""
+    """Open the parts of a replica, in the event loop of its methods."""
     correlate_logs()
     start_traces(settings)
     resources = open_resources(settings, OBSERVERS)

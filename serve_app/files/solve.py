@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from optimization import PortfolioOutcome, price_targets, require_targets
-from serve_app.call_context import Shares, set_deadline
+from serve_app.call_context import TimeSplit, set_deadline
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.solve import failed_outcome, solve_chunk
 from serve_app.files.request import GivenRequest
@@ -35,12 +35,12 @@ async def solve_request(
         return tuple(failed_outcome(portfolio_id, error) for portfolio_id in ids)
     balances = [Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios]
     firsts = range(0, len(ids), SOLVE_BATCH_SIZE)
-    shares = Shares(len(firsts), 1)
+    time_split = TimeSplit(len(firsts), 1)
     found: list[PortfolioOutcome] = []
     for first in firsts:
         part = slice(first, first + SOLVE_BATCH_SIZE)
         inputs = ChunkInputs(ids[part], balances[part], body.prices)
-        with set_deadline(shares.next_s()):
+        with set_deadline(time_split.next_s()):
             outcomes = await solve_chunk(securities, inputs, common, _ignore, own)
         on_progress(len(outcomes))
         found += outcomes

@@ -64,7 +64,7 @@ class Admission:
         settle_s: float = SETTLE_S,
         look_up_for_s: float = LOOK_UP_FOR_S,
     ) -> None:
-        self._with = resources
+        self._resources = resources
         self._arrive_within = arrive_within
         self._settle_s = settle_s
         self._look_up_for_s = look_up_for_s
@@ -76,12 +76,14 @@ class Admission:
         and TurnOverError if the turn ends before the decision.
         """
         first = OpenOrdersLookUp(
-            self._with, self._arrive_within, self._look_up_for_s, lambda: turn.left_s > 0
+            self._resources, self._arrive_within, self._look_up_for_s, lambda: turn.left_s > 0
         )
-        one = _Decision(self._with, rebalance, turn, first, self._arrive_within, self._settle_s)
+        one = _Decision(
+            self._resources, rebalance, turn, first, self._arrive_within, self._settle_s
+        )
         pages = await one.claim_pages()
         await one.require_latest(pages)
-        await self._with.open_orders.release(rebalance.rebalance_id)
+        await self._resources.open_orders.release(rebalance.rebalance_id)
         if rule is OpenOrdersRule.REFUSE:
             await one.require_none_open(pages)
         elif rule is OpenOrdersRule.REPLACE:
@@ -100,7 +102,7 @@ class _Decision:
         arrive_within: timedelta,
         settle_s: float,
     ) -> None:
-        self._with = resources
+        self._resources = resources
         self._rebalance = rebalance
         self._turn = turn
         self._look_up = look_up
@@ -111,12 +113,12 @@ class _Decision:
     async def claim_pages(self) -> Sequence[Sequence[str]]:
         """Claim the portfolios with pending orders, so that no other submission sends for them."""
         rebalance_id = self._rebalance.rebalance_id
-        ids = await self._with.open_orders.list_pending_portfolios(rebalance_id)
+        ids = await self._resources.open_orders.list_pending_portfolios(rebalance_id)
         size = PORTFOLIO_BATCH_SIZE
         pages = [ids[first : first + size] for first in range(0, len(ids), size)]
         for page in pages:
             await self._turn.go_on()
-            await self._with.portfolio_claims.take(page, rebalance_id, self._turn.owner)
+            await self._resources.portfolio_claims.take(page, rebalance_id, self._turn.owner)
         return pages
 
     async def require_latest(self, pages: Sequence[Sequence[str]]) -> None:
@@ -125,7 +127,9 @@ class _Decision:
         found: dict[str, str] = {}
         for page in pages:
             await self._turn.go_on()
-            found |= await self._with.open_orders.find_later_rebalances(page, rebalance_id, moment)
+            found |= await self._resources.open_orders.find_later_rebalances(
+                page, rebalance_id, moment
+            )
         if found:
             first = sorted(found.items())[:MAX_LISTED_PORTFOLIOS]
             listed = tuple({"portfolio_id": each, "rebalance_id": later} for each, later in first)
@@ -152,7 +156,7 @@ class _Decision:
             blocked = await self._cancel_open(page)
             blocking.add(blocked)
             if blocked:
-                await self._with.open_orders.hold(self._rebalance.rebalance_id, list(blocked))
+                await self._resources.open_orders.hold(self._rebalance.rebalance_id, list(blocked))
         if blocking.portfolios and blocking.portfolios == sum(map(len, pages)):
             raise blocking.make_error(self._rebalance.rebalance_id, self._cancelled)
 
@@ -168,7 +172,7 @@ class _Decision:
             some = sent[first : first + CANCEL_BATCH_SIZE]
             ids = [one.order_id for one in some if one.order_id]
             await self._turn.announce(Action.ORDERS_CANCELLED, {"order_ids": ids})
-            await self._with.order_service.cancel(ids)
+            await self._resources.order_service.cancel(ids)
             log_event(Action.ORDERS_CANCELLED, self._turn.rebalance_id, orders=len(ids))
             requested.update(one.key for one in some)
         if not requested:
@@ -177,7 +181,7 @@ class _Decision:
         # Looked up even if the caller has left, because an unrecorded cancellation would keep
         # blocking the portfolio.
         await self._turn.keep()
-        await OpenOrdersLookUp(self._with, self._arrive_within).look_up(wanted)
+        await OpenOrdersLookUp(self._resources, self._arrive_within).look_up(wanted)
         left = await self._stored_open(page)
         open_still = {one.key for orders in left.values() for one in orders}
         self._cancelled += len(requested - open_still)
@@ -195,7 +199,7 @@ class _Decision:
     async def _stored_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
         """Find open orders of other rebalances by portfolio, as they are stored."""
         found = defaultdict[str, list[Order]](list)
-        for order in await self._with.open_orders.list_orders(
+        for order in await self._resources.open_orders.list_orders(
             page, except_rebalance_id=self._rebalance.rebalance_id
         ):
             found[order.portfolio_id].append(order)

@@ -75,7 +75,7 @@ class OpenOrdersLookUp:
         within_s: float = LOOK_UP_FOR_S,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._with = resources
+        self._resources = resources
         self._arrive_within = arrive_within
         self._until = time.monotonic() + within_s
         self._is_wanted = is_wanted
@@ -102,14 +102,16 @@ class OpenOrdersLookUp:
         return self._done.issuperset(batches)
 
     async def _look_up(self, batch: Batch, portfolio_ids: set[str]) -> None:
-        there = (await look_up_batch(self._with, batch, self._arrive_within, failed=False)).there
+        there = (
+            await look_up_batch(self._resources, batch, self._arrive_within, failed=False)
+        ).there
         await self._mark(batch, portfolio_ids | {portfolio_id for portfolio_id, _ in there}, there)
 
     async def _mark(
         self, batch: Batch, portfolio_ids: set[str], there: Mapping[Natural, Placed]
     ) -> None:
         rebalance_id, timestamp = batch
-        stored = await self._with.open_orders.list_orders(
+        stored = await self._resources.open_orders.list_orders(
             sorted(portfolio_ids), rebalance_id=rebalance_id
         )
         sent = [
@@ -120,7 +122,7 @@ class OpenOrdersLookUp:
         statuses = {order.key: _status(order, there) for order in sent}
         known = {key: status for key, status in statuses.items() if status is not None}
         closed = {key for key, status in known.items() if status in OVER}
-        await self._with.open_orders.mark(known, closed)
+        await self._resources.open_orders.mark(known, closed)
 
 
 def _natural(order: Order) -> Natural:

@@ -64,7 +64,7 @@ class OrderSubmitter:
         count: Callable[[Mapping[str, int]], None] = count_orders,
         admission: Admission | None = None,
     ) -> None:
-        self._with = resources
+        self._resources = resources
         self._admission = admission or Admission(resources, arrive_within)
         self._arrive_within = arrive_within
         self._send_for_s = send_for_s
@@ -86,7 +86,7 @@ class OrderSubmitter:
         orders sent before stay sent, and the next call continues. Raises the errors of
         ``Admission`` if other rebalances block the portfolios.
         """
-        turn = Turn(self._with.submissions, rebalance_id, self._send_for_s)
+        turn = Turn(self._resources.submissions, rebalance_id, self._send_for_s)
         work = asyncio.create_task(self._submit(turn, rule, before_sending))
         self._under_way.add(work)
         work.add_done_callback(self._log_end)
@@ -100,40 +100,42 @@ class OrderSubmitter:
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
         """Read a page of the orders of a rebalance and their counts; empty before submission."""
-        rebalance = await self._with.rebalances.read(rebalance_id)
-        orders = self._with.orders
+        rebalance = await self._resources.rebalances.read(rebalance_id)
+        orders = self._resources.orders
         counts = await orders.count_by_state(rebalance.rebalance_id)
         page = await orders.read_page(rebalance.rebalance_id, offset, limit, states)
         listed = sum(counts[state] for state in states or OrderState)
         transactions = sum(counts.values())
-        prepared = await self._with.submissions.is_prepared(rebalance.rebalance_id)
+        prepared = await self._resources.submissions.is_prepared(rebalance.rebalance_id)
         if not prepared:
-            transactions = await self._with.rebalances.count_transactions(rebalance.rebalance_id)
+            transactions = await self._resources.rebalances.count_transactions(
+                rebalance.rebalance_id
+            )
         return OrderSubmission(rebalance.rebalance_id, counts, transactions, page, listed, prepared)
 
     async def delete(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance; OrdersSentError if any of its orders was ever sent."""
         rebalance_id, owner = rebalance_id.lower(), uuid4().hex
         await self._require_over(rebalance_id)
-        leases = self._with.submissions
+        leases = self._resources.submissions
         await leases.begin(rebalance_id, owner)  # because otherwise orders could be sent meanwhile
         try:
-            counts = await self._with.orders.count_by_state(rebalance_id)
+            counts = await self._resources.orders.count_by_state(rebalance_id)
             sent = sum(counts.values()) - counts[OrderState.PENDING]
             if sent:
                 raise OrdersSentError(rebalance_id, sent)
-            await self._with.rebalances.delete(rebalance_id, version)
-            await self._with.orders.delete(rebalance_id)
+            await self._resources.rebalances.delete(rebalance_id, version)
+            await self._resources.orders.delete(rebalance_id)
             await leases.forget(rebalance_id, owner)
         finally:
             await asyncio.shield(leases.end(rebalance_id, owner))
 
     async def _require_over(self, rebalance_id: str) -> None:
-        rebalance = await self._with.rebalances.read(rebalance_id)
+        rebalance = await self._resources.rebalances.read(rebalance_id)
         if rebalance.status is not RebalanceStatus.RUNNING or rebalance.run_id is None:
             return
         with suppress(NotFoundError):  # because the run may be deleted by retention
-            run = await self._with.runs.read(rebalance.run_id)
+            run = await self._resources.runs.read(rebalance.run_id)
             if not run.status.is_over:
                 raise RunGoesOnError(rebalance_id, run.run_id)
 
@@ -148,14 +150,14 @@ class OrderSubmitter:
         rule: OpenOrdersRule,
         before_sending: Callable[[], Awaitable[None]] | None,
     ) -> None:
-        leases = self._with.submissions
+        leases = self._resources.submissions
         prepared = await leases.begin(turn.rebalance_id, turn.owner)
         try:
-            rebalance = await self._with.rebalances.read(turn.rebalance_id)
+            rebalance = await self._resources.rebalances.read(turn.rebalance_id)
             if rebalance.status is not RebalanceStatus.COMPLETED:
                 raise NotCompletedError(turn.rebalance_id, rebalance.status)
             # First, because it fails at once if the order service is down.
-            await self._with.order_service.references()
+            await self._resources.order_service.references()
             if not prepared:
                 await self._prepare(rebalance, turn)
             await self._look_up(turn)
@@ -171,25 +173,25 @@ class OrderSubmitter:
 
     async def _prepare(self, rebalance: Rebalance, turn: Turn) -> None:
         """Store all orders of a rebalance as pending; resume where an earlier request ended."""
-        last = await self._with.orders.read_last_place(rebalance.rebalance_id)
+        last = await self._resources.orders.read_last_place(rebalance.rebalance_id)
         # From the start of a batch, because only the last batch may be stored in part.
         first = last - last % OUTCOME_BATCH_SIZE
         for offset in range(first, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
             if offset > first:
                 await turn.go_on()
-            outcomes = await self._with.rebalances.list_outcomes(
+            outcomes = await self._resources.rebalances.list_outcomes(
                 rebalance, offset, OUTCOME_BATCH_SIZE
             )
-            await self._with.orders.add(tuple(_orders_of(rebalance, offset, outcomes)))
-        await self._with.submissions.mark_prepared(rebalance.rebalance_id, turn.owner)
+            await self._resources.orders.add(tuple(_orders_of(rebalance, offset, outcomes)))
+        await self._resources.submissions.mark_prepared(rebalance.rebalance_id, turn.owner)
 
     async def _look_up(self, turn: Turn) -> None:
         """Settle the orders that earlier requests left unsettled, batch by batch."""
         rebalance_id = turn.rebalance_id
-        for timestamp in await self._with.orders.list_unsettled_timestamps(rebalance_id):
+        for timestamp in await self._resources.orders.list_unsettled_timestamps(rebalance_id):
             await turn.go_on()
             batch = rebalance_id, timestamp
-            self._count_found(await look_up_batch(self._with, batch, self._arrive_within))
+            self._count_found(await look_up_batch(self._resources, batch, self._arrive_within))
         await self._require_certainty(rebalance_id)
 
     async def _send_batch(self, turn: Turn) -> bool:
@@ -199,10 +201,10 @@ class OrderSubmitter:
             if turn.left_s <= 0:  # here, because the wait for the semaphore may use up the time
                 return False
             # Before the claim, because claimed orders must be sent at once.
-            await self._with.order_service.references()
-            timestamp = await self._with.submissions.next_batch(rebalance_id, owner)
+            await self._resources.order_service.references()
+            timestamp = await self._resources.submissions.next_batch(rebalance_id, owner)
             claimed_at = time.monotonic()
-            batch = await self._with.orders.claim(
+            batch = await self._resources.orders.claim(
                 rebalance_id, MAX_ORDERS_PER_BATCH, timestamp, datetime.now(UTC)
             )
             if not batch.orders:
@@ -213,19 +215,21 @@ class OrderSubmitter:
                 sent = {"orders": len(batch.orders), "timestamp": timestamp}
                 await turn.announce(Action.ORDERS_SENT, sent)
                 if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
-                    await self._with.orders.give_back(batch)
+                    await self._resources.orders.give_back(batch)
                     return True
                 settlements = await self._place(batch)
         states = Tally(each.state.value for each in settlements.values())
         self._count(states)
-        settled = await self._with.orders.settle(batch, settlements)
+        settled = await self._resources.orders.settle(batch, settlements)
         log_event(Action.ORDERS_SENT, rebalance_id, states=states)
         if settled < len(settlements):
             logger.error("%d orders were settled by others", len(settlements) - settled)
         sent = sum(each.state is OrderState.SENT for each in settlements.values())
         if sent < len(settlements):
             with suppress(UpstreamError):  # because the next request looks the orders up again
-                sent += self._count_found(await read_back(self._with, (rebalance_id, timestamp)))
+                sent += self._count_found(
+                    await read_back(self._resources, (rebalance_id, timestamp))
+                )
             await self._require_certainty(rebalance_id)
         # Stops if nothing was accepted, because more batches would only add load.
         return sent > 0
@@ -237,7 +241,7 @@ class OrderSubmitter:
             for order in batch.orders
         ]
         try:
-            answers = await self._with.order_service.place(orders, batch.timestamp)
+            answers = await self._resources.order_service.place(orders, batch.timestamp)
         except OutcomeUnknownError as error:
             unknown = Settlement(OrderState.UNKNOWN, message=error.detail)
             return {order.key: unknown for order in batch.orders}
@@ -250,7 +254,7 @@ class OrderSubmitter:
         try:
             yield
         except (StorageError, *FAILURES):
-            await self._with.orders.give_back(batch)
+            await self._resources.orders.give_back(batch)
             raise
 
     def _count_found(self, known: ReadBack) -> int:
@@ -260,7 +264,7 @@ class OrderSubmitter:
         return known.found
 
     async def _require_certainty(self, rebalance_id: str) -> None:
-        count, last = await self._with.orders.count_in_doubt(rebalance_id)
+        count, last = await self._resources.orders.count_in_doubt(rebalance_id)
         if last is not None:
             left = last + self._arrive_within - datetime.now(UTC)
             raise OrdersInDoubtError(rebalance_id, count, max(1, ceil(left.total_seconds())))

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from optimization import Model, OptionOverrides, RebalanceOptions
 from serve_app.call_context import correlation_id, principal, reserve_time
-from serve_app.chunks.work import Work, options_for, outcomes_of
+from serve_app.chunks.work import RebalanceInput, options_for, outcomes_of
 from serve_app.observability.metrics import count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes, Rebalanced, RemoteElements
 from serve_app.rebalances.steps import (
@@ -41,7 +41,7 @@ class OutcomeRunner(ChunkRunner, Protocol):
         """Return what was written; None unless it is the answer for so many portfolios."""
         ...
 
-    async def preview(self, work: Work, whole: Chunk) -> Preview:
+    async def preview(self, shared: RebalanceInput, whole: Chunk) -> Preview:
         """Solve all portfolios and store nothing; the first error ends the others."""
         ...
 
@@ -61,7 +61,7 @@ class DirectRebalancer:
         open_runner: OpenOutcomeRunner,
     ) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._coordinator = coordinator
         self._open_runner = open_runner
 
@@ -83,8 +83,8 @@ class DirectRebalancer:
         with _count(len(ids)):
             if len(ids) > self._settings.run_fan_out_above:
                 return await self._fan_out(rebalance_id, model, overrides, claim)
-            work = await self._prepare(rebalance_id, model, len(ids), options)
-            return await self._solve_here(work, ids, claim)
+            shared = await self._prepare(rebalance_id, model, len(ids), options)
+            return await self._solve_here(shared, ids, claim)
 
     async def rebalance_portfolio(
         self,
@@ -101,21 +101,21 @@ class DirectRebalancer:
         """
         options = options_for(model, overrides, self._settings)
         with _count(1):
-            work = await self._prepare(rebalance_id, model, 1, options, overrides.restrictions)
-            return await self._solve_here(work, (portfolio_id,), claim)
+            shared = await self._prepare(rebalance_id, model, 1, options, overrides.restrictions)
+            return await self._solve_here(shared, (portfolio_id,), claim)
 
     async def preview_model(self, model: Model, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance; store nothing, so the rebalance id leads nowhere."""
         ids = model.portfolio_ids
         options = options_for(model, overrides, self._settings)
-        work = await self._prepare(new_rebalance_id(), model, len(ids), options)
-        if work.refusal is not None or len(ids) <= self._settings.run_fan_out_above:
-            return await self._preview_here(work, ids)
-        runner = self._open_runner(self._settings, self._with)
+        shared = await self._prepare(new_rebalance_id(), model, len(ids), options)
+        if shared.refusal is not None or len(ids) <= self._settings.run_fan_out_above:
+            return await self._preview_here(shared, ids)
+        runner = self._open_runner(self._settings, self._resources)
         with reserve_time(len(ids)):
-            whole = Chunk(work.rebalance.rebalance_id, 0, ids)
-            previewed, held = await runner.preview(work, whole)
-        rebalance = drop_held(work.rebalance, held)
+            whole = Chunk(shared.rebalance.rebalance_id, 0, ids)
+            previewed, held = await runner.preview(shared, whole)
+        rebalance = drop_held(shared.rebalance, held)
         if isinstance(previewed, RemoteElements):
             return rebalance, previewed
         return rebalance, tuple(previewed)
@@ -124,8 +124,8 @@ class DirectRebalancer:
         """Return the outcomes of few portfolios, as ``preview_model`` does, solved here."""
         ids = model.portfolio_ids
         options = options_for(model, overrides, self._settings)
-        work = await self._prepare(new_rebalance_id(), model, len(ids), options)
-        return await self._preview_here(work, ids)
+        shared = await self._prepare(new_rebalance_id(), model, len(ids), options)
+        return await self._preview_here(shared, ids)
 
     async def preview_portfolio(
         self, model: Model, portfolio_id: str, overrides: OptionOverrides
@@ -133,35 +133,37 @@ class DirectRebalancer:
         """Return the outcome of one portfolio, as ``preview_model`` does."""
         options = options_for(model, overrides, self._settings)
         named = overrides.restrictions
-        work = await self._prepare(new_rebalance_id(), model, 1, options, named)
-        return await self._preview_here(work, (portfolio_id,))
+        shared = await self._prepare(new_rebalance_id(), model, 1, options, named)
+        return await self._preview_here(shared, (portfolio_id,))
 
-    async def _preview_here(self, work: Work, portfolio_ids: tuple[str, ...]) -> Outcomes:
-        whole = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
+    async def _preview_here(
+        self, shared: RebalanceInput, portfolio_ids: tuple[str, ...]
+    ) -> Outcomes:
+        whole = Chunk(shared.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
-            outcomes, _ = await outcomes_of(work, whole, self._with)
-        return drop_matched(work.rebalance, outcomes), tuple(outcomes)
+            outcomes, _ = await outcomes_of(shared, whole, self._resources)
+        return drop_matched(shared.rebalance, outcomes), tuple(outcomes)
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
         """Return a rebalance whose answer was lost; wait for it first if it is still running."""
         with suppress(NotFoundError):  # because a rebalance solved in one process has no run
             await self._coordinator.wait_until_over(rebalance_id)
         try:
-            rebalance = await self._with.rebalances.read(rebalance_id)
+            rebalance = await self._resources.rebalances.read(rebalance_id)
         except NotFoundError:
             return None
         if rebalance.status is not RebalanceStatus.COMPLETED:
             return None
-        return rebalance, await self._with.rebalances.list_outcomes(rebalance)
+        return rebalance, await self._resources.rebalances.list_outcomes(rebalance)
 
     async def _solve_here(
-        self, work: Work, portfolio_ids: tuple[str, ...], claim: IdempotencyClaim | None
+        self, shared: RebalanceInput, portfolio_ids: tuple[str, ...], claim: IdempotencyClaim | None
     ) -> Outcomes:
-        chunk = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
+        chunk = Chunk(shared.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
-            outcomes, _ = await outcomes_of(work, chunk, self._with)
-        stored = await store_completed(self._with, work.rebalance, outcomes, claim)
-        await date_model(self._with, stored)
+            outcomes, _ = await outcomes_of(shared, chunk, self._resources)
+        stored = await store_completed(self._resources, shared.rebalance, outcomes, claim)
+        await date_model(self._resources, stored)
         return stored, tuple(outcomes)
 
     async def _fan_out(
@@ -185,12 +187,12 @@ class DirectRebalancer:
             claim=claim,
         )
         with reserve_time(len(model.portfolio_ids)):
-            runner = self._open_runner(self._settings, self._with)
+            runner = self._open_runner(self._settings, self._resources)
             await self._coordinator.complete(run, runner)
-        stored = await self._with.rebalances.read(rebalance_id)
+        stored = await self._resources.rebalances.read(rebalance_id)
         if elements := runner.elements(stored.number_of_portfolios):
             return stored, elements
-        return stored, await self._with.rebalances.list_outcomes(stored)
+        return stored, await self._resources.rebalances.list_outcomes(stored)
 
     async def _prepare(
         self,
@@ -199,13 +201,13 @@ class DirectRebalancer:
         portfolios: int,
         options: RebalanceOptions,
         must_match: RebalanceOptions | None = None,
-    ) -> Work:
+    ) -> RebalanceInput:
         # ``must_match`` only of the caller of a single portfolio, because the restrictions of a
         # model are meant for all its portfolios together and not for each.
         of_model = rebalance_id, model, portfolios, options
-        rules = await self._with.rules.list_all()
+        rules = await self._resources.rules.list_all()
         return await prepare_work(
-            self._settings, self._with, *of_model, rules, must_match=must_match
+            self._settings, self._resources, *of_model, rules, must_match=must_match
         )
 
 

@@ -33,7 +33,7 @@ class DriftMeter:
     """Measures the drift of portfolios from stored models; stores nothing."""
 
     def __init__(self, resources: Resources) -> None:
-        self._with = resources
+        self._resources = resources
 
     async def measure_portfolio(
         self, portfolio_id: str, model_id: str | None
@@ -42,7 +42,7 @@ class DriftMeter:
 
         Raises the error that a page of portfolios would report as the refusal of this one.
         """
-        model = await self._with.models.find_followed(portfolio_id, model_id)
+        model = await self._resources.models.find_followed(portfolio_id, model_id)
         try:
             securities, portfolios = await self._fetch(model)
             portfolio = _portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
@@ -54,7 +54,7 @@ class DriftMeter:
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """Measure one page of the portfolios that follow a model; also return their number."""
-        model, total = await self._with.models.read_followers(model_id, offset, limit)
+        model, total = await self._resources.models.read_followers(model_id, offset, limit)
         if model is None:
             return (), total
         try:
@@ -65,9 +65,9 @@ class DriftMeter:
         return await asyncio.to_thread(_summarize, securities, portfolios), total
 
     async def _fetch(self, model: Model) -> tuple[tuple[PricedTarget, ...], ChunkInputs]:
-        snapshot = await self._with.prices.read_snapshot()
-        securities = await price_model(model, self._with.securities, snapshot)
-        sources = self._with.holdings, self._with.securities
+        snapshot = await self._resources.prices.read_snapshot()
+        securities = await price_model(model, self._resources.securities, snapshot)
+        sources = self._resources.holdings, self._resources.securities
         return securities, await fetch_chunk(securities, model.portfolio_ids, *sources, snapshot)
 
 

@@ -48,14 +48,16 @@ class DriftScanner:
         self, settings: Settings, resources: Resources, open_meter: OpenMeter = open_task_meter
     ) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._open_meter = open_meter
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, scan: DriftScan) -> DriftScan:
         """Store a scan and drive it from now on, or return the one that goes on already."""
         token = uuid4().hex
-        stored, is_new = await self._with.drift_scans.add(scan, token, self._settings.run_lease_s)
+        stored, is_new = await self._resources.drift_scans.add(
+            scan, token, self._settings.run_lease_s
+        )
         if is_new:
             self._drive(stored, token)
         return stored
@@ -72,13 +74,13 @@ class DriftScanner:
     async def take_over(self) -> None:
         """Take over the scan whose replica died, if there is one."""
         token = uuid4().hex
-        scan = await self._with.drift_scans.claim(token, self._settings.run_lease_s)
+        scan = await self._resources.drift_scans.claim(token, self._settings.run_lease_s)
         if scan is not None:
             logger.warning("drift scan %s: taken over from another replica", scan.scan_id)
             self._drive(scan, token)
 
     def _drive(self, scan: DriftScan, token: str) -> None:
-        driver = _ScanDriver(self._settings, self._with, self._open_meter, scan, token)
+        driver = _ScanDriver(self._settings, self._resources, self._open_meter, scan, token)
         task = asyncio.create_task(driver.drive())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -109,7 +111,7 @@ class _ScanDriver:
         token: str,
     ) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._open_meter = open_meter
         self._scan = scan
         self._token = token
@@ -128,7 +130,7 @@ class _ScanDriver:
 
     async def _hold(self) -> None:
         lease_s = self._settings.run_lease_s
-        renew = self._with.drift_scans.renew
+        renew = self._resources.drift_scans.renew
         while True:
             await asyncio.sleep(lease_s / 5)
             await retry_while_unavailable(
@@ -137,14 +139,14 @@ class _ScanDriver:
 
     async def _work(self) -> None:
         problem = await self._measure()
-        end, scan_id = self._with.drift_scans.end, self._scan.scan_id
+        end, scan_id = self._resources.drift_scans.end, self._scan.scan_id
         finished_at = now()
         await retry_while_unavailable(
             lambda: end(scan_id, self._token, finished_at, self._counts, problem)
         )
-        for older in await self._with.drift_scans.list_older(KEPT_SCANS):
-            await self._with.drift_lines.forget(older)
-            await self._with.drift_scans.forget(older)
+        for older in await self._resources.drift_scans.list_older(KEPT_SCANS):
+            await self._resources.drift_lines.forget(older)
+            await self._resources.drift_scans.forget(older)
 
     async def _measure(self) -> Refusal | None:
         """Measure the book; return the reason if that was given up."""
@@ -163,14 +165,15 @@ class _ScanDriver:
 
     async def _measure_book(self) -> None:
         if self._scan.takeovers:
-            await self._with.drift_lines.forget(self._scan.scan_id)
+            await self._resources.drift_lines.forget(self._scan.scan_id)
         followers = [
-            len(portfolio_ids) async for _, portfolio_ids in followers_by_model(self._with.models)
+            len(portfolio_ids)
+            async for _, portfolio_ids in followers_by_model(self._resources.models)
         ]
-        scans = self._with.drift_scans
+        scans = self._resources.drift_scans
         await scans.store_number(self._scan.scan_id, self._token, sum(followers))
-        snapshot = await self._retry(self._with.prices.read_snapshot)
-        measure = self._open_meter(self._settings, self._with, snapshot)
+        snapshot = await self._retry(self._resources.prices.read_snapshot)
+        measure = self._open_meter(self._settings, self._resources, snapshot)
         await for_each_in_window(
             self._pages(snapshot),
             lambda page: self._record(page, measure),
@@ -180,11 +183,11 @@ class _ScanDriver:
     async def _pages(self, snapshot: PriceSnapshot) -> AsyncIterator[_Page]:
         """Yield the book page by page, with the prices of its models."""
         place = 0
-        async for model, portfolio_ids in followers_by_model(self._with.models):
+        async for model, portfolio_ids in followers_by_model(self._resources.models):
             priced: tuple[PricedTarget, ...] | Exception
             try:
                 priced = await self._retry(
-                    lambda model=model: price_model(model, self._with.securities, snapshot)
+                    lambda model=model: price_model(model, self._resources.securities, snapshot)
                 )
             except UNPRICED as error:
                 priced = error
@@ -201,7 +204,10 @@ class _ScanDriver:
         else:
             summaries = await self._retry(lambda: measure(securities, page.portfolio_ids))
         lines = [drift_line(page.model_id, each) for each in summaries]
-        record, progress = self._with.drift_lines.record, self._with.drift_scans.store_progress
+        record, progress = (
+            self._resources.drift_lines.record,
+            self._resources.drift_scans.store_progress,
+        )
         await retry_while_unavailable(lambda: record(self._scan, page.place, lines))
         # One write at a time, because otherwise the progress could go back.
         async with self._one_at_a_time:

@@ -72,7 +72,7 @@ class InlineRebalancer(Rebalancing):
         self._dating: set[asyncio.Task[None]] = set()  # because nothing else refers to the tasks
 
     @cached_property
-    def _with(self) -> Resources:
+    def _resources(self) -> Resources:
         return self._open_here()  # with the first request, because it belongs to its event loop
 
     async def rebalance_portfolio(self, command: RebalancePortfolio) -> OfOne:
@@ -127,7 +127,7 @@ class InlineRebalancer(Rebalancing):
         holdings = asyncio.create_task(self._read_holdings(portfolio_id))
         holdings.add_done_callback(_take_error)
         try:
-            models = self._with.models
+            models = self._resources.models
             model, rules = await models.find_followed_and_rules(portfolio_id, model_id)
             require_caller()
             options = options_for(model, overrides, self._settings)
@@ -139,7 +139,7 @@ class InlineRebalancer(Rebalancing):
 
     async def _read_holdings(self, portfolio_id: str) -> Mapping[str, Found]:
         holdings = HoldingsRef(self._settings.holdings_source)
-        source = source_of(self._settings, self._with, holdings)
+        source = source_of(self._settings, self._resources, holdings)
         return await fetch_holdings(source, (portfolio_id,))
 
     async def _rebalance(
@@ -155,7 +155,7 @@ class InlineRebalancer(Rebalancing):
             if solved is None:
                 return None
             rebalance, outcome = solved
-            stored = await store_completed(self._with, rebalance, (outcome,), command.claim)
+            stored = await store_completed(self._resources, rebalance, (outcome,), command.claim)
         except BaseException:
             count_stopped_rebalance()
             raise
@@ -173,23 +173,23 @@ class InlineRebalancer(Rebalancing):
         """Solve a portfolio of the model; None if it needs a search."""
         of = rebalance_id, begun.model, 1, begun.options, begun.rules
         price = self._priced.price
-        work = await prepare_work(
-            self._settings, self._with, *of, must_match=must_match, price=price
+        shared = await prepare_work(
+            self._settings, self._resources, *of, must_match=must_match, price=price
         )
-        if work.rebalance.rules:
+        if shared.rebalance.rules:
             return None  # because a plan that keeps to rules may need a search
-        if work.refusal is not None:
-            return work.rebalance, refused_outcome(portfolio_id, work.refusal)
-        found, securities = await begun.holdings, work.rebalance.securities
+        if shared.refusal is not None:
+            return shared.rebalance, refused_outcome(portfolio_id, shared.refusal)
+        found, securities = await begun.holdings, shared.rebalance.securities
         inputs = await price_balances(
-            securities, (portfolio_id,), found, self._with.securities, work.snapshot
+            securities, (portfolio_id,), found, self._resources.securities, shared.snapshot
         )
-        if work.must_match is not None:
-            require_matched(work.must_match, securities, inputs)
+        if shared.must_match is not None:
+            require_matched(shared.must_match, securities, inputs)
         if len(inputs.prices) > MAX_SECURITIES:
             return None
-        solved = solve_at_once(securities, inputs, work.options, count_solved)
-        return None if solved is None else (work.rebalance, solved[0])
+        solved = solve_at_once(securities, inputs, shared.options, count_solved)
+        return None if solved is None else (shared.rebalance, solved[0])
 
     def _begin_dating(self, rebalance: Rebalance) -> None:
         """Date the model in a task that begins as soon as this one waits.
@@ -202,7 +202,7 @@ class InlineRebalancer(Rebalancing):
 
     async def _date(self, rebalance: Rebalance) -> None:
         try:
-            await date_model(self._with, rebalance)
+            await date_model(self._resources, rebalance)
         except StorageUnavailableError as error:
             # Only logged, because the rebalance is stored, and the next one dates the model again.
             logger.warning("model %s is not dated: %s", rebalance.model_id, error)

@@ -20,7 +20,7 @@ from optimization import (
     require_targets,
 )
 from optimization.errors import SolverInterruptedError
-from serve_app.call_context import CallContext, Shares, reserve_time, set_deadline
+from serve_app.call_context import CallContext, TimeSplit, reserve_time, set_deadline
 from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_holdings
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk, solve_in_thread
@@ -105,7 +105,7 @@ async def optimize_in_arrays(
     alone = set(range(len(balances)))
     with reserve_time(len(balances)):
         if common:
-            with set_deadline(Shares(2, 1).next_s()):
+            with set_deadline(TimeSplit(2, 1).next_s()):
                 solved = await _solve_block(given, block_of(list(common), model_ids, common))
             if solved is not None:
                 parts.append(SolvedPart(places, solved))
@@ -156,10 +156,10 @@ async def _solve_here(
     given: StatelessWork, balances: Sequence[Balance]
 ) -> tuple[PortfolioOutcome, ...]:
     firsts = range(0, len(balances), SOLVE_BATCH_SIZE)
-    shares = Shares(len(firsts), 1)
+    time_split = TimeSplit(len(firsts), 1)
     found: list[PortfolioOutcome] = []
     for first in firsts:
-        with set_deadline(shares.next_s()):
+        with set_deadline(time_split.next_s()):
             found += await _solve(given, balances[first : first + SOLVE_BATCH_SIZE])
     return tuple(found)
 

@@ -10,7 +10,7 @@ from optimization import Model, OptionOverrides, PortfolioOutcome, PricedTarget,
 from serve_app.call_context import correlation_id, principal
 from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import list_other_holdings
-from serve_app.chunks.work import Work, find_unmatched_ids
+from serve_app.chunks.work import RebalanceInput, find_unmatched_ids
 from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_outcomes
 from serve_app.problems.error_table import refusal_of
@@ -18,7 +18,7 @@ from serve_app.resources import Resources
 from serve_app.rules.options import general_rules, narrow_options, narrow_own_options
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 from storage.audit.trail import Action
 from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
@@ -28,7 +28,7 @@ from storage.rules.rule import Rule, rules_that_may_concern
 from storage.runs.run import HoldingsRef
 
 PriceModel: TypeAlias = Callable[
-    [Model, Securities, PriceSnapshot], Awaitable[tuple[PricedTarget, ...]]
+    [Model, SecurityService, PriceSnapshot], Awaitable[tuple[PricedTarget, ...]]
 ]
 
 
@@ -43,7 +43,7 @@ async def prepare_work(
     *,
     must_match: RebalanceOptions | None = None,
     price: PriceModel = price_model,
-) -> Work:
+) -> RebalanceInput:
     """Take one price snapshot for a rebalance of the model, and price the model at it.
 
     Of the stored rules it takes those that may concern the model and its portfolios.
@@ -62,15 +62,23 @@ async def prepare_work(
         securities, refusal = (), refusal_of(error)
     rebalance = replace(
         rebalance,
-        # Of the caller's options alone, because the caller does not name the ids of the rules.
+        # Only the caller's options, because the caller does not name the ids of the rules.
         unmatched=find_unmatched_ids(model, options),
         securities=securities,
         rules=rules,
         overrides_by_portfolio=narrow_own_options(narrowed, {}, rules, model.portfolio_ids),
     )
     holdings = HoldingsRef(settings.holdings_source)
-    of = settings, rebalance, snapshot, narrowed, correlation_id.get(), holdings, refusal
-    return Work(*of, must_match=must_match)
+    return RebalanceInput(
+        settings,
+        rebalance,
+        snapshot,
+        narrowed,
+        correlation_id.get(),
+        holdings,
+        refusal,
+        must_match=must_match,
+    )
 
 
 async def store_completed(

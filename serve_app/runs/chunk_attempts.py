@@ -9,9 +9,9 @@ import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
 from optimization import RebalanceOptions
-from serve_app.call_context import Shares
+from serve_app.call_context import TimeSplit
 from serve_app.chunks.solve import refused_outcome
-from serve_app.chunks.work import Work
+from serve_app.chunks.work import RebalanceInput
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
@@ -40,7 +40,9 @@ class ChunkRunner(Protocol):
         """Return the number of chunks that the place works on at a time."""
         ...
 
-    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
+    async def run(
+        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
+    ) -> Report | None:
         """Fetch, solve and record a chunk; None if its run may begin no more chunks.
 
         Raises TaskCancelledError after an interruption, and a RayError if the worker crashes.
@@ -67,13 +69,13 @@ class ChunkAttempts:
         self, settings: Settings, resources: Resources, run: Run, runner: ChunkRunner
     ) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._run = run
         self._runner = runner
         self._snapshot: Snapshot | None = None
         self._tries = settings.run_chunk_tries
-        self._works: dict[str, Work] = {}  # by rebalance id
-        self._shares = Shares(1, 1)
+        self._inputs: dict[str, RebalanceInput] = {}  # by rebalance id
+        self._time_split = TimeSplit(1, 1)
         self.window = CongestionWindow(settings.run_window)
         self.is_cancelled = run.status in {RunStatus.CANCELLING, RunStatus.DISCARDING}
 
@@ -82,7 +84,7 @@ class ChunkAttempts:
         self._run = run
         self._snapshot = snapshot
         at_a_time = await self._runner.count_at_a_time()
-        self._shares = Shares(open_chunks, at_a_time)
+        self._time_split = TimeSplit(open_chunks, at_a_time)
         self.window = CongestionWindow(at_a_time)
 
     def cancel(self) -> None:
@@ -96,7 +98,7 @@ class ChunkAttempts:
 
     def forget(self, rebalance_id: str) -> None:
         """Release the input that the chunks of a rebalance share."""
-        self._works.pop(rebalance_id, None)
+        self._inputs.pop(rebalance_id, None)
         self._runner.forget(rebalance_id)
 
     async def report(self, chunk: Chunk, tries: int | None = None) -> Report | None:
@@ -149,8 +151,8 @@ class ChunkAttempts:
         if self.is_cancelled:
             return None
         try:
-            work = await self._work_of(chunk.rebalance_id)
-            report = await self._runner.run(work, chunk, self._shares.next_s())
+            shared = await self._work_of(chunk.rebalance_id)
+            report = await self._runner.run(shared, chunk, self._time_split.next_s())
         except TaskCancelledError:
             return None
         if report is None:
@@ -176,22 +178,22 @@ class ChunkAttempts:
         """Store the error as the outcome of every portfolio of the chunk that has none."""
         refusal = refusal_of(error)
         outcomes = [refused_outcome(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
-        record = self._with.rebalances.record
+        record = self._resources.rebalances.record
         counts = await retry_while_unavailable(
             lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes, chunk.grid)
         )
         return replace(report_of([], counts, {}), error=refusal.detail)
 
-    async def _work_of(self, rebalance_id: str) -> Work:
+    async def _work_of(self, rebalance_id: str) -> RebalanceInput:
         """Return the input that the chunks of a rebalance share."""
-        if rebalance_id not in self._works:
-            self._works[rebalance_id] = await self._read_work(rebalance_id)
-        return self._works[rebalance_id]
+        if rebalance_id not in self._inputs:
+            self._inputs[rebalance_id] = await self._read_work(rebalance_id)
+        return self._inputs[rebalance_id]
 
-    async def _read_work(self, rebalance_id: str) -> Work:
-        part = await self._with.rebalances.read(rebalance_id)
+    async def _read_work(self, rebalance_id: str) -> RebalanceInput:
+        part = await self._resources.rebalances.read(rebalance_id)
         stored = self._snapshot or Snapshot("", part.started_at, {})
-        return Work(
+        return RebalanceInput(
             self._settings,
             part,
             PriceSnapshot(stored.snapshot_id, stored.taken_at, stored.prices),

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ray import ObjectRef
 
 from optimization import BlockOutcome, PortfolioOutcome, Proof, Status
-from serve_app.call_context import CallContext, Shares, reserve_time, set_deadline
+from serve_app.call_context import CallContext, TimeSplit, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.unmatched_ids import list_other_holdings
-from serve_app.chunks.work import Seconds, Work, match, solve_in_arrays
+from serve_app.chunks.work import RebalanceInput, Seconds, match, solve_in_arrays
 from serve_app.observability.traces import span
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOutcomes
 from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
@@ -48,14 +48,18 @@ class ChunkSummary:
 
 
 async def preview_chunk(
-    work: Work, chunk: Chunk, resources: Resources, within_s: float | None, write: WriteOutcomes
+    shared: RebalanceInput,
+    chunk: Chunk,
+    resources: Resources,
+    within_s: float | None,
+    write: WriteOutcomes,
 ) -> tuple[ChunkPreview, bytes]:
     """Fetch and solve one chunk and write its outcomes, but store nothing."""
     with set_deadline(within_s):
-        solved, _ = await solve_in_arrays(work, chunk, resources)
-    unmatched = work.rebalance.unmatched
+        solved, _ = await solve_in_arrays(shared, chunk, resources)
+    unmatched = shared.rebalance.unmatched
     held = set(list_other_holdings(solved)).intersection(unmatched) if unmatched else ()
-    written = await write(work.rebalance, solved, work.settings.time_zone, is_stored=False)
+    written = await write(shared.rebalance, solved, shared.settings.time_zone, is_stored=False)
     refused = _objects(solved) if written.are_refused else ()
     return ChunkPreview(len(written.text), refused, frozenset(held)), written.text
 
@@ -69,19 +73,19 @@ class RecordedChunk:
 
 
 async def record_chunk(
-    work: Work,
+    shared: RebalanceInput,
     chunk: Chunk,
     resources: Resources,
     within_s: float | None,
     write: WriteOutcomes | None = None,
 ) -> RecordedChunk | None:
     """Fetch, solve and record one chunk; None if its run may begin no more chunks."""
-    run_id = work.rebalance.run_id
+    run_id = shared.rebalance.run_id
     if run_id is not None and not await resources.runs.begin_chunk(run_id):
         return None
     # Whole, because a text is of all portfolios of the chunk.
-    pieces = [chunk] if write else divide(chunk, len(work.rebalance.securities))
-    recorder = _Recorder(work, resources, write)
+    pieces = [chunk] if write else divide(chunk, len(shared.rebalance.securities))
+    recorder = _Recorder(shared, resources, write)
     portfolios = len(chunk.portfolio_ids)
     opened = span("chunk", rebalance_id=chunk.rebalance_id, portfolios=portfolios)
     with set_deadline(within_s), reserve_time(portfolios), opened:
@@ -100,13 +104,13 @@ def divide(chunk: Chunk, securities: int) -> list[Chunk]:
 
 async def _record_pieces(recorder: "_Recorder", pieces: Sequence[Chunk]) -> RecordedChunk:
     """Solve one piece after the other, each while the outcomes of the one before are written."""
-    shares = Shares(len(pieces), 1)
+    time_split = TimeSplit(len(pieces), 1)
     writing: asyncio.Task[RecordedChunk] | None = None
     reports: list[Report] = []
     try:
         for piece in pieces:
-            with set_deadline(shares.next_s()):
-                solved = await solve_in_arrays(recorder.work, piece, recorder.resources)
+            with set_deadline(time_split.next_s()):
+                solved = await solve_in_arrays(recorder.shared, piece, recorder.resources)
             if writing is not None:
                 reports.append((await writing).report)
             writing = asyncio.create_task(recorder.record(piece, *solved))
@@ -124,7 +128,7 @@ async def _record_pieces(recorder: "_Recorder", pieces: Sequence[Chunk]) -> Reco
 class _Recorder:
     """Recorder of the outcomes of a chunk, piece by piece."""
 
-    work: Work
+    shared: RebalanceInput
     resources: Resources
     write: WriteOutcomes | None
 
@@ -138,13 +142,13 @@ class _Recorder:
             counts = await store.record_block(*key, solved, piece.grid)
         else:
             counts = await store.record(*key, solved, piece.grid)
-        await match(self.work.rebalance, solved, store)
+        await match(self.shared.rebalance, solved, store)
         report = report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
         # Outcomes that an earlier attempt stored stay, and may differ from these.
         if self.write is None or not counts.are_new:
             return RecordedChunk(report)
-        zone = self.work.settings.time_zone
-        written = await self.write(self.work.rebalance, solved, zone, is_stored=True)
+        zone = self.shared.settings.time_zone
+        written = await self.write(self.shared.rebalance, solved, zone, is_stored=True)
         return RecordedChunk(report, written)
 
 
@@ -155,7 +159,7 @@ def _objects(solved: BlockOutcome | list[PortfolioOutcome]) -> list[PortfolioOut
 # Retried after a lost worker or node only, because an error of our own code would repeat.
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def chunk_task(
-    work: Work,
+    shared: RebalanceInput,
     chunk: Chunk,
     within_s: float | None,
     write: WriteOutcomes | None,
@@ -165,9 +169,9 @@ def chunk_task(
 
     async def record(resources: Resources) -> RecordedChunk | None:
         with context.activate():
-            return await record_chunk(work, chunk, resources, within_s, write)
+            return await record_chunk(shared, chunk, resources, within_s, write)
 
-    recorded = run_in_worker(work.settings, record)
+    recorded = run_in_worker(shared.settings, record)
     if recorded is None:
         return None, NO_TEXT
     written = recorded.written
@@ -183,7 +187,7 @@ class TaskRunner:
     def __init__(self, settings: Settings, write: WriteOutcomes | None = None) -> None:
         self._settings = settings
         self._write = write
-        self._works: dict[str, ObjectRef[Work]] = {}  # by rebalance id
+        self._inputs: dict[str, ObjectRef[RebalanceInput]] = {}  # by rebalance id
         self._tasks: set[ObjectRef[ChunkSummary | None]] = set()
         self._texts = ChunkTexts()
 
@@ -191,15 +195,17 @@ class TaskRunner:
         """Return the number of tasks that the cluster runs at a time for one call."""
         return await tasks_at_a_time(self._settings)
 
-    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
-        """Run the task of a chunk; the work of a rebalance goes to the object store once."""
-        if chunk.rebalance_id not in self._works:
-            self._works[chunk.rebalance_id] = ray.put(work)
+    async def run(
+        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
+    ) -> Report | None:
+        """Run the task of a chunk; the input of a rebalance goes to the object store once."""
+        if chunk.rebalance_id not in self._inputs:
+            self._inputs[chunk.rebalance_id] = ray.put(shared)
         start: Any = chunk_task  # because its type knows of one result alone
         # Without its deadline, because ``within_s`` is the part of it that is this chunk's.
         context = replace(CallContext.capture(), within_s=None)
-        shared = self._works[chunk.rebalance_id]
-        task, text = start.remote(shared, chunk, within_s, self._write, context)
+        reference = self._inputs[chunk.rebalance_id]
+        task, text = start.remote(reference, chunk, within_s, self._write, context)
         self._tasks.add(task)
         try:
             # Awaited although the run may be cancelled, because its end counts the stored outcomes:
@@ -218,9 +224,9 @@ class TaskRunner:
         """Return what the tasks wrote; None unless it is the answer for so many portfolios."""
         return self._texts.elements(portfolios)
 
-    async def preview(self, work: Work, whole: Chunk) -> Preview:
+    async def preview(self, shared: RebalanceInput, whole: Chunk) -> Preview:
         """Solve all portfolios by tasks that store nothing; the first error cancels the others."""
-        shared, settings = ray.put(work), work.settings
+        reference, settings = ray.put(shared), shared.settings
         texts: dict[int, ObjectRef[Text]] = {}
 
         def submit(
@@ -228,7 +234,7 @@ class TaskRunner:
         ) -> ObjectRef[list[ChunkPreview]]:
             part = Chunk(whole.rebalance_id, first, tuple(ids))
             start: Any = _preview_task  # because its type knows of one result alone
-            preview, texts[first] = start.remote(shared, part, within_s, self._write)
+            preview, texts[first] = start.remote(reference, part, within_s, self._write)
             return preview
 
         at_a_time = await tasks_at_a_time(settings)
@@ -245,8 +251,8 @@ class TaskRunner:
             ray.cancel(task, force=False)
 
     def forget(self, rebalance_id: str) -> None:
-        """Release the work of a rebalance from the object store."""
-        self._works.pop(rebalance_id, None)
+        """Release the input of a rebalance from the object store."""
+        self._inputs.pop(rebalance_id, None)
 
 
 def open_task_runner(
@@ -258,11 +264,11 @@ def open_task_runner(
 
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def _preview_task(
-    work: Work, chunk: Chunk, within_s: float | None, write: WriteOutcomes
+    shared: RebalanceInput, chunk: Chunk, within_s: float | None, write: WriteOutcomes
 ) -> tuple[list[ChunkPreview], Text]:
     """Fetch and solve one chunk in a worker process; store nothing."""
     preview, text = run_in_worker(
-        work.settings, lambda resources: preview_chunk(work, chunk, resources, within_s, write)
+        shared.settings, lambda resources: preview_chunk(shared, chunk, resources, within_s, write)
     )
     return [preview], np.frombuffer(text, np.uint8)
 

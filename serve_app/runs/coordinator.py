@@ -53,7 +53,7 @@ class Coordinator:
     ) -> None:
         """Make a coordinator; ``announce`` makes the coordinators of all replicas look at a run."""
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._open_runner = open_runner
         self._announce = announce
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -74,8 +74,8 @@ class Coordinator:
         token = uuid4().hex
         try:
             lease_s = self._settings.run_lease_s
-            if not await self._with.runs.add(run, token, lease_s, completes):
-                return await self._with.runs.read(run.run_id)
+            if not await self._resources.runs.add(run, token, lease_s, completes):
+                return await self._resources.runs.read(run.run_id)
         except (StorageUnavailableError, asyncio.CancelledError):
             # The run may be stored all the same. Cancelled, because a run that was reported as not
             # begun must not go on.
@@ -107,7 +107,7 @@ class Coordinator:
         # Polled, because another replica may drive the run, or take it over after this one lost its
         # lease.
         lease_s = self._settings.run_lease_s
-        read = partial(self._with.runs.read, run_id)
+        read = partial(self._resources.runs.read, run_id)
         while True:
             run = await retry_while_unavailable(read, lease_s)
             if run.status.is_over:
@@ -133,7 +133,7 @@ class Coordinator:
     async def _discard(self, run_id: str) -> None:
         try:
             async with asyncio.timeout(self._settings.run_lease_s):
-                await retry_while_unavailable(lambda: self._with.runs.discard(run_id))
+                await retry_while_unavailable(lambda: self._resources.runs.discard(run_id))
             self.look_at(run_id)
             if self._announce is not None and run_id not in self._tasks:
                 await self._announce(run_id)
@@ -160,7 +160,7 @@ class Coordinator:
 
     async def _take_over_next(self) -> bool:
         token = uuid4().hex
-        run = await self._with.runs.claim(token, self._settings.run_lease_s)
+        run = await self._resources.runs.claim(token, self._settings.run_lease_s)
         if run is None:
             return False
         logger.warning("run %s: taken over from another replica", run.run_id)
@@ -176,19 +176,19 @@ class Coordinator:
         return True
 
     def _drive(self, run: Run, token: str, runner: ChunkRunner | None = None) -> None:
-        drive = self._driver_of(run, token, runner)
-        task = asyncio.create_task(self._run_driver(run.run_id, drive))
-        self._tasks[run.run_id], self._drivers[run.run_id] = task, drive
+        driver = self._driver_of(run, token, runner)
+        task = asyncio.create_task(self._run_driver(run.run_id, driver))
+        self._tasks[run.run_id], self._drivers[run.run_id] = task, driver
         task.add_done_callback(lambda _: self._forget_driver(run.run_id, task))
 
     def _driver_of(self, run: Run, token: str, runner: ChunkRunner | None = None) -> RunDriver:
-        runner = runner or self._open_runner(self._settings, self._with)
-        return RunDriver(self._settings, self._with, run, token, runner)
+        runner = runner or self._open_runner(self._settings, self._resources)
+        return RunDriver(self._settings, self._resources, run, token, runner)
 
-    async def _run_driver(self, run_id: str, drive: RunDriver) -> None:
-        correlation_id.set(drive.correlation_id)  # of the request, also after a takeover
+    async def _run_driver(self, run_id: str, driver: RunDriver) -> None:
+        correlation_id.set(driver.correlation_id)  # of the request, also after a takeover
         try:
-            await drive.drive()
+            await driver.drive()
         except FAILURES:
             raise  # because ``complete`` reports it to the caller
         except (LeaseLostError, StorageUnavailableError):
@@ -207,14 +207,14 @@ class Coordinator:
         if not self._settings.retention_days:
             return
         before = now() - timedelta(days=self._settings.retention_days)
-        while expired := await self._with.rebalances.list_older_than(before, DELETION_BATCH_SIZE):
+        while expired := await self._resources.rebalances.list_older_than(before, DELETION_BATCH_SIZE):
             for rebalance in expired:
                 await _delete_rebalance(
-                    self._with.rebalances, rebalance.rebalance_id, rebalance.version
+                    self._resources.rebalances, rebalance.rebalance_id, rebalance.version
                 )
-        for run_id in await self._with.runs.list_over_before(before):
-            await self._with.chunks.forget(run_id)
-            await self._with.runs.forget(run_id)
+        for run_id in await self._resources.runs.list_over_before(before):
+            await self._resources.chunks.forget(run_id)
+            await self._resources.runs.forget(run_id)
 
 
 async def _delete_rebalance(rebalances: RebalanceStore, rebalance_id: str, version: int) -> None:

@@ -52,7 +52,7 @@ class Planner:
 
     def __init__(self, settings: Settings, resources: Resources) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
 
     async def check(
         self,
@@ -69,12 +69,14 @@ class Planner:
         if selection.portfolio_ids:
             model_ids = tuple(await self._group_by_model(selection))
         elif selection.model_ids:
-            model_ids = await self._with.models.list_newest_first(selection.model_ids)
+            model_ids = await self._resources.models.list_newest_first(selection.model_ids)
         if len(model_ids) == 1:
-            model, _ = await self._with.models.read_followers(model_ids[0], 0, 1)
+            model, _ = await self._resources.models.read_followers(model_ids[0], 0, 1)
             assert model is not None
             following = (
-                await self._with.models.find_newest_of_many(tuple(own), model_ids) if own else ()
+                await self._resources.models.find_newest_of_many(tuple(own), model_ids)
+                if own
+                else ()
             )
             options_for(model, overrides, self._settings, following)
 
@@ -85,24 +87,24 @@ class Planner:
         record it as their refusal.
         """
         # An unfinished plan is discarded, because portfolios may follow other models by now.
-        await self._with.chunks.forget(run.run_id)
-        await self._with.rebalances.forget_parts(run.run_id)
+        await self._resources.chunks.forget(run.run_id)
+        await self._resources.rebalances.forget_parts(run.run_id)
         holdings = identify_holdings(self._settings, run.holdings)
         patience_s = 0 if run.stops_on_outage else self._settings.run_patience_s
-        market = _Market(self._with, time.monotonic() + patience_s, run.stops_on_outage)
-        in_force = await self._with.rules.list_all()
+        pricer = _RunPricer(self._resources, time.monotonic() + patience_s, run.stops_on_outage)
+        in_force = await self._resources.rules.list_all()
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
         async for model, portfolio_ids in self._select(run.selection):
             rules = rules_that_may_concern(in_force, str(model.model_id), portfolio_ids)
             part = _part(run, model, portfolio_ids, begun, rules)
-            part = await market.price(part, model)
+            part = await pricer.price(part, model)
             cut = self._chunks_of(part, portfolio_ids, holdings)
-            await self._with.rebalances.open(part)
-            await self._with.chunks.add(run.run_id, cut)
+            await self._resources.rebalances.open(part)
+            await self._resources.chunks.add(run.run_id, cut)
             rebalances, portfolios = rebalances + 1, portfolios + len(portfolio_ids)
             chunks += len(cut)
-        return Plan(market.stored_snapshot, holdings, rebalances, portfolios, chunks, begun)
+        return Plan(pricer.stored_snapshot, holdings, rebalances, portfolios, chunks, begun)
 
     def _chunks_of(
         self, part: Rebalance, portfolio_ids: Sequence[str], holdings: HoldingsRef
@@ -126,22 +128,22 @@ class Planner:
         """Yield each model with the portfolios that are rebalanced to it, one model at a time."""
         if selection.portfolio_ids:
             by_model = await self._group_by_model(selection)
-            for model_id in await self._with.models.list_newest_first(tuple(by_model)):
-                yield await self._with.models.read(model_id), by_model[model_id]
+            for model_id in await self._resources.models.list_newest_first(tuple(by_model)):
+                yield await self._resources.models.read(model_id), by_model[model_id]
             return
-        async for each in followers_by_model(self._with.models, selection.model_ids):
+        async for each in followers_by_model(self._resources.models, selection.model_ids):
             yield each
 
     async def _group_by_model(self, selection: Selection) -> Mapping[str, list[str]]:
         """Group the selected portfolios by the model that each is rebalanced to."""
         wanted = tuple(dict.fromkeys(selection.portfolio_ids))
-        newest = await self._with.models.find_newest_of_many(wanted, selection.model_ids)
+        newest = await self._resources.models.find_newest_of_many(wanted, selection.model_ids)
         by_model: dict[str, list[str]] = defaultdict(list)
         for portfolio_id in wanted:
             if portfolio_id not in newest:
                 if selection.model_ids:
                     # First, because a model that is not stored is the better error.
-                    await self._with.models.list_newest_first(selection.model_ids)
+                    await self._resources.models.list_newest_first(selection.model_ids)
                 raise not_followed_error(portfolio_id, selection.model_ids)
             by_model[newest[portfolio_id]].append(portfolio_id)
         return by_model
@@ -160,8 +162,8 @@ async def followers_by_model(
 
 
 @dataclass(slots=True)
-class _Market:
-    """Price snapshot of a run; calls to an upstream that is down are retried until ``until``."""
+class _RunPricer:
+    """Prices the models of a run at one snapshot; retries failed calls until ``until``."""
 
     resources: Resources
     until: float

@@ -17,7 +17,7 @@ class RunProgress:
     """Totals of one run, written by the holder of its lease."""
 
     def __init__(self, resources: Resources, run_id: str, token: str) -> None:
-        self._with = resources
+        self._resources = resources
         self._run_id = run_id
         self._token = token
         self._number = 0  # of the last event
@@ -29,10 +29,10 @@ class RunProgress:
 
     async def resume(self) -> None:
         """Restore totals and open chunks from the database."""
-        for event in await self._with.chunks.list_events(self._run_id):
+        for event in await self._resources.chunks.list_events(self._run_id):
             self._number = event.number
             self.totals = _sum(self.totals, event.report)
-        self.left = await self._with.chunks.count_open_by_rebalance(self._run_id)
+        self.left = await self._resources.chunks.count_open_by_rebalance(self._run_id)
 
     async def note(self, chunk: Chunk, report: Report) -> bool:
         """Store the report of a chunk; return whether it was the last chunk of its rebalance."""
@@ -52,7 +52,7 @@ class RunProgress:
 
     async def _store(self, reports: Sequence[tuple[Chunk, Report]]) -> None:
         """Store reports; after a failure they stay queued and keep their event numbers."""
-        done, progress = self._with.chunks.record_reports, self._with.runs.store_progress
+        done, progress = self._resources.chunks.record_reports, self._resources.runs.store_progress
         first = self._number + 1
         totals = reduce(_sum, (report for _, report in reports), self.totals)
         await retry_while_unavailable(lambda: done(self._run_id, first, reports, now()))

@@ -42,7 +42,7 @@ class RunDriver:
         runner: ChunkRunner,
     ) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._run = run
         self._token = token
         self._planner = Planner(settings, resources)
@@ -87,7 +87,7 @@ class RunDriver:
     async def _renew(self) -> tuple[RunStatus, float]:
         """Renew the lease; return the status of the run and the end of the lease."""
         until = time.monotonic() + self._settings.run_lease_s
-        renew = self._with.runs.renew
+        renew = self._resources.runs.renew
         status = await renew(self._run.run_id, self._token, self._settings.run_lease_s)
         return status, until
 
@@ -129,13 +129,13 @@ class RunDriver:
             self._planning.cancel()
         if not self._planning.cancelled():
             plan = self._planning.result()
-            await self._with.runs.store_plan(self._run.run_id, self._token, plan)
+            await self._resources.runs.store_plan(self._run.run_id, self._token, plan)
 
     async def _resume(self) -> None:
         """Restore the state of the run; end the rebalances that have no open chunks."""
-        self._run = await self._with.runs.read_whole(self._run.run_id)
+        self._run = await self._resources.runs.read_whole(self._run.run_id)
         await self._progress.resume()
-        snapshot = await self._with.runs.read_snapshot(self._run.run_id)
+        snapshot = await self._resources.runs.read_snapshot(self._run.run_id)
         await self._attempts.begin(self._run, snapshot, sum(self._progress.left.values()))
         self._obey(self._run.status)  # because the run may be cancelled before it is planned
         if self._run.number_of_chunks is not None:
@@ -147,7 +147,7 @@ class RunDriver:
     async def _work_through_chunks(self) -> None:
         """Work through the open chunks within the window; the first error cancels the others."""
         await for_each_in_window(
-            self._with.chunks.stream_open(self._run.run_id),
+            self._resources.chunks.stream_open(self._run.run_id),
             self._do,
             window=lambda: self._attempts.window.size,
             is_over=lambda: self._attempts.is_cancelled,
@@ -162,7 +162,7 @@ class RunDriver:
         if await self._progress.note(chunk, report):
             self._attempts.forget(chunk.rebalance_id)
             part = await retry_while_unavailable(
-                lambda: self._with.rebalances.read(chunk.rebalance_id)
+                lambda: self._resources.rebalances.read(chunk.rebalance_id)
             )
             await retry_while_unavailable(lambda: self._end_part(part, RebalanceStatus.COMPLETED))
 
@@ -181,7 +181,7 @@ class RunDriver:
         # Only for a completed run, because the holdings of other portfolios are unknown otherwise.
         ids = unmatched.ids if status is RunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)
-        end, claim = self._with.runs.end, self._run.claim
+        end, claim = self._resources.runs.end, self._run.claim
         finished_at = now()
         await retry_while_unavailable(
             lambda: end(self._run.run_id, self._token, status, totals, finished_at, problem, claim)
@@ -199,11 +199,11 @@ class RunDriver:
     async def _is_discarded(self) -> bool:
         """Return whether the caller gave the run up; remove its rebalances and chunks if so."""
         run_id = self._run.run_id
-        run = await retry_while_unavailable(lambda: self._with.runs.read(run_id))
+        run = await retry_while_unavailable(lambda: self._resources.runs.read(run_id))
         if run.status is not RunStatus.DISCARDING:
             return False
-        await retry_while_unavailable(lambda: self._with.rebalances.forget_parts(run_id))
-        await retry_while_unavailable(lambda: self._with.chunks.forget(run_id))
+        await retry_while_unavailable(lambda: self._resources.rebalances.forget_parts(run_id))
+        await retry_while_unavailable(lambda: self._resources.chunks.forget(run_id))
         return True
 
     async def _end_parts(
@@ -216,16 +216,16 @@ class RunDriver:
 
     async def _parts(self) -> AsyncIterator[Rebalance]:
         last: str | None = None
-        read, run_id = self._with.rebalances.list_parts, self._run.run_id
+        read, run_id = self._resources.rebalances.list_parts, self._run.run_id
         while parts := await read(run_id, last, REBALANCE_BATCH_SIZE, with_own_options=True):
             for part in parts:
                 yield part
             last = parts[-1].rebalance_id
 
     async def _end_part(self, part: Rebalance, status: RebalanceStatus) -> None:
-        await self._with.rebalances.finish(part.rebalance_id, status, now())
+        await self._resources.rebalances.finish(part.rebalance_id, status, now())
         about = {"model_id": part.model_id, "run_id": self._run.run_id, "status": status.value}
         log_event(Action.REBALANCE_STORED, part.rebalance_id, **about)
         if status is RebalanceStatus.COMPLETED:
             with suppress(NotFoundError):  # because the model may be deleted meanwhile
-                await self._with.models.record_rebalance_date(part.model_id, part.started_at)
+                await self._resources.models.record_rebalance_date(part.model_id, part.started_at)

@@ -5,8 +5,8 @@ bodies and quirks), ``serving`` and ``run`` put it on a port. Imports no Ray and
 """
 
 from serve_app.simulator.app import market_app
-from serve_app.simulator.population import Shares
+from serve_app.simulator.population import KindFractions
 from serve_app.simulator.server import run, serve_in_loop
 from serve_app.simulator.world import Market, Strategy
 
-__all__ = ["Market", "Shares", "Strategy", "market_app", "run", "serve_in_loop"]
+__all__ = ["KindFractions", "Market", "Strategy", "market_app", "run", "serve_in_loop"]

@@ -46,8 +46,8 @@ ODD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
-    """Which part of the portfolios is special; ``odd`` is split evenly among the odd kinds."""
+class KindFractions:
+    """Fractions of the portfolios that are special; ``odd`` is split among the odd kinds."""
 
     all_cash: float = 0.05
     tiny: float = 0.02
@@ -56,7 +56,7 @@ class Shares:
     def __post_init__(self) -> None:
         parts = (self.all_cash, self.tiny, self.odd)
         if min(parts) < 0 or sum(parts) > 1:
-            raise ValueError(f"the shares are {parts}: each from 0, together at most 1")
+            raise ValueError(f"the fractions are {parts}: each from 0, together at most 1")
 
 
 class Book(NamedTuple):
@@ -70,10 +70,10 @@ class Book(NamedTuple):
 class Deck:
     """The kinds of all portfolios, in an order that a seed gives."""
 
-    def __init__(self, seed: int, shares: Shares, positions: int) -> None:
-        odd = round(DECK * shares.odd)
-        kinds = [PortfolioKind.ALL_CASH] * round(DECK * shares.all_cash)
-        kinds += [PortfolioKind.TINY] * round(DECK * shares.tiny)
+    def __init__(self, seed: int, fractions: KindFractions, positions: int) -> None:
+        odd = round(DECK * fractions.odd)
+        kinds = [PortfolioKind.ALL_CASH] * round(DECK * fractions.all_cash)
+        kinds += [PortfolioKind.TINY] * round(DECK * fractions.tiny)
         kinds += [ODD[index % len(ODD)] for index in range(odd)]
         kinds += [PortfolioKind.ORDINARY] * (DECK - len(kinds))
         make_random("deck", seed).shuffle(kinds)

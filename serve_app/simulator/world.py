@@ -9,7 +9,7 @@ from random import Random
 
 from serve_app.simulator.chance import make_random
 from serve_app.simulator.listings import Listing, listings, quotes_from, synthetic_quotes
-from serve_app.simulator.population import Book, Deck, Row, Shares, derive_rows
+from serve_app.simulator.population import Book, Deck, KindFractions, Row, derive_rows
 
 # A portfolio id starts with a time, as an ObjectId does; portfolio k was made k seconds after this.
 FIRST_MADE_S = 0x683B6D88
@@ -44,7 +44,7 @@ class Market:
         *,
         positions: int = 20,
         strategies: int = 5,
-        shares: Shares | None = None,
+        fractions: KindFractions | None = None,
         prices_file: Path | None = None,
         price_date: str | None = None,
         sampled: bool = True,
@@ -61,7 +61,7 @@ class Market:
         tradable = [one for one in self._listings if one.security_id and one.quote]
         if not 1 <= positions <= min(len(tradable) - 1, MAX_POSITIONS):
             raise ValueError(f"positions is {positions}, the prices allow 1 to {len(tradable) - 1}")
-        self._deck = Deck(seed, shares or Shares(), positions)
+        self._deck = Deck(seed, fractions or KindFractions(), positions)
         self.strategies = tuple(
             _strategy(number, make_random("strategy", seed, number), tradable, positions)
             for number in range(strategies)

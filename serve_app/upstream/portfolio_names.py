@@ -38,7 +38,7 @@ OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 logger = logging.getLogger(__name__)
 
 
-class Portfolios:
+class PortfolioService:
     """Portfolio service; with ``accept_any_id`` it may know ids that are no ObjectIds."""
 
     def __init__(

@@ -26,7 +26,7 @@ class PriceSnapshot:
     prices: Mapping[str, Decimal]
 
 
-class Prices:
+class PricingService:
     """Pricing service, which draws a new random price for every answer.
 
     Runs share a snapshot for ``ttl_s``. Replicas have different snapshots, so a run keeps the one

@@ -27,7 +27,7 @@ SHOWN_WITHIN_S: Final = 5.0  # for tickers that people only see beside ids
 logger = logging.getLogger(__name__)
 
 
-class Securities:
+class SecurityService:
     """Security service: the whole list at once, and securities missing from it one by one.
 
     With ``accept_tickers`` an id that the service does not know is the ticker itself.
@@ -89,7 +89,7 @@ class Securities:
 
 
 async def find_tickers(
-    securities: Securities, security_ids: Iterable[str], within_s: float = SHOWN_WITHIN_S
+    securities: SecurityService, security_ids: Iterable[str], within_s: float = SHOWN_WITHIN_S
 ) -> Mapping[str, str | None]:
     """Look up tickers to show: None for an unknown security, or no answer in time."""
     found: dict[str, str | None] = dict.fromkeys(security_ids)

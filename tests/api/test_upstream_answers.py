@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.upstream.holdings.summaries import Accounting
-from serve_app.upstream.prices import Prices
+from serve_app.upstream.holdings.summaries import AccountingService
+from serve_app.upstream.prices import PricingService
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 from tests.support import upstream_servers
 from tests.support.fakes import make_model_body
 from tests.support.upstream_servers import Answer, respond
@@ -35,9 +35,9 @@ class World:
         client = upstream_servers.start_client(
             self._answer, Policy(backoff_s=0.0, max_answer_bytes=4_000_000)
         )
-        self.read_snapshot = Prices(client, 0.0).read_snapshot
-        self.read_tickers = Securities(client).read_tickers
-        self.read_holdings = Accounting(client).read_holdings
+        self.read_snapshot = PricingService(client, 0.0).read_snapshot
+        self.read_tickers = SecurityService(client).read_tickers
+        self.read_holdings = AccountingService(client).read_holdings
 
     def spoil(self, path: str, answer: Answer) -> None:
         self.path, self.spoiled = re.compile(path), answer

@@ -23,7 +23,7 @@ from optimization.domain.portfolio import PricedTarget
 from serve_app.api.responses import write_outcomes
 from serve_app.chunks import work as working
 from serve_app.chunks.fetch import identify_holdings
-from serve_app.chunks.work import Work, outcomes_of, solve_in_arrays
+from serve_app.chunks.work import RebalanceInput, outcomes_of, solve_in_arrays
 from serve_app.resources import FILE, SUMMARIES, Resources
 from serve_app.runs import chunk_tasks
 from serve_app.runs.chunk_tasks import divide, record_chunk, report_of
@@ -63,7 +63,7 @@ def chunk_of(count: int) -> Chunk:
 
 def work_on(
     chunk: Chunk, directory: Path, holdings: HoldingsRef, options: RebalanceOptions | None = None
-) -> Work:
+) -> RebalanceInput:
     run = Rebalance(
         rebalance_id=chunk.rebalance_id,
         model_id="0" * 24,
@@ -78,7 +78,9 @@ def work_on(
     settings = settings_from({"holdings_directory": directory})
     snapshot = PriceSnapshot("now", now(), PRICES)
     chosen = options or RebalanceOptions()
-    return Work(settings, run, snapshot, chosen, "", identify_holdings(settings, holdings))
+    return RebalanceInput(
+        settings, run, snapshot, chosen, "", identify_holdings(settings, holdings)
+    )
 
 
 def write(path: Path, chunk: Chunk, held: list[Holdings], decimals: int = 2) -> None:
@@ -117,10 +119,10 @@ async def test_a_chunk_of_a_file_has_the_outcomes_of_its_objects(
     options = RebalanceOptions(**data.draw(option))
     directory, chunk = tmp_path_factory.mktemp("book"), chunk_of(len(held))
     write(directory / "book.parquet", chunk, held, decimals)
-    work = work_on(chunk, directory, HoldingsRef(FILE, "book.parquet"), options)
+    shared = work_on(chunk, directory, HoldingsRef(FILE, "book.parquet"), options)
 
-    solved, _ = await solve_in_arrays(work, chunk, resources)
-    by_objects, _ = await outcomes_of(work, chunk, resources)
+    solved, _ = await solve_in_arrays(shared, chunk, resources)
+    by_objects, _ = await outcomes_of(shared, chunk, resources)
 
     assert isinstance(solved, BlockOutcome)
     assert list(map(repr, solved.outcomes())) == list(map(repr, by_objects))
@@ -146,11 +148,11 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
 ) -> None:
     chunk = chunk_of(len(KINDS))
     write(tmp_path / "book.parquet", chunk, list(KINDS))
-    work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
-    run = await resources.rebalances.open(work.rebalance)
+    shared = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
+    run = await resources.rebalances.open(shared.rebalance)
 
-    recorded = await record_chunk(work, chunk, resources, None, write_outcomes)
-    repeated = await record_chunk(work, chunk, resources, None, write_outcomes)
+    recorded = await record_chunk(shared, chunk, resources, None, write_outcomes)
+    repeated = await record_chunk(shared, chunk, resources, None, write_outcomes)
 
     assert recorded is not None
     assert repeated is not None
@@ -159,12 +161,12 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     assert first.counts[Status.FAILED] == 2
     assert first.methods == second.methods
     stored = await resources.rebalances.list_outcomes(run)
-    by_objects, _ = await outcomes_of(work, chunk, resources)
+    by_objects, _ = await outcomes_of(shared, chunk, resources)
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
     assert list(stored) == by_objects
     # A chunk with outcomes of an earlier attempt writes nothing, because those may differ.
     assert recorded.written == await write_outcomes(
-        run, stored, work.settings.time_zone, is_stored=True
+        run, stored, shared.settings.time_zone, is_stored=True
     )
     assert repeated.written is None
     ended = await resources.rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, now())
@@ -178,12 +180,12 @@ async def test_a_chunk_in_pieces_stores_what_the_whole_stores(
     monkeypatch.setattr(chunk_tasks, "MAX_DOCUMENTS_PER_PIECE", 1)
     chunk = replace(chunk_of(len(KINDS)), rows=3)
     write(tmp_path / "book.parquet", chunk, list(KINDS))
-    work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
-    run = await resources.rebalances.open(work.rebalance)
+    shared = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
+    run = await resources.rebalances.open(shared.rebalance)
 
-    reports = [await record_chunk(work, chunk, resources, None) for _ in range(2)]
+    reports = [await record_chunk(shared, chunk, resources, None) for _ in range(2)]
 
-    by_objects, _ = await outcomes_of(work, chunk, resources)
+    by_objects, _ = await outcomes_of(shared, chunk, resources)
     assert await resources.rebalances.list_outcomes(run) == tuple(by_objects)
     for recorded in reports:
         assert recorded is not None
@@ -214,18 +216,18 @@ async def test_nothing_is_written_after_a_piece_has_failed(
         upstreams.set_balance(portfolio_id, "100000.50", **{A: 12})
     for portfolio_id in chunk.portfolio_ids[2:]:
         upstreams.balances[portfolio_id] = UpstreamUnavailableError("accounting", "no answer", 1.0)
-    work = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
-    run = await resources.rebalances.open(work.rebalance)
+    shared = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
+    run = await resources.rebalances.open(shared.rebalance)
     here = build_resources(resources.database, upstreams)
 
     with pytest.raises(UpstreamUnavailableError):
-        await record_chunk(work, chunk, here, None)
+        await record_chunk(shared, chunk, here, None)
 
     going = {getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()}
     assert "_write" not in going
     for portfolio_id in chunk.portfolio_ids[2:]:
         upstreams.set_balance(portfolio_id, "100000.50", **{A: 12})
-    await record_chunk(work, chunk, here, None)
+    await record_chunk(shared, chunk, here, None)
     stored = await resources.rebalances.list_outcomes(run)
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
 
@@ -238,19 +240,19 @@ async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -
     upstreams.set_balance(second, "250.25", **{OLD: 1})
     upstreams.balances[third] = UpstreamContractError("accounting", "no number")
     resources = build_resources(Nowhere(), upstreams)
-    work = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
+    shared = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
 
-    solved, _ = await solve_in_arrays(work, chunk, resources)
-    by_objects, _ = await outcomes_of(work, chunk, resources)
+    solved, _ = await solve_in_arrays(shared, chunk, resources)
+    by_objects, _ = await outcomes_of(shared, chunk, resources)
 
     assert isinstance(solved, BlockOutcome)
     assert list(map(repr, solved.outcomes())) == list(map(repr, by_objects))
     assert [one.status for one in by_objects[1:]] == [Status.FAILED] * 3
 
     upstreams.set_balance(second, "250.5")  # an amount with another number of decimals
-    mixed, _ = await solve_in_arrays(work, chunk, resources)
+    mixed, _ = await solve_in_arrays(shared, chunk, resources)
     assert isinstance(mixed, BlockOutcome)
-    by_objects, _ = await outcomes_of(work, chunk, resources)
+    by_objects, _ = await outcomes_of(shared, chunk, resources)
     assert list(map(repr, mixed.outcomes())) == list(map(repr, by_objects))
 
 
@@ -267,12 +269,12 @@ async def test_a_chunk_that_is_not_plain_goes_by_objects(
 ) -> None:
     chunk = chunk_of(2)
     write(tmp_path / "book.parquet", chunk, [PLAIN, OTHERS])
-    work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"), change.get("options"))
+    shared = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"), change.get("options"))
     if "own" in change:
         own = {chunk.portfolio_ids[1]: change["own"]}
-        work = replace(work, rebalance=replace(work.rebalance, overrides_by_portfolio=own))
+        shared = replace(shared, rebalance=replace(shared.rebalance, overrides_by_portfolio=own))
 
-    solved, _ = await solve_in_arrays(work, chunk, resources)
+    solved, _ = await solve_in_arrays(shared, chunk, resources)
 
     assert not isinstance(solved, BlockOutcome)
     assert [one.status for one in solved] == [Status.REBALANCED] * 2
@@ -286,9 +288,9 @@ async def test_an_engine_that_fails_on_a_block_fails_one_portfolio_at_most(
 
     chunk = chunk_of(2)
     write(tmp_path / "book.parquet", chunk, [PLAIN, OTHERS])
-    work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
+    shared = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
     monkeypatch.setattr(working, "rebalance_block", fail)
 
-    solved, _ = await solve_in_arrays(work, chunk, build_resources(Nowhere(), Upstreams(PRICES)))
+    solved, _ = await solve_in_arrays(shared, chunk, build_resources(Nowhere(), Upstreams(PRICES)))
 
     assert [one.status for one in objects_of(solved)] == [Status.REBALANCED] * 2

@@ -1,4 +1,4 @@
-"""Long bodies of POST /optimize, in shares: the answers of the shares are those of the whole."""
+"""Long bodies of POST /optimize, in slices: the answers of the slices are those of the whole."""
 
 import asyncio
 import json
@@ -11,11 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from optimization.errors import OptimizationError
+from serve_app.api.schemas.body_slice import BodySlice
 from serve_app.api.schemas.optimize import MAX_PORTFOLIOS, BodyRefusedError
-from serve_app.api.schemas.optimize_share import Share
 from serve_app.deployments.long_bodies import (
-    WrittenShare,
-    answer_share,
+    WrittenSlice,
+    answer_slice,
     answer_text,
     require_distinct,
 )
@@ -48,7 +48,7 @@ def raw(body: Json) -> RawRequest:
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 11])
-async def test_the_texts_of_the_shares_are_the_text_of_the_whole(
+async def test_the_texts_of_the_slices_are_the_text_of_the_whole(
     settings: Settings, total: int
 ) -> None:
     overdrawn = portfolio(7, cash="-900000", holdings={})
@@ -56,10 +56,10 @@ async def test_the_texts_of_the_shares_are_the_text_of_the_whole(
     asked = raw(body_of(*map(portfolio, range(7)), overdrawn, own, options={"cash_floor": "1"}))
 
     whole = await answer_text(asked, settings)
-    shares = [await answer_share(asked, Share(n, total), settings) for n in range(total)]
+    slices = [await answer_slice(asked, BodySlice(n, total), settings) for n in range(total)]
 
     assert whole.status == 200
-    texts = [share.text for share in shares if share.text]
+    texts = [body_slice.text for body_slice in slices if body_slice.text]
     assert b"[" + b",".join(texts) + b"]" == whole.body
 
 
@@ -110,10 +110,12 @@ def test_arrays_answer_a_body_as_objects_do_to_the_byte(body: Json, total: int) 
     asyncio.run(require_equal_answers(raw(body), total))
 
 
-async def answer_in_shares(asked: RawRequest, total: int, settings: Settings) -> list[WrittenShare]:
-    shares = [await answer_share(asked, Share(number, total), settings) for number in range(total)]
-    require_distinct(share.report for share in shares)
-    return shares
+async def answer_in_slices(asked: RawRequest, total: int, settings: Settings) -> list[WrittenSlice]:
+    slices = [
+        await answer_slice(asked, BodySlice(number, total), settings) for number in range(total)
+    ]
+    require_distinct(body_slice.report for body_slice in slices)
+    return slices
 
 
 async def require_equal_answers(asked: RawRequest, total: int) -> None:
@@ -122,30 +124,30 @@ async def require_equal_answers(asked: RawRequest, total: int) -> None:
         whole = await answer_text(asked, settings)
     except (BodyRefusedError, OptimizationError):
         return
-    shares = await answer_in_shares(asked, total, settings)
-    texts = [share.text for share in shares if share.text]
+    slices = await answer_in_slices(asked, total, settings)
+    texts = [body_slice.text for body_slice in slices if body_slice.text]
     if whole.status == 200:
         assert b"[" + b",".join(texts) + b"]" == whole.body
     else:
-        assert all(share.report.refused for share in shares if share.text)
+        assert all(body_slice.report.refused for body_slice in slices if body_slice.text)
 
 
-async def test_a_share_without_a_plan_tells_the_outcomes_that_the_refusal_lists(
+async def test_a_slice_without_a_plan_tells_the_outcomes_that_the_refusal_lists(
     settings: Settings,
 ) -> None:
     overdrawn = [portfolio(n, cash="-900000", holdings={}) for n in range(2)]
     asked = raw(body_of(*overdrawn, *map(portfolio, range(2, 4))))
 
-    without, with_plans = [await answer_share(asked, Share(n, 2), settings) for n in range(2)]
+    without, with_plans = [await answer_slice(asked, BodySlice(n, 2), settings) for n in range(2)]
 
     assert [each.portfolio_id for each in without.report.refused] == ["U0", "U1"]
     assert with_plans.report.refused == ()
 
 
-async def test_a_security_that_only_another_share_holds_is_known(settings: Settings) -> None:
+async def test_a_security_that_only_another_slice_holds_is_known(settings: Settings) -> None:
     asked = raw(body_of(*map(portfolio, range(4)), options={"do_not_sell": ["OLD0"]}))
 
-    last = await answer_share(asked, Share(1, 2), settings)
+    last = await answer_slice(asked, BodySlice(1, 2), settings)
 
     assert last.text
 
@@ -177,11 +179,11 @@ async def test_what_the_whole_refuses_is_refused_by_a_share(
         await answer_text(asked, settings)
 
     with pytest.raises((BodyRefusedError, OptimizationError)):
-        await answer_in_shares(asked, 2, settings)
+        await answer_in_slices(asked, 2, settings)
 
 
 async def test_a_text_that_is_no_json_is_refused_by_every_share(settings: Settings) -> None:
     asked = RawRequest(b'{"model"', "/api/v1/optimize", "2026-11-26")
 
     with pytest.raises(BodyRefusedError):
-        await answer_share(asked, Share(1, 2), settings)
+        await answer_slice(asked, BodySlice(1, 2), settings)

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from optimization.domain.model import Model
 from serve_app.api.routes.optimize import MIN_LONG_BODY_BYTES
-from serve_app.deployments.long_bodies import MIN_SHARE_BYTES
+from serve_app.deployments.long_bodies import MIN_SLICE_BYTES
 from tests.end_to_end.acceptance import make_model_body
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import (
@@ -129,7 +129,7 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
             assert own == other | {"rebalance_id": None, "model_id": None}
 
 
-@pytest.mark.parametrize("blanks", [MIN_LONG_BODY_BYTES, 2 * MIN_SHARE_BYTES])
+@pytest.mark.parametrize("blanks", [MIN_LONG_BODY_BYTES, 2 * MIN_SLICE_BYTES])
 @pytest.mark.parametrize("count", [1, 3, 150])
 async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
     http: httpx.AsyncClient, book: Book, count: int, blanks: int
@@ -143,7 +143,7 @@ async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
     assert long.content == short.content
 
 
-@pytest.mark.parametrize("blanks", [MIN_LONG_BODY_BYTES, 2 * MIN_SHARE_BYTES])
+@pytest.mark.parametrize("blanks", [MIN_LONG_BODY_BYTES, 2 * MIN_SLICE_BYTES])
 @pytest.mark.parametrize("wrong", ["not JSON", "no field", "a rule", "a conflict", "no plan"])
 async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
     http: httpx.AsyncClient, book: Book, wrong: str, blanks: int

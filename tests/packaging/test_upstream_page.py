@@ -14,16 +14,16 @@ import pytest
 
 from optimization.domain.outcome import Side
 from serve_app.upstream.errors import HoldingsMissingError
-from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.pages import PagedAccountingService
 from serve_app.upstream.holdings.source import Balance
-from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.holdings.summaries import AccountingService
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.order_service import Accepted, NewOrder, OrderService, Placed, Refused
-from serve_app.upstream.portfolio_names import Portfolios
-from serve_app.upstream.prices import Prices
+from serve_app.upstream.portfolio_names import PortfolioService
+from serve_app.upstream.prices import PricingService
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/connect-your-services.md"
 BLOCK = re.compile(r"```http\n(.*?)```", re.DOTALL)
@@ -90,18 +90,18 @@ async def client(documented: Documented) -> AsyncIterator[Client]:
 async def test_every_request_of_the_page_is_sent_and_every_answer_read(
     documented: Documented, client: Client
 ) -> None:
-    assert await Prices(client, 5.0).read_snapshot() is not None
+    assert await PricingService(client, 5.0).read_snapshot() is not None
     await holdings_are_read(client)
-    assert await Securities(client).read_tickers([FIRST, THIRD, UNKNOWN]) == {
+    assert await SecurityService(client).read_tickers([FIRST, THIRD, UNKNOWN]) == {
         FIRST: "AEEV",
         THIRD: "QFT",
     }
     await names_are_read(client)
     await orders_are_sent_looked_up_and_cancelled(client)
     for upstream in (
-        Accounting(client),
-        Prices(client, 5.0),
-        Securities(client),
+        AccountingService(client),
+        PricingService(client, 5.0),
+        SecurityService(client),
         OrderService(client, "Default"),
     ):
         assert (await upstream.check_health()).is_healthy
@@ -110,19 +110,19 @@ async def test_every_request_of_the_page_is_sent_and_every_answer_read(
 
 
 async def holdings_are_read(client: Client) -> None:
-    found = await Accounting(client).read_holdings([CASH, EMPTY])
+    found = await AccountingService(client).read_holdings([CASH, EMPTY])
     held = {FIRST: Decimal(137), THIRD: Decimal("0.25")}
     assert found[CASH] == Balance(CASH, Decimal("2022943.57"), held)
     assert isinstance(found[EMPTY], HoldingsMissingError)
-    by_pages = await PagedAccounting(client).read_holdings([CASH, *STRANGERS])
+    by_pages = await PagedAccountingService(client).read_holdings([CASH, *STRANGERS])
     assert by_pages[CASH] == found[CASH]
 
 
 async def names_are_read(client: Client) -> None:
-    assert await Portfolios(client).read_names([CASH]) == {CASH: "Portfolio 24"}
-    names = await Portfolios(client).read_names([CASH, *STRANGERS])
+    assert await PortfolioService(client).read_names([CASH]) == {CASH: "Portfolio 24"}
+    names = await PortfolioService(client).read_names([CASH, *STRANGERS])
     assert names == {**dict.fromkeys(STRANGERS), CASH: "Portfolio 24"}
-    assert await Portfolios(client).find_named("folio 24", 100) == {CASH: "Portfolio 24"}
+    assert await PortfolioService(client).find_named("folio 24", 100) == {CASH: "Portfolio 24"}
 
 
 async def orders_are_sent_looked_up_and_cancelled(client: Client) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ray.exceptions import WorkerCrashedError
 
-from serve_app.chunks.work import Work
+from serve_app.chunks.work import RebalanceInput
 from serve_app.resources import Resources
 from serve_app.runs import chunk_attempts, coordinator
 from serve_app.runs.coordinator import MAX_TAKEOVERS, Coordinator
@@ -33,10 +33,12 @@ WITHIN_S = 20.0
 class Poisoned(LocalRunner):
     """Runner whose worker crashes on one portfolio."""
 
-    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
+    async def run(
+        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
+    ) -> Report | None:
         if POISON in chunk.portfolio_ids:
             raise WorkerCrashedError
-        return await super().run(work, chunk, within_s)
+        return await super().run(shared, chunk, within_s)
 
 
 @pytest.fixture(autouse=True)

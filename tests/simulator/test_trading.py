@@ -11,7 +11,7 @@ from serve_app.simulator.ledger import EFFECTS
 from serve_app.simulator.services.orders import STATUSES
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.holdings.source import Balance
-from serve_app.upstream.holdings.summaries import POLICY, Accounting
+from serve_app.upstream.holdings.summaries import POLICY, AccountingService
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.retry_policy import Policy
@@ -33,7 +33,7 @@ def transaction(market: Market, **changes: Any) -> dict[str, Any]:
 
 async def balance(transport: httpx.ASGITransport, portfolio_id: str) -> Balance:
     client = Client("accounting", "http://market", POLICY, HttpxTransport(transport))
-    found = (await Accounting(client).read_holdings([portfolio_id]))[portfolio_id]
+    found = (await AccountingService(client).read_holdings([portfolio_id]))[portfolio_id]
     assert isinstance(found, Balance)
     return found
 

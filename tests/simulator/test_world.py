@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.simulator import Market, Shares
+from serve_app.simulator import KindFractions, Market
 from serve_app.simulator.population import DECK
 
 CSV = """price_date,ticker,price,price_std
@@ -168,8 +168,8 @@ def test_every_kind_of_portfolio_is_there() -> None:
 
 
 def test_shares_can_be_chosen() -> None:
-    market = Market(7, 200, shares=Shares(all_cash=1.0, tiny=0.0, odd=0.0))
+    market = Market(7, 200, fractions=KindFractions(all_cash=1.0, tiny=0.0, odd=0.0))
 
     assert all(len(market.rows(number)) == 1 for number in range(200))
     with pytest.raises(ValueError, match="together at most 1"):
-        Shares(all_cash=0.9, tiny=0.2)
+        KindFractions(all_cash=0.9, tiny=0.2)

@@ -14,7 +14,7 @@ from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
 from serve_app.call_context import correlation_id, find_author
 from serve_app.deployments.handles import connect
-from serve_app.deployments.model_store import StoreDeployment
+from serve_app.deployments.store import StoreDeployment
 from serve_app.deployments.store_parts import StoreParts
 from serve_app.orders.submission import OrderSubmitter
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse, Upload

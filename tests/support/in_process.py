@@ -12,7 +12,7 @@ from ray.exceptions import TaskCancelledError
 
 from optimization import MODEL_RULES
 from serve_app.api.responses import write_outcomes
-from serve_app.chunks.work import Work
+from serve_app.chunks.work import RebalanceInput
 from serve_app.deployments.handles import connect
 from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
@@ -123,7 +123,7 @@ class LocalRunner:
         self, settings: Settings, resources: Resources, write: WriteOutcomes | None = None
     ) -> None:
         self._settings = settings
-        self._with = resources
+        self._resources = resources
         self._write = write
         self._texts = ChunkTexts()
         self._going: set[asyncio.Task[RecordedChunk | None]] = set()
@@ -131,8 +131,10 @@ class LocalRunner:
     async def count_at_a_time(self) -> int:
         return self._settings.run_window
 
-    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
-        recording = record_chunk(work, chunk, self._with, within_s, self._write)
+    async def run(
+        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
+    ) -> Report | None:
+        recording = record_chunk(shared, chunk, self._resources, within_s, self._write)
         going = asyncio.create_task(recording)
         self._going.add(going)
         try:
@@ -153,13 +155,13 @@ class LocalRunner:
     def elements(self, portfolios: int) -> RemoteElements | None:
         return self._texts.elements(portfolios)
 
-    async def preview(self, work: Work, whole: Chunk) -> Preview:
+    async def preview(self, shared: RebalanceInput, whole: Chunk) -> Preview:
         assert self._write is not None
         previews, texts = list[ChunkPreview](), list[LocalText]()
         ids, size = whole.portfolio_ids, self._settings.run_chunk_size
         for first in range(0, len(ids), size):
             part = Chunk(whole.rebalance_id, first, ids[first : first + size])
-            preview, text = await preview_chunk(work, part, self._with, None, self._write)
+            preview, text = await preview_chunk(shared, part, self._resources, None, self._write)
             previews.append(preview)
             texts.append(LocalText(text))
         return join_previews(previews, texts)

@@ -27,8 +27,8 @@ def build_optimize_app(settings: Settings) -> FastAPI:
         nothing, nothing, answer_text, nothing, nothing, answer_upload=answer_upload
     )
     optimizer = connect_optimizer(settings, parts)
-    collaborators = Ports(nothing, optimizer, {}, render_no_metrics)
-    return api_app(settings, collaborators)
+    ports = Ports(nothing, optimizer, {}, render_no_metrics)
+    return api_app(settings, ports)
 
 
 def open_client(app: FastAPI) -> httpx.AsyncClient:

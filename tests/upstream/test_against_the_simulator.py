@@ -9,18 +9,18 @@ from serve_app.upstream import portfolio_names, prices, securities
 from serve_app.upstream.errors import HoldingsMissingError
 from serve_app.upstream.holdings import summaries
 from serve_app.upstream.holdings.source import Balance
-from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.holdings.summaries import AccountingService
 from serve_app.upstream.http_client import Client
-from serve_app.upstream.portfolio_names import Portfolios
-from serve_app.upstream.prices import Prices
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.portfolio_names import PortfolioService
+from serve_app.upstream.prices import PricingService
+from serve_app.upstream.securities import SecurityService
 
 
 async def test_holdings_are_what_the_market_derives(market: Market, market_url: str) -> None:
     wanted = market.portfolio_ids(300)
 
     async with Client("accounting", market_url, summaries.POLICY) as client:
-        found = await Accounting(client).read_holdings(wanted)
+        found = await AccountingService(client).read_holdings(wanted)
 
     assert tuple(found) == wanted
     for number, portfolio_id in enumerate(wanted):
@@ -46,8 +46,8 @@ async def test_every_priced_security_of_a_strategy_has_ticker_and_price(
         Client("security", market_url, securities.POLICY) as security_client,
         Client("pricing", market_url, prices.POLICY) as pricing_client,
     ):
-        tickers = await Securities(security_client).read_tickers(wanted)
-        snapshot = await Prices(pricing_client, 5.0).read_snapshot()
+        tickers = await SecurityService(security_client).read_tickers(wanted)
+        snapshot = await PricingService(pricing_client, 5.0).read_snapshot()
 
     assert tickers.keys() == wanted.keys()
     assert all(snapshot.prices[ticker] > 0 for ticker in tickers.values())
@@ -62,8 +62,8 @@ async def test_some_securities_have_no_price_and_some_prices_no_security(
         Client("security", market_url, securities.POLICY) as security_client,
         Client("pricing", market_url, prices.POLICY) as pricing_client,
     ):
-        tickers = set((await Securities(security_client).read_tickers(listed)).values())
-        priced = (await Prices(pricing_client, 5.0).read_snapshot()).prices.keys()
+        tickers = set((await SecurityService(security_client).read_tickers(listed)).values())
+        priced = (await PricingService(pricing_client, 5.0).read_snapshot()).prices.keys()
 
     assert tickers - priced
     assert priced - tickers
@@ -71,12 +71,12 @@ async def test_some_securities_have_no_price_and_some_prices_no_security(
 
 async def test_an_unknown_security_is_left_out(market_url: str) -> None:
     async with Client("security", market_url, securities.POLICY) as client:
-        assert await Securities(client).read_tickers(["f" * 24, "Z" * 24]) == {}
+        assert await SecurityService(client).read_tickers(["f" * 24, "Z" * 24]) == {}
 
 
 async def test_portfolios_have_names(market: Market, market_url: str) -> None:
     async with Client("portfolio", market_url, portfolio_names.POLICY) as client:
-        names = Portfolios(client)
+        names = PortfolioService(client)
 
         assert await names.read_name(market.portfolio_id(4)) == "Portfolio 5"
         assert await names.read_name("0" * 24) is None

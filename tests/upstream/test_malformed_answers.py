@@ -19,18 +19,18 @@ from serve_app.upstream.errors import (
     OutcomeUnknownError,
     UpstreamContractError,
 )
-from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.pages import PagedAccountingService
 from serve_app.upstream.holdings.source import Balance, fetch_holdings
-from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.holdings.summaries import AccountingService
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import Transport
 from serve_app.upstream.http_transports import single_use_transport
 from serve_app.upstream.listings import PAGE_SIZE
 from serve_app.upstream.order_service import CANCELLED, NewOrder, OrderService
-from serve_app.upstream.portfolio_names import Portfolios
-from serve_app.upstream.prices import Prices
+from serve_app.upstream.portfolio_names import PortfolioService
+from serve_app.upstream.prices import PricingService
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import SecurityService
 from tests.support.upstream_servers import Answer, respond, start_client
 
 MAX_BYTES = 100_000
@@ -127,19 +127,19 @@ def _get(path: str, ask: Callable[[Client], Awaitable[Any]]) -> Call:
     return call
 
 
-def _listing(ask: Callable[[Securities], Awaitable[Any]]) -> Call:
-    return _get("/api/v2/securities", lambda client: ask(Securities(client)))
+def _listing(ask: Callable[[SecurityService], Awaitable[Any]]) -> Call:
+    return _get("/api/v2/securities", lambda client: ask(SecurityService(client)))
 
 
-_prices = _get("/api/v1/prices", lambda client: Prices(client, 60.0).read_snapshot())
+_prices = _get("/api/v1/prices", lambda client: PricingService(client, 60.0).read_snapshot())
 _security = _get(
-    f"/api/v1/security/{VICTIM}", lambda client: Securities(client).read_tickers([VICTIM])
+    f"/api/v1/security/{VICTIM}", lambda client: SecurityService(client).read_tickers([VICTIM])
 )
 _portfolio = _get(
-    f"/api/v1/portfolio/{VICTIM}", lambda client: Portfolios(client).read_name(VICTIM)
+    f"/api/v1/portfolio/{VICTIM}", lambda client: PortfolioService(client).read_name(VICTIM)
 )
 _portfolios_by_name = _get(
-    "/api/v2/portfolios", lambda client: Portfolios(client).find_named("IRA", 10)
+    "/api/v2/portfolios", lambda client: PortfolioService(client).find_named("IRA", 10)
 )
 
 
@@ -174,7 +174,7 @@ CALLS: Mapping[str, Call] = {
     "statuses": _reference("/api/v1/statuses"),
     "order types": _reference("/api/v1/orderTypes"),
 }
-SOURCES = {"summaries": Accounting, "pages": PagedAccounting}
+SOURCES = {"summaries": AccountingService, "pages": PagedAccountingService}
 
 
 def each(answers: Mapping[str, Answer]) -> pytest.MarkDecorator:
@@ -211,7 +211,7 @@ async def test_an_answer_that_breaks_off_is_tried_again_and_then_breaks_the_cont
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 @each({**MALFORMED, **CUT_SHORT})
 async def test_a_malformed_summary_costs_its_portfolio_alone(
-    source: type[Accounting | PagedAccounting], answer: Answer
+    source: type[AccountingService | PagedAccountingService], answer: Answer
 ) -> None:
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
     spoiled = Service(
@@ -237,7 +237,7 @@ async def test_malformed_balances_behind_a_500_cost_their_portfolio_alone(answer
     answers = {summary: httpx.Response(500), "/api/v1/balances": answer}
     service = Service(lambda _, path: answers.get(path))
 
-    found = await Accounting(service.client()).read_holdings(IDS)
+    found = await AccountingService(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
     assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
@@ -263,7 +263,14 @@ async def test_a_health_route_is_judged_by_its_status_whatever_it_says(answer: A
 
 
 def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
-    clients = (Accounting, PagedAccounting, Prices, Securities, Portfolios, OrderService)
+    clients = (
+        AccountingService,
+        PagedAccountingService,
+        PricingService,
+        SecurityService,
+        PortfolioService,
+        OrderService,
+    )
     calls = {
         name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
     }
@@ -315,7 +322,7 @@ async def test_a_value_that_is_not_what_it_has_to_be_costs_its_portfolio_alone(
     answer = respond(json.dumps(body).encode())
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
 
-    found = await Accounting(service.client()).read_holdings(IDS)
+    found = await AccountingService(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
     assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
@@ -325,7 +332,7 @@ async def test_numbers_of_json_that_no_computation_could_bear_cost_their_portfol
     answer = respond(b'{"cashBalance": 1e999999, "securities": []}')
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
 
-    found = await Accounting(service.client()).read_holdings(IDS)
+    found = await AccountingService(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
 
@@ -351,7 +358,7 @@ async def test_rows_of_another_portfolio_are_not_taken_for_its_own() -> None:
         lambda _, path: httpx.Response(200, json=answers[path]) if path in answers else None
     )
 
-    found = await Accounting(service.client()).read_holdings(IDS)
+    found = await AccountingService(service.client()).read_holdings(IDS)
 
     assert "another portfolio" in str(found[VICTIM])
 
@@ -386,7 +393,7 @@ async def test_an_empty_portfolio_is_told_from_a_broken_service() -> None:
     }
     service = Service(lambda _, path: answers.get(path))
 
-    found = await Accounting(service.client()).read_holdings([VICTIM])
+    found = await AccountingService(service.client()).read_holdings([VICTIM])
 
     assert isinstance(found[VICTIM], HoldingsMissingError)
 

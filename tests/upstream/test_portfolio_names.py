@@ -12,7 +12,7 @@ from serve_app.simulator import Market, market_app
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
-from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.portfolio_names import PortfolioService
 from serve_app.upstream.retry_policy import Policy
 
 EAGER = Policy(backoff_s=0.0, concurrency=8)
@@ -46,8 +46,8 @@ def answer_with(status: int, body: object) -> httpx.Response:
     return httpx.Response(status, stream=httpx.ByteStream(json.dumps(body).encode()))
 
 
-def portfolios(service: Service, within_s: float = 60.0) -> Portfolios:
-    return Portfolios(
+def portfolios(service: Service, within_s: float = 60.0) -> PortfolioService:
+    return PortfolioService(
         Client("portfolio", "http://portfolios", EAGER, HttpxTransport(service)), within_s
     )
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
-from serve_app.upstream.prices import Prices
+from serve_app.upstream.prices import PricingService
 from tests.support.upstream_servers import start_client
 
 
@@ -26,8 +26,8 @@ class Pricing:
         return httpx.Response(200, content=self.body or rows.encode())
 
 
-def prices(pricing: Pricing, ttl_s: float = 60.0) -> Prices:
-    return Prices(start_client(pricing), ttl_s)
+def prices(pricing: Pricing, ttl_s: float = 60.0) -> PricingService:
+    return PricingService(start_client(pricing), ttl_s)
 
 
 async def test_a_price_keeps_its_digits_and_the_first_row_of_a_ticker_counts() -> None:
@@ -79,7 +79,7 @@ async def test_a_failed_look_is_not_remembered() -> None:
     async def handler(request: httpx.Request) -> httpx.Response:
         return next(answers, None) or await pricing(request)
 
-    source = Prices(start_client(handler), 60.0)
+    source = PricingService(start_client(handler), 60.0)
     with pytest.raises(UpstreamUnavailableError):
         await source.read_snapshot()
 

@@ -8,9 +8,9 @@ import pytest
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.listings import PAGE_SIZE
-from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.portfolio_names import PortfolioService
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import Securities, find_tickers
+from serve_app.upstream.securities import SecurityService, find_tickers
 from tests.support.upstream_servers import Handler, start_client
 
 LATE = "f" * 24  # a security that was added after all were read
@@ -49,8 +49,8 @@ def client(handler: Handler) -> Client:
 
 async def test_a_ticker_leads_to_its_securities_in_any_case_of_its_letters() -> None:
     registry = Registry(PAGE_SIZE + 1)
-    of_objects = Securities(client(registry))
-    of_tickers = Securities(client(registry), accept_tickers=True)
+    of_objects = SecurityService(client(registry))
+    of_tickers = SecurityService(client(registry), accept_tickers=True)
 
     assert await of_objects.find_ids("t1000") == (security_id(PAGE_SIZE),)
     assert await of_objects.find_ids("IBM") == ()
@@ -59,7 +59,7 @@ async def test_a_ticker_leads_to_its_securities_in_any_case_of_its_letters() -> 
 
 async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
     registry = Registry(2 * PAGE_SIZE + 1)
-    securities = Securities(client(registry))
+    securities = SecurityService(client(registry))
     expected = {
         security_id(0): "T0",
         security_id(PAGE_SIZE): "T1000",
@@ -73,7 +73,7 @@ async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
 
 
 async def test_a_security_that_was_added_since_is_found_by_its_id() -> None:
-    securities = Securities(client(Registry(1)))
+    securities = SecurityService(client(Registry(1)))
 
     assert await securities.read_tickers([LATE, security_id(0)]) == {
         LATE: "LATE",
@@ -83,7 +83,7 @@ async def test_a_security_that_was_added_since_is_found_by_its_id() -> None:
 
 async def test_ids_of_no_security_are_left_out_and_remembered() -> None:
     registry = Registry(1)
-    securities = Securities(client(registry))
+    securities = SecurityService(client(registry))
 
     for _ in range(3):
         assert await securities.read_tickers([NOBODY]) == {}
@@ -94,7 +94,7 @@ async def test_ids_of_no_security_are_left_out_and_remembered() -> None:
 async def test_an_id_that_cannot_exist_there_is_not_asked_for() -> None:
     registry = Registry(1)
 
-    assert await Securities(client(registry)).read_tickers(["Z" * 24, "F" * 24]) == {}
+    assert await SecurityService(client(registry)).read_tickers(["Z" * 24, "F" * 24]) == {}
 
     assert registry.asked == ["/api/v2/securities"]
 
@@ -105,8 +105,8 @@ async def test_tickers_to_show_are_none_for_unknown_securities_and_without_the_s
 
     ids = [security_id(1), NOBODY]
 
-    found = await find_tickers(Securities(client(Registry(3))), ids)
-    nothing = await find_tickers(Securities(client(down)), ids)
+    found = await find_tickers(SecurityService(client(Registry(3))), ids)
+    nothing = await find_tickers(SecurityService(client(down)), ids)
 
     assert found == {security_id(1): "T1", NOBODY: None}
     assert nothing == dict.fromkeys(ids)
@@ -117,7 +117,7 @@ async def test_tickers_that_are_too_late_are_left_out() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    assert await find_tickers(Securities(client(hung)), [NOBODY], 0.01) == {NOBODY: None}
+    assert await find_tickers(SecurityService(client(hung)), [NOBODY], 0.01) == {NOBODY: None}
 
 
 async def test_an_upstream_that_is_down_is_no_unknown_security() -> None:
@@ -127,7 +127,7 @@ async def test_an_upstream_that_is_down_is_no_unknown_security() -> None:
         return httpx.Response(503)
 
     with pytest.raises(UpstreamUnavailableError):
-        await Securities(client(handler)).read_tickers([NOBODY, LATE])
+        await SecurityService(client(handler)).read_tickers([NOBODY, LATE])
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ async def test_securities_that_cannot_be_read_break_the_contract(body: bytes) ->
         return httpx.Response(200, content=body)
 
     with pytest.raises(UpstreamContractError):
-        await Securities(client(handler)).read_tickers([NOBODY])
+        await SecurityService(client(handler)).read_tickers([NOBODY])
 
 
 async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
@@ -147,7 +147,7 @@ async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
             return httpx.Response(200, json={"portfolioId": LATE, "name": "Growth"})
         return httpx.Response(404, json={"detail": "Portfolio not found"})
 
-    portfolios = Portfolios(client(handler))
+    portfolios = PortfolioService(client(handler))
 
     assert await portfolios.read_name(LATE) == "Growth"
     assert await portfolios.read_name(NOBODY) is None
@@ -156,7 +156,7 @@ async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
 
 async def test_an_id_that_the_service_does_not_know_may_be_the_ticker_itself() -> None:
     registry = Registry(1)
-    securities = Securities(client(registry), accept_tickers=True)
+    securities = SecurityService(client(registry), accept_tickers=True)
 
     tickers = await securities.read_tickers(["VTI", "BRK.B", security_id(0), NOBODY])
 

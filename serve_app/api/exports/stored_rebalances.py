@@ -30,7 +30,7 @@ Batch = Callable[[int, int], Awaitable[tuple[PortfolioOutcome, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Portfolios:
+class PortfolioSlice:
     """``count`` portfolios of a rebalance from the place ``first`` on, as they are read."""
 
     rebalance: Rebalance
@@ -40,10 +40,10 @@ class Portfolios:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedRebalance:
     """A rebalance with the first of its portfolios; ``link`` leads to the others."""
 
-    shown: Portfolios
+    shown: PortfolioSlice
     omitted: int = 0
     link: str = ""
 
@@ -72,7 +72,7 @@ async def stream_json(text: AsyncIterator[bytes], headers: Mapping[str, str]) ->
     return StreamingResponse(whole(), 200, headers, "application/json")
 
 
-async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes]:
+async def page_text(page: Sequence[ListedRebalance], zone: tzinfo) -> AsyncIterator[bytes]:
     """Write an array of rebalances."""
     if not page:
         yield b"[]"
@@ -86,7 +86,7 @@ async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes
     yield b"]"
 
 
-async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
+async def rebalance_text(listed: ListedRebalance, zone: tzinfo) -> AsyncIterator[bytes]:
     """Write a rebalance with its portfolios."""
     head = rebalance_json(listed.shown.rebalance, [], listed.omitted, listed.link)
     begin = encode(head).removesuffix(b"[]}")
@@ -96,7 +96,7 @@ async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
     yield b"}"
 
 
-async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator[bytes]:
+async def portfolios_text(portfolios: PortfolioSlice, zone: tzinfo) -> AsyncIterator[bytes]:
     """Write an array of portfolios."""
     separator = b"["
     end = portfolios.first + portfolios.count

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from serve_app.api.access import ReadsAudit
 from serve_app.api.content_negotiation import Accept, choose_media_type
-from serve_app.api.dependencies import Store
+from serve_app.api.dependencies import StorePort
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.arrow_tables import ARROW_STREAM, FILE_ENDINGS, PARQUET, TABLE_WRITERS
 from serve_app.api.exports.audit_entries import (
@@ -94,7 +94,7 @@ async def list_audit_entries(
     _: ReadsAudit,
     request: Request,
     accept: Accept,
-    store: Store,
+    store: StorePort,
     wanted: Wanted,
     order: Order,
     offset: Offset = 0,
@@ -121,7 +121,7 @@ async def list_audit_entries(
 
 
 @router.get("/audit/head", response_model=AuditHeadAnswer, responses=refuses(catalogue.INVALID))
-async def read_audit_head(_: ReadsAudit, store: Store) -> Response:
+async def read_audit_head(_: ReadsAudit, store: StorePort) -> Response:
     """Read the end of the chain: keep it elsewhere, to find out later if the log was rewritten."""
     return json_response(head_json(await store.read_audit_head()))
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from serve_app.api.access import ReadsPortfolios, ReadsSomePortfolios
-from serve_app.api.dependencies import ModelId, PortfolioId, Rebalancer
+from serve_app.api.dependencies import ModelId, OptimizerPort, PortfolioId
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, page_headers
 from serve_app.api.responses import json_response
@@ -43,7 +43,7 @@ UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_C
 async def measure_portfolio(
     caller: ReadsSomePortfolios,
     portfolio_id: PortfolioId,
-    optimizer: Rebalancer,
+    optimizer: OptimizerPort,
     model_id: NamedModel = None,
 ) -> Response:
     """Measure the drift of every security of a portfolio, without a plan."""
@@ -62,7 +62,7 @@ async def measure_portfolios(
     _: ReadsPortfolios,
     request: Request,
     model_id: ModelId,
-    optimizer: Rebalancer,
+    optimizer: OptimizerPort,
     offset: Offset = 0,
     limit: Portfolios = 100,
 ) -> Response:

@@ -9,7 +9,13 @@ from starlette.responses import Response
 
 from optimization import BandStatus
 from serve_app.api.access import ReadsPortfolios
-from serve_app.api.dependencies import MAX_SOUGHT, Rebalancer, ScanId, SoughtPortfolios, Store
+from serve_app.api.dependencies import (
+    MAX_SOUGHT,
+    OptimizerPort,
+    ScanId,
+    SoughtPortfolios,
+    StorePort,
+)
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, Runs, order_by, page_headers
 from serve_app.api.responses import json_response
@@ -78,7 +84,7 @@ LineOrder = Annotated[Sort, Depends(order_by(*SORT_FIELDS))]
     response_model=DriftScanAnswer,
     responses=refuses(catalogue.OVERLOADED),
 )
-async def begin_drift_scan(_: ReadsPortfolios, optimizer: Rebalancer) -> Response:
+async def begin_drift_scan(_: ReadsPortfolios, optimizer: OptimizerPort) -> Response:
     """Measure the drift of every portfolio of the book, in the background.
 
     While a scan goes on, no other begins: that one is the answer.
@@ -95,7 +101,7 @@ async def begin_drift_scan(_: ReadsPortfolios, optimizer: Rebalancer) -> Respons
 async def list_drift_scans(
     _: ReadsPortfolios,
     request: Request,
-    store: Store,
+    store: StorePort,
     status: ScanStatuses,
     offset: Offset = 0,
     limit: Runs = 10,
@@ -107,7 +113,7 @@ async def list_drift_scans(
 
 
 @router.get("/drift-scans/{scan_id}", response_model=DriftScanAnswer, responses=WRONG_SCAN)
-async def read_drift_scan(_: ReadsPortfolios, scan_id: ScanId, store: Store) -> Response:
+async def read_drift_scan(_: ReadsPortfolios, scan_id: ScanId, store: StorePort) -> Response:
     """Read the state of a scan."""
     return json_response(drift_scan_json(await store.read_drift_scan(scan_id)))
 
@@ -121,7 +127,7 @@ async def list_drift_lines(
     _: ReadsPortfolios,
     request: Request,
     scan_id: ScanId,
-    store: Store,
+    store: StorePort,
     wanted: Wanted,
     order: LineOrder,
     offset: Offset = 0,
@@ -143,7 +149,7 @@ async def list_drift_lines(
     responses=WRONG_SCAN,
 )
 async def read_drift_histogram(
-    _: ReadsPortfolios, scan_id: ScanId, store: Store, wanted: Wanted, bins: Bins = 40
+    _: ReadsPortfolios, scan_id: ScanId, store: StorePort, wanted: Wanted, bins: Bins = 40
 ) -> Response:
     """Count the portfolios of a scan by their total drift."""
     scan = await store.read_drift_scan(scan_id)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serve_app.api.access import Caller, ReadsSystem
-from serve_app.api.dependencies import Configured, Parts, Ports
+from serve_app.api.dependencies import AllPorts, Ports, ServiceSettings
 from serve_app.api.event_stream import Streams
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.schemas.health import Health
@@ -42,7 +42,7 @@ async def live() -> Health:
 
 
 @router.get("/health/ready", responses=refuses(catalogue.NOT_READY))
-async def ready(parts: Parts, settings: Configured, caller: Caller) -> Health:
+async def ready(parts: AllPorts, settings: ServiceSettings, caller: Caller) -> Health:
     """Check every required part; 503 names those that fail."""
     found = await _examine(parts)
     failing = tuple(name for name in found.failing_parts if name not in NOT_NEEDED)
@@ -54,7 +54,7 @@ async def ready(parts: Parts, settings: Configured, caller: Caller) -> Health:
 
 @router.get("/health")
 @router.get("/health/health", include_in_schema=False)
-async def health(parts: Parts, settings: Configured, caller: Caller) -> Health:
+async def health(parts: AllPorts, settings: ServiceSettings, caller: Caller) -> Health:
     """Check the parts of /health/ready; the status is always 200.
 
     ``status`` is ``healthy``, ``degraded`` if an upstream is failing, ``unhealthy`` if the
@@ -69,7 +69,7 @@ async def health(parts: Parts, settings: Configured, caller: Caller) -> Health:
     response_class=Response,
     responses={200: {"content": {METRICS: {"example": METRICS_EXAMPLE}}}},
 )
-async def metrics(_: ReadsSystem, parts: Parts) -> Response:
+async def metrics(_: ReadsSystem, parts: AllPorts) -> Response:
     """Export metrics as Prometheus text."""
     text = await parts.metrics()
     return Response(text, media_type=f"{METRICS}; version=0.0.4; charset=utf-8")
@@ -77,7 +77,7 @@ async def metrics(_: ReadsSystem, parts: Parts) -> Response:
 
 @router.get("/api/v1/system")
 async def system(
-    caller: ReadsSystem, request: Request, parts: Parts, settings: Configured
+    caller: ReadsSystem, request: Request, parts: AllPorts, settings: ServiceSettings
 ) -> SystemAnswer:
     """Report state, version and settings, without secrets."""
     found = await _examine(parts)

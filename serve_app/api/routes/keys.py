@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from serve_app.api.access import ManagesKeys
-from serve_app.api.dependencies import Store
+from serve_app.api.dependencies import StorePort
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, page_headers
@@ -39,7 +39,7 @@ WRONG_KEY: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVA
 
 @router.get("/keys", response_model=list[KeyAnswer], responses=refuses(catalogue.INVALID))
 async def list_keys(
-    _: ManagesKeys, request: Request, store: Store, offset: Offset = 0, limit: Keys = 100
+    _: ManagesKeys, request: Request, store: StorePort, offset: Offset = 0, limit: Keys = 100
 ) -> Response:
     """List API keys, the newest first; no answer has a secret."""
     keys, total = await store.list_api_keys(offset, limit)
@@ -50,7 +50,7 @@ async def list_keys(
 @router.post(
     "/keys", status_code=201, response_model=NewKeyAnswer, responses=refuses(catalogue.INVALID)
 )
-async def add_key(caller: ManagesKeys, body: KeyPost, store: Store) -> Response:
+async def add_key(caller: ManagesKeys, body: KeyPost, store: StorePort) -> Response:
     """Make an API key with at most the rights of the caller; its secret is shown this once."""
     text, key = key_request_of(body).make(caller.name)
     require_rights_of(caller, key)
@@ -60,7 +60,7 @@ async def add_key(caller: ManagesKeys, body: KeyPost, store: Store) -> Response:
 
 @router.post("/keys/{key_id}/rotate", response_model=NewKeyAnswer, responses=WRONG_KEY)
 async def rotate_key(
-    caller: ManagesKeys, key_id: KeyId, store: Store, body: RotationBody | None = None
+    caller: ManagesKeys, key_id: KeyId, store: StorePort, body: RotationBody | None = None
 ) -> Response:
     """Give a key another secret; the former one stays valid for the overlap, 24 hours by default.
 
@@ -77,6 +77,6 @@ async def rotate_key(
 
 
 @router.delete("/keys/{key_id}", response_model=KeyAnswer, responses=WRONG_KEY)
-async def revoke_key(_: ManagesKeys, key_id: KeyId, store: Store) -> Response:
+async def revoke_key(_: ManagesKeys, key_id: KeyId, store: StorePort) -> Response:
     """End a key for good; replicas refuse it within 5 seconds."""
     return json_response(key_json(await store.revoke_api_key(key_id)))

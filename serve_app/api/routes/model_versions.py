@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from serve_app.api.access import ReadsSomeModels
-from serve_app.api.dependencies import ModelId, Store
+from serve_app.api.dependencies import ModelId, StorePort
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, page_headers
@@ -34,7 +34,7 @@ async def list_model_versions(
     caller: ReadsSomeModels,
     request: Request,
     model_id: ModelId,
-    store: Store,
+    store: StorePort,
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
@@ -51,7 +51,7 @@ async def list_model_versions(
     responses=refuses(*WRONG_MODEL),
 )
 async def read_model_version(
-    caller: ReadsSomeModels, model_id: ModelId, version: OneVersion, store: Store
+    caller: ReadsSomeModels, model_id: ModelId, version: OneVersion, store: StorePort
 ) -> Response:
     """Read a version of a model: the model as it was, and what the version changed."""
     caller.require_models([model_id])

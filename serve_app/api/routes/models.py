@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from optimization import Model
 from serve_app.api.access import ReadsSomeModels, WritesModels
-from serve_app.api.dependencies import ModelId, Store, StoredVersion
+from serve_app.api.dependencies import ModelId, StoredVersion, StorePort
 from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, model_etag, not_modified
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
@@ -56,7 +56,7 @@ WRONG_CHANGE = (
 async def list_models(
     caller: ReadsSomeModels,
     request: Request,
-    store: Store,
+    store: StorePort,
     order: Order,
     offset: Offset = 0,
     limit: Models = MAX_MODELS_PER_PAGE,
@@ -80,7 +80,9 @@ async def list_models(
         catalogue.IN_PROGRESS,
     ),
 )
-async def add_model(_: WritesModels, body: NewModel, store: Store, once: Idempotent) -> Response:
+async def add_model(
+    _: WritesModels, body: NewModel, store: StorePort, once: Idempotent
+) -> Response:
     """Store a new model."""
     new = model_of(body)
 
@@ -101,7 +103,7 @@ async def add_model(_: WritesModels, body: NewModel, store: Store, once: Idempot
     responses={**NOT_MODIFIED, **refuses(*WRONG_MODEL)},
 )
 async def read_model(
-    caller: ReadsSomeModels, model_id: ModelId, store: Store, if_none_match: IfNoneMatch = None
+    caller: ReadsSomeModels, model_id: ModelId, store: StorePort, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Read a model."""
     caller.require_models([model_id])
@@ -115,7 +117,7 @@ async def read_model(
     responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
 )
 async def replace_model(
-    _: WritesModels, model_id: ModelId, body: Replacement, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: Replacement, store: StorePort, changed: Changed
 ) -> Response:
     """Replace the whole model if its version is still the stored one."""
     # Both have to hold, because the body and If-Match may name different versions.
@@ -129,7 +131,7 @@ async def replace_model(
     responses=refuses(*WRONG_CHANGE),
 )
 async def delete_model(
-    _: WritesModels, model_id: ModelId, version: StoredVersion, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, version: StoredVersion, store: StorePort, changed: Changed
 ) -> Response:
     """Delete the model if its version is still the stored one; its rebalances stay."""
     changed.require(version)
@@ -143,7 +145,7 @@ async def delete_model(
     responses=refuses(*WRONG_CHANGE, catalogue.IN_MODEL),
 )
 async def add_position(
-    _: WritesModels, model_id: ModelId, body: NewPosition, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
 ) -> Response:
     """Add a security to the model."""
     return _answer(await store.add_target(model_id, target_of(body), changed.versions))
@@ -153,7 +155,7 @@ async def add_position(
     "/model/{model_id}/position", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def replace_position(
-    _: WritesModels, model_id: ModelId, body: NewPosition, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
 ) -> Response:
     """Change the position of a security; a target of 0 removes it."""
     return _answer(await store.replace_target(model_id, target_of(body), changed.versions))
@@ -165,7 +167,7 @@ async def replace_position(
     responses=refuses(*WRONG_CHANGE, catalogue.DIFFERS),
 )
 async def remove_position(
-    _: WritesModels, model_id: ModelId, body: NewPosition, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
 ) -> Response:
     """Remove a security; every value must match the stored position."""
     return _answer(await store.remove_target(model_id, target_of(body), changed.versions))
@@ -175,7 +177,7 @@ async def remove_position(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def add_portfolios(
-    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: StorePort, changed: Changed
 ) -> Response:
     """Add portfolios; those already in the model are ignored."""
     return _answer(await store.add_portfolios(model_id, tuple(body.portfolios), changed.versions))
@@ -185,7 +187,7 @@ async def add_portfolios(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def remove_portfolios(
-    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: StorePort, changed: Changed
 ) -> Response:
     """Remove portfolios; unknown ones are ignored, and at least one must remain."""
     return _answer(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.exceptions import RequestValidationError
 
 from serve_app.api.access import ReadsSomeModels, ReadsSomePortfolios
-from serve_app.api.dependencies import Rebalancer, Store
+from serve_app.api.dependencies import OptimizerPort, StorePort
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.schemas.names import PortfolioName, SecurityTicker
 from serve_app.api.schemas.stored_fields import several_ids
@@ -43,7 +43,7 @@ def _either_or(rule: str) -> RequestValidationError:
 
 @router.get("/portfolios", tags=["portfolios"], responses=SEARCH_REFUSALS)
 async def name_portfolios(
-    caller: ReadsSomePortfolios, store: Store, ids: OptionalIds, name: NamePart = None
+    caller: ReadsSomePortfolios, store: StorePort, ids: OptionalIds, name: NamePart = None
 ) -> list[PortfolioName]:
     """Look up names by `ids`, null if there is none or no answer; or find portfolios by `name`.
 
@@ -63,7 +63,7 @@ async def name_portfolios(
 
 @router.get("/securities", tags=["securities"], responses=REFUSALS)
 async def name_securities(
-    _: ReadsSomeModels, optimizer: Rebalancer, ids: SecurityIds
+    _: ReadsSomeModels, optimizer: OptimizerPort, ids: SecurityIds
 ) -> list[SecurityTicker]:
     """Look up tickers of securities; null if unknown or the security service is down."""
     tickers = await optimizer.name_securities(tuple(dict.fromkeys(ids)))

@@ -12,7 +12,12 @@ from starlette.responses import Response
 
 from serve_app.api.access import UsesOptimize, authorize_unlimited
 from serve_app.api.content_negotiation import choose_media_type
-from serve_app.api.dependencies import Configured, Ports, Rebalancer, require_known_parameters
+from serve_app.api.dependencies import (
+    OptimizerPort,
+    Ports,
+    ServiceSettings,
+    require_known_parameters,
+)
 from serve_app.api.exact_json import ExactRequest
 from serve_app.api.media_types import CSV, FORM, JSON, PARQUET, XLSX
 from serve_app.api.openapi.problem_answers import refuses
@@ -142,8 +147,8 @@ async def optimize(
     _: UsesOptimize,
     request: Request,
     body: OptimizeBody,
-    optimizer: Rebalancer,
-    settings: Configured,
+    optimizer: OptimizerPort,
+    settings: ServiceSettings,
 ) -> Response:
     """Rebalance the portfolios of the request to the model of the request; nothing is stored.
 

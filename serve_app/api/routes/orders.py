@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from serve_app.api.access import ReadsOrders, SendsOrders
-from serve_app.api.dependencies import RebalanceId, Store
+from serve_app.api.dependencies import RebalanceId, StorePort
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -69,7 +69,7 @@ async def hand_over(
     _: SendsOrders,
     request: Request,
     rebalance_id: RebalanceId,
-    store: Store,
+    store: StorePort,
     once: Idempotent,
     body: HandOverBody | None = None,
 ) -> Response:
@@ -99,7 +99,7 @@ async def list_orders(
     _: ReadsOrders,
     request: Request,
     rebalance_id: RebalanceId,
-    store: Store,
+    store: StorePort,
     offset: Offset = 0,
     limit: Limit = DEFAULT_ORDERS_PER_PAGE,
     status: States = [],  # noqa: B006 - FastAPI copies it
@@ -113,7 +113,7 @@ async def list_orders(
 async def list_orders_of_all(
     _: ReadsOrders,
     request: Request,
-    store: Store,
+    store: StorePort,
     status: States = [],  # noqa: B006 - FastAPI copies it
     since: Since = None,
     offset: Offset = 0,

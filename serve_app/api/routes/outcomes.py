@@ -10,12 +10,12 @@ from starlette.responses import Response
 from optimization import PortfolioOutcome, Status
 from serve_app.api.access import ReadsRebalances, ReadsSomeRebalances
 from serve_app.api.dependencies import (
-    Configured,
     PortfolioId,
     RebalanceId,
     RunId,
+    ServiceSettings,
     SoughtPortfolios,
-    Store,
+    StorePort,
 )
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import stream_json
@@ -74,7 +74,7 @@ Codes = Annotated[
 async def list_rebalance_summaries(
     _: ReadsRebalances,
     request: Request,
-    store: Store,
+    store: StorePort,
     order: Order,
     offset: Offset = 0,
     limit: Runs = 10,
@@ -89,7 +89,7 @@ async def list_rebalance_summaries(
     "/rebalance/{rebalance_id}/summary", response_model=RebalanceSummary, responses=WRONG_REBALANCE
 )
 async def read_rebalance_summary(
-    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store
+    _: ReadsRebalances, rebalance_id: RebalanceId, store: StorePort
 ) -> Response:
     """Read a rebalance without its portfolios."""
     return json_response(rebalance_summary_json(await store.read_rebalance(rebalance_id)))
@@ -104,7 +104,7 @@ async def list_outcomes(
     _: ReadsRebalances,
     request: Request,
     rebalance_id: RebalanceId,
-    store: Store,
+    store: StorePort,
     order: ByAmount,
     status: Statuses,
     code: Codes,
@@ -130,7 +130,7 @@ async def list_outcomes(
     responses=WRONG_REBALANCE,
 )
 async def read_outcome_totals(
-    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store
+    _: ReadsRebalances, rebalance_id: RebalanceId, store: StorePort
 ) -> Response:
     """Add up market value, cash and objective over all portfolios of a rebalance."""
     rebalance = await store.read_rebalance(rebalance_id)
@@ -147,8 +147,8 @@ async def read_outcome(
     _: ReadsRebalances,
     rebalance_id: RebalanceId,
     portfolio_id: PortfolioId,
-    store: Store,
-    settings: Configured,
+    store: StorePort,
+    settings: ServiceSettings,
 ) -> Response:
     """Read the outcome of one portfolio: its positions before and after, the proof, the reason."""
     rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
@@ -159,7 +159,7 @@ async def read_outcome(
 @router.get(
     "/rebalance/{rebalance_id}/causes", response_model=CausesAnswer, responses=WRONG_REBALANCE
 )
-async def list_causes(_: ReadsRebalances, rebalance_id: RebalanceId, store: Store) -> Response:
+async def list_causes(_: ReadsRebalances, rebalance_id: RebalanceId, store: StorePort) -> Response:
     """List why portfolios of a rebalance have no plan, each reason with its subject once."""
     await store.read_rebalance(rebalance_id)
     return json_response(causes_json(await store.list_causes((rebalance_id,))))
@@ -168,7 +168,7 @@ async def list_causes(_: ReadsRebalances, rebalance_id: RebalanceId, store: Stor
 @router.get(
     "/runs/{run_id}/causes", tags=["runs"], response_model=CausesAnswer, responses=WRONG_REBALANCE
 )
-async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: Store) -> Response:
+async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: StorePort) -> Response:
     """List why portfolios of a run have no plan, each reason with its subject once."""
     run = await store.read_run(run_id)
     parts = await store.list_run_rebalance_ids(run.run_id, MAX_REBALANCES)
@@ -182,7 +182,7 @@ async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: Store) -> Re
     responses=refuses(catalogue.INVALID),
 )
 async def list_last_outcomes(
-    caller: ReadsSomeRebalances, store: Store, ids: PortfolioIds
+    caller: ReadsSomeRebalances, store: StorePort, ids: PortfolioIds
 ) -> Response:
     """List the newest outcome of each portfolio, in the order of the ids; one without is left out.
 

@@ -11,7 +11,7 @@ from serve_app.api.access import (
     ReadsRebalances,
     ReadsSomeRebalances,
 )
-from serve_app.api.dependencies import RebalanceId, Store
+from serve_app.api.dependencies import RebalanceId, StorePort
 from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, not_modified, proposal_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
@@ -71,7 +71,7 @@ WRONG_STEP: Final = (
 async def propose_orders(
     caller: ProposesOrders,
     rebalance_id: RebalanceId,
-    store: Store,
+    store: StorePort,
     once: Idempotent,
     body: ProposalPost | None = None,
 ) -> Response:
@@ -90,7 +90,7 @@ async def propose_orders(
 async def list_proposals(
     caller: ReadsSomeRebalances,
     request: Request,
-    store: Store,
+    store: StorePort,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
     rebalance_id: OfRebalance = None,
     offset: Offset = 0,
@@ -110,7 +110,7 @@ async def list_proposals(
     responses={**NOT_MODIFIED, **refuses(*WRONG_PROPOSAL)},
 )
 async def read_proposal(
-    _: ReadsRebalances, proposal_id: ProposalId, store: Store, if_none_match: IfNoneMatch = None
+    _: ReadsRebalances, proposal_id: ProposalId, store: StorePort, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Read a proposal; whether it is stale shows when it is approved or ordered."""
     proposal = await store.read_proposal(proposal_id)
@@ -126,7 +126,7 @@ async def list_holds(
     _: ReadsRebalances,
     request: Request,
     proposal_id: ProposalId,
-    store: Store,
+    store: StorePort,
     offset: Offset = 0,
     limit: Portfolios = 100,
 ) -> Response:
@@ -155,7 +155,7 @@ async def decide_proposal(
     caller: DecidesProposals,
     proposal_id: ProposalId,
     body: DecisionBody,
-    store: Store,
+    store: StorePort,
     changed: Changed,
 ) -> Response:
     """Approve or reject a proposal, or hold and release parts of it.
@@ -178,7 +178,7 @@ async def withdraw_proposal(
     caller: ProposesOrders,
     proposal_id: ProposalId,
     body: WithdrawalBody,
-    store: Store,
+    store: StorePort,
     changed: Changed,
 ) -> Response:
     """Withdraw an open proposal; its proposer alone may."""

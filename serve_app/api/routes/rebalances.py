@@ -8,14 +8,14 @@ from starlette.responses import Response
 from optimization import OptionOverrides
 from serve_app.api.access import StartsRebalances, StartsSomeRebalances
 from serve_app.api.dependencies import (
-    Configured,
+    AllPorts,
     ModelId,
-    Parts,
+    OptimizerPort,
     PortfolioId,
-    Rebalancer,
-    Rebalancing,
+    RebalancingPort,
     RespondAsync,
-    Store,
+    ServiceSettings,
+    StorePort,
 )
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent, IdempotentRequest
@@ -81,10 +81,10 @@ async def rebalance_model(
     _: StartsRebalances,
     request: Request,
     model_id: ModelId,
-    store: Store,
-    optimizer: Rebalancer,
-    rebalancing: Rebalancing,
-    settings: Configured,
+    store: StorePort,
+    optimizer: OptimizerPort,
+    rebalancing: RebalancingPort,
+    settings: ServiceSettings,
     once: Idempotent,
     options: RebalanceOptionsBody | None = None,
     dry_run: DryRun = False,
@@ -118,10 +118,10 @@ async def rebalance_model(
 
 async def _preview_model(
     request: Request,
-    rebalancing: Rebalancing,
+    rebalancing: RebalancingPort,
     model_id: str,
     wanted: OptionOverrides,
-    settings: Configured,
+    settings: ServiceSettings,
 ) -> Response:
     rebalance, outcomes = await rebalancing.preview_model(model_id, wanted)
     headers = _unmatched_header(rebalance)
@@ -141,8 +141,8 @@ async def rebalance_portfolio(
     caller: StartsSomeRebalances,
     request: Request,
     portfolio_id: PortfolioId,
-    parts: Parts,  # whole, because FastAPI takes 50 µs for each dependency
-    settings: Configured,
+    parts: AllPorts,  # whole, because FastAPI takes 50 µs for each dependency
+    settings: ServiceSettings,
     once: Idempotent,
     options: PortfolioRebalanceOptionsBody | None = None,
     dry_run: DryRun = False,

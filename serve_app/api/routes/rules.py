@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from serve_app.api.access import ReadsRebalances, WritesRules
-from serve_app.api.dependencies import Store, StoredVersion
+from serve_app.api.dependencies import StoredVersion, StorePort
 from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, not_modified, rule_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
@@ -30,7 +30,7 @@ WRONG_CHANGE: Final = (
 
 
 @router.get("/rules", response_model=list[RuleAnswer], responses=refuses(catalogue.INVALID))
-async def list_rules(_: ReadsRebalances, store: Store) -> Response:
+async def list_rules(_: ReadsRebalances, store: StorePort) -> Response:
     """List all rules by name, at most 50."""
     return json_response([rule_json(each) for each in await store.list_rules()])
 
@@ -47,7 +47,7 @@ async def list_rules(_: ReadsRebalances, store: Store) -> Response:
         catalogue.IN_PROGRESS,
     ),
 )
-async def add_rule(_: WritesRules, body: RulePost, store: Store, once: Idempotent) -> Response:
+async def add_rule(_: WritesRules, body: RulePost, store: StorePort, once: Idempotent) -> Response:
     """Store a new rule, which holds for the rebalances that begin from now on."""
     rule = rule_of(body)
     added, replayed = await once(
@@ -63,7 +63,7 @@ async def add_rule(_: WritesRules, body: RulePost, store: Store, once: Idempoten
     responses={**NOT_MODIFIED, **refuses(*WRONG_RULE)},
 )
 async def read_rule(
-    _: ReadsRebalances, rule_id: RuleId, store: Store, if_none_match: IfNoneMatch = None
+    _: ReadsRebalances, rule_id: RuleId, store: StorePort, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Read a rule."""
     rule = await store.read_rule(rule_id)
@@ -76,7 +76,7 @@ async def read_rule(
     responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
 )
 async def replace_rule(
-    _: WritesRules, rule_id: RuleId, body: RulePut, store: Store, changed: Changed
+    _: WritesRules, rule_id: RuleId, body: RulePut, store: StorePort, changed: Changed
 ) -> Response:
     """Replace the whole rule if its version is still the stored one."""
     changed.require(body.version)
@@ -85,7 +85,7 @@ async def replace_rule(
 
 @router.delete("/rule/{rule_id}", status_code=204, responses=refuses(*WRONG_CHANGE))
 async def delete_rule(
-    _: WritesRules, rule_id: RuleId, version: StoredVersion, store: Store, changed: Changed
+    _: WritesRules, rule_id: RuleId, version: StoredVersion, store: StorePort, changed: Changed
 ) -> Response:
     """Delete the rule of this version; rebalances keep what they were checked by."""
     changed.require(version)

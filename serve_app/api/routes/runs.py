@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from optimization import PortfolioOutcome
 from serve_app.api.access import CancelsRuns, ReadsRebalances, StartsSomeRebalances
 from serve_app.api.content_negotiation import Accept, choose_media_type
-from serve_app.api.dependencies import Configured, Rebalancer, RunId, Store
+from serve_app.api.dependencies import OptimizerPort, RunId, ServiceSettings, StorePort
 from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.arrow_tables import (
@@ -104,8 +104,8 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 async def begin_run(
     caller: StartsSomeRebalances,
     body: RunRequest,
-    store: Store,
-    optimizer: Rebalancer,
+    store: StorePort,
+    optimizer: OptimizerPort,
     once: Idempotent,
 ) -> Response:
     """Rebalance models, portfolios, the whole book or the failures of a run, in the background."""
@@ -131,7 +131,7 @@ async def begin_run(
 async def list_runs(
     _: ReadsRebalances,
     request: Request,
-    store: Store,
+    store: StorePort,
     status: Statuses,
     since: Since = None,
     offset: Offset = 0,
@@ -144,14 +144,14 @@ async def list_runs(
 
 
 @router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)
-async def read_run(_: ReadsRebalances, run_id: RunId, store: Store) -> Response:
+async def read_run(_: ReadsRebalances, run_id: RunId, store: StorePort) -> Response:
     """Read the state of a run."""
     return json_response(await progress_json(store, await store.read_run(run_id)))
 
 
 @router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
 async def cancel_run(
-    _: CancelsRuns, run_id: RunId, store: Store, optimizer: Rebalancer
+    _: CancelsRuns, run_id: RunId, store: StorePort, optimizer: OptimizerPort
 ) -> Response:
     """Start no more work of a run; the outcomes of finished and running chunks stay."""
     run = await store.cancel_run(run_id)
@@ -173,7 +173,7 @@ async def cancel_run(
 async def follow_run(
     _: ReadsRebalances,
     run_id: RunId,
-    store: Store,
+    store: StorePort,
     streams: OpenStreams,
     last: LastEvent = None,
     last_event_id: LastEventQuery = None,
@@ -198,7 +198,7 @@ async def follow_run(
     response_class=StreamingResponse,
 )
 async def stream_outcomes(
-    _: ReadsRebalances, run_id: RunId, accept: Accept, store: Store, settings: Configured
+    _: ReadsRebalances, run_id: RunId, accept: Accept, store: StorePort, settings: ServiceSettings
 ) -> Response:
     """Stream the known outcomes, in the order of rebalances and portfolios.
 
@@ -267,21 +267,21 @@ async def _lines(
         yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
 
 
-async def _tables(store: Store, run: Run) -> Tables:
+async def _tables(store: StorePort, run: Run) -> Tables:
     async for part in _rebalances(store, run):
         async for page in outcome_tables(store, part):
             yield page
 
 
 async def _outcomes(
-    store: Store, run: Run
+    store: StorePort, run: Run
 ) -> AsyncIterator[tuple[Rebalance, tuple[PortfolioOutcome, ...]]]:
     async for part in _rebalances(store, run):
         for offset in range(0, part.number_of_portfolios, OUTCOME_BATCH_SIZE):
             yield part, await store.list_outcomes(part, offset, OUTCOME_BATCH_SIZE)
 
 
-async def _rebalances(store: Store, run: Run) -> AsyncIterator[Rebalance]:
+async def _rebalances(store: StorePort, run: Run) -> AsyncIterator[Rebalance]:
     last: str | None = None
     while parts := await store.list_run_rebalances(run.run_id, last, MAX_LISTED_REBALANCES):
         for part in parts:

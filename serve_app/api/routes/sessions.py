@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse, Response
 
 from serve_app.api.access import SESSION, caller_of
-from serve_app.api.dependencies import Configured
+from serve_app.api.dependencies import ServiceSettings
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.identity import Identity
 from serve_app.api.openapi.problem_answers import refuses
@@ -50,7 +50,7 @@ REFUSALS: Final = refuses(
 
 
 @router.get("/session", response_model=SessionAnswer)
-async def read_session(request: Request, settings: Configured) -> Response:
+async def read_session(request: Request, settings: ServiceSettings) -> Response:
     """Say who is signed in, and how one signs in; open to everybody."""
     caller, session = caller_of(request), _session_of(request)
     is_known = bool(caller.name) or not settings.authenticates
@@ -59,7 +59,7 @@ async def read_session(request: Request, settings: Configured) -> Response:
 
 
 @router.post("/session", response_model=SessionAnswer, responses=REFUSALS)
-async def begin_session(request: Request, body: SessionPost, settings: Configured) -> Response:
+async def begin_session(request: Request, body: SessionPost, settings: ServiceSettings) -> Response:
     """Sign a browser in with an API key, which it sends this once; the answer sets a cookie.
 
     The session ends with the key, by signing out, or after SESSION_HOURS.

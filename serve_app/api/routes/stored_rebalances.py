@@ -7,13 +7,19 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from serve_app.api.access import DeletesRebalances, ReadsRebalances, ReadsSomeRebalances
-from serve_app.api.dependencies import Configured, PortfolioId, RebalanceId, Store, StoredVersion
+from serve_app.api.dependencies import (
+    PortfolioId,
+    RebalanceId,
+    ServiceSettings,
+    StoredVersion,
+    StorePort,
+)
 from serve_app.api.etags import Changed, rebalance_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import (
     MAX_OUTCOMES_PER_PAGE,
-    Listed,
-    Portfolios,
+    ListedRebalance,
+    PortfolioSlice,
     page_text,
     portfolios_text,
     rebalance_text,
@@ -54,24 +60,24 @@ WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 async def list_rebalances(
     _: ReadsRebalances,
     request: Request,
-    store: Store,
-    settings: Configured,
+    store: StorePort,
+    settings: ServiceSettings,
     order: Order,
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
     """List rebalances, the newest first, with up to 5,000 of their portfolios in all."""
     rebalances, total = await store.list_rebalances(offset, limit, order)
-    page: list[Listed] = []
+    page: list[ListedRebalance] = []
     for rebalance, shown in zip(
         rebalances,
         split_page(rebalance.number_of_portfolios for rebalance in rebalances),
         strict=True,
     ):
         # Only how to read them, because the outcomes are read while the answer is sent.
-        portfolios = Portfolios(rebalance, 0, shown, partial(store.list_outcomes, rebalance))
+        portfolios = PortfolioSlice(rebalance, 0, shown, partial(store.list_outcomes, rebalance))
         rest = f"/api/v1/rebalance/{rebalance.rebalance_id}/portfolios?offset={shown}"
-        page.append(Listed(portfolios, rebalance.number_of_portfolios - shown, rest))
+        page.append(ListedRebalance(portfolios, rebalance.number_of_portfolios - shown, rest))
     headers = page_headers(request, offset, limit, total)
     return await stream_json(page_text(page, settings.time_zone), headers)
 
@@ -86,8 +92,8 @@ async def list_rebalances_of_portfolios(
     caller: ReadsSomeRebalances,
     request: Request,
     body: PortfoliosQuery,
-    store: Store,
-    settings: Configured,
+    store: StorePort,
+    settings: ServiceSettings,
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
@@ -100,14 +106,14 @@ async def list_rebalances_of_portfolios(
     caller.require_portfolios(wanted)
     caller.require_models([])  # because a portfolio may have rebalances of any model
     found, total = await store.list_rebalances_of(wanted, offset, limit)
-    page: list[Listed] = []
+    page: list[ListedRebalance] = []
     for place, shown in enumerate(split_page(count for _, count in found), offset):
         rebalance, count = found[place - offset]
-        portfolios = Portfolios(
+        portfolios = PortfolioSlice(
             rebalance, 0, shown, partial(store.list_outcomes_of, rebalance, wanted)
         )
         alone = f"{request.url.path}?offset={place}&limit=1"
-        page.append(Listed(portfolios, count - shown, alone))
+        page.append(ListedRebalance(portfolios, count - shown, alone))
     headers = page_headers(request, offset, limit, total)
     return await stream_json(page_text(page, settings.time_zone), headers)
 
@@ -116,14 +122,14 @@ async def list_rebalances_of_portfolios(
     "/rebalance/{rebalance_id}", response_model=RebalanceResult, responses=refuses(*WRONG_RUN)
 )
 async def read_rebalance(
-    _: ReadsRebalances, rebalance_id: RebalanceId, store: Store, settings: Configured
+    _: ReadsRebalances, rebalance_id: RebalanceId, store: StorePort, settings: ServiceSettings
 ) -> Response:
     """Read a rebalance with all its portfolios and their positions, streamed at any length."""
     rebalance = await store.read_rebalance(rebalance_id)
-    whole = Portfolios(
+    whole = PortfolioSlice(
         rebalance, 0, rebalance.number_of_portfolios, partial(store.list_outcomes, rebalance)
     )
-    text = rebalance_text(Listed(whole), settings.time_zone)
+    text = rebalance_text(ListedRebalance(whole), settings.time_zone)
     return await stream_json(text, {"ETag": rebalance_etag(rebalance)})
 
 
@@ -136,15 +142,15 @@ async def list_portfolios(
     _: ReadsRebalances,
     request: Request,
     rebalance_id: RebalanceId,
-    store: Store,
-    settings: Configured,
+    store: StorePort,
+    settings: ServiceSettings,
     offset: Offset = 0,
     limit: OnePage = MAX_OUTCOMES_PER_PAGE,
 ) -> Response:
     """List the portfolios of a rebalance, in the order of the model."""
     rebalance = await store.read_rebalance(rebalance_id)
     count = max(0, min(limit, rebalance.number_of_portfolios - offset))
-    page = Portfolios(rebalance, offset, count, partial(store.list_outcomes, rebalance))
+    page = PortfolioSlice(rebalance, offset, count, partial(store.list_outcomes, rebalance))
     headers = page_headers(request, offset, limit, rebalance.number_of_portfolios)
     return await stream_json(portfolios_text(page, settings.time_zone), headers)
 
@@ -158,8 +164,8 @@ async def list_positions(
     _: ReadsRebalances,
     rebalance_id: RebalanceId,
     portfolio_id: PortfolioId,
-    store: Store,
-    settings: Configured,
+    store: StorePort,
+    settings: ServiceSettings,
 ) -> Response:
     """List the positions of one portfolio in a rebalance."""
     rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
@@ -183,7 +189,7 @@ async def delete_rebalance(
     _: DeletesRebalances,
     rebalance_id: RebalanceId,
     version: StoredVersion,
-    store: Store,
+    store: StorePort,
     changed: Changed,
 ) -> Response:
     """Delete a rebalance if its version is the stored one and no order of it was sent."""

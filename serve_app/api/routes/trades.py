@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from optimization import Side
 from serve_app.api.access import ReadsRebalances
-from serve_app.api.dependencies import RebalanceId, Rebalancer, SoughtPortfolios, Store
+from serve_app.api.dependencies import OptimizerPort, RebalanceId, SoughtPortfolios, StorePort
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, stream_json
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, order_by, page_headers
@@ -80,7 +80,7 @@ MinDrift = Annotated[
 
 
 async def _trade_filter(
-    optimizer: Rebalancer,
+    optimizer: OptimizerPort,
     side: Sides,
     security_id: SecurityIds,
     portfolio_id: SoughtPortfolios,
@@ -114,7 +114,7 @@ async def list_trades(
     _: ReadsRebalances,
     request: Request,
     rebalance_id: RebalanceId,
-    store: Store,
+    store: StorePort,
     wanted: Wanted,
     order: Order,
     approval: Approvals,
@@ -140,7 +140,7 @@ async def list_trades(
 async def read_trade_totals(
     _: ReadsRebalances,
     rebalance_id: RebalanceId,
-    store: Store,
+    store: StorePort,
     wanted: Wanted,
     approval: Approvals,
 ) -> Response:

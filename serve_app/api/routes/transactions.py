@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from optimization import PortfolioOutcome
 from serve_app.api.access import ReadsRebalances
 from serve_app.api.content_negotiation import Accept, choose_media_type
-from serve_app.api.dependencies import Configured, RebalanceId, Store
+from serve_app.api.dependencies import RebalanceId, ServiceSettings, StorePort
 from serve_app.api.exports.arrow_tables import (
     ARROW_STREAM,
     FILE_ENDINGS,
@@ -84,8 +84,8 @@ async def list_transactions(
     _: ReadsRebalances,
     rebalance_id: RebalanceId,
     accept: Accept,
-    store: Store,
-    settings: Configured,
+    store: StorePort,
+    settings: ServiceSettings,
     portfolio_id: Chosen = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """List all transactions of a rebalance as JSON, lines, CSV, a workbook, Parquet or Arrow."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from serve_app.api.access import UsesOptimize
-from serve_app.api.dependencies import ModelId, Rebalancer, Store
+from serve_app.api.dependencies import ModelId, OptimizerPort, StorePort
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import json_response
@@ -38,8 +38,8 @@ async def try_model(
     caller: UsesOptimize,
     model_id: ModelId,
     body: WhatIfBody,
-    store: Store,
-    optimizer: Rebalancer,
+    store: StorePort,
+    optimizer: OptimizerPort,
 ) -> Response:
     """Rebalance portfolios to a model with these positions; nothing is stored."""
     caller.require_models([model_id])

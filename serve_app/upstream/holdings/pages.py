@@ -7,7 +7,7 @@ from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
 from serve_app.upstream.holdings.balances import Row, balance_of_rows, rows_of
 from serve_app.upstream.holdings.source import Found
-from serve_app.upstream.holdings.summaries import PAGE, Accounting
+from serve_app.upstream.holdings.summaries import PAGE, AccountingService
 from serve_app.upstream.http_client import Client, UpstreamHealth
 
 # A page of 1,000 balances takes about as long as so many summaries (benchmarks/bench_upstream.py).
@@ -17,7 +17,7 @@ MAX_ROWS = 100_000
 MAX_CONCURRENT_PAGES = 4
 
 
-class PagedAccounting:
+class PagedAccountingService:
     """Source that reads pages of all balances if they cost less than a request per portfolio.
 
     Pages are no snapshot. Portfolios at the edges of a page are read one by one; so are all
@@ -26,7 +26,7 @@ class PagedAccounting:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._single = Accounting(client)
+        self._single = AccountingService(client)
 
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """Read the balance of each portfolio, or the error for that portfolio alone."""

@@ -33,7 +33,7 @@ class _RowsMovedError(Exception):
     """Rows moved between the pages of one read."""
 
 
-class Accounting:
+class AccountingService:
     """Source by one request per portfolio; never cached, because holdings must be fresh."""
 
     def __init__(self, client: Client) -> None:

@@ -5,9 +5,9 @@ import pytest
 
 from serve_app.simulator import Market, market_app
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
-from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.pages import PagedAccountingService
 from serve_app.upstream.holdings.source import Balance, Found, HoldingsSource
-from serve_app.upstream.holdings.summaries import POLICY, Accounting
+from serve_app.upstream.holdings.summaries import POLICY, AccountingService
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
 from tests.support.flaky_order_service import unread_response
@@ -41,7 +41,7 @@ class Counted(httpx.AsyncBaseTransport):
 
 def sources(transport: httpx.AsyncBaseTransport) -> tuple[HoldingsSource, HoldingsSource]:
     client = Client("accounting", "http://market", POLICY, HttpxTransport(transport))
-    return PagedAccounting(client), Accounting(client)
+    return PagedAccountingService(client), AccountingService(client)
 
 
 def comparable(found: object) -> dict[str, object]:
@@ -119,4 +119,4 @@ async def test_a_service_that_is_down_ends_the_paging() -> None:
     client = start_client(lambda _: httpx.Response(503), upstream="accounting")
 
     with pytest.raises(UpstreamUnavailableError):
-        await PagedAccounting(client).read_holdings(BOOK.portfolio_ids(100))
+        await PagedAccountingService(client).read_holdings(BOOK.portfolio_ids(100))

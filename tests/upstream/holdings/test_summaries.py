@@ -12,7 +12,7 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.upstream.holdings.source import Balance, HoldingsSource
-from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.holdings.summaries import AccountingService
 from serve_app.upstream.retry_policy import Policy
 from tests.support.upstream_servers import start_client
 
@@ -51,9 +51,9 @@ class Books:
         return answer or httpx.Response(500, json={"error": {"code": "INTERNAL_ERROR"}})
 
 
-def accounting(books: Books, policy: Policy | None = None) -> Accounting:
+def accounting(books: Books, policy: Policy | None = None) -> AccountingService:
     chosen = policy or Policy(backoff_s=0.0, concurrency=8)
-    return Accounting(start_client(books, chosen, "accounting"))
+    return AccountingService(start_client(books, chosen, "accounting"))
 
 
 async def test_cash_and_shares_arrive_exact_and_without_rows_of_zero() -> None:

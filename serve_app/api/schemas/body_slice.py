@@ -1,4 +1,4 @@
-"""Share of the portfolios of a long body of POST /optimize, parsed without the other shares."""
+"""Slice of the portfolios of a long body of POST /optimize, parsed without the other slices."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from serve_app.json_parts import find_elements
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Share ``number`` of ``total`` shares of the portfolios of a request, in their order.
+class BodySlice:
+    """Slice ``number`` of ``total`` slices of the portfolios of a request, in their order.
 
-    >>> [Share(number, 3).of(4) for number in range(3)]
+    >>> [BodySlice(number, 3).of(4) for number in range(3)]
     [range(0, 2), range(2, 4), range(4, 4)]
     """
 
@@ -24,22 +24,22 @@ class Share:
     total: int
 
     def of(self, count: int) -> range:
-        """Return the places of the share among ``count``; the last shares of few are empty."""
+        """Return the places of the slice among ``count``; the last slices of few are empty."""
         size = -(-count // self.total)
         return range(min(self.number * size, count), min((self.number + 1) * size, count))
 
 
-def parse_share(text: bytes, share: Share) -> OptimizeBody | None:
-    """Parse a JSON text with a share of its portfolios alone; None for an empty share.
+def parse_slice(text: bytes, body_slice: BodySlice) -> OptimizeBody | None:
+    """Parse a JSON text with a slice of its portfolios alone; None for an empty slice.
 
-    Raises BodyRefusedError if this part is invalid. The shares together parse the whole text, and
-    none knows the true places, or whether another share has the same portfolio.
+    Raises BodyRefusedError if this part is invalid. The slices together parse the whole text, and
+    none knows the true places, or whether another slice has the same portfolio.
     """
     portfolios = find_elements(text)
     # The array is that of the portfolios, because a body with any other one is refused.
     if portfolios is None or len(portfolios) > MAX_PORTFOLIOS:
         raise BodyRefusedError
-    places = share.of(len(portfolios))
+    places = body_slice.of(len(portfolios))
     if not places:
         return None
     part = portfolios.cut(places.start, places.stop)

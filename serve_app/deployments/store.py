@@ -55,22 +55,25 @@ EDIT_TRIES = 8
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Store)
 class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCalls, Store):
-    """Models, stored rebalances, runs, drift scans, orders, idempotency and API keys, sessions."""
+    """Models, stored rebalances, runs, drift scans, orders, idempotency and API keys, sessions.
+
+    Called ModelStore in the configuration and the metrics of Serve.
+    """
 
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
         parts = open_parts(settings)  # here, because Serve makes a replica inside its event loop
         self._parts = parts
-        self._with = parts.resources
+        self._resources = parts.resources
         self._submitter = parts.submitter
         self._approvals = ApprovalProcess(settings, parts.resources)
 
     async def add_model(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model, and complete the claim with it."""
-        return _log_model(Action.MODEL_CREATED, await self._with.models.add(model, claim))
+        return _log_model(Action.MODEL_CREATED, await self._resources.models.add(model, claim))
 
     async def read_model(self, model_id: str) -> Model:
         """Read the model with this id."""
-        return await self._with.models.read(model_id)
+        return await self._resources.models.read(model_id)
 
     async def list_models(
         self,
@@ -81,25 +84,25 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         name: str = "",
     ) -> tuple[tuple[Model, ...], int]:
         """Return one page of models and the number of all."""
-        return await self._with.models.read_page(offset, limit, sort, model_ids, name)
+        return await self._resources.models.read_page(offset, limit, sort, model_ids, name)
 
     async def list_model_versions(
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[ModelVersion, ...], int]:
         """Return one page of the versions of a model, and the number of all."""
-        return await self._with.model_history.read_page(model_id, offset, limit)
+        return await self._resources.model_history.read_page(model_id, offset, limit)
 
     async def read_model_version(self, model_id: str, version: int) -> ModelVersion:
         """Read one version of a model."""
-        return await self._with.model_history.read(model_id, version)
+        return await self._resources.model_history.read(model_id, version)
 
     async def replace_model(self, model: Model) -> Model:
         """Replace the model of this version."""
-        return _log_model(Action.MODEL_EDITED, await self._with.models.replace(model))
+        return _log_model(Action.MODEL_EDITED, await self._resources.models.replace(model))
 
     async def delete_model(self, model_id: str, version: int) -> None:
         """Delete the model of this version."""
-        await self._with.models.delete(model_id, version)
+        await self._resources.models.delete(model_id, version)
         log_event(Action.MODEL_DELETED, model_id, version=version)
 
     async def add_target(self, model_id: str, target: Target, versions: Versions = None) -> Model:
@@ -142,7 +145,7 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         async for attempt in stamina.retry_context(
             StaleVersionError, attempts=EDIT_TRIES, timeout=None, wait_max=0
         ):
-            before = await self._with.models.read(model_id)
+            before = await self._resources.models.read(model_id)
             # Outside the attempt, because a version that the caller rules out does not come back.
             require_version(before, versions)
             after = change(before)
@@ -156,17 +159,19 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         self, offset: int, limit: int, sort: Sort
     ) -> tuple[tuple[Rebalance, ...], int]:
         """Return one page of rebalances and the number of all."""
-        return await self._with.rebalances.read_page(offset, limit, sort)
+        return await self._resources.rebalances.read_page(offset, limit, sort)
 
     async def list_rebalances_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return one page of the rebalances of these portfolios, and the number in each."""
-        return await self._with.rebalances.read_page_of_portfolios(portfolio_ids, offset, limit)
+        return await self._resources.rebalances.read_page_of_portfolios(
+            portfolio_ids, offset, limit
+        )
 
     async def read_rebalance(self, rebalance_id: str) -> Rebalance:
         """Read the rebalance with this id."""
-        return await self._with.rebalances.read(rebalance_id)
+        return await self._resources.rebalances.read(rebalance_id)
 
     async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of this version with its outcomes, unless an order of it was sent."""
@@ -187,7 +192,7 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         self, states: tuple[OrderState, ...], since: datetime | None, offset: int, limit: int
     ) -> tuple[tuple[Order, ...], int]:
         """Return one page of the orders in these states, and the number of all such orders."""
-        return await self._with.orders.read_latest(states, since, offset, limit)
+        return await self._resources.orders.read_latest(states, since, offset, limit)
 
     async def read_submission(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
@@ -197,11 +202,11 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
 
     async def read_run(self, run_id: str) -> Run:
         """Read the run with this id."""
-        return await self._with.runs.read(run_id)
+        return await self._resources.runs.read(run_id)
 
     async def read_whole_run(self, run_id: str) -> Run:
         """Read the run with this id, with its portfolios and their options."""
-        return await self._with.runs.read_whole(run_id)
+        return await self._resources.runs.read_whole(run_id)
 
     async def list_runs(
         self,
@@ -211,11 +216,11 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         since: datetime | None = None,
     ) -> tuple[tuple[Run, ...], int]:
         """Return one page of runs and the number of all."""
-        return await self._with.runs.read_page(offset, limit, statuses, since)
+        return await self._resources.runs.read_page(offset, limit, statuses, since)
 
     async def cancel_run(self, run_id: str) -> Run:
         """Record that a run starts no more work."""
-        run = await self._with.runs.cancel(run_id)
+        run = await self._resources.runs.cancel(run_id)
         log_event(Action.RUN_CANCELLED, run_id, status=run.status.value)
         return run
 
@@ -223,106 +228,106 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         self, run_id: str, after: str | None, limit: int
     ) -> tuple[Rebalance, ...]:
         """Return one page of the rebalances of a run."""
-        return await self._with.rebalances.list_parts(run_id, after, limit)
+        return await self._resources.rebalances.list_parts(run_id, after, limit)
 
     async def list_run_rebalance_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """Return the ids of the first rebalances of a run."""
-        return await self._with.rebalances.list_part_ids(run_id, limit)
+        return await self._resources.rebalances.list_part_ids(run_id, limit)
 
     async def list_run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
         """Return the events of a run after the event of this number."""
-        return await self._with.chunks.list_events(run_id, after, limit)
+        return await self._resources.chunks.list_events(run_id, after, limit)
 
     async def list_run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
         """Return the first chunks of a run that were given up."""
-        return await self._with.chunks.list_errors(run_id, limit)
+        return await self._resources.chunks.list_errors(run_id, limit)
 
     async def list_audit_entries(
         self, wanted: AuditFilter, offset: int, limit: int, direction: int
     ) -> tuple[tuple[Entry, ...], int]:
         """Return one page of the entries of the audit log, and the number of all."""
-        await self._with.audit.seal()
-        return await self._with.audit.read_page(wanted, offset, limit, direction)
+        await self._resources.audit.seal()
+        return await self._resources.audit.read_page(wanted, offset, limit, direction)
 
     async def list_audit_entries_beyond(
         self, wanted: AuditFilter, seq: int | None, limit: int, direction: int
     ) -> tuple[Entry, ...]:
         """Return the next entries of the audit log beyond a place."""
         if seq is None:
-            await self._with.audit.seal()
-        return await self._with.audit.list_beyond(wanted, seq, limit, direction)
+            await self._resources.audit.seal()
+        return await self._resources.audit.list_beyond(wanted, seq, limit, direction)
 
     async def record_refusal(self, action: Action, operation: str, path: str, reason: str) -> None:
         """Record a refusal."""
-        trail = AuditTrail(self._with.database, find_author)
+        trail = AuditTrail(self._resources.database, find_author)
         facts = {"operation": operation, "reason": reason}
         refusal = trail.record(action, path, diff=facts, outcome="REFUSED")
         await trail.add(refusal)
 
     async def read_audit_head(self) -> AuditHead:
         """Return the last entry of the audit log, and the last that was removed."""
-        await self._with.audit.seal()
-        return await self._with.audit.read_head()
+        await self._resources.audit.seal()
+        return await self._resources.audit.read_head()
 
     async def claim_key(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key."""
-        return await self._with.idempotency.claim(key, request_hash, owner)
+        return await self._resources.idempotency.claim(key, request_hash, owner)
 
     async def complete_key(self, key: str, owner: str, reference: str) -> None:
         """Store the id of the result as the reference of a key."""
-        await self._with.idempotency.complete(key, owner, reference)
+        await self._resources.idempotency.complete(key, owner, reference)
 
     async def release_key(self, key: str, owner: str) -> None:
         """Release a key after a failure."""
-        await self._with.idempotency.release(key, owner)
+        await self._resources.idempotency.release(key, owner)
 
     async def add_api_key(self, key: ApiKey) -> None:
         """Store a new API key."""
-        await self._with.api_keys.add(key)
+        await self._resources.api_keys.add(key)
         log_event(Action.KEY_CREATED, key.key_id, owner=key.owner)
 
     async def find_api_key(self, key_id: str) -> ApiKey | None:
         """Return the API key with this id; None if there is none."""
-        return await self._with.api_keys.find(key_id)
+        return await self._resources.api_keys.find(key_id)
 
     async def list_api_keys(self, offset: int, limit: int) -> tuple[tuple[ApiKey, ...], int]:
         """Return one page of API keys and the number of all."""
-        return await self._with.api_keys.read_page(offset, limit)
+        return await self._resources.api_keys.read_page(offset, limit)
 
     async def rotate_api_key(
         self, key_id: str, secret_hash: bytes, former_expires_at: datetime
     ) -> ApiKey:
         """Give an API key another secret."""
-        key = await self._with.api_keys.rotate(key_id, secret_hash, former_expires_at)
+        key = await self._resources.api_keys.rotate(key_id, secret_hash, former_expires_at)
         log_event(Action.KEY_ROTATED, key_id, owner=key.owner)
         return key
 
     async def revoke_api_key(self, key_id: str) -> ApiKey:
         """End an API key for good."""
-        key = await self._with.api_keys.revoke(key_id)
+        key = await self._resources.api_keys.revoke(key_id)
         log_event(Action.KEY_REVOKED, key_id, owner=key.owner)
         return key
 
     async def note_api_key_use(self, key_id: str, at: datetime) -> None:
         """Store when an API key was used."""
-        await self._with.api_keys.note_use(key_id, at)
+        await self._resources.api_keys.note_use(key_id, at)
 
     async def put_session(self, session: Session) -> None:
         """Store a session of a browser."""
-        await self._with.sessions.put(session)
+        await self._resources.sessions.put(session)
         log_event(Action.SIGNED_IN, None, owner=session.name)
 
     async def find_session(self, session_id: str) -> Session | None:
         """Return the session with this id; None if there is none, or if it expired."""
-        return await self._with.sessions.find(session_id)
+        return await self._resources.sessions.find(session_id)
 
     async def remove_session(self, session_id: str) -> None:
         """End a session."""
-        await self._with.sessions.remove(session_id)
+        await self._resources.sessions.remove(session_id)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:
         """Ask the order or the portfolio service for its health."""
-        checked = {"order": self._with.order_service, "portfolio": self._with.portfolios}
+        checked = {"order": self._resources.order_service, "portfolio": self._resources.portfolios}
         return await checked[upstream].check_health()
 
     async def answer(self) -> None:
@@ -330,7 +335,7 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
 
     async def ping(self) -> None:
         """Raise StorageUnavailableError unless the database responds."""
-        await ping(self._with.database)
+        await ping(self._resources.database)
 
 
 def _log_model(action: Action, model: Model) -> Model:
