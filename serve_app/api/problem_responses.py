@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def answer_of(error: Exception, path: str) -> Response:
     """Answer an error; an unforeseen one is logged and shows nothing of itself."""
     kind = kind_of(error)
-    if kind is catalogue.INTERNAL:
+    if kind is catalogue.INTERNAL_ERROR:
         logger.error("unexpected error at %s", path, exc_info=error)
     return error_answer(error, kind, path)
 
@@ -74,7 +74,7 @@ async def answer_http(request: Request, error: Exception) -> Response:
     """Answer a refusal of the framework: unknown route, method not allowed ..."""
     assert isinstance(error, HTTPException)
     headers = {**(error.headers or {})}
-    if error.status_code == catalogue.NO_METHOD.status:
+    if error.status_code == catalogue.METHOD_NOT_ALLOWED.status:
         headers["Allow"] = ", ".join(_methods(request))
     return http_answer(error.status_code, request.url.path, headers)
 
@@ -101,7 +101,7 @@ def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> ProblemKind:
     if any(entry["loc"][0] == "path" for entry in found):
         return catalogue.BAD_ID
     unreadable = any(entry["type"] == "json_invalid" for entry in found)
-    return catalogue.NOT_JSON if unreadable else catalogue.INVALID
+    return catalogue.NOT_JSON if unreadable else catalogue.INVALID_REQUEST
 
 
 def _invalid(entry: Mapping[str, Any]) -> Json:

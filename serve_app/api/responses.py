@@ -71,7 +71,7 @@ def json_response(
 
 
 def trade_date_of(rebalance: Rebalance, zone: tzinfo) -> str:
-    """Return the day of the run in the configured zone; a replayed answer keeps it."""
+    """Return the day of the rebalance in the configured zone; a replayed answer keeps it."""
     return rebalance.started_at.astimezone(zone).date().isoformat()
 
 
@@ -154,7 +154,7 @@ async def write_elements(heading: Heading, outcomes: Sequence[PortfolioOutcome])
     parts: list[bytes] = []
     for start in range(0, len(outcomes), ENCODING_BATCH_SIZE):
         part = outcomes[start : start + ENCODING_BATCH_SIZE]
-        parts.append(encode([_element(heading, rebalance) for rebalance in part])[1:-1])
+        parts.append(encode([_element(heading, outcome) for outcome in part])[1:-1])
         await asyncio.sleep(0)
     return b",".join(parts)
 

@@ -197,6 +197,6 @@ def refused_outcome(portfolio_id: str, refusal: Refusal) -> PortfolioOutcome:
 
 def failed_outcome(portfolio_id: str, error: Exception) -> PortfolioOutcome:
     """Make the outcome of a portfolio that an error prevents from being rebalanced."""
-    if kind_of(error) is catalogue.INTERNAL:
+    if kind_of(error) is catalogue.INTERNAL_ERROR:
         logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
     return refused_outcome(portfolio_id, refusal_of(error))

@@ -17,7 +17,7 @@ from optimization.errors import (
 )
 from serve_app.chunks.blocks import outcomes_beside
 from serve_app.chunks.fetch import ChunkInputs
-from serve_app.problems.catalogue import NO_PRICES
+from serve_app.problems.catalogue import PRICES_MISSING
 from storage.rebalances.rebalance import Rebalance
 from storage.runs.run import Run
 
@@ -31,7 +31,7 @@ def list_other_holdings(solved: BlockOutcome | Iterable[PortfolioOutcome]) -> It
     for outcome in solved:
         for security in outcome.others:
             yield security.security_id
-        if outcome.refusal is not None and outcome.refusal.code == NO_PRICES.code:
+        if outcome.refusal is not None and outcome.refusal.code == PRICES_MISSING.code:
             yield from outcome.refusal.members.get("securities", ())
 
 

@@ -17,7 +17,7 @@ from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS, HttpMetrics, select_own_series
 from serve_app.observability.traces import start_traces
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.store import StorePort
+from serve_app.ports.store import Store
 from serve_app.rebalances.inline import InlineRebalancer
 from serve_app.resources import open_resources
 from serve_app.settings import Settings
@@ -34,7 +34,7 @@ class Ingress:
         self._settings = settings
         correlate_logs()
         start_traces(settings)
-        self._store = connect(StorePort, store)
+        self._store = connect(Store, store)
         self._optimizer = connect(Optimizer, optimizer)
 
     def __serve_build_asgi_app__(self) -> FastAPI:

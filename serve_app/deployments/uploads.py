@@ -87,7 +87,7 @@ def _refuse(path: str, error: FilesRefusedError) -> Response:
     members: dict[str, Any] = {"errors": [fault.members for fault in error.faults]}
     if error.omitted:
         members["errors_omitted"] = error.omitted
-    return response(catalogue.INVALID, str(error), path, members, VARY)
+    return response(catalogue.INVALID_REQUEST, str(error), path, members, VARY)
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)

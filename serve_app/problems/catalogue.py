@@ -79,8 +79,8 @@ FOREIGN_SITE = ProblemKind(
     "Browsers may send changes from pages of this service, and from the origins in CORS_ORIGINS.",
 )
 NOT_FOUND = ProblemKind(404, "not-found", "Not found", "Check the id.")
-NO_ROUTE = ProblemKind(404, "unknown-route", "Unknown route", "/docs lists all routes.")
-NO_METHOD = ProblemKind(
+UNKNOWN_ROUTE = ProblemKind(404, "unknown-route", "Unknown route", "/docs lists all routes.")
+METHOD_NOT_ALLOWED = ProblemKind(
     405,
     "method-not-allowed",
     "Method not allowed",
@@ -89,7 +89,7 @@ NO_METHOD = ProblemKind(
 NOT_ACCEPTABLE = ProblemKind(
     406, "not-acceptable", "Not acceptable", "Accept one of the offered media types."
 )
-BODY_SLOW = ProblemKind(
+BODY_TOO_SLOW = ProblemKind(
     408,
     "body-too-slow",
     "Request body timed out",
@@ -106,26 +106,26 @@ RUN_CANCELLED = ProblemKind(
 RUN_GOES_ON = ProblemKind(
     409, "run-goes-on", "Run in progress", "Wait until the named run is over, or cancel it."
 )
-STALE = ProblemKind(409, "stale-version", "Version conflict", _READ)
-IN_MODEL = ProblemKind(
+STALE_VERSION = ProblemKind(409, "stale-version", "Version conflict", _READ)
+SECURITY_IN_MODEL = ProblemKind(
     409, "security-in-model", "Security already in the model", "Use PUT to change a position."
 )
-DIFFERS = ProblemKind(
+POSITION_DIFFERS = ProblemKind(
     409,
     "position-differs",
     "Position differs from the stored one",
     "Send the position with its stored values.",
 )
-IN_PROGRESS = ProblemKind(
+REQUEST_IN_PROGRESS = ProblemKind(
     409, "request-in-progress", "First request of the key in progress", _LATER, is_transient=True
 )
-NOT_COMPLETED = ProblemKind(
+REBALANCE_NOT_COMPLETED = ProblemKind(
     409,
     "rebalance-not-completed",
     "Rebalance not completed",
     "Orders are handed over for a whole rebalance only. Wait until it is COMPLETED.",
 )
-HANDING_OVER = ProblemKind(
+HAND_OVER_IN_PROGRESS = ProblemKind(
     409, "hand-over-in-progress", "Hand-over in progress", _LATER, is_transient=True
 )
 ORDERS_SENT = ProblemKind(
@@ -142,7 +142,7 @@ ORDERS_OPEN = ProblemKind(
     "orders are filled, rebalance with open_orders COUNT, or hand over with open_orders "
     "REPLACE (cancel them first) or ADD (send anyway).",
 )
-SUPERSEDED = ProblemKind(
+REBALANCE_SUPERSEDED = ProblemKind(
     409,
     "rebalance-superseded",
     "Superseded by a later rebalance",
@@ -182,15 +182,15 @@ PROPOSAL_STATE = ProblemKind(
     "Read the proposal. What ended without orders may be proposed again, and what is STALE needs "
     "another rebalance.",
 )
-PRECONDITION = ProblemKind(412, "precondition-failed", "Precondition failed", _READ)
-TOO_LARGE = ProblemKind(
+PRECONDITION_FAILED = ProblemKind(412, "precondition-failed", "Precondition failed", _READ)
+BODY_TOO_LARGE = ProblemKind(
     413,
     "body-too-large",
     "Request body too large",
     "MAX_BODY_MB is the limit, MAX_MODEL_BODY_MB for models and runs, and "
     "MAX_OPTIMIZE_BODY_MB for POST /optimize. Send the portfolios in several requests.",
 )
-UNSUPPORTED = ProblemKind(
+UNSUPPORTED_MEDIA_TYPE = ProblemKind(
     415,
     "unsupported-media-type",
     "Unsupported media type or coding",
@@ -228,13 +228,13 @@ RATE_EXCEEDED = ProblemKind(
     "Send the same request again after the seconds in Retry-After, and fewer in a minute.",
     is_transient=True,
 )
-INVALID = ProblemKind(
+INVALID_REQUEST = ProblemKind(
     422,
     "invalid-request",
     "Invalid request",
     "The errors name each invalid value and the rule it breaks.",
 )
-KEY_REUSED = ProblemKind(
+IDEMPOTENCY_KEY_REUSED = ProblemKind(
     422,
     "idempotency-key-reused",
     "Idempotency key reused",
@@ -248,13 +248,13 @@ INFEASIBLE = ProblemKind(
     "securities or limits that conflict, the options that would admit a plan, and the "
     "nearest plan.",
 )
-OUT_OF_TIME = ProblemKind(
+NO_SOLUTION_IN_TIME = ProblemKind(
     422,
     "no-solution-in-time",
     "No solution within the time limit",
     "A plan may exist: raise the time limit or relax an option.",
 )
-NO_PRICES = ProblemKind(
+PRICES_MISSING = ProblemKind(
     422,
     "prices-missing",
     "Prices missing",
@@ -267,7 +267,7 @@ EMPTY_MODEL = ProblemKind(
     "A rebalance to this model would sell everything. Give the model a target above 0, or "
     "confirm the sale with liquidate: true.",
 )
-CONFLICT = ProblemKind(
+OPTIONS_CONFLICT = ProblemKind(
     422, "options-conflict", "Conflicting options", "Drop one of the named options."
 )
 TOO_MANY_ROWS = ProblemKind(
@@ -276,13 +276,13 @@ TOO_MANY_ROWS = ProblemKind(
     "Too many transactions for a workbook",
     "Request CSV or JSON lines, which have no limit, or fewer portfolios.",
 )
-NO_HOLDINGS = ProblemKind(
+HOLDINGS_MISSING = ProblemKind(
     422,
     "holdings-missing",
     "Holdings missing",
     "The accounting service has neither cash nor holdings for the portfolio.",
 )
-PARTLY_FILLED = ProblemKind(
+ORDERS_PARTLY_FILLED = ProblemKind(
     422,
     "orders-partly-filled",
     "Open orders partly filled",
@@ -309,26 +309,26 @@ NONE_REBALANCED = ProblemKind(
     "No portfolio rebalanced",
     "Each listed portfolio has a reason of its own.",
 )
-UNVERIFIED = ProblemKind(
+UNVERIFIED_PLAN = ProblemKind(
     500,
     "unverified-plan",
     "Plan failed verification",
     "A plan that breaks a limit is never returned. Report the portfolio, because this is a "
     "defect of the service.",
 )
-INTERNAL = ProblemKind(
+INTERNAL_ERROR = ProblemKind(
     500, "internal-error", "Internal error", "Report the correlation id; the log has the cause."
 )
-BROKEN_CONTRACT = ProblemKind(
+UPSTREAM_CONTRACT = ProblemKind(
     502,
     "upstream-contract",
     "Upstream contract broken",
     "Sending the request again does not help; check the upstream and its version.",
 )
-UPSTREAM_DOWN = ProblemKind(
+UPSTREAM_UNAVAILABLE = ProblemKind(
     503, "upstream-unavailable", "Upstream unavailable", _LATER, is_transient=True
 )
-IN_DOUBT = ProblemKind(
+ORDERS_IN_DOUBT = ProblemKind(
     503,
     "orders-in-doubt",
     "Orders in doubt",
@@ -337,10 +337,10 @@ IN_DOUBT = ProblemKind(
     "service, and only the missing ones are sent.",
     is_transient=True,
 )
-STORAGE_DOWN = ProblemKind(
+STORAGE_UNAVAILABLE = ProblemKind(
     503, "storage-unavailable", "Database unavailable", _LATER, is_transient=True
 )
-PROVIDER_DOWN = ProblemKind(
+IDENTITY_PROVIDER_UNAVAILABLE = ProblemKind(
     503,
     "identity-provider-unavailable",
     "Identity provider unavailable",
@@ -349,7 +349,7 @@ PROVIDER_DOWN = ProblemKind(
     is_transient=True,
 )
 OVERLOADED = ProblemKind(503, "overloaded", "Overloaded", _LATER, is_transient=True)
-OUT_OF_PATIENCE = ProblemKind(
+DEADLINE_EXCEEDED = ProblemKind(
     504,
     "deadline-exceeded",
     "Deadline exceeded",
@@ -365,22 +365,24 @@ KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind
     for kind in (
         BAD_REQUEST, NOT_JSON, BAD_ID, SIGN_IN_FAILED, UNAUTHENTICATED, SCOPE_MISSING,
-        OUTSIDE_LIMITS, SESSION_INSECURE, FOREIGN_SITE,
-        NOT_FOUND, NO_ROUTE, NO_METHOD,
-        NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
-        DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT,
-        FOUR_EYES, NOT_PROPOSER, NOT_APPROVED, PROPOSED_ALREADY, APPROVED_ALREADY, PROPOSAL_STATE,
-        RULES_BROKEN,
-        PRECONDITION, TOO_LARGE, UNSUPPORTED, HOST_NOT_ALLOWED, PRECONDITION_REQUIRED,
-        RATE_EXCEEDED, INVALID,
-        KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL,
-        NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
-        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, PROVIDER_DOWN, OVERLOADED,
-        NOT_READY, OUT_OF_PATIENCE,
+        OUTSIDE_LIMITS, SESSION_INSECURE, FOREIGN_SITE, NOT_FOUND, UNKNOWN_ROUTE,
+        METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, BODY_TOO_SLOW, NAME_TAKEN, RUN_CANCELLED,
+        RUN_GOES_ON, STALE_VERSION, SECURITY_IN_MODEL, POSITION_DIFFERS,
+        REQUEST_IN_PROGRESS, REBALANCE_NOT_COMPLETED, HAND_OVER_IN_PROGRESS, ORDERS_OPEN,
+        REBALANCE_SUPERSEDED, ORDERS_SENT, FOUR_EYES, NOT_PROPOSER, NOT_APPROVED,
+        PROPOSED_ALREADY, APPROVED_ALREADY, PROPOSAL_STATE, RULES_BROKEN,
+        PRECONDITION_FAILED, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, HOST_NOT_ALLOWED,
+        PRECONDITION_REQUIRED, RATE_EXCEEDED, INVALID_REQUEST, IDEMPOTENCY_KEY_REUSED,
+        INFEASIBLE, NO_SOLUTION_IN_TIME, PRICES_MISSING, TOO_MANY_ROWS, OPTIONS_CONFLICT,
+        EMPTY_MODEL, HOLDINGS_MISSING, ORDERS_PARTLY_FILLED, HOLDINGS_FILE, REFUSED,
+        NONE_REBALANCED, UNVERIFIED_PLAN, INTERNAL_ERROR, UPSTREAM_CONTRACT,
+        UPSTREAM_UNAVAILABLE, ORDERS_IN_DOUBT, STORAGE_UNAVAILABLE,
+        IDENTITY_PROVIDER_UNAVAILABLE, OVERLOADED, NOT_READY, DEADLINE_EXCEEDED,
     )
 }
 # fmt: on
 
 OF_STATUS: Mapping[int, ProblemKind] = {
-    kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, BODY_SLOW, TOO_LARGE)
+    kind.status: kind
+    for kind in (BAD_REQUEST, UNKNOWN_ROUTE, METHOD_NOT_ALLOWED, BODY_TOO_SLOW, BODY_TOO_LARGE)
 }

@@ -179,17 +179,19 @@ def _challenge_for(scopes: Iterable[str]) -> Mapping[str, str]:
     return {"WWW-Authenticate": text}
 
 
-UNFORESEEN: Final[Row[Any]] = row(Exception, catalogue.INTERNAL)[1]
+UNFORESEEN: Final[Row[Any]] = row(Exception, catalogue.INTERNAL_ERROR)[1]
 """The row of every error that the table does not have."""
 
 ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
     (
         # requests
-        row(RuleError, catalogue.INVALID, _errors_of_rule, detail=_detail_of_rule),
-        row(UnmatchedIdsError, catalogue.INVALID, _errors_of_unmatched),
-        row(OptionsConflictError, catalogue.CONFLICT, lambda e: {"options": list(e.options)}),
+        row(RuleError, catalogue.INVALID_REQUEST, _errors_of_rule, detail=_detail_of_rule),
+        row(UnmatchedIdsError, catalogue.INVALID_REQUEST, _errors_of_unmatched),
+        row(
+            OptionsConflictError, catalogue.OPTIONS_CONFLICT, lambda e: {"options": list(e.options)}
+        ),
         row(EmptyModelError, catalogue.EMPTY_MODEL),
-        row(PreconditionFailedError, catalogue.PRECONDITION),
+        row(PreconditionFailedError, catalogue.PRECONDITION_FAILED),
         row(PreconditionRequiredError, catalogue.PRECONDITION_REQUIRED),
         row(BodyCodingError, catalogue.BAD_REQUEST),
         row(
@@ -200,14 +202,14 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
         ),
         row(
             UnsupportedMediaTypeError,
-            catalogue.UNSUPPORTED,
+            catalogue.UNSUPPORTED_MEDIA_TYPE,
             lambda e: {"accepted": list(e.accepted)},
             headers=lambda e: {ACCEPT_HEADERS[e.header]: ", ".join(e.accepted)},
         ),
         row(AuthenticationError, catalogue.UNAUTHENTICATED, headers=_challenge),
         row(
             ProviderUnavailableError,
-            catalogue.PROVIDER_DOWN,
+            catalogue.IDENTITY_PROVIDER_UNAVAILABLE,
             retry_after_s=lambda _: PROVIDER_RETRY_AFTER_S,
         ),
         row(
@@ -235,7 +237,7 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
         row(TooManyRowsError, catalogue.TOO_MANY_ROWS),
         row(PortError, catalogue.OVERLOADED),
         row(TooManyStreamsError, catalogue.OVERLOADED),
-        row(DeadlineExceededError, catalogue.OUT_OF_PATIENCE),
+        row(DeadlineExceededError, catalogue.DEADLINE_EXCEEDED),
         row(
             NotReadyError,
             catalogue.NOT_READY,
@@ -246,51 +248,51 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
         row(NameTakenError, catalogue.NAME_TAKEN),
         row(
             StaleVersionError,
-            catalogue.STALE,
+            catalogue.STALE_VERSION,
             lambda e: {"expected_version": e.expected, "actual_version": e.actual},
         ),
-        row(TargetExistsError, catalogue.IN_MODEL),
+        row(TargetExistsError, catalogue.SECURITY_IN_MODEL),
         row(TargetUnknownError, catalogue.NOT_FOUND),
-        row(TargetDiffersError, catalogue.DIFFERS),
+        row(TargetDiffersError, catalogue.POSITION_DIFFERS),
         # portfolios
         row(
             PricesMissingError,
-            catalogue.NO_PRICES,
+            catalogue.PRICES_MISSING,
             lambda e: {"securities": list(e.security_ids)},
         ),
-        row(HoldingsMissingError, catalogue.NO_HOLDINGS),
+        row(HoldingsMissingError, catalogue.HOLDINGS_MISSING),
         row(
             OrdersPartlyFilledError,
-            catalogue.PARTLY_FILLED,
+            catalogue.ORDERS_PARTLY_FILLED,
             lambda e: {"order_ids": list(e.order_ids)},
         ),
         row(PortfolioDataError, catalogue.REFUSED),
-        row(NoSolutionInTimeError, catalogue.OUT_OF_TIME),
-        row(CertificationError, catalogue.UNVERIFIED),
+        row(NoSolutionInTimeError, catalogue.NO_SOLUTION_IN_TIME),
+        row(CertificationError, catalogue.UNVERIFIED_PLAN),
         # rebalances and runs
-        row(IdempotencyInProgressError, catalogue.IN_PROGRESS),
-        row(IdempotencyMismatchError, catalogue.KEY_REUSED),
+        row(IdempotencyInProgressError, catalogue.REQUEST_IN_PROGRESS),
+        row(IdempotencyMismatchError, catalogue.IDEMPOTENCY_KEY_REUSED),
         row(RunEndedError, _kind_of_ended_run, _members_of_ended_run),
         row(RunGoesOnError, catalogue.RUN_GOES_ON, lambda e: {"run_id": e.run_id}),
         row(HoldingsFileError, catalogue.HOLDINGS_FILE),
         # orders
-        row(NotCompletedError, catalogue.NOT_COMPLETED),
+        row(NotCompletedError, catalogue.REBALANCE_NOT_COMPLETED),
         row(
             HandOverInProgressError,
-            catalogue.HANDING_OVER,
+            catalogue.HAND_OVER_IN_PROGRESS,
             retry_after_s=lambda e: min(e.leased_for_s, MAX_LEASE_WAIT_S),
         ),
         row(OrdersSentError, catalogue.ORDERS_SENT),
         row(
             OrdersInDoubtError,
-            catalogue.IN_DOUBT,
+            catalogue.ORDERS_IN_DOUBT,
             lambda e: {"orders_in_doubt": e.count},
             retry_after_s=lambda e: e.retry_after_s,
         ),
         row(OrdersOpenError, catalogue.ORDERS_OPEN, _members_of_open_orders),
         row(
             SupersededError,
-            catalogue.SUPERSEDED,
+            catalogue.REBALANCE_SUPERSEDED,
             lambda e: {
                 "portfolios": list(e.portfolios),
                 "number_of_portfolios": e.number_of_portfolios,
@@ -316,14 +318,14 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
         ),
         row(ProposalStateError, catalogue.PROPOSAL_STATE, lambda e: {"proposal_status": e.status}),
         # database and upstreams
-        row(StorageUnavailableError, catalogue.STORAGE_DOWN),
+        row(StorageUnavailableError, catalogue.STORAGE_UNAVAILABLE),
         row(
             UpstreamUnavailableError,
-            catalogue.UPSTREAM_DOWN,
+            catalogue.UPSTREAM_UNAVAILABLE,
             lambda e: {"upstream": e.upstream},
             retry_after_s=lambda e: max(1, ceil(e.retry_after_s)),
         ),
-        row(UpstreamContractError, catalogue.BROKEN_CONTRACT, lambda e: {"upstream": e.upstream}),
+        row(UpstreamContractError, catalogue.UPSTREAM_CONTRACT, lambda e: {"upstream": e.upstream}),
     )
 )
 
@@ -342,7 +344,7 @@ def kind_of(error: BaseException) -> ProblemKind:
 
 def detail_of(error: BaseException, kind: ProblemKind) -> str:
     """Write the sentence of an error; an unforeseen one shows nothing of itself."""
-    if kind is catalogue.INTERNAL:
+    if kind is catalogue.INTERNAL_ERROR:
         return "The cause is in the log, under the correlation id."
     return row_of(error).detail(error)
 

@@ -15,7 +15,7 @@ from optimization import BandStatus, PricedTarget, Refusal
 from serve_app.call_context import correlation_id
 from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.concurrency import for_each_in_window, work_while_held
-from serve_app.problems.catalogue import INTERNAL
+from serve_app.problems.catalogue import INTERNAL_ERROR
 from serve_app.problems.error_table import refusal_of
 from serve_app.rebalances.drift import failed_summaries
 from serve_app.rebalances.drift_tasks import Measure, OpenMeter, open_task_meter
@@ -151,7 +151,7 @@ class _ScanDriver:
     async def _measure(self) -> Refusal | None:
         """Measure the book; return the reason if that was given up."""
         if self._scan.takeovers > MAX_TAKEOVERS:
-            return Refusal(INTERNAL.code, f"given up after {MAX_TAKEOVERS} attempts", {})
+            return Refusal(INTERNAL_ERROR.code, f"given up after {MAX_TAKEOVERS} attempts", {})
         try:
             await self._measure_book()
         except FAILURES as error:
@@ -160,7 +160,7 @@ class _ScanDriver:
             raise
         except Exception:
             logger.exception("drift scan %s failed unexpectedly", self._scan.scan_id)
-            return Refusal(INTERNAL.code, "it failed unexpectedly; the log has the cause", {})
+            return Refusal(INTERNAL_ERROR.code, "it failed unexpectedly; the log has the cause", {})
         return None
 
     async def _measure_book(self) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from optimization import Refusal
 from serve_app.call_context import correlation_id
 from serve_app.observability.events import log_event
-from serve_app.problems.catalogue import INTERNAL
+from serve_app.problems.catalogue import INTERNAL_ERROR
 from serve_app.resources import Resources
 from serve_app.retries import repeat_for_ever, retry_while_unavailable
 from serve_app.runs.chunk_attempts import ChunkRunner, OpenRunner
@@ -169,7 +169,7 @@ class Coordinator:
                 f"given up after {MAX_TAKEOVERS} attempts that came no further;"
                 " the log has the causes"
             )
-            problem = Refusal(INTERNAL.code, detail, {})
+            problem = Refusal(INTERNAL_ERROR.code, detail, {})
             await self._driver_of(run, token).give_up(problem)
             return True
         self._drive(run, token)

@@ -27,7 +27,8 @@ from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_o
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.ports.errors import PortError
-from serve_app.problems.catalogue import INFEASIBLE, INTERNAL, KINDS, REFUSED
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import INFEASIBLE, INTERNAL_ERROR, KINDS, REFUSED
 from serve_app.problems.error_table import ERROR_TABLE, kind_of, problem_of, refusal_of
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
 from storage.errors import EmbeddedServerError, LeaseLostError, StorageError
@@ -66,6 +67,13 @@ def test_every_error_that_can_reach_an_answer_has_its_kind(base: type[Exception]
         assert mapped != issubclass(each, NEVER_ANSWERED), each
 
 
+def test_a_problem_has_the_name_of_its_code() -> None:
+    named = {name: kind.code for name, kind in vars(catalogue).items() if kind in KINDS.values()}
+
+    assert len(named) == len(KINDS)
+    assert named == {code.upper().replace("-", "_"): code for code in KINDS}
+
+
 @pytest.mark.parametrize("error", errors(), ids=lambda error: type(error).__name__)
 def test_an_error_is_the_same_problem_for_a_whole_answer_and_for_a_single_portfolio(
     error: Exception,
@@ -89,8 +97,8 @@ def test_an_error_that_nobody_foresees_shows_nothing_wherever_it_appears(
         whole = answer_of(error, "/here")
     single = refusal_of(error)
 
-    assert kind_of(error) is INTERNAL
-    assert single.code == INTERNAL.code
+    assert kind_of(error) is INTERNAL_ERROR
+    assert single.code == INTERNAL_ERROR.code
     assert b"secret" not in whole.body
     assert "secret" not in single.detail
 

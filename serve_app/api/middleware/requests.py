@@ -15,7 +15,7 @@ from serve_app.api.media_types import JSON, UPLOADS
 from serve_app.api.problem_responses import response
 from serve_app.api.schemas.fields import NUMBER
 from serve_app.call_context import set_deadline
-from serve_app.problems.catalogue import INVALID
+from serve_app.problems.catalogue import INVALID_REQUEST
 from serve_app.problems.errors import (
     BodyCodingError,
     DeadlineExceededError,
@@ -194,7 +194,9 @@ class Deadlines:
         seconds = _seconds(given)
         if seconds is None:
             errors = [{"parameter": HEADER, "detail": RULE}]
-            refusal = response(INVALID, f"{HEADER}: {RULE}", scope["path"], {"errors": errors})
+            refusal = response(
+                INVALID_REQUEST, f"{HEADER}: {RULE}", scope["path"], {"errors": errors}
+            )
             await refusal(scope, receive, send)
             return
         waiting = asyncio.timeout(seconds)

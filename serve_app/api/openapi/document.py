@@ -25,14 +25,19 @@ returns the trades to the whole-share holdings closest to the model, exact to th
 Every error is an `application/problem+json` document whose `type` is a page of this service.
 Every request may limit its own duration with `X-Request-Timeout`, in seconds, and name itself in
 the logs with `X-Correlation-ID`."""
-OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
+OF_BODIES = (
+    catalogue.NOT_JSON,
+    catalogue.BODY_TOO_SLOW,
+    catalogue.BODY_TOO_LARGE,
+    catalogue.UNSUPPORTED_MEDIA_TYPE,
+)
 
 OF_CALLERS = (
     catalogue.UNAUTHENTICATED,
     catalogue.SCOPE_MISSING,
     catalogue.OUTSIDE_LIMITS,
     catalogue.RATE_EXCEEDED,
-    catalogue.PROVIDER_DOWN,
+    catalogue.IDENTITY_PROVIDER_UNAVAILABLE,
 )
 
 
@@ -107,7 +112,7 @@ def _common_problems(path: str, method: str, operation: Json) -> tuple[ProblemKi
     of_change = () if method in SAFE_METHODS else (catalogue.FOREIGN_SITE,)
     of_caller = OF_CALLERS if "security" in operation else ()
     # INVALID always, because every route refuses unknown query parameters.
-    return (*of_body, *of_host, *of_caller, *of_change, catalogue.INVALID)
+    return (*of_body, *of_host, *of_caller, *of_change, catalogue.INVALID_REQUEST)
 
 
 def _leave_null_out(schema: Json) -> None:

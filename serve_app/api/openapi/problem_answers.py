@@ -44,9 +44,9 @@ def refuses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int, list[ProblemKind]] = defaultdict(list)
     of_all = (
         catalogue.BAD_REQUEST,
-        catalogue.INTERNAL,
-        catalogue.STORAGE_DOWN,
-        catalogue.OUT_OF_PATIENCE,
+        catalogue.INTERNAL_ERROR,
+        catalogue.STORAGE_UNAVAILABLE,
+        catalogue.DEADLINE_EXCEEDED,
     )
     for kind in (*kinds, *of_all):
         by_status[kind.status].append(kind)

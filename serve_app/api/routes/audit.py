@@ -87,7 +87,7 @@ Wanted = Annotated[AuditFilter, Depends(_filter)]
     response_model=list[AuditEntryAnswer],
     responses={
         200: {"description": "Entries in the format that Accept asks for", "content": CONTENT},
-        **refuses(catalogue.INVALID, catalogue.NOT_ACCEPTABLE),
+        **refuses(catalogue.INVALID_REQUEST, catalogue.NOT_ACCEPTABLE),
     },
 )
 async def list_audit_entries(
@@ -120,7 +120,9 @@ async def list_audit_entries(
     return StreamingResponse(text, 200, headers, media_type)
 
 
-@router.get("/audit/head", response_model=AuditHeadAnswer, responses=refuses(catalogue.INVALID))
+@router.get(
+    "/audit/head", response_model=AuditHeadAnswer, responses=refuses(catalogue.INVALID_REQUEST)
+)
 async def read_audit_head(_: ReadsAudit, store: StorePort) -> Response:
     """Read the end of the chain: keep it elsewhere, to find out later if the log was rewritten."""
     return json_response(head_json(await store.read_audit_head()))

@@ -25,7 +25,7 @@ NamedModel = Annotated[
     ObjectIdentifier | None,
     Query(description="one of the models that the portfolio follows; the newest by default"),
 ]
-UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_CONTRACT)
+UNREACHABLE = (catalogue.UPSTREAM_UNAVAILABLE, catalogue.OVERLOADED, catalogue.UPSTREAM_CONTRACT)
 
 
 @router.get(
@@ -34,9 +34,9 @@ UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_C
     responses=refuses(
         catalogue.BAD_ID,
         catalogue.NOT_FOUND,
-        catalogue.INVALID,
-        catalogue.NO_HOLDINGS,
-        catalogue.NO_PRICES,
+        catalogue.INVALID_REQUEST,
+        catalogue.HOLDINGS_MISSING,
+        catalogue.PRICES_MISSING,
         *UNREACHABLE,
     ),
 )
@@ -56,7 +56,9 @@ async def measure_portfolio(
 @router.get(
     "/model/{model_id}/drift",
     response_model=list[DriftSummaryAnswer],
-    responses=refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID, *UNREACHABLE),
+    responses=refuses(
+        catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST, *UNREACHABLE
+    ),
 )
 async def measure_portfolios(
     _: ReadsPortfolios,

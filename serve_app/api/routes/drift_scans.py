@@ -37,7 +37,7 @@ from storage.rebalances.rebalance import new_rebalance_id
 router = APIRouter(prefix="/api/v1", tags=["drift"])
 
 MAX_BINS: Final = 100
-WRONG_SCAN: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_SCAN: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 _WEIGHT: Final = r"^[0-9]{1,9}(\.[0-9]{1,10})?$"
 
 ScanStatuses = Annotated[
@@ -96,7 +96,9 @@ async def begin_drift_scan(_: ReadsPortfolios, optimizer: OptimizerPort) -> Resp
 
 
 @router.get(
-    "/drift-scans", response_model=list[DriftScanAnswer], responses=refuses(catalogue.INVALID)
+    "/drift-scans",
+    response_model=list[DriftScanAnswer],
+    responses=refuses(catalogue.INVALID_REQUEST),
 )
 async def list_drift_scans(
     _: ReadsPortfolios,

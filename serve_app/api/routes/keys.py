@@ -34,10 +34,10 @@ MAX_KEYS_PER_PAGE: Final = 1000
 KeyId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="16 hexadecimal digits")]
 Keys = Annotated[int, Query(ge=1, le=MAX_KEYS_PER_PAGE, description="most items to return"), WHOLE]
 NO_STORE: Final = {"Cache-Control": "no-store"}  # because the answer has a secret
-WRONG_KEY: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_KEY: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 
 
-@router.get("/keys", response_model=list[KeyAnswer], responses=refuses(catalogue.INVALID))
+@router.get("/keys", response_model=list[KeyAnswer], responses=refuses(catalogue.INVALID_REQUEST))
 async def list_keys(
     _: ManagesKeys, request: Request, store: StorePort, offset: Offset = 0, limit: Keys = 100
 ) -> Response:
@@ -48,7 +48,10 @@ async def list_keys(
 
 
 @router.post(
-    "/keys", status_code=201, response_model=NewKeyAnswer, responses=refuses(catalogue.INVALID)
+    "/keys",
+    status_code=201,
+    response_model=NewKeyAnswer,
+    responses=refuses(catalogue.INVALID_REQUEST),
 )
 async def add_key(caller: ManagesKeys, body: KeyPost, store: StorePort) -> Response:
     """Make an API key with at most the rights of the caller; its secret is shown this once."""

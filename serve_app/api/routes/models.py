@@ -42,17 +42,19 @@ Named = Annotated[
     ),
 ]
 
-WRONG_MODEL = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_MODEL = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 WRONG_CHANGE = (
     *WRONG_MODEL,
-    catalogue.STALE,
-    catalogue.PRECONDITION,
-    catalogue.TOO_LARGE,
+    catalogue.STALE_VERSION,
+    catalogue.PRECONDITION_FAILED,
+    catalogue.BODY_TOO_LARGE,
     catalogue.PRECONDITION_REQUIRED,
 )
 
 
-@router.get("/models", response_model=list[ModelAnswer], responses=refuses(catalogue.INVALID))
+@router.get(
+    "/models", response_model=list[ModelAnswer], responses=refuses(catalogue.INVALID_REQUEST)
+)
 async def list_models(
     caller: ReadsSomeModels,
     request: Request,
@@ -73,11 +75,11 @@ async def list_models(
     status_code=201,
     response_model=ModelAnswer,
     responses=refuses(
-        catalogue.INVALID,
+        catalogue.INVALID_REQUEST,
         catalogue.NAME_TAKEN,
-        catalogue.TOO_LARGE,
-        catalogue.KEY_REUSED,
-        catalogue.IN_PROGRESS,
+        catalogue.BODY_TOO_LARGE,
+        catalogue.IDEMPOTENCY_KEY_REUSED,
+        catalogue.REQUEST_IN_PROGRESS,
     ),
 )
 async def add_model(
@@ -142,7 +144,7 @@ async def delete_model(
 @router.post(
     "/model/{model_id}/position",
     response_model=ModelAnswer,
-    responses=refuses(*WRONG_CHANGE, catalogue.IN_MODEL),
+    responses=refuses(*WRONG_CHANGE, catalogue.SECURITY_IN_MODEL),
 )
 async def add_position(
     _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
@@ -164,7 +166,7 @@ async def replace_position(
 @router.delete(
     "/model/{model_id}/position",
     response_model=ModelAnswer,
-    responses=refuses(*WRONG_CHANGE, catalogue.DIFFERS),
+    responses=refuses(*WRONG_CHANGE, catalogue.POSITION_DIFFERS),
 )
 async def remove_position(
     _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed

@@ -30,10 +30,13 @@ NamePart = Annotated[
         description="part of the name, in any case; unless there are ids",
     ),
 ]
-REFUSALS: Final = refuses(catalogue.INVALID, catalogue.OVERLOADED)
+REFUSALS: Final = refuses(catalogue.INVALID_REQUEST, catalogue.OVERLOADED)
 
 SEARCH_REFUSALS: Final = refuses(
-    catalogue.INVALID, catalogue.OVERLOADED, catalogue.BROKEN_CONTRACT, catalogue.UPSTREAM_DOWN
+    catalogue.INVALID_REQUEST,
+    catalogue.OVERLOADED,
+    catalogue.UPSTREAM_CONTRACT,
+    catalogue.UPSTREAM_UNAVAILABLE,
 )
 
 

@@ -49,18 +49,18 @@ Since = Annotated[
         207: {"description": "Not all orders are SENT", "model": HandOverAnswer},
         **refuses(
             *WRONG_RUN,
-            catalogue.IN_PROGRESS,
-            catalogue.NOT_COMPLETED,
-            catalogue.HANDING_OVER,
+            catalogue.REQUEST_IN_PROGRESS,
+            catalogue.REBALANCE_NOT_COMPLETED,
+            catalogue.HAND_OVER_IN_PROGRESS,
             catalogue.ORDERS_OPEN,
             catalogue.NOT_APPROVED,
-            catalogue.NO_PRICES,
+            catalogue.PRICES_MISSING,
             catalogue.HOLDINGS_FILE,
-            catalogue.SUPERSEDED,
-            catalogue.KEY_REUSED,
-            catalogue.BROKEN_CONTRACT,
-            catalogue.UPSTREAM_DOWN,
-            catalogue.IN_DOUBT,
+            catalogue.REBALANCE_SUPERSEDED,
+            catalogue.IDEMPOTENCY_KEY_REUSED,
+            catalogue.UPSTREAM_CONTRACT,
+            catalogue.UPSTREAM_UNAVAILABLE,
+            catalogue.ORDERS_IN_DOUBT,
             catalogue.OVERLOADED,
         ),
     },
@@ -109,7 +109,9 @@ async def list_orders(
     return _answer(found, 200, page_headers(request, offset, limit, found.listed))
 
 
-@router.get("/orders", response_model=list[OrderOfRebalance], responses=refuses(catalogue.INVALID))
+@router.get(
+    "/orders", response_model=list[OrderOfRebalance], responses=refuses(catalogue.INVALID_REQUEST)
+)
 async def list_orders_of_all(
     _: ReadsOrders,
     request: Request,

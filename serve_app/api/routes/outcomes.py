@@ -48,7 +48,7 @@ router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute
 
 MAX_REBALANCES: Final = 1_000  # of a run whose reasons are summed up
 BATCH_SIZE: Final = 50  # outcomes that are written at once, because the event loop waits meanwhile
-WRONG_REBALANCE: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_REBALANCE: Final = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 STORED_NAMES: Final = {
     "cash_before_rebalance": "cash_before",
     "cash_after_rebalance": "cash_after",
@@ -69,7 +69,7 @@ Codes = Annotated[
 @router.get(
     "/rebalances/summary",
     response_model=list[RebalanceSummary],
-    responses=refuses(catalogue.INVALID),
+    responses=refuses(catalogue.INVALID_REQUEST),
 )
 async def list_rebalance_summaries(
     _: ReadsRebalances,
@@ -179,7 +179,7 @@ async def list_run_causes(_: ReadsRebalances, run_id: RunId, store: StorePort) -
     "/portfolios/last-outcomes",
     tags=["portfolios"],
     response_model=list[LastOutcomeAnswer],
-    responses=refuses(catalogue.INVALID),
+    responses=refuses(catalogue.INVALID_REQUEST),
 )
 async def list_last_outcomes(
     caller: ReadsSomeRebalances, store: StorePort, ids: PortfolioIds

@@ -42,15 +42,15 @@ OfRebalance = Annotated[
     str | None,
     Query(pattern=r"^[0-9a-fA-F]{24}$", description="only the proposals of this rebalance"),
 ]
-WRONG_PROPOSAL: Final = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_PROPOSAL: Final = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 WRONG_STEP: Final = (
     *WRONG_PROPOSAL,
     catalogue.UNAUTHENTICATED,
     catalogue.PROPOSAL_STATE,
-    catalogue.STALE,
-    catalogue.PRECONDITION,
+    catalogue.STALE_VERSION,
+    catalogue.PRECONDITION_FAILED,
     catalogue.PRECONDITION_REQUIRED,
-    catalogue.TOO_LARGE,
+    catalogue.BODY_TOO_LARGE,
 )
 
 
@@ -61,11 +61,11 @@ WRONG_STEP: Final = (
     responses=refuses(
         *WRONG_PROPOSAL,
         catalogue.UNAUTHENTICATED,
-        catalogue.NOT_COMPLETED,
+        catalogue.REBALANCE_NOT_COMPLETED,
         catalogue.PROPOSED_ALREADY,
-        catalogue.KEY_REUSED,
-        catalogue.IN_PROGRESS,
-        catalogue.TOO_LARGE,
+        catalogue.IDEMPOTENCY_KEY_REUSED,
+        catalogue.REQUEST_IN_PROGRESS,
+        catalogue.BODY_TOO_LARGE,
     ),
 )
 async def propose_orders(
@@ -86,7 +86,9 @@ async def propose_orders(
     return _answer(proposal, 201, location | replayed)
 
 
-@router.get("/proposals", response_model=list[ProposalAnswer], responses=refuses(catalogue.INVALID))
+@router.get(
+    "/proposals", response_model=list[ProposalAnswer], responses=refuses(catalogue.INVALID_REQUEST)
+)
 async def list_proposals(
     caller: ReadsSomeRebalances,
     request: Request,
@@ -144,10 +146,10 @@ async def list_holds(
         catalogue.FOUR_EYES,
         catalogue.APPROVED_ALREADY,
         catalogue.RULES_BROKEN,
-        catalogue.NO_PRICES,
+        catalogue.PRICES_MISSING,
         catalogue.HOLDINGS_FILE,
-        catalogue.BROKEN_CONTRACT,
-        catalogue.UPSTREAM_DOWN,
+        catalogue.UPSTREAM_CONTRACT,
+        catalogue.UPSTREAM_UNAVAILABLE,
         catalogue.OVERLOADED,
     ),
 )

@@ -19,17 +19,17 @@ from storage.rules.rule import Rule
 router = APIRouter(prefix="/api/v1", tags=["rules"], route_class=ExactRoute)
 
 RuleId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexadecimal digits")]
-WRONG_RULE: Final = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_RULE: Final = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 WRONG_CHANGE: Final = (
     *WRONG_RULE,
-    catalogue.STALE,
-    catalogue.PRECONDITION,
+    catalogue.STALE_VERSION,
+    catalogue.PRECONDITION_FAILED,
     catalogue.PRECONDITION_REQUIRED,
-    catalogue.TOO_LARGE,
+    catalogue.BODY_TOO_LARGE,
 )
 
 
-@router.get("/rules", response_model=list[RuleAnswer], responses=refuses(catalogue.INVALID))
+@router.get("/rules", response_model=list[RuleAnswer], responses=refuses(catalogue.INVALID_REQUEST))
 async def list_rules(_: ReadsRebalances, store: StorePort) -> Response:
     """List all rules by name, at most 50."""
     return json_response([rule_json(each) for each in await store.list_rules()])
@@ -40,11 +40,11 @@ async def list_rules(_: ReadsRebalances, store: StorePort) -> Response:
     status_code=201,
     response_model=RuleAnswer,
     responses=refuses(
-        catalogue.INVALID,
+        catalogue.INVALID_REQUEST,
         catalogue.NAME_TAKEN,
-        catalogue.TOO_LARGE,
-        catalogue.KEY_REUSED,
-        catalogue.IN_PROGRESS,
+        catalogue.BODY_TOO_LARGE,
+        catalogue.IDEMPOTENCY_KEY_REUSED,
+        catalogue.REQUEST_IN_PROGRESS,
     ),
 )
 async def add_rule(_: WritesRules, body: RulePost, store: StorePort, once: Idempotent) -> Response:

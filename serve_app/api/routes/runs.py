@@ -80,7 +80,7 @@ ALIVE_EVERY = 30  # polls, because proxies close a connection that is silent for
 EVENT_BATCH_SIZE = 500
 PATIENCE_S = 20.0  # because it outlasts the election of a new primary
 ALIVE = b": still here\n\n"
-WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 NDJSON = "application/x-ndjson"
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
@@ -91,12 +91,12 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
     response_model=RunAnswer,
     responses=refuses(
         catalogue.NOT_FOUND,
-        catalogue.IN_PROGRESS,
+        catalogue.REQUEST_IN_PROGRESS,
         catalogue.RUN_GOES_ON,
-        catalogue.INVALID,
-        catalogue.CONFLICT,
+        catalogue.INVALID_REQUEST,
+        catalogue.OPTIONS_CONFLICT,
         catalogue.EMPTY_MODEL,
-        catalogue.KEY_REUSED,
+        catalogue.IDEMPOTENCY_KEY_REUSED,
         catalogue.HOLDINGS_FILE,
         catalogue.OVERLOADED,
     ),
@@ -127,7 +127,7 @@ async def begin_run(
     return await answer_accepted(store, run, replayed)
 
 
-@router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID))
+@router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID_REQUEST))
 async def list_runs(
     _: ReadsRebalances,
     request: Request,

@@ -44,8 +44,8 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 REFUSALS: Final = refuses(
     catalogue.SIGN_IN_FAILED,
     catalogue.SESSION_INSECURE,
-    catalogue.INVALID,
-    catalogue.STORAGE_DOWN,
+    catalogue.INVALID_REQUEST,
+    catalogue.STORAGE_UNAVAILABLE,
 )
 
 
@@ -82,7 +82,7 @@ async def begin_session(request: Request, body: SessionPost, settings: ServiceSe
 
 
 @router.delete(
-    "/session", response_model=SignedOutAnswer, responses=refuses(catalogue.STORAGE_DOWN)
+    "/session", response_model=SignedOutAnswer, responses=refuses(catalogue.STORAGE_UNAVAILABLE)
 )
 async def end_session(request: Request) -> Response:
     """Sign a browser out: its session ends in every replica within 5 seconds."""

@@ -51,11 +51,13 @@ Order = Annotated[
 OnePage = Annotated[
     int, Query(ge=1, le=MAX_OUTCOMES_PER_PAGE, description="most items to return"), WHOLE
 ]
-WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID_REQUEST)
 
 
 @router.get(
-    "/rebalances", response_model=list[RebalanceResult], responses=refuses(catalogue.INVALID)
+    "/rebalances",
+    response_model=list[RebalanceResult],
+    responses=refuses(catalogue.INVALID_REQUEST),
 )
 async def list_rebalances(
     _: ReadsRebalances,
@@ -86,7 +88,7 @@ async def list_rebalances(
 @router.post(
     "/rebalances/portfolios",
     response_model=list[RebalanceResult],
-    responses=refuses(catalogue.INVALID, catalogue.TOO_LARGE),
+    responses=refuses(catalogue.INVALID_REQUEST, catalogue.BODY_TOO_LARGE),
 )
 async def list_rebalances_of_portfolios(
     caller: ReadsSomeRebalances,
@@ -177,11 +179,11 @@ async def list_positions(
     response_model=Deleted,
     responses=refuses(
         *WRONG_RUN,
-        catalogue.STALE,
-        catalogue.HANDING_OVER,
+        catalogue.STALE_VERSION,
+        catalogue.HAND_OVER_IN_PROGRESS,
         catalogue.RUN_GOES_ON,
         catalogue.ORDERS_SENT,
-        catalogue.PRECONDITION,
+        catalogue.PRECONDITION_FAILED,
         catalogue.PRECONDITION_REQUIRED,
     ),
 )

@@ -46,7 +46,10 @@ HOLD_BATCH_SIZE: Final = 1_000
 BATCH_SIZE: Final = 50  # trades that are written at once, because the event loop waits meanwhile
 WITH_HOLDS: Final = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED, ProposalStatus.ORDERED)
 REFUSALS: Final = refuses(
-    *WRONG_RUN, catalogue.INVALID, catalogue.BROKEN_CONTRACT, catalogue.UPSTREAM_DOWN
+    *WRONG_RUN,
+    catalogue.INVALID_REQUEST,
+    catalogue.UPSTREAM_CONTRACT,
+    catalogue.UPSTREAM_UNAVAILABLE,
 )
 
 Sides = Annotated[

@@ -25,12 +25,12 @@ router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
     responses=refuses(
         catalogue.BAD_ID,
         catalogue.NOT_FOUND,
-        catalogue.INVALID,
-        catalogue.CONFLICT,
+        catalogue.INVALID_REQUEST,
+        catalogue.OPTIONS_CONFLICT,
         catalogue.EMPTY_MODEL,
-        catalogue.NO_PRICES,
-        catalogue.BROKEN_CONTRACT,
-        catalogue.UPSTREAM_DOWN,
+        catalogue.PRICES_MISSING,
+        catalogue.UPSTREAM_CONTRACT,
+        catalogue.UPSTREAM_UNAVAILABLE,
         catalogue.OVERLOADED,
     ),
 )

@@ -12,7 +12,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.openapi.examples import example_of
 from serve_app.files.faults import Fault, Place
-from serve_app.problems.catalogue import INTERNAL, KINDS, UNVERIFIED
+from serve_app.problems.catalogue import INTERNAL_ERROR, KINDS, UNVERIFIED_PLAN
 from serve_app.settings import settings_from
 from tests.support.fakes import render_no_metrics
 
@@ -77,7 +77,7 @@ def test_every_kind_of_problem_is_shown_by_a_route_that_can_answer_it() -> None:
 def test_every_kind_of_problem_has_an_example_of_its_kind() -> None:
     for kind in KINDS.values():
         assert example_of(kind)["type"] == kind.uri
-        assert kind.status < 500 or kind in {INTERNAL, UNVERIFIED} or kind.status > 501
+        assert kind.status < 500 or kind in {INTERNAL_ERROR, UNVERIFIED_PLAN} or kind.status > 501
 
 
 def test_the_place_of_a_fault_in_a_file_is_described() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from serve_app.api.openapi.examples import example_of
 from serve_app.api.routes.problem_pages import problem_page
-from serve_app.problems.catalogue import INVALID, KINDS, ProblemKind
+from serve_app.problems.catalogue import INVALID_REQUEST, KINDS, ProblemKind
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.code)
@@ -37,7 +37,7 @@ async def test_a_problem_that_does_not_exist_has_no_page(client: httpx.AsyncClie
 
 
 def test_a_page_shows_text_as_text_and_never_as_html() -> None:
-    kind = ProblemKind(422, INVALID.code, "a < b", "Say <script>alert(1)</script>.")
+    kind = ProblemKind(422, INVALID_REQUEST.code, "a < b", "Say <script>alert(1)</script>.")
 
     page = problem_page("problem.html.j2", kind)
 
