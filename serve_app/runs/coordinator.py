@@ -207,7 +207,9 @@ class Coordinator:
         if not self._settings.retention_days:
             return
         before = now() - timedelta(days=self._settings.retention_days)
-        while expired := await self._resources.rebalances.list_older_than(before, DELETION_BATCH_SIZE):
+        while expired := await self._resources.rebalances.list_older_than(
+            before, DELETION_BATCH_SIZE
+        ):
             for rebalance in expired:
                 await _delete_rebalance(
                     self._resources.rebalances, rebalance.rebalance_id, rebalance.version
