@@ -117,7 +117,7 @@ class RowOutcomes:
         )
 
     def read_turnover(self, row: int) -> Decimal | None:
-        """Turnover of a row; None if a holding is a fraction of a share."""
+        """Turnover of a row, with the digits of its prices; None with a fraction of a share."""
         if self.shares is None:
             return None
         portfolio, (turnovers, decimals) = self.portfolios[row], self._turnovers
@@ -168,7 +168,7 @@ class RowOutcomes:
 
     @cached_property
     def _turnovers(self) -> tuple[list[int], int]:
-        """Value traded in the model's securities, and its scale: the longest of their prices."""
+        """Value traded in the model's securities in units of their longest price, and the scale."""
         block = self.plans.block
         traded = np.abs(self.plans.lots - block.before) * block.lot_value
         decimals = max(

@@ -123,7 +123,7 @@ def solve_rows(
 
 
 def _find_kept(block: PortfolioBlock, options: RebalanceOptions) -> NDArray[np.bool_]:
-    """Whether options may prevent a row from selling all of a holding outside the model."""
+    """Whether options may keep a holding outside the model of a row from being traded away."""
     others, is_kept = block.others, np.zeros(len(block), dtype=bool)
     if options.limits_trade_size:  # every one, because the market value may decide
         is_kept[others.rows] = True
@@ -221,15 +221,15 @@ def _solve(
 ) -> RowPlans:
     """Solve some rows in arrays, and verify every plan."""
     model, column = part.model, part.column
-    block, where, separable = relax_block(column.block, model.securities, model.lots, model.options)
-    plans, floors = _verify_separable(part, block, where, separable, is_kept), BindingRows.none()
+    block, bands, separable = relax_block(column.block, model.securities, model.lots, model.options)
+    plans, floors = _verify_separable(part, block, bands, separable, is_kept), BindingRows.none()
     if model.admits_covers(column):
-        covers = find_covers(block, where, separable, budget)
+        covers = find_covers(block, bands, separable, budget)
         if len(covers.rows):
             plans, floors = plans.replace_by(covers, block), _bind_floors(part, covers)
     is_answer, every = plans.is_answer, np.arange(len(numbers))
     bound = is_answer & (separable.clipped | (plans.method == COVER))
-    bands = _find_binding(part, block, where, plans.lots, np.flatnonzero(bound))
+    binding = _find_binding(part, block, bands, plans.lots, np.flatnonzero(bound))
     traded = plans.lots - block.before
     if any(lot != 1 for lot in model.lots):
         traded = traded * np.array([int(lot) for lot in model.lots], dtype=traded.dtype)
@@ -242,7 +242,7 @@ def _solve(
         ScaledColumn(np.where(is_answer, plans.cash_after, 0), block.decimals),
         parts_to_column(drift, every, *scale, part.in_currency),
         traded,
-        BindingRows.merge([(every, bands), (every, floors)]),
+        BindingRows.merge([(every, binding), (every, floors)]),
         plans.method,
         block,
         plans.lots,
@@ -250,7 +250,7 @@ def _solve(
 
 
 def _verify_separable(
-    part: _Part, block: Block, where: Bands, separable: Separable, is_kept: NDArray[np.bool_]
+    part: _Part, block: Block, bands: Bands, separable: Separable, is_kept: NDArray[np.bool_]
 ) -> _Plans:
     """Separable optima of the rows; those that satisfy every constraint are answers."""
     lots, kept = separable.lots, part.column.kept
@@ -259,7 +259,7 @@ def _verify_separable(
         is_answer &= ~keeps_outside(block, lots)
     is_answer &= ~violated_constraints(block, lots).any(axis=1)
     drift, cash_after = (
-        compute_drift(block, where, lots, kept),
+        compute_drift(block, bands, lots, kept),
         block.market_value - separable.invested,
     )
     method = np.full(len(is_answer), SEPARABLE, dtype=np.int8)
@@ -285,7 +285,7 @@ def _bind_floors(part: _Part, covers: CashCovers) -> BindingRows:
 
 
 def _find_binding(
-    part: _Part, block: Block, where: Bands, lots: Integers, rows: NDArray[np.intp]
+    part: _Part, block: Block, bands: Bands, lots: Integers, rows: NDArray[np.intp]
 ) -> BindingRows:
     """Find the restrictions and bands that bind the plans of some rows."""
     if not len(rows):
@@ -298,7 +298,7 @@ def _find_binding(
 
     found = find_binding_rows(
         block.select_rows(chosen),
-        where.select_rows(chosen),
+        bands.select_rows(chosen),
         lots[rows],
         model.securities,
         model.options,

@@ -57,10 +57,10 @@ def find_covers(block: Block, bands: Bands, separable: Separable, budget: TimeBu
     if not len(rows):
         empty = np.zeros(0, dtype=np.int64)
         return CashCovers(rows, separable.lots[rows], empty, empty)
-    tight, where = block.select_rows(rows.tolist()), bands.select_rows(rows.tolist())
-    lots, is_found = _cover_rows(tight, where, separable.lots[rows], budget)
-    drifts = compute_drift(tight, where, lots)
-    chosen = is_found & _is_best(tight, where, lots, drifts)
+    tight, tight_bands = block.select_rows(rows.tolist()), bands.select_rows(rows.tolist())
+    lots, is_found = _cover_rows(tight, tight_bands, separable.lots[rows], budget)
+    drifts = compute_drift(tight, tight_bands, lots)
+    chosen = is_found & _is_best(tight, tight_bands, lots, drifts)
     left = tight.investable - (lots * tight.lot_value + tight.remainder).sum(axis=1)
     return CashCovers(rows[chosen], lots[chosen], drifts[chosen], left[chosen])
 

@@ -121,7 +121,7 @@ def _lot_bounds(coupled: CoupledProblem, view: View) -> _LotBounds:
 def candidate_plans(
     coupled: CoupledProblem, data: CoupledMilpData, base: Integers, change: Floats
 ) -> Iterator[Integers]:
-    """Yield the nearest whole lots of a solution, then neighbours that may keep a limit better.
+    """Yield the nearest whole lots of a solution, then neighbours that may keep all limits.
 
     Only fine lots leave a choice: trade one lot less, hold one less, hold one more.
     """

@@ -153,10 +153,10 @@ def relax_block(
     """
     if options.restricts:
         block = restrict_block(block, securities, lots, options)
-    where = compute_bands(block)
+    bands = compute_bands(block)
     if options.scope is not Scope.ALL:
-        block = apply_scope(block, where, lots, options, bands_yield=bands_yield)
-    return block, where, solve(block, where)
+        block = apply_scope(block, bands, lots, options, bands_yield=bands_yield)
+    return block, bands, solve(block, bands)
 
 
 def restate(

@@ -70,6 +70,7 @@ RETIRED: Mapping[str, str] = {
     "gathered": "fill",
     "granularity_of": "compute_granularity",
     "kept_from_nearest": "binding_constraints",
+    "margin_for": "compute_margin",
     "of_row": "read_row",
     "of_units": "from_units",
     "option_of": "find_option",
