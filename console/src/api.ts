@@ -44,6 +44,10 @@ export class ServiceError extends Error {
   }
 }
 
+/** What was thrown as a ServiceError, because pages show nothing else. */
+export const toServiceError = (reason: unknown): ServiceError =>
+  reason instanceof ServiceError ? reason : new ServiceError(0, { detail: String(reason) }, null);
+
 export function address(template: string, given: Arguments = {}): string {
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) =>
     encodeURIComponent(given.path?.[name] ?? ""),

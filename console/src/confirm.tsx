@@ -1,8 +1,8 @@
 /** A question before something that cannot be undone; it names what would happen. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { ServiceError } from "./api.ts";
 import { Problem } from "./parts.tsx";
+import { useAction } from "./resource.ts";
 
 export interface Question {
   title: string;
@@ -27,9 +27,8 @@ export function useQuestion(onClose?: () => void) {
 
 export function Confirm({ question, onClose }: { question: Question; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, run } = useAction();
   const [note, setNote] = useState("");
-  const [error, setError] = useState<ServiceError>();
   const [isWarned, setWarned] = useState(false);
   useLayoutEffect(() => dialog.current?.showModal(), []);
   // Esc throws a typed note away only when it is pressed again.
@@ -38,16 +37,11 @@ export function Confirm({ question, onClose }: { question: Question; onClose: ()
     event.preventDefault();
     setWarned(true);
   };
-  const act = async () => {
-    setBusy(true);
-    try {
+  const act = () =>
+    run(async () => {
       await question.act(note.trim());
       dialog.current?.close();
-    } catch (reason) {
-      setError(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
-    }
-    setBusy(false);
-  };
+    });
   return (
     <dialog ref={dialog} onClose={onClose} onCancel={keepNote} aria-labelledby="question">
       <h2 id="question">{question.title}</h2>

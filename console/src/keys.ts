@@ -1,7 +1,7 @@
 /** Keys of the whole page: go to, help, search; and those of the list that is shown. */
 
 import { signal } from "@preact/signals";
-import { PLACES } from "./places.ts";
+import { MENU } from "./menu.ts";
 
 /** A list that j, k, x, y and Enter work on. */
 export interface KeyedList {
@@ -51,7 +51,7 @@ function actOn(key: string, list: KeyedList | undefined): boolean {
 
 /** The page on which a key leads after g. */
 function destinationOf(key: string): string | undefined {
-  const found = isGoing ? PLACES.find((place) => place.key === key)?.href : undefined;
+  const found = isGoing ? MENU.find((place) => place.key === key)?.href : undefined;
   isGoing = key === "g";
   return found;
 }

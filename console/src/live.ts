@@ -6,7 +6,7 @@ export const POLL_MS = 2_000;
 export const POLLS_PER_TRY = 5;
 
 /** What following needs of the browser; tests give their own. */
-export interface Means<State> {
+export interface Browser<State> {
   open: (lastEventId: string) => Stream;
   read: () => Promise<State>;
   isOver: (state: State) => boolean;
@@ -26,7 +26,7 @@ const CLOSED = 2;
 
 /** Follow until the run is over or the returned function is called. */
 export function follow<State>(
-  means: Means<State>,
+  browser: Browser<State>,
   onState: (state: State) => void,
   onMode: (mode: Mode) => void,
 ): () => void {
@@ -36,16 +36,16 @@ export function follow<State>(
   let isDone = false;
   let turn = 0; // an answer to a look of an earlier turn is older than what is shown
 
-  const rest = () => {
+  const disconnect = () => {
     turn += 1;
     stream?.close();
     stream = undefined;
     forgetTimer();
   };
-  const take = (state: State) => {
+  const show = (state: State) => {
     if (isDone) return;
     onState(state);
-    if (means.isOver(state)) {
+    if (browser.isOver(state)) {
       stop();
       onMode("over");
     }
@@ -54,30 +54,30 @@ export function follow<State>(
     const asked = turn;
     onMode("polling");
     try {
-      const state = await means.read();
-      if (asked === turn) take(state);
+      const state = await browser.read();
+      if (asked === turn) show(state);
     } catch {
       // the next look may succeed; the page shows that the service is away
     }
     if (isDone || asked !== turn) return;
     const next = looksLeft > 1 ? () => void poll(looksLeft - 1) : begin;
-    forgetTimer = means.wait(next, POLL_MS);
+    forgetTimer = browser.wait(next, POLL_MS);
   };
   const begin = () => {
-    rest();
+    disconnect();
     if (isDone) return;
-    if (means.isHidden()) {
+    if (browser.isHidden()) {
       onMode("paused"); // because a hidden tab would hold one of the browser's six connections
       return;
     }
-    const opened = means.open(lastEventId);
+    const opened = browser.open(lastEventId);
     stream = opened;
-    const hear = (event: MessageEvent<string>) => {
+    const onMessage = (event: MessageEvent<string>) => {
       onMode("live");
-      take(JSON.parse(event.data) as State);
+      show(JSON.parse(event.data) as State);
     };
-    opened.addEventListener("progress", hear);
-    opened.addEventListener("end", hear);
+    opened.addEventListener("progress", onMessage);
+    opened.addEventListener("end", onMessage);
     opened.addEventListener("chunk", (event) => {
       lastEventId = event.lastEventId || lastEventId;
     });
@@ -88,14 +88,14 @@ export function follow<State>(
         onMode("reconnecting");
         return;
       }
-      rest();
+      disconnect();
       void poll(POLLS_PER_TRY);
     };
   };
-  const forget = means.onVisibility(begin);
+  const forget = browser.onVisibility(begin);
   const stop = () => {
     isDone = true;
-    rest();
+    disconnect();
     forget();
   };
   begin();

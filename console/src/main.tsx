@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { useLayoutEffect } from "preact/hooks";
 import { Route, Router, Switch, useLocation } from "wouter-preact";
+import { origins } from "./back_navigation.ts";
 import { listen } from "./keys.ts";
 import { aroundNav, BACK } from "./navigation.ts";
 import { BookPage } from "./pages/book.tsx";
@@ -21,14 +22,13 @@ import { UploadPage } from "./pages/upload.tsx";
 import { Shell } from "./shell.tsx";
 import { Gate } from "./sign_in.tsx";
 import { showTheme } from "./theme.ts";
-import { ways } from "./way_back.ts";
 import "./style.css";
 
 function Console() {
   const [, navigate] = useLocation();
   useLayoutEffect(() => {
     const goBack = () => {
-      const to = ways.take(location.pathname);
+      const to = origins.take(location.pathname);
       if (to) navigate(`~${to}`, { state: BACK });
     };
     return listen(navigate, goBack);

@@ -1,8 +1,8 @@
-/** Ways between pages: where Esc leads back to, and what must not be lost by leaving. */
+/** Navigation between pages: where Esc leads back to, and what must not be lost by leaving. */
 
 import { signal } from "@preact/signals";
 import type { AroundNavHandler } from "wouter-preact";
-import { ways } from "./way_back.ts";
+import { origins } from "./back_navigation.ts";
 
 /** States of a navigation: to the page beside this one, from which Esc leads to the same list, and by Esc. */
 export const BESIDE = "beside";
@@ -27,7 +27,7 @@ export function holdUnsaved(): () => void {
 export const aroundNav: AroundNavHandler = (navigate, to, options) => {
   const go = () => {
     const from = location.pathname + location.search;
-    if (options?.state !== BACK) ways.remember(from, to, options?.state === BESIDE);
+    if (options?.state !== BACK) origins.remember(from, to, options?.state === BESIDE);
     navigate(to, options);
   };
   if (unsaved) leaving.value = go;

@@ -1,7 +1,7 @@
-/** Values that are read from the service, and what is known while they are read. */
+/** What is read from the service or done there, and what is known meanwhile. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ServiceError } from "./api.ts";
+import { type ServiceError, toServiceError } from "./api.ts";
 
 export interface Resource<Value> {
   value: Value | undefined;
@@ -37,11 +37,7 @@ export function useResource<Value>(
       },
       (reason: unknown) => {
         if (control.signal.aborted) return;
-        const error =
-          reason instanceof ServiceError
-            ? reason
-            : new ServiceError(0, { detail: String(reason) }, null);
-        setState((former) => ({ ...former, isLoading: false, error }));
+        setState((former) => ({ ...former, isLoading: false, error: toServiceError(reason) }));
       },
     );
     return () => control.abort();
@@ -52,4 +48,21 @@ export function useResource<Value>(
     [],
   );
   return { ...state, reload, set };
+}
+
+/** Something that is done on a click: whether it is under way, and why it failed. */
+export function useAction() {
+  const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState<ServiceError>();
+  const run = async (act: () => Promise<unknown>) => {
+    setError(undefined);
+    setBusy(true);
+    try {
+      await act();
+    } catch (reason) {
+      setError(toServiceError(reason));
+    }
+    setBusy(false);
+  };
+  return { isBusy, error, run, forget: () => setError(undefined) };
 }

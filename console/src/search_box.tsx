@@ -2,37 +2,32 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
-import { ServiceError } from "./api.ts";
 import { onKey } from "./keys.ts";
 import { Problem } from "./parts.tsx";
+import { useAction } from "./resource.ts";
 import { type Answer, find } from "./search.ts";
 
 export function SearchBox() {
   const [path, navigate] = useLocation();
   const field = useRef<HTMLInputElement>(null);
   const [answer, setAnswer] = useState<Answer>();
-  const [error, setError] = useState<ServiceError>();
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, run, forget } = useAction();
   const close = () => {
     setAnswer(undefined);
-    setError(undefined);
+    forget();
   };
   useLayoutEffect(() => onKey("/", () => field.current?.focus()));
   useEffect(close, [path]);
-  const look = async () => {
+  const look = () => {
     const text = field.current?.value.trim();
     if (!text || isBusy) return;
     close();
-    setBusy(true);
-    try {
+    void run(async () => {
       const hits = await find(text);
       const [only] = hits.found;
       if (only && hits.found.length === 1 && !hits.withoutNames) navigate(only.href);
       else setAnswer(hits);
-    } catch (reason) {
-      setError(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
-    }
-    setBusy(false);
+    });
   };
   const found = answer?.found;
   return (
@@ -47,7 +42,7 @@ export function SearchBox() {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void look();
+          look();
         }}
       >
         <input

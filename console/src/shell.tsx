@@ -7,8 +7,8 @@ import { isOffline } from "./api.ts";
 import { Confirm } from "./confirm.tsx";
 import { areAmountsHidden, type Zone, zone } from "./format.ts";
 import { areLettersOn, isHelpOpen, toggleLetters } from "./keys.ts";
+import { MENU } from "./menu.ts";
 import { leaving } from "./navigation.ts";
-import { PLACES } from "./places.ts";
 import { SearchBox } from "./search_box.tsx";
 import { isSignedIn, may, session } from "./session.ts";
 import { Who } from "./sign_in.tsx";
@@ -17,7 +17,7 @@ import { chooseTheme, THEMES, type Theme, theme } from "./theme.ts";
 export function Shell({ children }: { children: ComponentChildren }) {
   const [path] = useLocation();
   const known = session.value;
-  const places = PLACES.filter(({ scope }) => known && isSignedIn(known) && (!scope || may(scope)));
+  const places = MENU.filter(({ scope }) => known && isSignedIn(known) && (!scope || may(scope)));
   const leave = leaving.value;
   return (
     <>
@@ -125,7 +125,7 @@ function Choices() {
 }
 
 const KEYS = [
-  ...PLACES.map(({ word, key }) => [`g ${key}`, `go to ${word}`] as const),
+  ...MENU.map(({ word, key }) => [`g ${key}`, `go to ${word}`] as const),
   ["/", "search for a name or an id"],
   ["j k", "next and previous row"],
   ["Enter", "open the row"],

@@ -2,8 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { refusals, ServiceError } from "./api.ts";
+import { refusals, type ServiceError, toServiceError } from "./api.ts";
 import { Page, Problem, Skeleton } from "./parts.tsx";
+import { useAction } from "./resource.ts";
 import {
   isSignedIn,
   providerAddress,
@@ -14,9 +15,6 @@ import {
   signOut,
 } from "./session.ts";
 
-const problemOf = (reason: unknown): ServiceError =>
-  reason instanceof ServiceError ? reason : new ServiceError(0, { detail: String(reason) }, null);
-
 /** The pages for whoever is signed in; another person never sees what the former one read. */
 export function Gate({ children }: { children: ComponentChildren }) {
   const [error, setError] = useState<ServiceError>();
@@ -24,7 +22,7 @@ export function Gate({ children }: { children: ComponentChildren }) {
   useEffect(() => {
     readSession().then(
       () => setError(undefined),
-      (reason: unknown) => setError(problemOf(reason)),
+      (reason: unknown) => setError(toServiceError(reason)),
     );
   }, [turn, refusals.value]);
   const known = session.value;
@@ -65,22 +63,16 @@ function SignIn({ known }: { known: Session }) {
 
 function KeyForm() {
   const [key, setKey] = useState("");
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<ServiceError>();
-  const submit = async (event: Event) => {
+  const { isBusy, error, run } = useAction();
+  const submit = (event: Event) => {
     event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    try {
+    void run(async () => {
+      setKey(""); // refused or not, it is not kept
       await signIn(key.trim());
-    } catch (reason) {
-      setKey("");
-      setError(problemOf(reason));
-      setBusy(false);
-    }
+    });
   };
   return (
-    <form class="fields" onSubmit={(event) => void submit(event)}>
+    <form class="fields" onSubmit={submit}>
       <label>
         API key
         <input
@@ -109,7 +101,7 @@ export function Who() {
   if (!caller) return null;
   const leave = () => {
     setError("");
-    signOut().catch((reason: unknown) => setError(problemOf(reason).message));
+    signOut().catch((reason: unknown) => setError(toServiceError(reason).message));
   };
   return (
     <div class="who">

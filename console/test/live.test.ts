@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { follow, type Means, type Mode, POLLS_PER_TRY, type Stream } from "../src/live.ts";
+import { type Browser, follow, type Mode, POLLS_PER_TRY, type Stream } from "../src/live.ts";
 
 interface State {
   done: number;
@@ -31,7 +31,7 @@ function setUp(states: State[] = []) {
   let turn = () => {};
   let waiting: (() => void) | undefined;
   const answers: ((state: State) => void)[] = [];
-  const means: Means<State> = {
+  const browser: Browser<State> = {
     open: () => {
       const stream = new FakeStream();
       streams.push(stream);
@@ -52,7 +52,7 @@ function setUp(states: State[] = []) {
     },
   };
   const stop = follow(
-    means,
+    browser,
     (state) => seen.push(state),
     (mode) => modes.push(mode),
   );

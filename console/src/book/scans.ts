@@ -1,8 +1,8 @@
 /** The last scan of the book that is whole, and the newest one while it goes on. */
 
-import { useEffect, useState } from "preact/hooks";
-import { list, type Schema, ServiceError, write } from "../api.ts";
-import { useResource } from "../resource.ts";
+import { useEffect } from "preact/hooks";
+import { list, type Schema, write } from "../api.ts";
+import { useAction, useResource } from "../resource.ts";
 
 export type Scan = Schema<"DriftScanAnswer">;
 const LOOK_MS = 1000;
@@ -18,7 +18,7 @@ async function readScans(signal: AbortSignal) {
 
 export function useScans() {
   const scans = useResource("drift scans", readScans);
-  const [refusal, setRefusal] = useState<ServiceError>();
+  const { error: refusal, run } = useAction();
   const goesOn = scans.value?.newest?.status === "RUNNING";
   useEffect(() => {
     if (!goesOn) return;
@@ -27,14 +27,10 @@ export function useScans() {
     }, LOOK_MS);
     return () => clearInterval(timer);
   }, [goesOn, scans.reload]);
-  const measure = async () => {
-    try {
+  const measure = () =>
+    run(async () => {
       await write<Scan>("POST", "/api/v1/drift-scans");
-      setRefusal(undefined);
       scans.reload();
-    } catch (reason) {
-      setRefusal(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
-    }
-  };
+    });
   return { scans, goesOn, measure, refusal };
 }

@@ -1,7 +1,7 @@
 /** Rows of a long list, read from the service a page at a time as they come into view. */
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Page, ServiceError } from "../api.ts";
+import { type Page, type ServiceError, toServiceError } from "../api.ts";
 import {
   type Group,
   type Grouping,
@@ -99,7 +99,7 @@ export function usePages<Row>(
     } catch (reason) {
       if (control.signal.aborted) return;
       asked.delete(name);
-      setError(reason instanceof ServiceError ? reason : new ServiceError(0, {}, null));
+      setError(toServiceError(reason));
     }
   }, []);
   const values = groups?.map(({ value }) => value).join();

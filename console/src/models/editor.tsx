@@ -7,12 +7,17 @@ import { onKey } from "../keys.ts";
 import { useTickers } from "../names.ts";
 import { holdUnsaved } from "../navigation.ts";
 import { Id, Problem, ScopedButton, Section } from "../parts.tsx";
+import { useAction } from "../resource.ts";
 import { whyNot } from "../session.ts";
 import { type Change, changesOf, FIELDS, parsePasted, replay } from "./changes.ts";
 import { Conflict } from "./conflict.tsx";
 import { EDIT } from "./edit_key.ts";
 import { check, type Finding, type Row, type Rules, ratioOf, sumOf, toPercent } from "./rules.ts";
 import { WhatIf } from "./what_if.tsx";
+
+/** Whether somebody else has saved the model since it was read. */
+const isStale = (reason: unknown): boolean =>
+  reason instanceof ServiceError && (reason.status === 409 || reason.status === 412);
 
 export type Model = Schema<"ModelAnswer">;
 const HEADS = { target: "Target", low_drift: "Low drift", high_drift: "High drift" };
@@ -56,8 +61,7 @@ export function Editor(props: {
   const [typed, setRows] = useState(() => withProposals(rowsOf(model), props.search));
   const rows = typed.map(plainRow);
   const [theirs, setTheirs] = useState<Model>();
-  const [error, setError] = useState<ServiceError>();
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, run, forget } = useAction();
   const findings = check(rows, rules);
   const changes = changesOf(rowsOf(base), rows);
   const tickerOf = useTickers(rows.map(({ security_id }) => security_id));
@@ -65,22 +69,19 @@ export function Editor(props: {
     setBase(to);
     setRows(edited);
     setTheirs(undefined);
-    setError(undefined);
+    forget();
   };
-  const save = async () => {
-    setBusy(true);
-    try {
-      const saved = await put(base, rows);
-      reset(saved);
-      props.onSaved(saved);
-    } catch (reason) {
-      if (!(reason instanceof ServiceError)) throw reason;
-      if (reason.status === 409 || reason.status === 412) setTheirs(await props.readNewest());
-      setError(reason);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const save = () =>
+    run(async () => {
+      try {
+        const saved = await put(base, rows);
+        reset(saved);
+        props.onSaved(saved);
+      } catch (reason) {
+        if (isStale(reason)) setTheirs(await props.readNewest());
+        throw reason;
+      }
+    });
   useLayoutEffect(() => (changes.length ? holdUnsaved() : undefined), [changes.length > 0]);
   return (
     <>

@@ -1,13 +1,14 @@
 /** What an edit would do to those who follow the model, beside what the stored model would do. */
 
 import { useState } from "preact/hooks";
-import { type Schema, ServiceError, write } from "../api.ts";
+import { type Schema, write } from "../api.ts";
 import { OUTCOMES } from "../charts/stacked.tsx";
 import { compare, subtract, sum } from "../exact.ts";
 import { count, money, whole } from "../format.ts";
 import { usePortfolioNames } from "../names.ts";
 import { Id, Problem, ScopedButton, Section } from "../parts.tsx";
 import { useReasons } from "../plan/reasons.ts";
+import { useAction } from "../resource.ts";
 
 type Attempt = Schema<"WhatIfAnswer">;
 type Outcome = Schema<"OutcomeSummary">;
@@ -23,27 +24,19 @@ export function WhatIf(props: { modelId: string; positions: unknown[]; isReady: 
   const { modelId, positions, isReady } = props;
   const [sample, setSample] = useState(100);
   const [result, setResult] = useState<Comparison>();
-  const [error, setError] = useState<ServiceError>();
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, run } = useAction();
   const tried = JSON.stringify(positions);
   const attempt = (body: object) =>
     write<Attempt>("POST", "/api/v1/model/{model_id}/what-if", {
       path: { model_id: modelId },
       body: { ...body, sample },
     });
-  const compare = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const compare = () =>
+    run(async () => {
       // Both take the same sample of followers, so that only the positions differ.
       const [stored, edited] = await Promise.all([attempt({}), attempt({ positions })]);
       setResult({ tried, stored, edited });
-    } catch (reason) {
-      if (!(reason instanceof ServiceError)) throw reason;
-      setError(reason);
-    }
-    setBusy(false);
-  };
+    });
   const isOld = result !== undefined && result.tried !== tried;
   return (
     <Section

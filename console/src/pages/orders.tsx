@@ -1,8 +1,7 @@
 /** Orders on their way to the order service: of all rebalances, and of one with what is still to send. */
 
-import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
-import { list, read, type Schema, ServiceError } from "../api.ts";
+import { list, read, type Schema } from "../api.ts";
 import { useQuestion } from "../confirm.tsx";
 import { count, quantity } from "../format.ts";
 import { ChosenGrid } from "../lists/column_menu.tsx";
@@ -13,7 +12,7 @@ import { Listed } from "../lists/listed.tsx";
 import { type PagedRows, usePages, useShown } from "../lists/pages.ts";
 import { usePortfolioNames, useTickers } from "../names.ts";
 import { Facts, Loaded, Page, Problem, ScopedButton, Section, Status, Time } from "../parts.tsx";
-import { useResource } from "../resource.ts";
+import { useAction, useResource } from "../resource.ts";
 import { questionToSend } from "../review/sending.ts";
 
 type Order = Schema<"OrderLine"> & { rebalance_id?: string };
@@ -74,20 +73,12 @@ export function RebalanceOrdersPage({ id }: { id: string }) {
     return { rows: orders, total: number_of_orders };
   });
   const [dialog, setQuestion] = useQuestion();
-  const [error, setError] = useState<ServiceError>();
-  const ask = async () => {
-    const onSent = () => {
-      handOver.reload();
-      rows.reload();
-    };
-    setError(undefined);
-    try {
-      setQuestion(await questionToSend(id, onSent));
-    } catch (reason) {
-      if (!(reason instanceof ServiceError)) throw reason;
-      setError(reason);
-    }
+  const { error, run } = useAction();
+  const onSent = () => {
+    handOver.reload();
+    rows.reload();
   };
+  const ask = () => run(async () => setQuestion(await questionToSend(id, onSent)));
   return (
     <Page
       title="Orders of a rebalance"

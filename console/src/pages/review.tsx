@@ -18,7 +18,7 @@ import {
   Status,
   Time,
 } from "../parts.tsx";
-import { useResource } from "../resource.ts";
+import { useAction, useResource } from "../resource.ts";
 import { AllTrades } from "../review/all_trades.tsx";
 import { Broken, type BrokenRules, brokenRulesOf } from "../review/broken.tsx";
 import { TradingPortfolios } from "../review/portfolios.tsx";
@@ -57,7 +57,7 @@ export function ReviewPage({ id }: { id: string }) {
   );
   const state = useResource(`review ${id}`, (signal) => readState(id, signal));
   const [dialog, setQuestion] = useQuestion(() => state.reload());
-  const [error, setError] = useState<ServiceError>();
+  const { error, run } = useAction();
   const [broken, setBroken] = useState<BrokenRules>();
   const { proposal, holds = new Holds() } = state.value ?? {};
   const { portfolio, rows } = readFilters(search, ["portfolio", "rows"]);
@@ -70,15 +70,7 @@ export function ReviewPage({ id }: { id: string }) {
   const name = rebalance.value?.model_name;
   const hrefOf = (each: string) => withFilters(path, search, { portfolio: each });
   /** A question may need figures first, which the service may not have. */
-  const ask = async (next: Question | Promise<Question>) => {
-    setError(undefined);
-    try {
-      setQuestion(await next);
-    } catch (reason) {
-      if (!(reason instanceof ServiceError)) throw reason;
-      setError(reason);
-    }
-  };
+  const ask = (next: Question | Promise<Question>) => run(async () => setQuestion(await next));
   const make = (given: Decision) => async (note: string) => {
     if (!proposal) return;
     try {

@@ -70,7 +70,7 @@ function useRun(id: string) {
   const goesOn = run.value !== undefined && !isOver(run.value);
   useEffect(() => {
     if (!goesOn) return;
-    const means = {
+    const browser = {
       open: (lastEventId: string) => openStream(id, lastEventId),
       read: () => readRun(id),
       isOver,
@@ -78,7 +78,7 @@ function useRun(id: string) {
       wait,
       onVisibility,
     };
-    return follow<Run>(means, run.set, setMode);
+    return follow<Run>(browser, run.set, setMode);
   }, [goesOn, id, run.set]);
   return { run, mode: goesOn ? mode : "over" } as const;
 }

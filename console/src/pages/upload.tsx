@@ -1,9 +1,9 @@
 /** Files of accounts, prices and targets: solved without being stored, and shown. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { ServiceError } from "../api.ts";
+import { useEffect, useRef } from "preact/hooks";
 import { Empty, Page, ScopedButton, Skeleton } from "../parts.tsx";
+import { useAction } from "../resource.ts";
 import { Faults } from "../upload/faults.tsx";
 import { Files } from "../upload/files.tsx";
 import { Outcomes } from "../upload/outcomes.tsx";
@@ -14,35 +14,25 @@ const files = signal<readonly File[]>([]);
 const options = signal("");
 const solved = signal<Solved>();
 
-const errorOf = (reason: unknown): ServiceError =>
-  reason instanceof ServiceError ? reason : new ServiceError(0, { detail: String(reason) }, null);
-
 function useSolving() {
-  const [error, setError] = useState<ServiceError>();
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, run } = useAction();
   const control = useRef<AbortController>();
   useEffect(() => () => control.current?.abort(), []);
-  const run = async (act: (signal: AbortSignal) => Promise<void>) => {
-    control.current = new AbortController();
-    const { signal } = control.current;
-    setError(undefined);
-    setBusy(true);
-    try {
-      await act(signal);
-    } catch (reason) {
-      if (!signal.aborted) setError(errorOf(reason));
-    }
-    setBusy(false);
-  };
   const body = () => bodyOf(files.value, options.value);
   return {
     error,
     isBusy,
     cancel: () => control.current?.abort(),
     solve: () =>
-      run(async (signal) => {
+      run(async () => {
+        control.current = new AbortController();
+        const { signal } = control.current;
         solved.value = undefined;
-        solved.value = await solve(body(), signal);
+        try {
+          solved.value = await solve(body(), signal);
+        } catch (reason) {
+          if (!signal.aborted) throw reason;
+        }
       }),
     download: () => run(() => downloadWorkbook(body())),
   };

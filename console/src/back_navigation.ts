@@ -16,28 +16,29 @@ export function above(path: string): string | undefined {
   return found && path.replace(...found);
 }
 
-export class Ways {
-  private origins = new Map<string, string>();
+/** The address that each page was opened from. */
+export class Origins {
+  private byPath = new Map<string, string>();
 
   /** Remember from which address a page is opened. The page beside another has the same origin. */
   remember(from: string, to: string, isBeside = false): void {
     const path = pathOf(to);
-    const origin = isBeside ? this.origins.get(pathOf(from)) : from;
+    const origin = isBeside ? this.byPath.get(pathOf(from)) : from;
     if (path === pathOf(from) || !origin) return;
-    this.origins.delete(path); // so that the map is in the order of the visits
-    this.origins.set(path, origin);
-    const [oldest] = this.origins.keys();
-    if (oldest !== undefined && this.origins.size > MOST) this.origins.delete(oldest);
+    this.byPath.delete(path); // so that the map is in the order of the visits
+    this.byPath.set(path, origin);
+    const [oldest] = this.byPath.keys();
+    if (oldest !== undefined && this.byPath.size > MOST) this.byPath.delete(oldest);
   }
 
   /** Where to go back to, once: two pages that lead to each other would otherwise never let go. */
   take(path: string): string | undefined {
     const list = above(path);
     if (!list) return undefined;
-    const origin = this.origins.get(path);
-    this.origins.delete(path);
+    const origin = this.byPath.get(path);
+    this.byPath.delete(path);
     return origin ?? list;
   }
 }
 
-export const ways = new Ways();
+export const origins = new Origins();

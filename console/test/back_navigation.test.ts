@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { above, Ways } from "../src/way_back.ts";
+import { above, Origins } from "../src/back_navigation.ts";
 
 const PLAN = "/console/rebalance/1/portfolio/a";
 
@@ -17,34 +17,35 @@ test("each page below a list leads to it, and the pages of the menu lead nowhere
 });
 
 test("a page leads back to the address that it was opened from, and then to the list above", () => {
-  const ways = new Ways();
-  ways.remember("/console/rebalance/1?status=FAILED", `${PLAN}?view=distance`);
+  const origins = new Origins();
+  origins.remember("/console/rebalance/1?status=FAILED", `${PLAN}?view=distance`);
 
-  assert.equal(ways.take(PLAN), "/console/rebalance/1?status=FAILED");
-  assert.equal(ways.take(PLAN), "/console/rebalance/1");
+  assert.equal(origins.take(PLAN), "/console/rebalance/1?status=FAILED");
+  assert.equal(origins.take(PLAN), "/console/rebalance/1");
 });
 
 test("the page beside another one leads back to the list of both", () => {
-  const ways = new Ways();
+  const origins = new Origins();
   const next = "/console/rebalance/1/portfolio/b";
-  ways.remember("/console/book?sort_by=name", PLAN);
-  ways.remember(PLAN, next, true);
+  origins.remember("/console/book?sort_by=name", PLAN);
+  origins.remember(PLAN, next, true);
 
-  assert.equal(ways.take(next), "/console/book?sort_by=name");
+  assert.equal(origins.take(next), "/console/book?sort_by=name");
 });
 
 test("another filter of the same page is no way to it", () => {
-  const ways = new Ways();
-  ways.remember("/console/book", "/console/rebalance/1");
-  ways.remember("/console/rebalance/1", "/console/rebalance/1?status=FAILED");
+  const origins = new Origins();
+  origins.remember("/console/book", "/console/rebalance/1");
+  origins.remember("/console/rebalance/1", "/console/rebalance/1?status=FAILED");
 
-  assert.equal(ways.take("/console/rebalance/1"), "/console/book");
+  assert.equal(origins.take("/console/rebalance/1"), "/console/book");
 });
 
 test("the pages that were left long ago are forgotten", () => {
-  const ways = new Ways();
-  for (let each = 0; each < 102; each += 1) ways.remember("/console/book", `/console/runs/${each}`);
+  const origins = new Origins();
+  for (let each = 0; each < 102; each += 1)
+    origins.remember("/console/book", `/console/runs/${each}`);
 
-  assert.equal(ways.take("/console/runs/0"), "/console/runs");
-  assert.equal(ways.take("/console/runs/101"), "/console/book");
+  assert.equal(origins.take("/console/runs/0"), "/console/runs");
+  assert.equal(origins.take("/console/runs/101"), "/console/book");
 });

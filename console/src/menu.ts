@@ -1,6 +1,6 @@
 /** The pages of the menu, the keys after g that lead to them, and the right that each needs. */
 
-export const PLACES = [
+export const MENU = [
   { href: "/", under: [], word: "Today", key: "t", scope: "" },
   { href: "/book", under: ["/book"], word: "Book", key: "b", scope: "portfolios:read" },
   {
