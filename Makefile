@@ -42,8 +42,8 @@ serve: page ## start the service alone (settings: environment or serve_config.ya
 stop: .venv/.installed ## stop the embedded database that `serve run` left running; its data stays
 	@$(BIN)/ordergen stop
 
-# Two at a time but for those that start Ray, a browser or a service of their own, which need the machine.
-ALONE := tests/end_to_end tests/launch tests/local tests/packaging tests/page
+# Two at a time but for those that start Ray or signal a service of their own, which need the machine.
+ALONE := tests/launch
 
 test: page ## every test, on a real database, a real Ray cluster and a real browser; ARGS="tests/rules" for a part
 	@$(BIN)/python -m tests.page.browser.install --unless-found
@@ -51,7 +51,8 @@ ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@failed=0; $(BIN)/python console/build.py units || failed=1; \
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%) || failed=1; \
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not cluster and not apart" $(ALONE:%=--ignore=%) || failed=1; \
+	$(BIN)/pytest -m "cluster and not apart" || failed=1; \
 	$(BIN)/pytest $(ALONE) || failed=1; exit $$failed
 endif
 

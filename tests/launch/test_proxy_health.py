@@ -1,5 +1,7 @@
 """A proxy and replicas that die: the real HAProxy, by the rules of Ray's own template."""
 
+import contextlib
+import socket
 import socketserver
 import subprocess
 import sys
@@ -51,7 +53,19 @@ def serve_pages(directory: Path) -> tuple[subprocess.Popen[bytes], int]:
     port = free_port()
     arguments = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     stderr = subprocess.DEVNULL
-    return subprocess.Popen(arguments, cwd=directory, stdout=stderr, stderr=stderr), port
+    process = subprocess.Popen(arguments, cwd=directory, stdout=stderr, stderr=stderr)
+    wait_until_listening(port)
+    return process, port
+
+
+def wait_until_listening(port: int) -> None:
+    until = time.monotonic() + WITHIN_S
+    while True:
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), WITHIN_S).close()
+            return
+        assert time.monotonic() < until, f"nothing listens at {port}"
+        time.sleep(0.05)
 
 
 @pytest.fixture
