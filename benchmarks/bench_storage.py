@@ -46,7 +46,12 @@ from storage.mongo.decimal_codec import TYPE_REGISTRY
 from storage.mongo.sorting import DESCENDING
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
-from storage.rebalances.outcomes import ids_of, outcome_batches, outcome_document, outcome_id
+from storage.rebalances.outcomes import (
+    build_id_range,
+    outcome_batches,
+    outcome_document,
+    outcome_id,
+)
 from storage.rebalances.rebalance import Rebalance, new_rebalance_id
 from storage.rebalances.rebalance_store import RebalanceStore
 from storage.rebalances.trade_search import ALL_TRADES
@@ -370,7 +375,7 @@ async def comparing_forms(
             run = await write_run(database, chunks, pid, cost, form)
             cost.reads = await read_run(database, run)
             name = OUTCOME_CHUNKS if form == COLUMNS else OUTCOMES
-            found = await database[name].find({"_id": ids_of(run.rebalance_id)}).to_list()
+            found = await database[name].find({"_id": build_id_range(run.rebalance_id)}).to_list()
             stored = sum(len(bson.encode(each, codec_options=OPTIONS)) for each in found)
             cost.size = stored / run.number_of_portfolios
         columns, documents = costs[COLUMNS], costs[DOCUMENTS]

@@ -1,8 +1,8 @@
 """Audit log in MongoDB: sealed entries, which are only ever added, and the sealing of records.
 
-Records wait where their changes put them (``audit_trail``). Sealing gives them the next places in
-one chain. A crash in between loses nothing and seals nothing twice, because the id of a record
-makes its entry unique. Entries, the head of the chain and the removal of records from
+Records wait where their changes put them (``audit.trail``). Sealing gives them the next places in
+one chain. A crash in between loses no record and seals none twice, because the id of a record makes
+its entry unique. Entries, the head of the chain and the removal of records from
 ``audit_pending`` are one transaction, which also keeps two sealers apart.
 """
 
@@ -26,8 +26,8 @@ from storage.audit.chain import (
     Entry,
     Fault,
     Link,
-    cut_of,
-    hash_of,
+    hash_entry,
+    read_cut,
 )
 from storage.audit.trail import (
     IS_PENDING,
@@ -37,7 +37,7 @@ from storage.audit.trail import (
     Action,
     AuditTrail,
     instant,
-    pending_of,
+    read_pending,
 )
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
@@ -65,13 +65,13 @@ OUTBOXES: Final = (
     proposal_store.COLLECTION,
     rule_store.COLLECTION,
 )
-"""Collections whose documents have records of their own changes."""
+"""Collections whose documents hold the records of their own changes."""
 TIMES: Final = ("at", "sealed_at")
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Entries to list; None for any. ``since`` is the earliest time of the change."""
+    """Entries to list; None matches all. ``since`` is the earliest time of the change."""
 
     object_type: str | None = None
     object_id: str | None = None
@@ -121,11 +121,11 @@ class AuditLog:
 
     @translate_failures
     async def seal(self, batch_size: int = BATCH_SIZE) -> int:
-        """Seal the records that wait; return the number of new entries."""
+        """Seal the waiting records; return the number of new entries."""
         sealed, is_full = 0, True
         with timeout(WRITER_TIMEOUT_S):
-            # Only after a full batch again, because records that come one by one meanwhile would
-            # each have a transaction of their own; they wait for the next call.
+            # Repeated only after a full batch, because otherwise records that arrive one by one
+            # would take a transaction each; they wait for the next call.
             while is_full and (waiting := await self._find_waiting(batch_size)):
                 sealed += await self._seal(waiting)
                 await self._clear(waiting)
@@ -134,10 +134,10 @@ class AuditLog:
 
     @translate_failures
     async def read_head(self) -> AuditHead:
-        """Return the end and the beginning of the chain."""
+        """Return both ends of the chain."""
         head = await self._heads.find_one({"_id": HEAD}) or _new_head()
         newest_cut = await self._entries.find_one({"action": CUT}, sort=[("_id", DESCENDING)])
-        cut = START if newest_cut is None else cut_of(newest_cut)
+        cut = START if newest_cut is None else read_cut(newest_cut)
         return AuditHead(Link(head["seq"], head["hash"]), head.get("sealed_at"), cut)
 
     @translate_failures
@@ -164,7 +164,7 @@ class AuditLog:
 
     @translate_failures
     async def verify(self, expected: Sequence[Link] = ()) -> tuple[Fault, ...]:
-        """Verify the whole chain, also against links that were noted before."""
+        """Verify the whole chain, also against links noted earlier."""
         head = await self.read_head()
         verifier = ChainVerifier(head.cut)
         faults: list[Fault] = []
@@ -177,8 +177,8 @@ class AuditLog:
     async def cut(self, before: datetime) -> int:
         """Remove the entries that were sealed before a moment; return their number.
 
-        An entry that keeps the hash of the last of them is sealed first, because the rest of the
-        chain could not be verified otherwise. A repeated call finishes what a crash left.
+        An entry with the hash of the last one is sealed first, because otherwise the rest of the
+        chain could not be verified. A repeated call finishes a removal that a crash interrupted.
         """
         old = {"sealed_at": {"$lt": before}}
         last = await self._entries.find_one(old, sort=[("sealed_at", -1), ("_id", -1)])
@@ -212,9 +212,11 @@ class AuditLog:
         oldest = [(f"{PENDING}.entry_id", ASCENDING)]
         for name in OUTBOXES:
             if len(waiting) < limit:
-                left = limit - len(waiting)
-                cursor = self._database[name].find(IS_PENDING, fields, sort=oldest, limit=left)
-                waiting += [_Waiting(name, each["_id"], pending_of(each)) async for each in cursor]
+                remaining = limit - len(waiting)
+                cursor = self._database[name].find(IS_PENDING, fields, sort=oldest, limit=remaining)
+                waiting += [
+                    _Waiting(name, each["_id"], read_pending(each)) async for each in cursor
+                ]
         return waiting
 
     async def _seal(self, waiting: Iterable[_Waiting]) -> int:
@@ -228,7 +230,7 @@ class AuditLog:
         sealed: list[Document] = []
 
         async def seal(session: AsyncClientSession) -> None:
-            # First, because two sealers must not both build on one head.
+            # The head first, because two sealers must not build on the same head.
             head = await self._heads.find_one_and_update(
                 {"_id": HEAD}, {"$inc": {"seals": 1}}, session=session
             )
@@ -259,7 +261,7 @@ class AuditLog:
             try:
                 await self._heads.insert_one(_new_head())
             except DuplicateKeyError:
-                return  # by another sealer
+                return  # because another sealer has inserted it
 
 
 def entry_json(document: Mapping[str, Any]) -> Entry:
@@ -276,12 +278,12 @@ def _chain(head: Document, records: Iterable[Document], now: datetime) -> Iterab
     sealed_at = max(now, head.get("sealed_at") or now)
     for seq, record in enumerate(records, head["seq"] + 1):
         entry = {"_id": seq, **record, "sealed_at": sealed_at, "previous_hash": previous}
-        previous = hash_of(entry_json(entry))
+        previous = hash_entry(entry_json(entry))
         yield {**entry, "hash": previous}
 
 
 def _make_clear_update(waiting: _Waiting) -> UpdateOne:
-    # Records are only added at the end, so the first and the number say that none was added.
+    # The first record and the number show that none was added, because records are only appended.
     first, number = waiting.records[0]["entry_id"], len(waiting.records)
     same = {"_id": waiting.key, f"{PENDING}.0.entry_id": first, PENDING: {"$size": number}}
     return UpdateOne(same, {"$unset": {PENDING: ""}})

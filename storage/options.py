@@ -82,7 +82,9 @@ def _document_value(value: Any) -> Any:
 def _value(name: str, value: Any) -> Any:
     match name:
         case _ if name not in NAMES:
-            return value  # of a later version; it must not keep the rebalance from being listed
+            return (
+                value  # a later version's option, which must not keep a rebalance from being listed
+            )
         case _ if name in ENUMS:
             return None if value is None else ENUMS[name](value)
         case "do_not_buy" | "do_not_sell" | "frozen":

@@ -20,7 +20,7 @@ WHOLE: Final = {"bsonType": ["int", "long"]}
 # exact.
 DECIMAL: Final = {"bsonType": ["decimal", "string"]}
 # Without a schema of items, because checking a hundred numbers costs a fifth of the writing.
-SHARES: Final = {"bsonType": "array"}
+ARRAY: Final = {"bsonType": "array"}
 BINARY: Final = {"bsonType": "binData"}
 OUTCOME_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
 
@@ -45,7 +45,7 @@ _TARGET: Final = {
 }
 
 COLUMN: Final = _record(
-    {"dtype": STRING, "shape": SHARES, "decimals": WHOLE, "data": BINARY},
+    {"dtype": STRING, "shape": ARRAY, "decimals": WHOLE, "data": BINARY},
     {"exceptions": _record({"places": BINARY, "units": BINARY})},
 )
 
@@ -53,8 +53,8 @@ _OUTCOME: Final[Mapping[str, Document]] = {
     "portfolio_id": STRING,
     "status": STRING,
     "securities": WHOLE,
-    "before": SHARES,
-    "after": SHARES,
+    "before": ARRAY,
+    "after": ARRAY,
 }
 _OUTCOME_IF_GIVEN: Final[Mapping[str, Document]] = {
     "market_value": DECIMAL,
@@ -106,31 +106,31 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "_id": OUTCOME_ID,
             "rebalance_id": {"bsonType": "objectId"},
             "end": WHOLE,
-            "ids": SHARES,
+            "ids": ARRAY,
             "counts": {"bsonType": "object"},
             "transactions": WHOLE,
-            "status": _record({"dtype": STRING, "shape": SHARES, "values": SHARES, "data": BINARY}),
+            "status": _record({"dtype": STRING, "shape": ARRAY, "values": ARRAY, "data": BINARY}),
         },
         {
             **dict.fromkeys((*outcome_columns.AMOUNTS, *outcome_columns.SHARES), COLUMN),
             "others": _record(
                 {
                     **dict.fromkeys(("rows", "securities", "quantities"), COLUMN),
-                    "ids": SHARES,
+                    "ids": ARRAY,
                     "prices": {"bsonType": "array", "items": DECIMAL},
                 }
             ),
             "binding": _record(
                 {
                     **dict.fromkeys(("rows", "constraints", "slacks"), COLUMN),
-                    "names": SHARES,
+                    "names": ARRAY,
                 }
             ),
         },
     ),
     run_store.COLLECTION: _record(
         {
-            "selection": _record({"model_ids": SHARES, "portfolio_ids": SHARES}),
+            "selection": _record({"model_ids": ARRAY, "portfolio_ids": ARRAY}),
             "overrides": {"bsonType": "object"},
             "holdings": _record({"source": STRING}),
             "stops_on_outage": {"bsonType": "bool"},
@@ -154,7 +154,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "portfolios": WHOLE,
             "state": {"enum": [chunk_store.OPEN, chunk_store.DONE]},
         },
-        {"portfolio_ids": SHARES, "rows": WHOLE, "number": WHOLE, "done_at": DATE},
+        {"portfolio_ids": ARRAY, "rows": WHOLE, "number": WHOLE, "done_at": DATE},
     ),
     idempotency_store.COLLECTION: _record(
         {"request_hash": STRING, "state": STRING, "created_at": DATE},
@@ -191,12 +191,12 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {
             "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
             **dict.fromkeys(("owner", "created_by"), STRING),
-            **dict.fromkeys(("roles", "scopes"), SHARES),
+            **dict.fromkeys(("roles", "scopes"), ARRAY),
             "secret_hash": BINARY,
             "created_at": DATE,
         },
         {
-            **dict.fromkeys(("models", "portfolios"), SHARES),
+            **dict.fromkeys(("models", "portfolios"), ARRAY),
             **dict.fromkeys(
                 ("expires_at", "former_expires_at", "last_used_at", "revoked_at"), DATE
             ),
@@ -208,10 +208,10 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {
             "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"},
             **dict.fromkeys(("name", "display_name"), STRING),
-            "scopes": SHARES,
+            "scopes": ARRAY,
             "approver_level": WHOLE,
             **dict.fromkeys(("created_at", "expires_at"), DATE),
         },
-        {**dict.fromkeys(("models", "portfolios"), SHARES), "key_id": STRING},
+        {**dict.fromkeys(("models", "portfolios"), ARRAY), "key_id": STRING},
     ),
 }

@@ -23,12 +23,12 @@ from storage.proposals.proposal import (
     MAX_KEPT_PORTFOLIOS,
     Decision,
     DecisionKind,
+    DecisionTarget,
     Hold,
     Proposal,
     ProposalStatus,
-    Target,
 )
-from storage.proposals.proposal_store import MAX_HOLDS, not_approved_error
+from storage.proposals.proposal_store import MAX_HOLDS_PER_PROPOSAL, not_approved_error
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 MAX_LISTED_PORTFOLIOS: Final = 20
@@ -154,7 +154,9 @@ class ApprovalProcess:
         await self._resources.open_orders.hold_back(proposal.rebalance_id, holds)
 
     async def _list_holds(self, proposal_id: str) -> Sequence[Hold]:
-        holds, _ = await self._resources.proposals.read_holds(proposal_id, 0, MAX_HOLDS)
+        holds, _ = await self._resources.proposals.read_holds(
+            proposal_id, 0, MAX_HOLDS_PER_PROPOSAL
+        )
         return holds
 
     async def _approve(self, proposal_id: str, decision: Decision) -> Proposal:
@@ -195,7 +197,7 @@ class ApprovalProcess:
             proposal.proposal_id, ProposalStatus.STALE, ending
         )
 
-    async def _require_targets(self, proposal: Proposal, targets: Sequence[Target]) -> None:
+    async def _require_targets(self, proposal: Proposal, targets: Sequence[DecisionTarget]) -> None:
         """Raise RuleError unless the rebalance has these portfolios and trades."""
         rebalance = await self._resources.rebalances.read(proposal.rebalance_id)
         ids = tuple(dict.fromkeys(each.portfolio_id for each in targets))

@@ -32,7 +32,7 @@ from storage.mongo.decimal_codec import now
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE: Final = 500  # portfolios that a task measures
-KEPT_SCANS: Final = 3  # that are over, because somebody may be reading the one before
+MAX_KEPT_SCANS: Final = 3  # that are over, because somebody may be reading the one before
 MAX_TAKEOVERS: Final = 5
 LOOK_EVERY_S: Final = 2.0
 PAUSE_S: Final = 0.5
@@ -144,7 +144,7 @@ class _ScanDriver:
         await retry_while_unavailable(
             lambda: end(scan_id, self._token, finished_at, self._counts, problem)
         )
-        for older in await self._resources.drift_scans.list_older(KEPT_SCANS):
+        for older in await self._resources.drift_scans.list_older(MAX_KEPT_SCANS):
             await self._resources.drift_lines.forget(older)
             await self._resources.drift_scans.forget(older)
 

@@ -39,7 +39,7 @@ from storage.rebalances.outcome_columns import rows_per_document
 from storage.rebalances.rebalance import Rebalance, new_rebalance
 from storage.rules.rule import Rule, rules_that_may_concern
 from storage.runs.chunk_store import Chunk
-from storage.runs.run import HoldingsRef, Plan, Run, Selection, Snapshot
+from storage.runs.run import HoldingsRef, Run, RunPlan, Selection, Snapshot
 
 PAUSE_S = 1.0
 MAX_PAUSE_S = 15.0
@@ -74,13 +74,11 @@ class Planner:
             model, _ = await self._resources.models.read_followers(model_ids[0], 0, 1)
             assert model is not None
             following = (
-                await self._resources.models.find_newest_of_many(tuple(own), model_ids)
-                if own
-                else ()
+                await self._resources.models.find_newest(tuple(own), model_ids) if own else ()
             )
             options_for(model, overrides, self._settings, following)
 
-    async def plan(self, run: Run) -> Plan:
+    async def plan(self, run: Run) -> RunPlan:
         """Store the rebalances and chunks of a run that has not started yet.
 
         If an upstream fails, a run that stops on outages raises the error; otherwise the rebalances
@@ -104,7 +102,7 @@ class Planner:
             await self._resources.chunks.add(run.run_id, cut)
             rebalances, portfolios = rebalances + 1, portfolios + len(portfolio_ids)
             chunks += len(cut)
-        return Plan(pricer.stored_snapshot, holdings, rebalances, portfolios, chunks, begun)
+        return RunPlan(pricer.stored_snapshot, holdings, rebalances, portfolios, chunks, begun)
 
     def _chunks_of(
         self, part: Rebalance, portfolio_ids: Sequence[str], holdings: HoldingsRef
@@ -137,7 +135,7 @@ class Planner:
     async def _group_by_model(self, selection: Selection) -> Mapping[str, list[str]]:
         """Group the selected portfolios by the model that each is rebalanced to."""
         wanted = tuple(dict.fromkeys(selection.portfolio_ids))
-        newest = await self._resources.models.find_newest_of_many(wanted, selection.model_ids)
+        newest = await self._resources.models.find_newest(wanted, selection.model_ids)
         by_model: dict[str, list[str]] = defaultdict(list)
         for portfolio_id in wanted:
             if portfolio_id not in newest:
@@ -153,7 +151,7 @@ async def followers_by_model(
     models: ModelStore, model_ids: Sequence[str] = ()
 ) -> AsyncIterator[tuple[Model, Sequence[str]]]:
     """Yield these models, or all, the newest first, each with those who follow no newer one."""
-    newest = await models.find_newest_of_many((), model_ids)
+    newest = await models.find_shared_portfolios(model_ids)
     for model_id in await models.list_newest_first(model_ids):
         model = await models.read(model_id)
         mine = [one for one in model.portfolio_ids if newest.get(one, model_id) == model_id]

@@ -25,7 +25,7 @@ from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableErro
 from storage.mongo.decimal_codec import now
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 from storage.runs.chunk_store import Chunk, Report
-from storage.runs.run import Plan, Run, RunStatus, Totals
+from storage.runs.run import Run, RunPlan, RunStatus, Totals
 
 REBALANCE_BATCH_SIZE = 100
 
@@ -48,7 +48,7 @@ class RunDriver:
         self._planner = Planner(settings, resources)
         self._attempts = ChunkAttempts(settings, resources, run, runner)
         self._progress = RunProgress(resources, run.run_id, token)
-        self._planning: asyncio.Task[Plan] | None = None
+        self._planning: asyncio.Task[RunPlan] | None = None
         self._wake_up = asyncio.Event()
 
     @property

@@ -25,7 +25,7 @@ class ApiKey:
 
     ``models`` and ``portfolios`` limit the key to these ids; None is no limit. ``former_hash`` is
     the hash of the secret before a rotation, which is valid until ``former_expires_at``.
-    ``approver_level`` is 1 to 3, for those who approve.
+    ``approver_level`` is 1 to 3.
     """
 
     key_id: str
@@ -60,7 +60,7 @@ class ApiKeyStore:
     @translate_failures
     async def add(self, key: ApiKey) -> None:
         """Store a new key."""
-        record = self._trail.record(Action.KEY_CREATED, key.key_id, diff=_rights_of(key))
+        record = self._trail.record(Action.KEY_CREATED, key.key_id, diff=_describe_rights(key))
         await self._keys.insert_one({**api_key_document(key), **inserted_with(record)})
 
     @translate_failures
@@ -94,14 +94,14 @@ class ApiKeyStore:
 
     @translate_failures
     async def revoke(self, key_id: str) -> ApiKey:
-        """End a key for good; NotFoundError if it is unknown or revoked already."""
+        """Revoke a key; NotFoundError if it is unknown or revoked already."""
         record = self._trail.record(Action.KEY_REVOKED, key_id)
         change = {"revoked_at": "$$NOW", **added_by_update(record)}
         return await self._change(key_id, [{"$set": change}])
 
     @translate_failures
     async def note_use(self, key_id: str, at: datetime) -> None:
-        """Store when a key was used, unless a use less than a minute earlier is stored."""
+        """Store the time of a use, unless a use less than a minute earlier is stored."""
         earlier = {"$lt": at - USE_NOTED_EVERY}
         unnoted = [{"last_used_at": None}, {"last_used_at": earlier}]
         await self._keys.update_one({"_id": key_id, "$or": unnoted}, {"$set": {"last_used_at": at}})
@@ -137,8 +137,8 @@ def api_key_document(key: ApiKey) -> Document:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _rights_of(key: ApiKey) -> Document:
-    """Return what a new key may do, and the numbers of ids that it is limited to."""
+def _describe_rights(key: ApiKey) -> Document:
+    """Describe the rights of a new key for the audit log, with the numbers of ids in its limits."""
     limits = {"models": key.models, "portfolios": key.portfolios}
     return {
         "owner": key.owner,

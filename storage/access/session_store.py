@@ -1,6 +1,6 @@
 """Sessions of people who signed in with a browser, found by the hash of their secret.
 
-Signing in and out are one entry of the audit log each.
+The audit log has an entry for each sign-in and each sign-out.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from storage.mongo.connection import Document, read_clock, run_transaction, tran
 
 COLLECTION: Final = "sessions"
 SHOWN_DIGITS: Final = 16
-"""Digits of the id of a session that its entries have, because they need not find the session."""
+"""Digits of the session id in an entry, because an entry need not find the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session: who signed in, with which rights, until when.
+    """A session of a principal, with rights and an end.
 
     ``session_id`` is the SHA-256 of the secret in the cookie, in hexadecimal digits. A session of
     an API key names the key, whose present rights count in place of ``scopes`` and the limits.
@@ -52,8 +52,8 @@ class SessionStore:
 
     @translate_failures
     async def put(self, session: Session) -> None:
-        """Store a session; storing it again changes nothing."""
-        document = _document_of(session)
+        """Store a session; a repeated call changes nothing."""
+        document = _session_document(session)
         at, record = await read_clock(self._database), self._record(Action.SIGNED_IN, document)
 
         async def insert(transaction: AsyncClientSession) -> None:
@@ -63,19 +63,19 @@ class SessionStore:
         try:
             await run_transaction(self._database, insert)
         except DuplicateKeyError:
-            return  # because the call was made again after its answer was lost
+            return  # because the call was repeated after its answer was lost
 
     @translate_failures
     async def find(self, session_id: str) -> Session | None:
         """Return the session with this id; None if there is none, or if it expired."""
-        # By the time too, because the database removes expired sessions once a minute.
+        # The end counts, too, because the database removes expired sessions only once a minute.
         unexpired = {"_id": session_id, "expires_at": {"$gt": datetime.now(UTC)}}
         document = await self._sessions.find_one(unexpired)
         return None if document is None else _session_from(document)
 
     @translate_failures
     async def remove(self, session_id: str) -> None:
-        """End a session; one that has ended stays ended."""
+        """End a session; a repeated call changes nothing."""
         at = await read_clock(self._database)
 
         async def delete(transaction: AsyncClientSession) -> None:
@@ -88,7 +88,7 @@ class SessionStore:
         await run_transaction(self._database, delete)
 
     def _record(self, action: Action, document: Document) -> Document:
-        """Make an entry of who signed in, whoever makes the call."""
+        """Make a record whose principal is the one that signed in, not the caller."""
         facts = {"signed_in_with": "provider" if "key_id" not in document else "key"}
         if "key_id" in document:
             facts["key_id"] = document["key_id"]
@@ -96,7 +96,7 @@ class SessionStore:
         return {**record, "principal": document["name"]}
 
 
-def _document_of(session: Session) -> Document:
+def _session_document(session: Session) -> Document:
     members: Document = {
         "_id": session.session_id,
         "name": session.name,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The principal that a change was made by, None if unknown, and the request that made it."""
+    """The principal that made a change, None if unknown, and the request."""
 
     principal: str | None = None
     on_behalf_of: str | None = None
@@ -15,9 +15,9 @@ class Author:
 
 UNKNOWN_AUTHOR = Author()
 FindAuthor = Callable[[], Author]
-"""Finds the author of the call that runs here."""
+"""Finds the author of the current call."""
 
 
 def find_no_author() -> Author:
-    """Return the author of changes that no request makes."""
+    """Return the unknown author, for changes without a request."""
     return UNKNOWN_AUTHOR

@@ -1,8 +1,8 @@
 """The hash chain of the audit log: canonical bytes of an entry, and the verification of a chain.
 
 Each entry holds the hash of the entry before it. The hash of an entry is the SHA-256 of its JSON
-without the member ``hash``: names sorted, no blanks, UTF-8. The module knows no database, so that a
-client can verify a chain that it was sent.
+without the member ``hash``: names sorted, no blanks, UTF-8. The module imports no database driver,
+so that a client can verify a chain that it received.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ START: Final = Link(0, FIRST_PREVIOUS_HASH)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An entry that is not as it was sealed; ``entry_id`` is None if it is missing."""
+    """An entry that differs from what was sealed; ``entry_id`` is None if the entry is missing."""
 
     seq: int
     entry_id: str | None
@@ -45,7 +45,7 @@ class Fault:
 
 
 def canonical_bytes(value: Any) -> bytes:
-    """Write JSON in the one form that is hashed.
+    """Write JSON in the canonical form that is hashed.
 
     >>> canonical_bytes({"b": [1, None], "a": "é"}).decode()
     '{"a":"é","b":[1,null]}'
@@ -59,15 +59,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_bytes(value)).hexdigest()
 
 
-def hash_of(entry: Entry) -> str:
-    """Hash of an entry: that of its other members."""
+def hash_entry(entry: Entry) -> str:
+    """Hash an entry: the digest of all members except ``hash``."""
     return digest({name: value for name, value in entry.items() if name != "hash"})
 
 
-def cut_of(entry: Entry) -> Link:
-    """Return the last entry that was removed, as an entry of the action ``CUT`` keeps it.
+def read_cut(entry: Entry) -> Link:
+    """Return the last removed entry, as an entry of the action ``CUT`` names it.
 
-    >>> cut_of({"diff": {"through": 7, "hash": "ab"}})
+    >>> read_cut({"diff": {"through": 7, "hash": "ab"}})
     Link(seq=7, hash='ab')
     """
     return Link(entry["diff"]["through"], entry["diff"]["hash"])
@@ -76,8 +76,8 @@ def cut_of(entry: Entry) -> Link:
 class ChainVerifier:
     """Verifier of a chain whose entries arrive in ascending order.
 
-    ``start`` is the last removed entry. The chain itself has to say so, in its newest entry of the
-    action ``CUT``; entries up to it may still be there.
+    ``start`` is the last removed entry, which the newest entry of the action ``CUT`` confirms.
+    Entries up to ``start`` may still be stored.
     """
 
     def __init__(self, start: Link = START) -> None:
@@ -93,15 +93,15 @@ class ChainVerifier:
         return self._last
 
     def add(self, entry: Entry, expected: Iterable[Link] = ()) -> Iterator[Fault]:
-        """Check the next entry, also against what it is expected to be; yield its faults."""
+        """Check the next entry, also against expected links; yield its faults."""
         seq, entry_id = entry["seq"], entry["entry_id"]
         if type(seq) is not int or seq < 1 or self._start.seq < seq <= self._last.seq:
             yield Fault(seq, entry_id, "inserted: the chain has no such place")
             return
         if seq <= self._start.seq:
-            return  # what is left of a removal
+            return  # because an interrupted removal left it
         yield from self._find_missing(seq)
-        if hash_of(entry) != entry["hash"]:
+        if hash_entry(entry) != entry["hash"]:
             yield Fault(seq, entry_id, "edited: its contents do not have its hash")
         elif seq == self._last.seq + 1 and entry["previous_hash"] != self._last.hash:
             reason = f"edited: entry {seq} was sealed after an entry of another hash"
@@ -109,12 +109,12 @@ class ChainVerifier:
         if any(link.seq == seq and link.hash != entry["hash"] for link in expected):
             yield Fault(seq, entry_id, "edited: it had another hash when that was noted")
         if entry["action"] == CUT:
-            self._cut = cut_of(entry)
+            self._cut = read_cut(entry)
         self.entries += 1
         self._last, self._last_id = Link(seq, entry["hash"]), entry_id
 
     def end(self, head: Link) -> Iterator[Fault]:
-        """Check the end of the chain against its head; yield what is missing or too much."""
+        """Check the end of the chain against its head; yield missing and surplus entries."""
         yield from self._find_missing(head.seq + 1)
         if self._last.seq > head.seq:
             reason = f"inserted: the chain ends at {head.seq}"

@@ -24,7 +24,7 @@ PENDING: Final = "pending_entries"
 STORED_AT: Final = "stored_at"
 OWN_TIMES: Final = ("finished_at", "created_at", "started_at", "proposed_at")
 IS_PENDING: Final = {f"{PENDING}.entry_id": {"$exists": True}}
-"""Filter of documents that have records which are not sealed."""
+"""Filter for documents with records that are not sealed yet."""
 
 
 class Action(StrEnum):
@@ -84,7 +84,7 @@ class AuditTrail:
         after_hash: str | None = None,
         outcome: str = "DONE",
     ) -> Document:
-        """Make the record of a change that the call that runs here makes.
+        """Make the record of a change, with the author of the current call.
 
         The type of the object is the first part of the action.
         """
@@ -112,7 +112,7 @@ class AuditTrail:
         await self._pending.insert_many(documents, session=session)
 
     async def add(self, record: Document) -> None:
-        """Store a record of what changes nothing else."""
+        """Store a record of an event that changes no other document."""
         at = await read_clock(self._pending.database)
         await self._pending.insert_one({"at": at, **record, "_id": record["entry_id"]})
 
@@ -131,7 +131,7 @@ class AuditTrail:
             removed[:] = [] if document is None else [document]
             if document is None:
                 return
-            records = [*pending_of(document), *([record] if record else [])]
+            records = [*read_pending(document), *([record] if record else [])]
             if records:
                 await self.append(session, at, *records)
 
@@ -140,7 +140,7 @@ class AuditTrail:
 
 
 def inserted_with(*records: Document) -> Document:
-    """Fields of a new document that has these records.
+    """Fields of a new document with these records.
 
     The server replaces the empty timestamp by its own time.
     """
@@ -148,29 +148,29 @@ def inserted_with(*records: Document) -> Document:
 
 
 def literal(fields: Mapping[str, Any]) -> Document:
-    """Write values as expressions, because an update by a pipeline would evaluate them."""
+    """Write values as literal expressions, because an update by a pipeline evaluates values."""
     return {name: {"$literal": value} for name, value in fields.items()}
 
 
 def added_by_update(record: Document) -> Document:
-    """Fields to set in an update by a pipeline, which adds a record with the present time."""
+    """Fields to set in an update by a pipeline that adds a record with the current time."""
     timed = {"$mergeObjects": [{"$literal": record}, {"at": "$$NOW"}]}
     return {PENDING: {"$concatArrays": [{"$ifNull": [f"${PENDING}", []]}, [timed]]}}
 
 
-def pending_of(document: Document) -> list[Document]:
+def read_pending(document: Document) -> list[Document]:
     """Return the records in a document, each with its time."""
-    return [{"at": _stored_at(document), **each} for each in document.get(PENDING, ())]
+    return [{"at": _find_insertion_time(document), **each} for each in document.get(PENDING, ())]
 
 
-def _stored_at(document: Document) -> datetime | None:
-    """Return when a document was inserted, by the clock of the database to the second.
+def _find_insertion_time(document: Document) -> datetime | None:
+    """Return the time at which a document was inserted, to the second of the database's clock.
 
-    The milliseconds are those of the service if both clocks agree on the second.
+    The milliseconds are those of the service's clock if both clocks agree on the second.
     """
     own = next((document[name] for name in OWN_TIMES if document.get(name)), None)
     stored: Timestamp | None = document.get(STORED_AT)
-    if stored is None or not stored.time:  # because SecantusDB leaves it empty
+    if stored is None or not stored.time:  # because SecantusDB leaves the timestamp empty
         return own
     second = stored.as_datetime()
     return own if own is not None and own.replace(microsecond=0) == second else second

@@ -8,13 +8,13 @@ from itertools import accumulate, count
 from typing import Final
 
 UNIT_OF_WIDTH: Final = Decimal("0.0001")  # because weights have four decimals
-STEPS: Final = (Decimal(1), Decimal(2), Decimal(5))
-SHOWN: Final = 95  # percent of the portfolios that the bins of one width hold, at least
+WIDTH_STEPS: Final = (Decimal(1), Decimal(2), Decimal(5))
+MIN_SHOWN_PERCENT: Final = 95  # of the portfolios have to fall into the bins
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
-    """Number of portfolios with one total drift, and of those out of band."""
+class WeightCount:
+    """Number of portfolios with this total drift, and of those of them out of band."""
 
     weight: Decimal
     portfolios: int
@@ -33,10 +33,11 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class DriftHistogram:
-    """Bins of one width from 0 on; without portfolios there are none, and no figures.
+    """Bins of one width from 0 on; empty without portfolios.
 
-    A few portfolios with very much drift are in a bin without an end, because the others would
-    otherwise be in one bin. ``median``, ``p95`` and ``largest`` are weights that portfolios have.
+    The last bin has no upper end if a few portfolios have very much drift, because otherwise all
+    others would fall into the first bin. ``median``, ``p95`` and ``largest`` are total drifts of
+    portfolios, as parts of market value.
     """
 
     bins: tuple[Bin, ...]
@@ -46,10 +47,11 @@ class DriftHistogram:
     largest: Decimal | None = None
 
 
-def make_histogram(weighed: Sequence[Weighed], bins: int) -> DriftHistogram:
-    """Make a histogram of at most so many bins; the weights ascend.
+def make_histogram(weighed: Sequence[WeightCount], bins: int) -> DriftHistogram:
+    """Make a histogram of at most ``bins`` bins; the weights ascend.
 
-    >>> made = make_histogram([Weighed(Decimal("0.01"), 3, 0), Weighed(Decimal("0.07"), 1, 1)], 4)
+    >>> counts = [WeightCount(Decimal("0.01"), 3, 0), WeightCount(Decimal("0.07"), 1, 1)]
+    >>> made = make_histogram(counts, 4)
     >>> [(str(each.lower), each.portfolios) for each in made.bins], str(made.median)
     ([('0.0000', 3), ('0.0200', 0), ('0.0400', 0), ('0.0600', 1)], '0.01')
     """
@@ -64,7 +66,7 @@ def make_histogram(weighed: Sequence[Weighed], bins: int) -> DriftHistogram:
         rank = -(-total * percent // 100)
         return weights[bisect_left(below, rank) - 1]
 
-    width = _width(percentile(SHOWN), bins)
+    width = _width(percentile(MIN_SHOWN_PERCENT), bins)
     parts = min(bins, int(largest // width) + 1)
     edges = [width * at for at in range(parts + 1)]
     cuts = [*(bisect_left(weights, edge) for edge in edges[:-1]), len(weights)]
@@ -82,9 +84,9 @@ def make_histogram(weighed: Sequence[Weighed], bins: int) -> DriftHistogram:
 
 
 def _width(shown: Decimal, bins: int) -> Decimal:
-    """Width of 1, 2 or 5 by a power of ten at which so many bins reach beyond a weight."""
+    """The least width of 1, 2 or 5 times a power of ten at which ``bins`` bins exceed ``shown``."""
     for power in count():
-        for step in STEPS:
+        for step in WIDTH_STEPS:
             width = UNIT_OF_WIDTH * step * 10**power
             if width * bins > shown:
                 return width

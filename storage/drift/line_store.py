@@ -1,4 +1,4 @@
-"""DriftLineStore: the lines of drift scans, by status, model, drift and portfolio, in an order."""
+"""DriftLineStore: the lines of drift scans, filtered, sorted and in pages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pymongo import timeout
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import BandStatus
-from storage.drift.histogram import Weighed
+from storage.drift.histogram import WeightCount
 from storage.drift.scan import DriftLine, DriftScan, line_document, line_from
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.mongo.decimal_codec import decimal_from
@@ -30,10 +30,9 @@ SORT_FIELDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LineFilter:
-    """Lines of one of these statuses, models and portfolios; empty admits every one.
+    """Lines of one of these statuses, models and portfolios; empty matches all.
 
-    ``min_drift`` is the least total drift as a part of market value, ``max_drift`` is above the
-    greatest.
+    Total drift, as a part of market value, is at least ``min_drift`` and below ``max_drift``.
     """
 
     statuses: frozenset[BandStatus] = frozenset()
@@ -57,7 +56,7 @@ class LineFilter:
         if self.max_drift is not None:
             drift["$lt"] = self.max_drift
         if drift:
-            # With the first field of the index, which a range of the second one needs.
+            # ``failed`` as well, because the index needs it before a range of ``drift_weight``.
             wanted |= {"failed": False, "drift_weight": drift}
         return wanted
 
@@ -70,7 +69,7 @@ class DriftLineStore:
 
     @translate_failures
     async def record(self, scan: DriftScan, first: int, lines: Sequence[DriftLine]) -> None:
-        """Store the lines from a place of the book on; those that are stored already stay."""
+        """Store lines from the place ``first`` of the book on; a stored line stays."""
         documents = [line_document(scan.part, *each) for each in enumerate(lines, first)]
         with allow_repetition(), timeout(WRITER_TIMEOUT_S):
             await self._lines.insert_many(documents, ordered=False)
@@ -95,7 +94,7 @@ class DriftLineStore:
             return tuple([line_from(document) async for document in cursor]), total
 
     @translate_failures
-    async def count_weights(self, scan: DriftScan, wanted: LineFilter) -> tuple[Weighed, ...]:
+    async def count_weights(self, scan: DriftScan, wanted: LineFilter) -> tuple[WeightCount, ...]:
         """Count the portfolios that match by the weight of their drift, in ascending order.
 
         Those without a drift are left out.
@@ -119,10 +118,10 @@ class DriftLineStore:
     @translate_failures
     async def forget(self, scan_id: str) -> None:
         """Remove the lines of all attempts at a scan."""
-        # Of all keys that begin with the id and a full stop, because "/" comes after it.
+        # All keys that begin with the id and a full stop: "/" is the character after it.
         with timeout(WRITER_TIMEOUT_S):
             await self._lines.delete_many({"_id": {"$gte": f"{scan_id}.", "$lt": f"{scan_id}/"}})
 
 
-def _weight_group(group: Document) -> Weighed:
-    return Weighed(decimal_from(group["_id"]), group["portfolios"], group["out_of_band"])
+def _weight_group(group: Document) -> WeightCount:
+    return WeightCount(decimal_from(group["_id"]), group["portfolios"], group["out_of_band"])

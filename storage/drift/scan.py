@@ -1,4 +1,4 @@
-"""DriftScan: the drift of every portfolio of the book, measured once and kept, and its lines."""
+"""DriftScan: a stored measurement of the drift of every portfolio of the book, and its lines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,15 +28,15 @@ class ScanStatus(StrEnum):
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"  # every portfolio of the book has its line
-    STOPPED = "STOPPED"  # failed; the problem tells why
+    STOPPED = "STOPPED"  # failed for the reason in ``problem``
 
 
 @dataclass(frozen=True, slots=True)
 class DriftScan:
     """A scan of the book; ``number_of_portfolios`` is None until the book was counted.
 
-    A replica that takes a scan over measures the whole book again: ``takeovers`` is a part of the
-    key of its lines, so that nothing of an earlier attempt is among them.
+    A replica that takes a scan over measures the whole book again. ``takeovers`` is a part of the
+    key of its lines, so that lines of an earlier attempt do not count.
     """
 
     scan_id: str
@@ -52,18 +52,18 @@ class DriftScan:
 
     @property
     def part(self) -> str:
-        """Key of the lines that count."""
+        """Key of the lines of the present attempt."""
         return f"{self.scan_id}.{self.takeovers}"
 
     @property
     def done(self) -> int:
-        """The number of portfolios that are measured."""
+        """The number of measured portfolios."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """The largest deviation of a portfolio: of a security from its target, negative below it.
+    """The largest deviation of a security of a portfolio from its target, negative below it.
 
     ``amount`` is in currency, ``weight`` the same as a part of market value, 4 decimals.
     """
@@ -77,7 +77,7 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class DriftLine:
-    """The drift of one portfolio in a scan; one that FAILED has nothing but ``refusal``."""
+    """The drift of one portfolio in a scan; a FAILED line has a ``refusal`` and no amounts."""
 
     portfolio_id: str
     model_id: str
@@ -124,7 +124,7 @@ def _deviation(standing: Standing, market_value: Decimal) -> Deviation:
 
 
 def scan_document(scan: DriftScan) -> Document:
-    """Convert a scan that begins to a document."""
+    """Convert a new scan to a document."""
     return {
         "_id": ObjectId(scan.scan_id),
         "status": scan.status.value,
@@ -159,7 +159,7 @@ def scan_from(document: Document) -> DriftScan:
 
 
 def line_document(part: str, place: int, line: DriftLine) -> Document:
-    """Convert the line at this place of the book to a document, without what it lacks."""
+    """Convert the line at this place of the book to a document, without its absent members."""
     largest, refusal = line.largest, line.refusal
     members: Document = {
         "_id": f"{part}:{place:07}",
@@ -167,7 +167,7 @@ def line_document(part: str, place: int, line: DriftLine) -> Document:
         "portfolio_id": line.portfolio_id,
         "model_id": ObjectId(line.model_id),
         "status": line.status.value,
-        # To sort by, because portfolios without amounts come last in every order.
+        # A sort key, because portfolios without amounts come last in every order.
         "failed": line.status is BandStatus.FAILED,
         "market_value": line.market_value,
         "cash": line.cash,

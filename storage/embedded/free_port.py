@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Return whether a server could listen at a loopback port."""
+    """Whether a server could listen at a loopback port."""
     try:
         with socket.create_server(("127.0.0.1", port)):
             return True

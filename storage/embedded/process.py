@@ -120,7 +120,7 @@ def _start_process(command: Sequence[str], log: Path, *inherited: int) -> subpro
 
 
 def is_alive(pid: int) -> bool:
-    """True if the process runs; a child of this process that ended is reaped."""
+    """Whether the process runs; a child of this process that ended is reaped."""
     child = _children.get(pid)
     if child is not None:
         return child.poll() is None
@@ -147,7 +147,7 @@ def end(pid: int) -> None:
 
 
 def is_answering(uri: str) -> bool:
-    """True if a server answers at this address."""
+    """Whether a server answers at this address."""
     patience: dict[str, Any] = {
         "timeoutMS": ANSWER_WITHIN_MS,
         "serverSelectionTimeoutMS": CONNECT_WITHIN_MS,

@@ -121,7 +121,7 @@ def find_end_reason(data_directory: Path, server: Server) -> str | None:
 
 
 def is_stopped(data_directory: Path) -> bool:
-    """True if the server of this directory was told to stop, or never started."""
+    """Whether the server of this directory was stopped, or never started."""
     return not (data_directory.resolve() / "server.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""Models in MongoDB: one document a model, one atomic operation a change."""
+"""Models in MongoDB: one document per model, one atomic operation per change."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -6,9 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
-import numpy as np
 from bson import ObjectId
-from pymongo import ReturnDocument, WriteConcern, timeout
+from pymongo import ReturnDocument, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
@@ -18,9 +17,14 @@ from storage.audit.author import FindAuthor, find_no_author
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.models.documents import RULES, model_contents, model_from
+from storage.models.newest import (
+    NEWEST_MODEL,
+    group_newest,
+    ids_filter,
+    may_share_portfolios,
+)
 from storage.models.versions import ModelVersions
 from storage.mongo.connection import (
-    WRITER_TIMEOUT_S,
     Document,
     read_clock,
     require_object_id,
@@ -28,7 +32,7 @@ from storage.mongo.connection import (
     translate_failures,
 )
 from storage.mongo.decimal_codec import to_milliseconds
-from storage.mongo.sorting import ASCENDING, DESCENDING, Sort, sort_order
+from storage.mongo.sorting import ASCENDING, Sort, sort_order
 from storage.rules import rule_store
 from storage.rules.rule import MAX_RULES, Rule, rule_from
 from storage.rules.rule_store import LIST_RULES
@@ -48,7 +52,6 @@ VERSION: Final = {"version": 1, "last_rebalance_date": 1}
 MAX_REMEMBERED_MODELS: Final = 32  # because a model of 5,000 positions takes 2 MB
 MAX_NAMED_MODELS: Final = 5  # model ids in one sentence
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
-NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
 
 def require_version(model: Model, versions: Versions) -> None:
@@ -80,8 +83,8 @@ class ModelStore:
     ) -> None:
         self._models = database[COLLECTION]
         self._versions = ModelVersions(database, find_author)
-        # With one portfolio each, by id. The version is read anew before a use, because only a
-        # change of the version changes the rest of a model.
+        # By id, with one portfolio each. Only the version is read again before each use, because
+        # every change of a model changes its version.
         self._remembered: dict[ObjectId, Model] = {}
         self._claims = ClaimTransactions(database)
         self._rules = rules
@@ -126,7 +129,7 @@ class ModelStore:
 
     @translate_failures
     async def read(self, model_id: str) -> Model:
-        """The model with this id."""
+        """Return the model with this id."""
         document = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
         if document is None:
             raise NotFoundError("model", model_id)
@@ -143,8 +146,8 @@ class ModelStore:
     ) -> tuple[tuple[Model, ...], int]:
         """Return a page of models, by default the oldest first, and the number of models.
 
-        ``model_ids`` are the only models that count; None for all. ``name`` is a text that the
-        names of those that count have, in any case.
+        ``model_ids`` limits the models, None to all. ``name`` is a part of their names, in upper or
+        lower case.
         """
         order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
         ids = None if model_ids is None else [ObjectId(each) for each in model_ids]
@@ -216,7 +219,7 @@ class ModelStore:
 
     @translate_failures
     async def find_followed(self, portfolio_id: str, model_id: str | None = None) -> Model:
-        """The model with this id that the portfolio follows; without an id the newest such model.
+        """Return the model with this id that the portfolio follows; without an id, the newest.
 
         The returned model holds this portfolio alone, because the model may have many others.
         """
@@ -248,7 +251,7 @@ class ModelStore:
     async def _load_followed(
         self, portfolio_id: str, model_id: str | None, found: Document | None
     ) -> Model:
-        """Return the remembered model if ``found`` has its version, else read it anew."""
+        """Return the remembered model if ``found`` has its version, otherwise read the model."""
         model = None if found is None else self._remembered.get(found["_id"])
         if found is None or model is None or model.version != found["version"]:
             own = {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}}
@@ -269,8 +272,8 @@ class ModelStore:
 
         Raises NotFoundError for a model that is not stored.
         """
-        wanted = {"_id": {"$in": [require_object_id("model_id", each) for each in model_ids]}}
-        cursor = self._models.find(wanted if model_ids else {}, {"_id": 1}, sort=list(NEWEST_MODEL))
+        order = list(NEWEST_MODEL)
+        cursor = self._models.find(ids_filter(model_ids), {"_id": 1}, sort=order)
         found = tuple([str(document["_id"]) async for document in cursor])
         missing = set(model_ids).difference(found)
         if missing:
@@ -278,57 +281,26 @@ class ModelStore:
         return found
 
     @translate_failures
-    async def find_newest_of_many(
-        self, portfolio_ids: Sequence[str] = (), model_ids: Sequence[str] = ()
+    async def find_newest(
+        self, portfolio_ids: Sequence[str], model_ids: Sequence[str] = ()
     ) -> dict[str, str]:
-        """Return the newest followed model by portfolio.
+        """Return the newest followed model by portfolio; with ``model_ids`` only of these models.
 
-        Without ``portfolio_ids`` the result holds the portfolios that follow several models. With
-        ``model_ids`` only these models count.
+        A portfolio that follows none of them is absent.
         """
-        among: Document = {}
-        if model_ids:
-            among["_id"] = {"$in": [require_object_id("model_id", each) for each in model_ids]}
-        if not (portfolio_ids or await self._may_share_portfolios(among)):
+        chosen = {"portfolios": {"$in": list(portfolio_ids)}}
+        return await group_newest(self._models, ids_filter(model_ids), chosen, {})
+
+    @translate_failures
+    async def find_shared_portfolios(self, model_ids: Sequence[str] = ()) -> dict[str, str]:
+        """Return the newest model by portfolio, of the portfolios that follow several models.
+
+        With ``model_ids`` only these models count.
+        """
+        among = ids_filter(model_ids)
+        if not await may_share_portfolios(self._models, among):
             return {}
-        chosen: Document = {"portfolios": {"$in": list(portfolio_ids)}} if portfolio_ids else {}
-        several: Document = {} if portfolio_ids else {"models": {"$gt": 1}}
-        pipeline: list[Document] = [
-            {"$match": among | chosen},
-            {"$project": {"portfolios": 1, "created_at": 1}},
-            {"$sort": dict(NEWEST_MODEL)},
-            {"$unwind": "$portfolios"},
-            {"$match": chosen},
-            {
-                "$group": {
-                    "_id": "$portfolios",
-                    "model": {"$first": "$_id"},
-                    "models": {"$sum": 1},
-                }
-            },
-            {"$match": several},
-        ]
-        with timeout(WRITER_TIMEOUT_S):
-            groups = await self._models.aggregate(pipeline, allowDiskUse=True)
-            return {group["_id"]: str(group["model"]) async for group in groups}
-
-    async def _may_share_portfolios(self, among: Document) -> bool:
-        """Return False if no portfolio is in two of the models, which is nearly always so.
-
-        Hashes tell, at 8 bytes a portfolio, because grouping all portfolios takes the database
-        longer than a run over a file takes for them. Equal hashes of different ids cost time only.
-        """
-        found = await self._models.find(among, {"_id": 1}).to_list()
-        hashes = [np.zeros(0, np.int64)]
-        for each in found:
-            # One by one, because the portfolios of all models take longer than a query may.
-            with timeout(WRITER_TIMEOUT_S):
-                model = await self._models.find_one(each, {"portfolios": 1})
-            if model is not None:  # it may be deleted meanwhile
-                hashes.append(np.fromiter(map(hash, model["portfolios"]), np.int64))
-        ordered = np.concatenate(hashes)
-        ordered.sort()
-        return bool(np.any(ordered[1:] == ordered[:-1]))
+        return await group_newest(self._models, among, {}, {"models": {"$gt": 1}})
 
     @translate_failures
     async def read_followers(
@@ -357,8 +329,8 @@ class ModelStore:
     @translate_failures
     async def record_rebalance_date(self, model_id: str, at: datetime) -> None:
         """Store the date of a rebalance unless a later date is stored; the version stays."""
-        # Without waiting for the journal, because the next rebalance sets the date again; the
-        # primary, which every read asks, has it at once.
+        # Without waiting for the journal, because the next rebalance sets the date again; every
+        # read goes to the primary, which has the date at once.
         models = self._models.with_options(write_concern=WriteConcern(w=1))
         outcome = await models.update_one(
             {"_id": require_object_id("model_id", model_id)},

@@ -1,8 +1,8 @@
-"""Versions of models as documents: written in the transaction that makes the version.
+"""Versions of models as documents, written in the transaction of the change.
 
-A version has all positions, and only every ``FULL_EVERY``-th has all portfolios, because a model of
-100,000 portfolios takes megabytes. The others have the portfolios that were added and removed. A
-model of an earlier release has no versions: its present one is kept before the first change.
+Every version has all positions. Only every ``FULL_EVERY``-th has all portfolios, because a model of
+100,000 portfolios takes megabytes; the others have the added and removed portfolios. A model of an
+earlier release has no stored versions: its current one is stored before the first change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class ModelVersions:
     async def add_next(
         self, session: AsyncClientSession, at: datetime, before: Document, after: Document
     ) -> None:
-        """Store the version that a change makes of the one before."""
+        """Store the version that a change makes, and what changed since the one before."""
         await self._keep(session, before)
         changes = changes_between(before, after)
         added = _version(after, self._find_author(), at) | {"changes": changes}
@@ -60,7 +60,7 @@ class ModelVersions:
         await self._versions.insert_one(added, session=session)
         hashes = {"before_hash": model_hash(before), "after_hash": model_hash(after)}
         await self._record(
-            session, at, Action.MODEL_EDITED, after, diff=_shorten(changes), **hashes
+            session, at, Action.MODEL_EDITED, after, diff=_summarize_changes(changes), **hashes
         )
 
     async def end(self, session: AsyncClientSession, at: datetime, model: Document) -> None:
@@ -126,12 +126,12 @@ def changes_between(before: Document, after: Document) -> Document:
 
 
 def model_hash(model: Document) -> str:
-    """Digest of what a version of a model says: of its contents as canonical JSON."""
+    """Digest of a model's contents, as canonical JSON."""
     return digest(plain({name: model.get(name) for name in (*CONTENTS, "portfolios")}))
 
 
-def _shorten(changes: Document) -> Document:
-    """Return the changes with the first positions and the number of all, for the audit log."""
+def _summarize_changes(changes: Document) -> Document:
+    """Limit changes to the first positions and their number, for the audit log."""
     positions = changes["positions"]
     first = positions[:MAX_LISTED_POSITIONS]
     return {**changes, "positions": first, "number_of_positions": len(positions)}
@@ -140,7 +140,7 @@ def _shorten(changes: Document) -> Document:
 def apply_portfolio_changes(
     portfolios: Sequence[str], delta: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Return the portfolios of the next version: the removed ones gone, the added ones last.
+    """Return the portfolios of the next version: without the removed ones, the added ones last.
 
     >>> apply_portfolio_changes(["P", "Q"], {"removed": ["P"], "added": ["R"]})
     ['Q', 'R']
@@ -150,7 +150,7 @@ def apply_portfolio_changes(
 
 
 def _portfolio_changes(before: Sequence[str], after: Sequence[str]) -> Document | None:
-    """Return what leads from one list to the other; None if the whole list is the shorter way."""
+    """Compare two lists of portfolios; None if the whole new list is shorter than the changes."""
     had, has = frozenset(before), frozenset(after)
     delta = {
         "added": [each for each in after if each not in had],
@@ -158,12 +158,12 @@ def _portfolio_changes(before: Sequence[str], after: Sequence[str]) -> Document 
     }
     if len(delta["added"]) + len(delta["removed"]) > len(after):
         return None
-    # A list in another order is no sequence of additions and removals.
+    # None for a list in another order, because additions and removals do not lead to it.
     return delta if apply_portfolio_changes(before, delta) == list(after) else None
 
 
 def _version(model: Document, author: Author, at: datetime) -> Document:
-    """Make the whole document of a version."""
+    """Make the full document of a version."""
     return {
         "_id": version_id(model["_id"], model["version"]),
         "model_id": model["_id"],

@@ -145,7 +145,7 @@ def _is_passing(error: PyMongoError) -> bool:
 
 
 def has_only_duplicates(error: BulkWriteError) -> bool:
-    """Return whether each refused write was one of a document that existed already."""
+    """Whether every refused write was an insert of a document that existed already."""
     return all(each["code"] == DUPLICATE_KEY for each in error.details["writeErrors"])
 
 

@@ -130,7 +130,7 @@ def holder_filter(key: object, token: str) -> Document:
 
 
 def is_holder(document: Document, token: str) -> bool:
-    """True if the lease in the document belongs to the token."""
+    """Whether the lease in the document belongs to the token."""
     lease: Mapping[str, Any] = document.get("lease") or {}
     return lease.get("token") == token
 

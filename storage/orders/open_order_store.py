@@ -1,4 +1,4 @@
-"""Open orders of portfolios across rebalances: not known to be filled or cancelled."""
+"""Open orders of portfolios across rebalances: orders not known to be filled or cancelled."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -59,7 +59,7 @@ class OpenOrderStore:
         with timeout(WRITER_TIMEOUT_S):
             cursor = self._orders.find(wanted, fields, sort=[("rebalanced_at", 1)])
             async for document in cursor:
-                # By id as well, because two rebalances may begin in the same millisecond.
+                # The id decides a tie, because two rebalances may begin in the same millisecond.
                 if (document["rebalanced_at"], document["rebalance_id"]) > (moment, rebalance_id):
                     found[document["portfolio_id"]] = document["rebalance_id"]
         return found
@@ -103,13 +103,13 @@ class OpenOrderStore:
 
     @translate_failures
     async def hold_back(self, rebalance_id: str, holds: Sequence[Hold]) -> None:
-        """Keep what a proposal holds back from being sent: portfolios, and single trades."""
+        """Keep the portfolios and trades that a proposal holds back from being sent."""
         pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
         for start in range(0, len(holds), OUTCOME_BATCH_SIZE):
             changes = [
                 UpdateMany(
                     {**pending, "portfolio_id": each.portfolio_id, **_security_filter(each)},
-                    {"$set": {"held": True, "message": _message_of(each)}},
+                    {"$set": {"held": True, "message": _hold_message(each)}},
                 )
                 for each in holds[start : start + OUTCOME_BATCH_SIZE]
             ]
@@ -128,5 +128,5 @@ def _security_filter(hold: Hold) -> Document:
     return {} if hold.security_id is None else {"security_id": hold.security_id}
 
 
-def _message_of(hold: Hold) -> str:
+def _hold_message(hold: Hold) -> str:
     return f"not sent: held by {hold.principal}{f': {hold.note}' if hold.note else ''}"

@@ -14,15 +14,15 @@ from typing import Final
 from optimization import Side
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import MAX_INT64, decimal_from
-from storage.rebalances.outcomes import ordinal_of, outcome_id
+from storage.rebalances.outcomes import outcome_id, parse_ordinal
 
 
 class OrderState(StrEnum):
     """State of an order on its way to the order service."""
 
-    PENDING = "PENDING"  # not at the order service; may be sent
+    PENDING = "PENDING"  # the order service does not have it; may be sent
     SENDING = "SENDING"  # claimed for a request; in doubt if the process dies
-    SENT = "SENT"  # at the order service; final
+    SENT = "SENT"  # the order service has it; final
     FAILED = "FAILED"  # refused by the order service
     UNKNOWN = "UNKNOWN"  # sent, but the response does not tell the outcome
 
@@ -110,7 +110,7 @@ def order_from(document: Document) -> Order:
     quantity = document["quantity"]
     return Order(
         rebalance_id=document["rebalance_id"],
-        place=ordinal_of(document["_id"]),
+        place=parse_ordinal(document["_id"]),
         portfolio_id=document["portfolio_id"],
         security_id=document["security_id"],
         side=Side(document["side"]),

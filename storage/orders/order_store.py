@@ -23,7 +23,7 @@ from storage.orders.order import (
     order_document,
     order_from,
 )
-from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE, allow_repetition, ordinal_of
+from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE, allow_repetition, parse_ordinal
 
 COLLECTION = "orders"
 MAX_MESSAGE_LENGTH: Final = 500
@@ -51,7 +51,7 @@ class OrderStore:
         last = await self._orders.find_one(
             {"rebalance_id": rebalance_id}, {"_id": 1}, sort=[("_id", -1)]
         )
-        return 0 if last is None else ordinal_of(last["_id"])
+        return 0 if last is None else parse_ordinal(last["_id"])
 
     @translate_failures
     async def claim(
@@ -78,10 +78,10 @@ class OrderStore:
                 "$unset": {"message": "", "service_status": ""},
             },
         )
-        mine = self._orders.find(
+        cursor = self._orders.find(
             {"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=max_orders
         )
-        found = tuple([order_from(document) async for document in mine])
+        found = tuple([order_from(document) async for document in cursor])
         return Batch(rebalance_id, claim, timestamp, found)
 
     @translate_failures
@@ -98,10 +98,10 @@ class OrderStore:
     @translate_failures
     async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
         """Store the outcomes of a batch's orders, by key, and count the settled orders."""
-        # Without the rebalance, because then the database uses the _id and tries no other plan.
-        mine = {"state": OrderState.SENDING.value, "claim": batch.claim}
+        # No rebalance here, because then the database uses the _id and tries no other plan.
+        in_claim = {"state": OrderState.SENDING.value, "claim": batch.claim}
         changes = [
-            UpdateOne({"_id": key, **mine}, _settlement_update(settlement))
+            UpdateOne({"_id": key, **in_claim}, _settlement_update(settlement))
             for key, settlement in settlements.items()
         ]
         with timeout(WRITER_TIMEOUT_S):
@@ -110,13 +110,13 @@ class OrderStore:
     @translate_failures
     async def list_unsettled_timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
         """Return the timestamps of the batches that have unsettled orders."""
-        found = await self._orders.distinct("timestamp", _in(rebalance_id, UNSETTLED))
+        found = await self._orders.distinct("timestamp", _state_filter(rebalance_id, UNSETTLED))
         return tuple(sorted(found))
 
     @translate_failures
     async def list_unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
         """Return the unsettled orders of one batch."""
-        within = {**_in(rebalance_id, UNSETTLED), "timestamp": timestamp}
+        within = {**_state_filter(rebalance_id, UNSETTLED), "timestamp": timestamp}
         return tuple([order_from(document) async for document in self._orders.find(within)])
 
     @translate_failures
@@ -173,9 +173,9 @@ class OrderStore:
     @translate_failures
     async def count_in_doubt(self, rebalance_id: str) -> tuple[int, datetime | None]:
         """Return the number of orders in doubt, and the time of the last claim of such an order."""
-        of_run = {"$match": _in(rebalance_id, IN_DOUBT)}
+        of_rebalance = {"$match": _state_filter(rebalance_id, IN_DOUBT)}
         tally = {"$group": {"_id": None, "count": {"$sum": 1}, "last": {"$max": "$claimed_at"}}}
-        groups = await self._orders.aggregate([of_run, tally])
+        groups = await self._orders.aggregate([of_rebalance, tally])
         async for group in groups:
             return group["count"], group["last"]
         return 0, None
@@ -183,10 +183,10 @@ class OrderStore:
     @translate_failures
     async def count_by_state(self, rebalance_id: str) -> dict[OrderState, int]:
         """Count the orders of a rebalance by state, with 0 for a state without orders."""
-        of_run = {"$match": {"rebalance_id": rebalance_id}}
+        of_rebalance = {"$match": {"rebalance_id": rebalance_id}}
         by_state = {"$group": {"_id": "$state", "count": {"$sum": 1}}}
         with timeout(WRITER_TIMEOUT_S):
-            groups = await self._orders.aggregate([of_run, by_state])
+            groups = await self._orders.aggregate([of_rebalance, by_state])
             found = {group["_id"]: group["count"] async for group in groups}
         return {state: found.get(state.value, 0) for state in OrderState}
 
@@ -198,7 +198,7 @@ class OrderStore:
         if limit == 0:  # because MongoDB takes 0 for no limit
             return ()
         chosen = tuple(states)
-        wanted = _in(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
+        wanted = _state_filter(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
         cursor = self._orders.find(
             wanted, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
         )
@@ -237,7 +237,7 @@ class OrderStore:
         }
 
 
-def _in(rebalance_id: str, states: Sequence[OrderState]) -> Document:
+def _state_filter(rebalance_id: str, states: Sequence[OrderState]) -> Document:
     return {"rebalance_id": rebalance_id, "state": {"$in": [state.value for state in states]}}
 
 

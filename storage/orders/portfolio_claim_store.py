@@ -1,9 +1,9 @@
-"""Claims on portfolios: the right of one hand-over at a time to send orders for a portfolio.
+"""Claims on portfolios: the right of one order submission at a time to send a portfolio's orders.
 
-A claim belongs to the lease of a hand-over and ends with the lease, so nothing has to release the
-claim, and a dead process holds its claims no longer than its lease. A claim whose lease has lapsed
-is taken together with the lease, because otherwise the old hand-over could renew the lease and send
-orders for the portfolio beside the new hand-over.
+A claim belongs to the lease of a submission and ends with the lease, so nothing has to release the
+claim, and a dead process holds its claims no longer than its lease. Whoever takes a claim with a
+lapsed lease removes the lease, too, because otherwise the old submission could renew the lease and
+send orders for the portfolio at the same time as the new one.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ MAX_TRIES: Final = 10
 
 
 class _ClaimsChangedError(Exception):
-    """Another hand-over changed a claim after its owner was read."""
+    """Another submission changed a claim after its owner was read."""
 
 
 class PortfolioClaimStore:
@@ -38,11 +38,11 @@ class PortfolioClaimStore:
 
     @translate_failures
     async def take(self, portfolio_ids: Sequence[str], rebalance_id: str, owner: str) -> None:
-        """Claim portfolios for the owner of a hand-over.
+        """Claim portfolios for the owner of a submission.
 
-        Raises HandOverInProgressError if another hand-over at work has a claim on any of them. The
-        ids must ascend, also from call to call, because then one of several concurrent hand-overs
-        gets all its portfolios.
+        Raises HandOverInProgressError if an active submission has a claim on any of them. The ids
+        must ascend, also from call to call, because then one of several concurrent submissions gets
+        all its portfolios.
         """
         try:
             await self._take(portfolio_ids, rebalance_id, owner)
@@ -55,7 +55,7 @@ class PortfolioClaimStore:
         await self._replace(portfolio_ids, owners, rebalance_id, owner)
 
     async def _require_free(self, portfolio_ids: Sequence[str], owner: str) -> dict[str, str]:
-        """Return the present owners of the claims; raise if one of them is at work."""
+        """Return the current owners of the claims; raise if one of them is active."""
         cursor = self._claims.find({"_id": {"$in": list(portfolio_ids)}})
         claims = [document async for document in cursor]
         others = {claim["owner"]: claim["rebalance_id"] for claim in claims}
@@ -69,10 +69,10 @@ class PortfolioClaimStore:
         self, portfolio_ids: Sequence[str], owners: dict[str, str], rebalance_id: str, owner: str
     ) -> None:
         """Replace the claims of these owners; _ClaimsChangedError if an owner changed meanwhile."""
-        mine = {"$set": {"rebalance_id": rebalance_id, "owner": owner}}
+        claim = {"$set": {"rebalance_id": rebalance_id, "owner": owner}}
         # A claim whose owner changed does not match, and cannot be inserted a second time.
         changes = [
-            UpdateOne({"_id": each, "owner": owners.get(each)}, mine, upsert=True)
+            UpdateOne({"_id": each, "owner": owners.get(each)}, claim, upsert=True)
             for each in portfolio_ids
             if owners.get(each) != owner
         ]

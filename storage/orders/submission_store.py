@@ -1,8 +1,8 @@
-"""Submissions of orders (hand-overs): the lease of each, and the timestamps of its batches.
+"""Order submissions: the lease of each, and the timestamps of its batches.
 
-The process of a hand-over renews its lease with every batch, and a dead process loses the lease. A
-hand-over that needs what a lapsed lease holds removes that lease, because otherwise a process that
-was merely suspended could renew the lease and continue.
+The process that submits renews the lease with every batch, and a dead process loses the lease. A
+submission that needs the portfolios of a lapsed lease removes that lease, because otherwise a
+process that was merely suspended could renew the lease and continue.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ STEP_MS: Final = 1  # the precision that the order service's timestamps surely h
 
 
 class SubmissionStatus(StrEnum):
-    """Progress of a hand-over."""
+    """Progress of an order submission."""
 
     COMPLETE = "COMPLETE"  # every order is at the order service
     PARTIAL = "PARTIAL"
@@ -39,7 +39,7 @@ class OrderSubmission:
 
     ``listed`` counts the orders in the requested states, ``orders`` is a page of them.
     ``transactions`` counts the transactions of the rebalance, which have no orders before the first
-    hand-over.
+    submission.
     """
 
     rebalance_id: str
@@ -51,7 +51,7 @@ class OrderSubmission:
 
     @property
     def status(self) -> SubmissionStatus:
-        """Progress of the hand-over: all, some or none of the orders were sent."""
+        """Progress of the submission: all, some or none of the orders were sent."""
         pending, total = self.counts[OrderState.PENDING], sum(self.counts.values())
         if self.is_prepared and self.counts[OrderState.SENT] == total:
             return SubmissionStatus.COMPLETE
@@ -59,7 +59,7 @@ class OrderSubmission:
 
 
 class OrderSubmissionStore:
-    """The hand-overs of one database."""
+    """The order submissions of one database."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class OrderSubmissionStore:
 
     @translate_failures
     async def begin(self, rebalance_id: str, owner: str) -> bool:
-        """Take the lease of a hand-over, and return True if all its orders are stored already.
+        """Take the lease of a submission; return whether all its orders are stored already.
 
         Raises HandOverInProgressError while another owner has the lease.
         """
@@ -94,7 +94,7 @@ class OrderSubmissionStore:
     async def announce(self, rebalance_id: str, owner: str, action: Action, what: Document) -> None:
         """Renew the lease and record what is about to be sent to the order service.
 
-        Recorded before, because nothing may be sent without an entry.
+        The record comes first, because nothing may be sent without an entry.
         """
         record = self._trail.record(action, rebalance_id, diff=what)
         await self._renew(rebalance_id, owner, added_by_update(record))
@@ -108,8 +108,8 @@ class OrderSubmissionStore:
     async def next_batch(self, rebalance_id: str, owner: str) -> datetime:
         """Renew the lease, and return a timestamp that no other batch of the portfolios has.
 
-        The timestamp is the present moment and no counter, because two hand-overs that begin at
-        once would count alike, and one of them would later take the other's orders for its own.
+        The timestamp is the current time rather than a counter, because two submissions that start
+        at once would count alike, and one would later take the other's orders for its own.
         """
         later = {"$max": [NOW_MS, {"$add": [{"$toLong": "$last_batch_at"}, STEP_MS]}]}
         change = {"last_batch_at": {"$toDate": later}}
@@ -125,20 +125,20 @@ class OrderSubmissionStore:
 
     @translate_failures
     async def is_prepared(self, rebalance_id: str) -> bool:
-        """True if all orders of a rebalance are stored."""
+        """Whether all orders of a rebalance are stored."""
         wanted = {"_id": rebalance_id, "prepared": True}
         return await self._submissions.find_one(wanted, {"_id": 1}) is not None
 
     @translate_failures
     async def end(self, rebalance_id: str, owner: str) -> None:
-        """Release the lease; remove the hand-over if its orders were never stored."""
+        """Release the lease; remove the submission if its orders were never stored."""
         unprepared = {**holder_filter(rebalance_id, owner), "prepared": False}
         await self._submissions.delete_one(unprepared)
         await self._leases.release(rebalance_id, owner)
 
     @translate_failures
     async def forget(self, rebalance_id: str, owner: str) -> None:
-        """Remove the hand-over."""
+        """Remove the submission."""
         await self._trail.remove(self._submissions, holder_filter(rebalance_id, owner))
 
     async def _renew(self, rebalance_id: str, owner: str, changes: Document) -> Document:
@@ -148,5 +148,5 @@ class OrderSubmissionStore:
         return document
 
     async def _raise_in_progress(self, rebalance_id: str) -> NoReturn:
-        left = await self._leases.seconds_left((rebalance_id,))
-        raise HandOverInProgressError(rebalance_id, max(left.values(), default=1))
+        seconds = await self._leases.seconds_left((rebalance_id,))
+        raise HandOverInProgressError(rebalance_id, max(seconds.values(), default=1))

@@ -5,9 +5,9 @@ StorageError
 │   └── NotApprovedError         the orders need an approved proposal
 └── ProposalError                a step that a proposal does not allow
     ├── ProposedAlreadyError     the rebalance has another proposal
-    ├── FourEyesError            its proposer, or who began its rebalance, would approve it
+    ├── FourEyesError            its proposer, or the one that began its rebalance, approves it
     ├── ApprovedAlreadyError     the principal has approved it
-    ├── NotProposerError         somebody else would withdraw it
+    ├── NotProposerError         somebody else withdraws it
     ├── RulesBrokenError         plans break rules, and nobody overrode them
     └── ProposalStateError       its state does not allow the step
 
@@ -24,7 +24,7 @@ from storage.errors import HandOverError, StorageError
 class NotApprovedError(HandOverError):
     """Orders need an approved proposal; ``status`` is that of the last proposal, None without one.
 
-    ``reason`` says why the proposal is not APPROVED, if anybody or anything gave a reason.
+    ``reason`` says why the proposal is not APPROVED, if there is a reason.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Proposal: the orders of a rebalance, proposed by one person and approved by others.
 
-A proposal is a small document however many portfolios it has: what is held back is kept in
-documents of their own, and everything else is sent once the proposal is approved.
+A proposal is a small document however many portfolios it has: each hold is a document of its own,
+and everything else is sent once the proposal is approved.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,7 +17,7 @@ from storage.proposals.errors import ApprovedAlreadyError, FourEyesError
 
 MAX_APPROVER_LEVEL: Final = 3
 MAX_KEPT_PORTFOLIOS: Final = 1000
-"""Portfolios whose ids a proposal keeps, because no key is limited to more."""
+"""The most portfolio ids that a proposal stores, because no key is limited to more."""
 
 
 class ProposalStatus(StrEnum):
@@ -27,8 +27,8 @@ class ProposalStatus(StrEnum):
     APPROVED = "APPROVED"  # its orders may be sent
     ORDERED = "ORDERED"  # its orders are being sent, or were; final
     REJECTED = "REJECTED"  # final
-    WITHDRAWN = "WITHDRAWN"  # by its proposer; final
-    STALE = "STALE"  # too old, or the world has moved; final
+    WITHDRAWN = "WITHDRAWN"  # its proposer withdrew it; final
+    STALE = "STALE"  # too old, or prices or holdings have changed; final
 
 
 OPEN: Final = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
@@ -57,7 +57,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why, when and by whom a proposal ended without orders; None if nobody is known."""
+    """End of a proposal without orders; ``principal`` is None if nobody ended the proposal."""
 
     principal: str | None
     at: datetime
@@ -66,7 +66,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Why plans that break rules may be approved, by a principal who does not approve them."""
+    """Permission to approve plans that break rules, by a principal who does not approve them."""
 
     principal: str
     at: datetime
@@ -85,7 +85,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DecisionTarget:
     """A portfolio that a decision is about, or one of its trades."""
 
     portfolio_id: str
@@ -96,7 +96,7 @@ class Target:
 class Decision:
     """A decision by an approver of a level, about a version of a proposal.
 
-    ``targets`` are portfolios and trades; none is the whole proposal.
+    ``targets`` are portfolios and trades; empty for the whole proposal.
     """
 
     kind: DecisionKind
@@ -104,7 +104,7 @@ class Decision:
     level: int
     version: int
     note: str | None = None
-    targets: tuple[Target, ...] = ()
+    targets: tuple[DecisionTarget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Proposal:
         return None if self.ending is None else self.ending.reason
 
     def is_approved(self, required: int) -> bool:
-        """Whether so many principals have approved it, one of the highest level if several must."""
+        """Whether ``required`` principals approved; one of several needs the highest level."""
         levels = [each.level for each in self.approvals]
         return len(levels) >= required and (required <= 1 or max(levels) == MAX_APPROVER_LEVEL)
 
@@ -161,8 +161,8 @@ class Proposal:
 class ProposalFilter:
     """Proposals to list: in these states, of a rebalance, and within the limits of a caller.
 
-    Those of some ``models`` alone; those of which all portfolios are among ``portfolios``. None is
-    no limit.
+    ``models`` limits the models, ``portfolios`` the portfolios, all of which must be among them.
+    None is no limit.
     """
 
     statuses: tuple[ProposalStatus, ...] = ()
@@ -180,9 +180,9 @@ class ProposalFilter:
         if self.models is not None:
             wanted["model_id"] = {"$in": sorted(self.models)}
         if self.portfolios is not None:
-            mine = sorted(self.portfolios)
-            # One of them at least, because that is what the index finds, and none of others.
-            wanted["portfolio_ids"] = {"$in": mine, "$not": {"$elemMatch": {"$nin": mine}}}
+            ids = sorted(self.portfolios)
+            # At least one of the ids, because the index finds that, and no other.
+            wanted["portfolio_ids"] = {"$in": ids, "$not": {"$elemMatch": {"$nin": ids}}}
         return wanted
 
 

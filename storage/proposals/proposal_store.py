@@ -1,7 +1,7 @@
 """ProposalStore: the proposals of rebalances, one small document each, and what they hold back.
 
-Every change names the version that it was made to, and is made anew after another change: two
-approvals at once both count. The record for the audit log is in the same write as the change.
+Every change names the version that it was made to, and is repeated after another change, so that
+two approvals at once both count. The record for the audit log is in the same write as the change.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,13 +32,13 @@ from storage.proposals.proposal import (
     Approval,
     Decision,
     DecisionKind,
+    DecisionTarget,
     Ending,
     Hold,
     Override,
     Proposal,
     ProposalFilter,
     ProposalStatus,
-    Target,
     approval_documents,
     hold_from,
     proposal_document,
@@ -48,9 +48,9 @@ from storage.proposals.proposal import (
 COLLECTION: Final = "proposals"
 HOLDS: Final = "proposal_holds"
 ENTITY: Final = "proposal"
-MAX_HOLDS: Final = 10_000  # of a proposal, because each is looked up when the orders are sent
+MAX_HOLDS_PER_PROPOSAL: Final = 10_000  # because each is looked up when orders are sent
 MAX_TRIES: Final = 16
-MAX_LISTED_TARGETS: Final = 20  # in an entry of the audit log
+MAX_LISTED_TARGETS: Final = 20  # portfolios and trades in one entry of the audit log
 NEWEST_FIRST: Final = [("_id", -1)]
 
 
@@ -94,7 +94,7 @@ class ProposalStore:
         except DuplicateKeyError:
             live = {"rebalance_id": proposal.rebalance_id, "live": True}
             other = await self._proposals.find_one(live, {"_id": 1})
-            if other is None:  # because it ended in between, and so another may be made
+            if other is None:  # because it ended in between
                 return await self.add(proposal)
             raise ProposedAlreadyError(proposal.rebalance_id, str(other["_id"])) from None
         return proposal
@@ -126,7 +126,7 @@ class ProposalStore:
 
     @translate_failures
     async def approve(self, proposal_id: str, decision: Decision) -> Proposal:
-        """Add an approval, which counts once whatever is approved beside it.
+        """Add an approval; simultaneous approvals all count.
 
         Raises FourEyesError, ApprovedAlreadyError, ProposalStateError or StaleVersionError.
         """
@@ -171,7 +171,7 @@ class ProposalStore:
 
     @translate_failures
     async def override(self, proposal_id: str, decision: Decision) -> Proposal:
-        """Let plans that break rules be approved, by others than this principal.
+        """Allow other principals to approve plans that break rules.
 
         Raises FourEyesError, ApprovedAlreadyError, ProposalStateError or StaleVersionError.
         """
@@ -206,7 +206,7 @@ class ProposalStore:
     async def hold(self, proposal_id: str, decision: Decision) -> Proposal:
         """Hold portfolios and trades back; a repeated hold changes its note.
 
-        Raises RuleError beyond MAX_HOLDS.
+        Raises RuleError beyond MAX_HOLDS_PER_PROPOSAL.
         """
         at = await read_clock(self._database)
         key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
@@ -219,8 +219,8 @@ class ProposalStore:
         async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
             await self._holds.bulk_write(upserts, session=session)
             count = await self._holds.count_documents(key, session=session)
-            if count > MAX_HOLDS:
-                rule = f"a proposal has at most {MAX_HOLDS} holds"
+            if count > MAX_HOLDS_PER_PROPOSAL:
+                rule = f"a proposal has at most {MAX_HOLDS_PER_PROPOSAL} holds"
                 raise RuleError(("portfolios",), f"{count} holds", rule)
             return replace(found, number_of_holds=count)
 
@@ -230,7 +230,7 @@ class ProposalStore:
     async def release(self, proposal_id: str, decision: Decision) -> Proposal:
         """Release holds: of a portfolio with its trades, of single trades, or all of them.
 
-        Approvals were given without what is released: they have to be given again.
+        Approvals are removed, because the approvers did not see what is released.
         """
         key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
         chosen: list[Document] = [_released_filter(each) for each in decision.targets] or [{}]
@@ -240,10 +240,10 @@ class ProposalStore:
             done = await self._holds.bulk_write(deletions, session=session)
             if not done.deleted_count:
                 return found
-            left = found.number_of_holds - done.deleted_count
+            remaining = found.number_of_holds - done.deleted_count
             return replace(
                 found,
-                number_of_holds=left,
+                number_of_holds=remaining,
                 approvals=(),
                 status=ProposalStatus.PROPOSED,
                 content_version=found.version + 1,
@@ -284,7 +284,7 @@ class ProposalStore:
             _ChangedMeanwhileError, attempts=MAX_TRIES, timeout=None, wait_max=0
         ):
             found = await self.read(proposal_id)
-            # Outside the attempt, because a step that the proposal does not allow is not tried on.
+            # Outside the attempt, because a step that the proposal does not allow is not repeated.
             after, diff = change(found)
             with attempt:
                 return await self._store(found, after, action, diff)
@@ -305,7 +305,7 @@ class ProposalStore:
         diff: Mapping[str, Any],
         session: AsyncClientSession | None = None,
     ) -> Proposal:
-        """Replace what may change of a proposal if it is still as it was found."""
+        """Store the new state of a proposal, unless it has changed since it was read."""
         after = replace(after, version=found.version + 1)
         record = self._trail.record(action, found.proposal_id, after.version, diff=diff)
         ending = after.ending
@@ -335,7 +335,7 @@ class ProposalStore:
 async def remove_proposals(
     database: AsyncDatabase[Document], trail: AuditTrail, rebalance_id: str
 ) -> None:
-    """Remove the proposals of a rebalance that is removed, and keep their records."""
+    """Remove the proposals of a removed rebalance, and keep their records."""
     proposals = database[COLLECTION]
     async for document in proposals.find({"rebalance_id": rebalance_id}, {"_id": 1}):
         await database[HOLDS].delete_many({"proposal_id": document["_id"]})
@@ -371,11 +371,11 @@ def _require_version(proposal: Proposal, version: int | None) -> None:
         raise StaleVersionError(ENTITY, proposal.proposal_id, version, proposal.version)
 
 
-def _target_filter(target: Target) -> Document:
+def _target_filter(target: DecisionTarget) -> Document:
     return {"portfolio_id": target.portfolio_id, "security_id": target.security_id}
 
 
-def _released_filter(target: Target) -> Document:
+def _released_filter(target: DecisionTarget) -> Document:
     """Filter for the holds that a target releases; a portfolio releases its trades, too."""
     if target.security_id is None:
         return {"portfolio_id": target.portfolio_id}

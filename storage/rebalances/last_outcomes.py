@@ -1,7 +1,7 @@
 """The newest outcome of each of some portfolios, wherever it is stored.
 
-Two requests to the database, whatever the history: the newest entry of each portfolio is the last
-one of an index, and the rebalances of these entries are read without prices and options.
+Two requests are enough however long the history is: the newest entry of each portfolio is the last
+one in an index, and the rebalances of these entries are read without prices and options.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME
 
-ID_DIGITS: Final = 24  # of a rebalance, with which the id of an outcome begins
+ID_DIGITS: Final = 24  # the id of an outcome begins with that of its rebalance
 SHOWN: Final = {"run_id": 1, "model_id": 1, "model_name": 1, "model_version": 1, "started_at": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class LastOutcome:
-    """Status of a portfolio in the newest rebalance that has an outcome of it."""
+    """Status of a portfolio in the newest rebalance that has its outcome."""
 
     portfolio_id: str
     status: Status
@@ -91,7 +91,7 @@ _LOOK_UPS: Final[tuple[Document, ...]] = (
 
 
 def _candidates(entry: Document) -> Iterator[tuple[str, str]]:
-    """Id of the rebalance and status of each kind of place that has the portfolio."""
+    """Yield rebalance id and status from each collection that has the portfolio."""
     for document in (*entry[OUTCOMES], *entry[REBALANCES]):
         yield str(document["_id"])[:ID_DIGITS], document["status"]
     for document in entry[OUTCOME_CHUNKS]:

@@ -1,6 +1,6 @@
 """Causes: why portfolios have no plan, each reason once with the portfolios that it concerns.
 
-A thousand portfolios that fail for one price read as a thousand sentences otherwise.
+Without them, a thousand portfolios that lack one price give a thousand sentences.
 """
 
 from collections import Counter, defaultdict
@@ -16,14 +16,14 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
-from storage.rebalances.outcomes import ids_of
+from storage.rebalances.outcomes import build_id_range
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME
 
 MAX_EXAMINED: Final = 100_000  # portfolios without a plan, about two seconds of reading
 MAX_EXAMPLES: Final = 10
-SHARES: Final = (Decimal("0.5"), Decimal("0.9"), Decimal(1))
-"""Parts of the portfolios for which the admitting bands are told."""
+ADMITTED_FRACTIONS: Final = (Decimal("0.5"), Decimal("0.9"), Decimal(1))
+"""Parts of the portfolios for which admitting bands are reported."""
 
 SECURITY: Final = "security"
 OPTION: Final = "option"
@@ -37,7 +37,7 @@ READ: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AdmittingBand:
-    """The band that would leave room for a whole lot in this part of the portfolios, at least."""
+    """The narrowest band with room for a whole lot in at least this part of the portfolios."""
 
     share: Decimal
     low_drift: Decimal
@@ -48,8 +48,8 @@ class AdmittingBand:
 class Cause:
     """A reason, its subject, and the portfolios that it concerns.
 
-    ``kind`` says what ``subject`` is, a security or an option; both are None where the reason
-    names neither.
+    ``kind`` tells whether ``subject`` is a security or an option; both are None if the reason names
+    neither.
     """
 
     code: str
@@ -93,7 +93,7 @@ class _Tally:
         self.examined += 1
         problem = outcome["problem"]
         members = problem.get("members", {})
-        for kind, subject in _subjects_of(members) or [(None, None)]:
+        for kind, subject in _list_subjects(members) or [(None, None)]:
             key = problem["code"], kind, subject
             self.portfolios[key] += 1
             if len(self.examples[key]) < MAX_EXAMPLES:
@@ -129,12 +129,12 @@ async def list_causes(database: AsyncDatabase[Document], rebalance_ids: Sequence
         async for document in database[REBALANCES].find(refused, shown):
             tally.add(document[OUTCOME])
         for rebalance_id in rebalance_ids:
-            left = MAX_EXAMINED - tally.examined
-            if left <= 0:
+            remaining = MAX_EXAMINED - tally.examined
+            if remaining <= 0:
                 return Causes(tally.causes(), tally.examined, is_whole=False)
-            matching = {"_id": ids_of(rebalance_id), "problem": {"$exists": True}}
-            # One more than fits, because only it tells whether there are more.
-            found = database[OUTCOMES].find(matching, READ, sort=[("_id", 1)], limit=left + 1)
+            matching = {"_id": build_id_range(rebalance_id), "problem": {"$exists": True}}
+            # One more than fits, because otherwise nothing shows that there are more.
+            found = database[OUTCOMES].find(matching, READ, sort=[("_id", 1)], limit=remaining + 1)
             async for document in found:
                 if tally.examined == MAX_EXAMINED:
                     return Causes(tally.causes(), tally.examined, is_whole=False)
@@ -142,7 +142,7 @@ async def list_causes(database: AsyncDatabase[Document], rebalance_ids: Sequence
     return Causes(tally.causes(), tally.examined, is_whole=True)
 
 
-def _subjects_of(members: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _list_subjects(members: Mapping[str, Any]) -> list[tuple[str, str]]:
     securities = [
         (SECURITY, each["security_id"] if isinstance(each, dict) else str(each))
         for each in members.get("securities", ())
@@ -161,8 +161,8 @@ def _find_bands(needed: Sequence[tuple[Decimal, Decimal]]) -> tuple[AdmittingBan
     if not needed:
         return ()
     by_width = sorted(needed, key=lambda band: (max(band), min(band)))
-    admitted = [by_width[: ceil(share * len(by_width))] for share in SHARES]
+    admitted = [by_width[: ceil(share * len(by_width))] for share in ADMITTED_FRACTIONS]
     return tuple(
         AdmittingBand(share, max(low for low, _ in bands), max(high for _, high in bands))
-        for share, bands in zip(SHARES, admitted, strict=True)
+        for share, bands in zip(ADMITTED_FRACTIONS, admitted, strict=True)
     )

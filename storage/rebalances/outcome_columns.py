@@ -1,4 +1,4 @@
-"""Outcomes of many portfolios as one document of columns, and such documents as arrays again.
+"""Outcomes of many portfolios as one document of columns, and the conversion back to arrays.
 
 A column is one binary (mongo/column_codec.py).
 """
@@ -32,11 +32,11 @@ from storage.mongo.column_codec import (
 )
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import decimal_from
-from storage.rebalances.outcomes import ordinal_of, outcome_id
+from storage.rebalances.outcomes import outcome_id, parse_ordinal
 
 COLLECTION = "outcome_chunks"
 MAX_ROWS: Final = 512  # portfolios in a document, because a reader of one reads all of them
-MAX_COLUMN_BYTES: Final = 8 * 2**20  # of a document, which MongoDB limits to 16 MiB
+MAX_COLUMN_BYTES: Final = 8 * 2**20  # half of what MongoDB allows a document
 MAX_OTHERS: Final = 65_536  # holdings outside the model in a document: 6 MB with ids and prices
 MAX_BINDING: Final = 65_536  # binding constraints in a document: 4 MB with their names
 ID_BYTES: Final = 64  # a portfolio id with its status, at most
@@ -49,7 +49,7 @@ Statuses = NDArray[np.int8]
 
 
 def rows_per_document(securities: int) -> int:
-    """Number of portfolios in a document, whatever their numbers, so that a repeat splits alike.
+    """Number of portfolios in a document; it ignores their amounts, so that a repeat splits alike.
 
     >>> rows_per_document(50), rows_per_document(5_000)
     (512, 52)
@@ -67,13 +67,13 @@ def rows_document(rebalance_id: str, first: int, outcome: BlockOutcome, rows: sl
 
 
 def claim_document(rebalance_id: str, ordinals: range) -> Document:
-    """Make the document of portfolios whose outcomes all are documents of their own."""
+    """Make the document of portfolios whose outcomes are all BESIDE."""
     status = np.full(len(ordinals), BESIDE, dtype=np.int8)
     return {
         "_id": outcome_id(rebalance_id, ordinals.start),
         "rebalance_id": ObjectId(rebalance_id),
         "end": ordinals.stop,
-        "ids": [],  # because the documents beside have them
+        "ids": [],  # because the documents of the outcomes have them
         "counts": {},
         "transactions": 0,
         "status": _places_document(status, STATUSES),
@@ -85,11 +85,11 @@ def block_from(
 ) -> tuple[int, BlockOutcome]:
     """Convert a document to the ordinal of its first row and its arrays.
 
-    ``securities`` are those of the rebalance. The outcomes of rows that are beside are documents of
-    their own, and not in ``beside``.
+    ``securities`` are those of the rebalance. ``beside`` is empty, because the outcomes of BESIDE
+    rows are documents of their own.
     """
     status = status_from(document)
-    portfolio_ids = tuple(document["ids"]) or ("",) * len(status)  # none in a claim of all
+    portfolio_ids = tuple(document["ids"]) or ("",) * len(status)  # a claim has no ids
     shapes = {name: (len(portfolio_ids),) for name in AMOUNTS}
     shapes |= {name: (len(portfolio_ids), len(securities)) for name in SHARES}
     columns = {
@@ -104,10 +104,10 @@ def block_from(
         others=_others_from(document["others"]) if "others" in document else OtherHoldings.none(),
         beside={},
         binding=_binding_from(document["binding"]) if "binding" in document else BindingRows.none(),
-        # Missing where every plan is a separable optimum, also in documents older than the column.
+        # Absent if every plan is a separable optimum, and in documents of earlier releases.
         method=_places_from(document["method"]) if "method" in document else NO_METHODS,
     )
-    return ordinal_of(document["_id"]), block
+    return parse_ordinal(document["_id"]), block
 
 
 def status_from(document: Document) -> Statuses:
@@ -151,13 +151,13 @@ class _Rows:
 
     @property
     def method(self) -> NDArray[np.int8]:
-        """Place of the method of each row in METHODS; 0 of those beside, empty if all are 0."""
+        """Place of each row's method in METHODS, 0 if the row is BESIDE; empty if all are 0."""
         method = self.outcome.method[self.rows]
         return np.where(self.is_beside, 0, method).astype(np.int8) if len(method) else method
 
     @cached_property
     def is_beside(self) -> NDArray[np.bool_]:
-        """Rows with a document of their own, also because they do not fit into the columns."""
+        """Whether each row is BESIDE, in the block or because it does not fit into the columns."""
         is_beside = self.outcome.status[self.rows] == BESIDE
         for entries, most in ((self.others.rows, MAX_OTHERS), (self.binding.rows, MAX_BINDING)):
             counts = np.bincount(entries, minlength=len(self.ids))
@@ -169,12 +169,12 @@ class _Rows:
         return is_beside
 
     def fields(self) -> Document:
-        """Every field that a claim lacks, and those that differ from it."""
+        """The fields that a claim lacks or has otherwise."""
         is_beside, others, binding = self.is_beside, self.others, self.binding
         status = np.where(is_beside, BESIDE, self.outcome.status[self.rows]).astype(np.int8)
         columns = self.columns
         if np.any(is_beside):
-            columns = {name: _without(column, is_beside) for name, column in columns.items()}
+            columns = {name: _clear_rows(column, is_beside) for name, column in columns.items()}
             others = _select(others, np.flatnonzero(~is_beside[others.rows]))
             binding = _kept_binding(binding, np.flatnonzero(~is_beside[binding.rows]))
         fields: Document = {
@@ -190,7 +190,7 @@ class _Rows:
 
 
 def count_statuses(status: Statuses) -> dict[str, int]:
-    """Count the rows by the name of their status, without those that are beside."""
+    """Count the rows by the name of their status, without those that are BESIDE."""
     counts = np.bincount(status[status != BESIDE], minlength=len(STATUSES)).tolist()
     named = zip(STATUSES, counts, strict=True)
     return {each.value: count for each, count in named if count}
@@ -207,7 +207,7 @@ def _places_from(document: Document) -> NDArray[np.int8]:
     return np.frombuffer(document["data"], dtype=np.int8)
 
 
-def _without(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:
+def _clear_rows(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:
     units = column.units.copy()
     units[rows] = 0
     return ScaledColumn(units, column.decimals, column.digits)

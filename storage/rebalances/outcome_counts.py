@@ -11,7 +11,7 @@ from optimization import Status
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
-from storage.rebalances.outcomes import ids_of
+from storage.rebalances.outcomes import build_id_range
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME
 
@@ -21,7 +21,7 @@ async def count_by_status(database: AsyncDatabase[Document], rebalance_id: str) 
     in_columns = {each.value: {"$sum": f"$counts.{each.value}"} for each in Status}
     sums = await _sum_columns(database, rebalance_id, in_columns)
     counts = Counter({each: sums.get(each.value, 0) for each in Status})
-    return counts + await count_documents(database[OUTCOMES], ids_of(rebalance_id))
+    return counts + await count_documents(database[OUTCOMES], build_id_range(rebalance_id))
 
 
 async def count_documents(
@@ -40,7 +40,7 @@ async def count_transactions(database: AsyncDatabase[Document], rebalance_id: st
     pairs = {"$zip": {"inputs": ["$before", "$after"]}}
     is_traded = {"$ne": [{"$arrayElemAt": ["$$pair", 0]}, {"$arrayElemAt": ["$$pair", 1]}]}
     traded = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
-    of_rebalance = {"$match": {"_id": ids_of(rebalance_id)}}
+    of_rebalance = {"$match": {"_id": build_id_range(rebalance_id)}}
     # Outcomes that predate the stored number have the arrays alone.
     number = {"$ifNull": ["$transactions", {"$size": traded}]}
     summed = {"$group": {"_id": None, "count": {"$sum": number}}}

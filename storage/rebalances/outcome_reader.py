@@ -1,7 +1,7 @@
-"""Reader of outcomes, from the columns of many portfolios and from documents of their own.
+"""Reader of outcomes, from columns of many portfolios and from documents of single outcomes.
 
-Rows of columns become outcomes only where a caller asks for them. A database of an earlier release
-has documents alone, and is read as it is.
+Rows of columns become objects only where a caller needs objects. A database of an earlier release
+has documents alone.
 """
 
 from collections import Counter
@@ -22,10 +22,10 @@ from storage.rebalances.outcome_columns import block_from, covering_filter, stat
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import (
     OUTCOME_BATCH_SIZE,
-    ids_of,
-    ordinal_of,
+    build_id_range,
     outcome_from,
     outcome_id,
+    parse_ordinal,
 )
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME, Rebalance, may_hold_outcome
@@ -38,24 +38,23 @@ K = TypeVar("K", int, str)
 EMBEDDED_PORTFOLIO: Final = f"{OUTCOME}.portfolio_id"
 PAGE_POSITIONS: Final = 100_000  # because an exporter has 8 MB for so many in memory
 MAX_PAGE_ROWS: Final = 4_096
-APART: Final = -1  # in the place of a document of columns, for an outcome with one of its own
+APART: Final = -1  # stands for the document of columns of an outcome with a document of its own
 MAX_PAGE_OBJECTS: Final = 250  # because more block an event loop for tenths of a second
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomePage:
-    """Stored outcomes of consecutive portfolios, in columns as far as they are stored so.
+    """Stored outcomes of consecutive portfolios, in columns where they are stored in columns.
 
-    ``blocks`` are documents of columns with the ordinal of their first row, in order, ``objects``
-    the outcomes beside them with their ordinals, in order. A portfolio without an outcome is in
-    neither.
+    ``blocks`` are documents of columns with the ordinal of their first row, ``objects`` the other
+    outcomes with their ordinals, both in order. A portfolio without an outcome is in neither.
     """
 
     ordinals: range
     blocks: tuple[tuple[int, BlockOutcome], ...]
     objects: tuple[tuple[int, PortfolioOutcome], ...]
 
-    def rows_of(self, first: int, block: BlockOutcome) -> NDArray[np.intp]:
+    def find_rows(self, first: int, block: BlockOutcome) -> NDArray[np.intp]:
         """Find the rows of a block that are outcomes of the page."""
         ordinals = self.ordinals
         shown = slice(max(0, ordinals.start - first), max(0, ordinals.stop - first))
@@ -63,7 +62,7 @@ class OutcomePage:
 
     def count(self) -> int:
         """Count the outcomes of the page."""
-        return sum(len(self.rows_of(*each)) for each in self.blocks) + len(self.objects)
+        return sum(len(self.find_rows(*each)) for each in self.blocks) + len(self.objects)
 
 
 def page_rows(securities: int) -> int:
@@ -101,15 +100,15 @@ class OutcomeReader:
             ):
                 found += await look_up(rebalance, missing) if missing else []
                 missing.difference_update(ordinal for ordinal, _ in found)
-        return _in_order(found)
+        return _sort_by_ordinal(found)
 
     async def read_places(
         self, rebalance: Rebalance, places: Sequence[tuple[int, int]]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return outcomes in the order of their places.
 
-        A place is the ordinal, and the first ordinal of the document of columns that has it or
-        ``APART``: so outcomes far apart are found without the columns between them.
+        A place is the ordinal, and the first ordinal of the document of columns that has it, or
+        ``APART``. With both, distant outcomes are found without reading the columns between them.
         """
         found = dict(
             await self._documents_by_ordinal(
@@ -122,7 +121,7 @@ class OutcomeReader:
             "_id": {"$in": [outcome_id(rebalance.rebalance_id, first) for first in sorted(firsts)]}
         }
         async for document in self._chunks.find(keys):
-            rows = range(ordinal_of(document["_id"]), document["end"])
+            rows = range(parse_ordinal(document["_id"]), document["end"])
             found |= _outcomes(
                 document, rebalance, [at - rows.start for at in rows if at in wanted]
             )
@@ -137,10 +136,10 @@ class OutcomeReader:
             first = page.ordinals.stop
 
     async def read_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
-        """Return the stored outcomes from an ordinal on, as many as are held in memory at once.
+        """Return the stored outcomes from an ordinal on, as many as fit a page in memory.
 
-        The page ends with a document of columns, because the next page would read it again, or
-        with the last of as many outcomes beside the columns as a page may have.
+        The page ends after a whole document of columns, because otherwise the next page would read
+        the document again; or earlier, after ``MAX_PAGE_OBJECTS`` outcomes without columns.
         """
         rows = page_rows(len(rebalance.securities))
         stop = min(first + rows, rebalance.number_of_portfolios)
@@ -178,7 +177,7 @@ class OutcomeReader:
         ):
             found += await look_up(rebalance, missing) if missing else []
             missing.difference_update(outcome.portfolio_id for _, outcome in found)
-        return _in_order(found)
+        return _sort_by_ordinal(found)
 
     async def read_portfolio_page(
         self, rebalance: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
@@ -190,24 +189,24 @@ class OutcomeReader:
             else []
         )
         places = {ordinal: outcome.portfolio_id for ordinal, outcome in within}
-        held = _in_documents(rebalance, portfolio_ids)
+        held = _document_filter(rebalance, portfolio_ids)
         async for document in self._outcomes.find(held, {"portfolio_id": 1}):
-            places[ordinal_of(document["_id"])] = document["portfolio_id"]
+            places[parse_ordinal(document["_id"])] = document["portfolio_id"]
         wanted = set(portfolio_ids)
         async for document in self._find_portfolio_chunks([rebalance.rebalance_id], portfolio_ids):
-            first = ordinal_of(document["_id"])
-            places |= {first + row: document["ids"][row] for row in _rows_in(document, wanted)}
+            first = parse_ordinal(document["_id"])
+            places |= {first + row: document["ids"][row] for row in _find_rows(document, wanted)}
         page = sorted(places)[offset : offset + limit]
         return await self.read_portfolios(rebalance, [places[ordinal] for ordinal in page])
 
     async def count_by_rebalance(self, portfolio_ids: Sequence[str]) -> Counter[str]:
-        """Count the documents of these portfolios by rebalance; 0 where only columns have them."""
+        """Count the documents of these portfolios by rebalance; 0 if only columns have them."""
         in_documents = {"$match": {"portfolio_id": {"$in": list(portfolio_ids)}}}
         rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
         counted = {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}
         groups = await self._outcomes.aggregate([in_documents, counted])
         counts = Counter({group["_id"]: group["count"] async for group in groups})
-        # The rebalances alone, because the index has them and neither ids nor statuses in order.
+        # Rebalances without counts, because the index has neither the row nor the status of an id.
         in_columns = {"$match": {"ids": {"$in": list(portfolio_ids)}}}
         groups = await self._chunks.aggregate([in_columns, {"$group": {"_id": "$rebalance_id"}}])
         counts.update({str(group["_id"]): 0 async for group in groups})
@@ -223,14 +222,14 @@ class OutcomeReader:
         """Count these portfolios in the columns of each of these rebalances."""
         counts, wanted = Counter[str](), set(portfolio_ids)
         async for document in self._find_portfolio_chunks(rebalance_ids, portfolio_ids):
-            counts[str(document["rebalance_id"])] += len(_rows_in(document, wanted))
+            counts[str(document["rebalance_id"])] += len(_find_rows(document, wanted))
         return counts
 
     def _find_portfolio_chunks(
         self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
     ) -> AsyncCursor[Document]:
         """Find which portfolios are in documents of columns, without reading the columns."""
-        held = _in_columns(rebalance_ids, portfolio_ids)
+        held = _column_filter(rebalance_ids, portfolio_ids)
         return self._chunks.find(held, {"rebalance_id": 1, "ids": 1, "status.data": 1})
 
     async def _embedded_by_ordinal(self, rebalance: Rebalance, ordinals: Collection[int]) -> Placed:
@@ -260,7 +259,7 @@ class OutcomeReader:
     async def _documents_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
     ) -> Placed:
-        return await self._documents(rebalance, _in_documents(rebalance, portfolio_ids))
+        return await self._documents(rebalance, _document_filter(rebalance, portfolio_ids))
 
     async def _first_documents(self, rebalance: Rebalance, ordinals: range, limit: int) -> Placed:
         first, last = (outcome_id(rebalance.rebalance_id, at) for at in (ordinals[0], ordinals[-1]))
@@ -280,7 +279,7 @@ class OutcomeReader:
         async for document in self._chunks.find(
             covering_filter(rebalance.rebalance_id, range(first, end))
         ):
-            start = ordinal_of(document["_id"])
+            start = parse_ordinal(document["_id"])
             rows = np.flatnonzero(status_from(document) != BESIDE).tolist()
             found += _outcomes(
                 document, rebalance, [row for row in rows if start + row in ordinals]
@@ -292,15 +291,15 @@ class OutcomeReader:
     ) -> Placed:
         found: Placed = []
         async for document in self._chunks.find(
-            _in_columns([rebalance.rebalance_id], portfolio_ids)
+            _column_filter([rebalance.rebalance_id], portfolio_ids)
         ):
-            found += _outcomes(document, rebalance, _rows_in(document, portfolio_ids))
+            found += _outcomes(document, rebalance, _find_rows(document, portfolio_ids))
         return found
 
 
 async def _read_placed(documents: AsyncCursor[Document], rebalance: Rebalance) -> Placed:
     return [
-        (ordinal_of(document["_id"]), outcome_from(document, rebalance.securities))
+        (parse_ordinal(document["_id"]), outcome_from(document, rebalance.securities))
         async for document in documents
     ]
 
@@ -320,26 +319,29 @@ LookUp = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
 def _likely_first(
     rebalance: Rebalance, within: LookUp[K], rows: LookUp[K], documents: LookUp[K]
 ) -> tuple[LookUp[K], ...]:
-    """Order the look-ups, because the rebalances that are no part of a run have no columns."""
+    """Order the look-ups, because a rebalance outside a run has no columns."""
     if rebalance.run_id is not None:
         return rows, documents
     return (within, documents, rows) if may_hold_outcome(rebalance) else (documents, rows)
 
 
-def _in_order(found: Placed) -> tuple[PortfolioOutcome, ...]:
+def _sort_by_ordinal(found: Placed) -> tuple[PortfolioOutcome, ...]:
     return tuple(outcome for _, outcome in sorted(found, key=lambda placed: placed[0]))
 
 
-def _in_documents(rebalance: Rebalance, portfolio_ids: Collection[str]) -> Document:
-    return {"portfolio_id": {"$in": list(portfolio_ids)}, "_id": ids_of(rebalance.rebalance_id)}
+def _document_filter(rebalance: Rebalance, portfolio_ids: Collection[str]) -> Document:
+    return {
+        "portfolio_id": {"$in": list(portfolio_ids)},
+        "_id": build_id_range(rebalance.rebalance_id),
+    }
 
 
-def _in_columns(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
+def _column_filter(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
     rebalances = [ObjectId(each) for each in rebalance_ids]
     return {"ids": {"$in": list(portfolio_ids)}, "rebalance_id": {"$in": rebalances}}
 
 
-def _rows_in(document: Document, portfolio_ids: Collection[str]) -> list[int]:
+def _find_rows(document: Document, portfolio_ids: Collection[str]) -> list[int]:
     """Find the rows of these portfolios whose outcomes are in the columns."""
     status = status_from(document).tolist()
     rows = enumerate(zip(document["ids"], status, strict=True))

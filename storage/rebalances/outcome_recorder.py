@@ -1,11 +1,11 @@
-"""Recorder of the outcomes of runs: columns of many portfolios, and documents beside them.
+"""Recorder of the outcomes of runs: columns of many portfolios, and documents of single ones.
 
-The portfolios of a chunk are divided into documents of columns by a grid that all writers of the
-chunk agree on. The first of them to insert the document of a stretch decides it. Its status of a
-portfolio is that of the outcome, or says that the outcome is beside: a document of its own in
-``outcomes``. A writer of a part of a stretch inserts a document without columns, a claim, and all
-outcomes of the stretch are beside. A repeated write changes no document, and adds the missing ones
-beside, however the first writer ended and whatever part of the chunk it had.
+A grid, which all writers of a chunk share, divides its portfolios into documents of columns. The
+first writer to insert a document fixes the status of its portfolios: the status of the outcome, or
+BESIDE for an outcome stored as a document of its own in ``outcomes``. A writer that has only a part
+of such a document inserts it without columns (a claim), and every outcome of it is BESIDE. A
+repeated write changes no document; it only adds missing documents to ``outcomes``, however the
+first writer ended.
 """
 
 from collections import Counter, deque
@@ -32,14 +32,14 @@ from storage.rebalances.outcome_columns import (
 from storage.rebalances.outcome_counts import count_documents
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import (
-    ids_of,
+    build_id_range,
     is_repetition,
-    ordinal_of,
     outcome_batches,
     outcome_id,
+    parse_ordinal,
 )
 
-REMEMBERED_REBALANCES: Final = 64  # a process writes to a few of them in turn
+MAX_REMEMBERED_REBALANCES: Final = 64  # a process writes to a few of them in turn
 
 
 class StoredCounts(Counter[Status]):
@@ -57,7 +57,7 @@ class OutcomeRecorder:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._outcomes = database[OUTCOMES]
         self._chunks = database[OUTCOME_CHUNKS]
-        self._in_chunks = deque[str](maxlen=REMEMBERED_REBALANCES)
+        self._in_chunks = deque[str](maxlen=MAX_REMEMBERED_REBALANCES)
 
     async def record(
         self,
@@ -76,29 +76,30 @@ class OutcomeRecorder:
     async def record_block(
         self, rebalance_id: str, ordinals: range, outcome: BlockOutcome, grid: range | None = None
     ) -> StoredCounts:
-        """Store outcomes in columns, and beside as the block says; return the counts stored now.
+        """Store outcomes in columns, those BESIDE as documents; return the counts stored now.
 
-        An error beside is raised, because only the caller can say which outcome it makes.
+        An error in ``outcome.beside`` is raised, because only the caller can turn it into an
+        outcome.
         """
         if len(ordinals) != len(outcome.portfolio_ids):
             raise ValueError(f"{len(outcome.portfolio_ids)} outcomes, {len(ordinals)} ordinals")
         step = rows_per_document(len(outcome.securities))
         grid = grid or range(ordinals.start, ordinals.stop, step)
 
-        def document_of(stretch: range) -> Document:
+        def build_document(stretch: range) -> Document:
             if stretch.start < ordinals.start or stretch.stop > ordinals.stop:
                 return claim_document(rebalance_id, stretch)
             rows = slice(stretch.start - ordinals.start, stretch.stop - ordinals.start)
             return rows_document(rebalance_id, stretch.start, outcome, rows)
 
-        def beside(row: int) -> PortfolioOutcome:
+        def read_outcome(row: int) -> PortfolioOutcome:
             answer = outcome.outcome(row)
             if isinstance(answer, OptimizationError):
                 raise answer
             return answer
 
-        documents = [document_of(each) for each in _stretches(ordinals, grid)]
-        return await self._record(rebalance_id, ordinals, documents, beside)
+        documents = [build_document(each) for each in _stretches(ordinals, grid)]
+        return await self._record(rebalance_id, ordinals, documents, read_outcome)
 
     async def _record(
         self,
@@ -121,11 +122,11 @@ class OutcomeRecorder:
         return counts
 
     async def _is_in_documents(self, rebalance_id: str) -> bool:
-        """True if an earlier release began the rebalance; the rest is then stored as it began."""
+        """Whether an earlier release started the rebalance, which then has documents alone."""
         if rebalance_id in self._in_chunks:
             return False
-        of_rebalance = {"_id": ids_of(rebalance_id)}
-        # Documents first, because those beside are written after their columns.
+        of_rebalance = {"_id": build_id_range(rebalance_id)}
+        # Documents are looked up first, because a writer inserts columns before documents.
         has_documents = await self._outcomes.find_one(of_rebalance, {"_id": 1}) is not None
         if has_documents and await self._chunks.find_one(of_rebalance, {"_id": 1}) is None:
             return True
@@ -141,8 +142,8 @@ class OutcomeRecorder:
     ) -> bool:
         """Insert documents of columns unless they exist; return whether all of them are new.
 
-        ``status`` gets the statuses that are stored. A row in no document stays beside, because an
-        earlier release divided the chunk otherwise.
+        The stored statuses are written to ``status``. A row that no document covers stays BESIDE,
+        because an earlier release used another grid.
         """
         stored, are_new = documents, True
         try:
@@ -189,6 +190,6 @@ def _stretches(ordinals: range, grid: range) -> list[range]:
 def _fill(status: Statuses, ordinals: range, document: Document) -> None:
     """Set the statuses of the rows that a document of columns has."""
     stored = status_from(document)
-    first = ordinal_of(document["_id"]) - ordinals.start
+    first = parse_ordinal(document["_id"]) - ordinals.start
     start, end = max(first, 0), min(first + len(stored), len(status))
     status[start:end] = stored[start - first : end - first]

@@ -1,7 +1,7 @@
-"""Search of the outcomes of a rebalance: by status, reason and portfolio, in an order, by page.
+"""Search of the outcomes of a rebalance by status, reason and portfolio, sorted and in pages.
 
-The places of all outcomes that match are found without the shares, and only those of the page are
-read whole.
+The places of all matching outcomes are found without reading shares, and only the outcomes of the
+page are read whole.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcome_columns import status_from
 from storage.rebalances.outcome_reader import APART, OutcomeReader
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
-from storage.rebalances.outcomes import ids_of, ordinal_of
+from storage.rebalances.outcomes import build_id_range, parse_ordinal
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus, may_hold_outcome
 
 SORT_FIELDS: Final = ("market_value", "cash_before", "cash_after", "objective")
@@ -33,7 +33,7 @@ SORT_FIELDS: Final = ("market_value", "cash_before", "cash_after", "objective")
 
 @dataclass(frozen=True, slots=True)
 class OutcomeFilter:
-    """Outcomes that have one of these statuses, reasons and portfolios; empty admits every one.
+    """Outcomes that have one of these statuses, reasons and portfolios; empty matches all.
 
     ``codes`` name reasons why a portfolio has no plan (``Refusal.code``).
     """
@@ -59,7 +59,7 @@ class OutcomeFilter:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Places of stored outcomes, with the numbers that they are sorted by, NaN where there is none.
+    """Places of stored outcomes, with their sort keys; NaN for an outcome without the number.
 
     ``firsts`` are the first ordinals of the documents of columns that have them, or ``APART``.
     """
@@ -73,7 +73,7 @@ class _Places:
         names = ("ordinals", "firsts", "keys")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
-    def in_order(self, *, descending: bool) -> NDArray[np.intp]:
+    def sort(self, *, descending: bool) -> NDArray[np.intp]:
         """Indices by key, those of equal keys by ordinal, those without a key last."""
         keys = np.where(np.isnan(self.keys), inf, -self.keys if descending else self.keys)
         return np.lexsort((self.ordinals, keys))
@@ -96,10 +96,10 @@ class OutcomeSearch:
         """
         if wanted.portfolio_ids:
             found = await self._reader.read_portfolios(rebalance, wanted.portfolio_ids)
-            return _page_of(found, wanted, sort, slice(offset, offset + limit))
+            return _cut_page(found, wanted, sort, slice(offset, offset + limit))
         if may_hold_outcome(rebalance):
             found = await self._reader.read_ordinals(rebalance, range(1))
-            return _page_of(found, wanted, sort, slice(offset, offset + limit))
+            return _cut_page(found, wanted, sort, slice(offset, offset + limit))
         if wanted.is_empty and not sort and rebalance.status is RebalanceStatus.COMPLETED:
             total = (
                 rebalance.number_of_portfolios
@@ -108,7 +108,7 @@ class OutcomeSearch:
             return await self._reader.read_ordinals(rebalance, page), total
         with timeout(WRITER_TIMEOUT_S):
             places = await self._find(rebalance, wanted, sort[0][0] if sort else None)
-        order = places.in_order(descending=_is_descending(sort))[offset : offset + limit]
+        order = places.sort(descending=_is_descending(sort))[offset : offset + limit]
         shown = zip(places.ordinals[order].tolist(), places.firsts[order].tolist(), strict=True)
         return await self._reader.read_places(rebalance, tuple(shown)), len(places.ordinals)
 
@@ -116,21 +116,21 @@ class OutcomeSearch:
         self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
     ) -> _Places:
         documents = await self._find_documents(rebalance, wanted, field)
-        # No columns for a reason, because a portfolio with one is beside them.
+        # No columns for a reason, because a portfolio with a reason has a document of its own.
         rows = [] if wanted.codes else await self._find_rows(rebalance, wanted, field)
         return _Places.concatenate([documents, *rows])
 
     async def _find_documents(
         self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
     ) -> _Places:
-        matching: Document = {"_id": ids_of(rebalance.rebalance_id)}
+        matching: Document = {"_id": build_id_range(rebalance.rebalance_id)}
         if wanted.statuses:
             matching["status"] = {"$in": _names(wanted)}
         if wanted.codes:
             matching["problem.code"] = {"$in": sorted(wanted.codes)}
         shown = {"_id": 1} if field is None else {"_id": 1, field: 1}
         found = await self._outcomes.find(matching, shown).to_list()
-        ordinals = [ordinal_of(document["_id"]) for document in found]
+        ordinals = [parse_ordinal(document["_id"]) for document in found]
         keys = [
             float(decimal_from(document[field])) if field in document else np.nan
             for document in found
@@ -151,7 +151,7 @@ class OutcomeSearch:
         async for document in self._chunks.find(matching, shown):
             status = status_from(document)
             rows = np.flatnonzero(np.isin(status, places) if places else status != BESIDE)
-            first = ordinal_of(document["_id"])
+            first = parse_ordinal(document["_id"])
             keys = np.full(len(rows), np.nan)
             if field is not None and field in document:
                 column = column_from(document[field])
@@ -168,18 +168,18 @@ def _is_descending(sort: Sort) -> bool:
     return bool(sort) and sort[0][1] == DESCENDING
 
 
-def _page_of(
+def _cut_page(
     outcomes: Sequence[PortfolioOutcome], wanted: OutcomeFilter, sort: Sort, shown: slice
 ) -> tuple[tuple[PortfolioOutcome, ...], int]:
-    """Cut a page of the outcomes that match, out of few."""
+    """Cut a page of the matching outcomes, if the outcomes are few enough to be read whole."""
     matching = [outcome for outcome in outcomes if wanted.admits(outcome)]
-    keys = np.array([_key_of(outcome, sort[0][0] if sort else None) for outcome in matching])
+    keys = np.array([_sort_key(outcome, sort[0][0] if sort else None) for outcome in matching])
     ordinals = np.arange(len(matching))
-    order = _Places(ordinals, ordinals, keys).in_order(descending=_is_descending(sort))
+    order = _Places(ordinals, ordinals, keys).sort(descending=_is_descending(sort))
     return tuple([matching[at] for at in order[shown]]), len(matching)
 
 
-def _key_of(outcome: PortfolioOutcome, field: str | None) -> float:
+def _sort_key(outcome: PortfolioOutcome, field: str | None) -> float:
     source = outcome.certificate if field == "objective" else outcome
     value: Decimal | None = None if field is None else getattr(source, field, None)
     return np.nan if value is None else float(value)

@@ -18,7 +18,7 @@ from storage.rebalances.outcome_columns import AMOUNTS, status_from
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcome_reader import OutcomeReader
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
-from storage.rebalances.outcomes import ids_of, ordinal_of
+from storage.rebalances.outcomes import build_id_range, parse_ordinal
 from storage.rebalances.rebalance import Rebalance, may_hold_outcome
 
 DOCUMENT_BATCH_SIZE: Final = 1_000  # because the event loop waits while a batch is added up
@@ -53,7 +53,7 @@ class OutcomeTotals:
 
 
 async def total_outcomes(database: AsyncDatabase[Document], rebalance: Rebalance) -> OutcomeTotals:
-    """Add up the amounts of a rebalance; of one under way, of the outcomes stored so far."""
+    """Add up the amounts of a rebalance; while it runs, of the outcomes stored so far."""
     totals = OutcomeTotals()
     with timeout(WRITER_TIMEOUT_S):
         if may_hold_outcome(rebalance):
@@ -64,21 +64,22 @@ async def total_outcomes(database: AsyncDatabase[Document], rebalance: Rebalance
         matching = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
         async for document in database[OUTCOME_CHUNKS].find(matching, {"status": 1, **SHOWN}):
             rows = np.flatnonzero(status_from(document) != BESIDE)
-            is_in_columns[ordinal_of(document["_id"]) + rows] = True
+            is_in_columns[parse_ordinal(document["_id"]) + rows] = True
             _add_rows(totals, document, rows)
         documents = database[OUTCOMES].find(
-            {"_id": ids_of(rebalance.rebalance_id)}, SHOWN, batch_size=DOCUMENT_BATCH_SIZE
+            {"_id": build_id_range(rebalance.rebalance_id)}, SHOWN, batch_size=DOCUMENT_BATCH_SIZE
         )
         async for document in documents:
-            # As a reader of outcomes does where a chunk that was tried again left both.
-            if not is_in_columns[ordinal_of(document["_id"])]:
+            # Columns win over a document, as in OutcomeReader, because a repeated chunk may have
+            # left both.
+            if not is_in_columns[parse_ordinal(document["_id"])]:
                 _add_document(totals, document)
     return totals
 
 
 def _add_rows(totals: OutcomeTotals, document: Document, rows: NDArray[np.intp]) -> None:
     if not len(rows):
-        return  # because a claim of rows that are all beside has no columns
+        return  # because a claim has no columns
     totals.portfolios += len(rows)
     for name in AMOUNTS:
         if name in document:
@@ -86,7 +87,7 @@ def _add_rows(totals: OutcomeTotals, document: Document, rows: NDArray[np.intp])
 
 
 def _sum(column: ScaledColumn) -> Decimal:
-    # In Python, because a sum of numbers that fit into int64 need not fit.
+    # Python integers, because the sum of int64 numbers may overflow int64.
     return EXACT.scaleb(Decimal(sum(column.units.tolist())), -column.decimals)
 
 

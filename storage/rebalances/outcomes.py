@@ -60,7 +60,7 @@ class allow_repetition:  # noqa: N801 - used as a statement
 
 
 def is_repetition(error: BulkWriteError) -> bool:
-    """True if an insert failed only because its documents existed already."""
+    """Whether an insert failed only because its documents existed already."""
     return not error.details["writeConcernErrors"] and has_only_duplicates(error)
 
 
@@ -78,13 +78,13 @@ def outcome_batches(
 class SecurityEncoder:
     """Encoder of securities, which the outcomes of a batch or the rebalances of a model share.
 
-    Encoding the decimals of each security again would take three quarters of the time of a batch,
-    and of that of a rebalance of one portfolio.
+    Encoding the decimals of each security again would take three quarters of the time of a batch
+    or of a rebalance of one portfolio.
     """
 
     def __init__(self) -> None:
         # By identity, because securities that are equal may differ in the digits of their numbers;
-        # with the security, because another object could get the id of one that is gone.
+        # with the security, because a new object could get the id of a deleted one.
         self._encoded: dict[int, tuple[PricedTarget, RawBSONDocument]] = {}
 
     def __call__(self, security: PricedTarget) -> RawBSONDocument:
@@ -108,12 +108,12 @@ def outcome_id(rebalance_id: str, ordinal: int) -> str:
     return f"{rebalance_id}:{ordinal:07}"
 
 
-def ordinal_of(document_id: str) -> int:
-    """Extract the ordinal of the portfolio from the id of an outcome, or of what it begins."""
+def parse_ordinal(document_id: str) -> int:
+    """Extract the ordinal of the portfolio from the id of an outcome, or from one it begins."""
     return int(document_id[25:32])
 
 
-def ids_of(rebalance_id: str) -> Document:
+def build_id_range(rebalance_id: str) -> Document:
     """Filter for the ids of all outcomes of a rebalance."""
     return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
 

@@ -28,7 +28,7 @@ class RebalanceStatus(StrEnum):
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"  # every portfolio has its outcome; final
-    STOPPED = "STOPPED"  # ended early; what was recorded stays and the rest may be recorded later
+    STOPPED = "STOPPED"  # ended early; recorded outcomes stay, others may be added later
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Rebalance:
     model_version: int
     model_name: str
     securities: tuple[PricedTarget, ...]
-    options: OptionOverrides  # less the time limit, which is a setting
+    options: OptionOverrides  # without the time limit, which is a setting
     number_of_portfolios: int
     started_at: datetime
     status: RebalanceStatus = RebalanceStatus.RUNNING
@@ -57,7 +57,7 @@ class Rebalance:
     # Securities that options name and that no portfolio with known holdings has.
     unmatched: tuple[str, ...] = ()
     overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
-    rules: tuple[Rule, ...] = ()  # that its plans are checked by, as they were when it began
+    rules: tuple[Rule, ...] = ()  # the rules that its plans are checked by, as of its start
 
     def __post_init__(self) -> None:
         require_object_id("rebalance_id", self.rebalance_id)

@@ -1,4 +1,4 @@
-"""Rebalances in MongoDB: one document a rebalance, and the outcomes of its portfolios."""
+"""Rebalances in MongoDB: one document per rebalance, and the outcomes of its portfolios."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -59,10 +59,10 @@ SORT_FIELDS: Final = {
     "number_of_portfolios": "number_of_portfolios",
 }
 NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
-BUT_OUTCOME: Final = {OUTCOME: 0}  # because the reader of outcomes reads it
+BUT_OUTCOME: Final = {OUTCOME: 0}  # because OutcomeReader reads the outcome
 BUT_OWN_OPTIONS: Final = {**BUT_OUTCOME, OWN_OPTIONS: 0}  # megabytes that only a run needs
-# Positions and other holdings of an outcome that is stored with its rebalance, because a document
-# has at most 16 MB. With more the outcome has a document of its own.
+# The most positions and other holdings of an outcome inside the document of its rebalance, because
+# a document has at most 16 MB; a larger outcome has a document of its own.
 MAX_POSITIONS_WITHIN: Final = 10_000
 
 
@@ -89,7 +89,7 @@ class RebalanceStore:
     async def open(self, rebalance: Rebalance) -> Rebalance:
         """Store a rebalance before its first outcome, and return the stored rebalance.
 
-        A process that resumes a rebalance continues with the returned one, because that has the
+        A process that resumes a rebalance continues with the returned one, because it has the
         prices of the first process.
         """
         try:
@@ -244,7 +244,7 @@ class RebalanceStore:
 
     @translate_failures
     async def finish_removals(self, before: datetime) -> None:
-        """Finish the removals that began before a moment and broke off."""
+        """Finish the interrupted removals that began before a moment."""
         await self._removal.finish(before)
 
     @translate_failures
@@ -259,16 +259,16 @@ class RebalanceStore:
     async def read_page_of_portfolios(
         self, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
-        """Return the rebalances of any of these portfolios, each with the number of them it has.
+        """Return the rebalances of any of these portfolios, the newest first, and their number.
 
-        The newest come first.
+        Each comes with the number of these portfolios that it has.
         """
         counts = await self._reader.count_by_rebalance(portfolio_ids)
         having = {"_id": {"$in": [ObjectId(each) for each in counts]}}
         page, total = await self._page(having, offset, limit, ())
-        listed = [run.rebalance_id for run in page]
+        listed = [rebalance.rebalance_id for rebalance in page]
         counts += await self._reader.count_in_columns(listed, portfolio_ids)
-        return tuple((run, counts[run.rebalance_id]) for run in page), total
+        return tuple((each, counts[each.rebalance_id]) for each in page), total
 
     @translate_failures
     async def list_outcomes_among(
@@ -288,7 +288,7 @@ class RebalanceStore:
 
     @translate_failures
     async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
-        """Return the stored outcomes from the ordinal ``first`` on, in columns where stored so."""
+        """Return a page of the stored outcomes from this ordinal on, in columns if stored so."""
         return await self._reader.read_page(rebalance, first)
 
     @translate_failures

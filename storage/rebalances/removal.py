@@ -1,8 +1,8 @@
-"""Removal of rebalances with their outcomes, which leaves an entry whatever happens in between.
+"""Removal of rebalances with their outcomes; the audit log has its entry even after a crash.
 
-The document is marked first, in the same write as the record of the removal. The outcomes go next
-and the document last, because otherwise a crash leaves outcomes without a rebalance. A removal that
-broke off is finished later.
+The document is marked first, in the same write as the record of the removal. The outcomes are
+removed next and the document last, because otherwise a crash would leave outcomes without a
+rebalance. A removal that a crash interrupted is finished later.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from storage.mongo.connection import WRITER_TIMEOUT_S, Document
 from storage.proposals.proposal_store import remove_proposals
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
-from storage.rebalances.outcomes import ids_of
+from storage.rebalances.outcomes import build_id_range
 from storage.rebalances.rebalance import RebalanceStatus
 
 MARK: Final = "deleting_since"
@@ -43,7 +43,7 @@ class RebalanceRemoval:
         return await self._finish(rebalance_id)
 
     async def remove_parts(self, run_id: str) -> None:
-        """Remove the rebalances of a run; those without an end were never recorded."""
+        """Remove the rebalances of a run; those that never ended have no record to keep."""
         parts = {"run_id": ObjectId(run_id)}
         async for part in self._rebalances.find(parts, {"status": 1, "version": 1}):
             if part["status"] == RebalanceStatus.RUNNING.value:
@@ -55,7 +55,7 @@ class RebalanceRemoval:
             await self._rebalances.delete_many(parts | running)
 
     async def finish(self, before: datetime) -> None:
-        """Finish the removals that began before a moment and broke off."""
+        """Finish the interrupted removals that began before a moment."""
         async for document in self._rebalances.find({MARK: {"$lt": before}}, {"_id": 1}):
             await self._finish(str(document["_id"]))
 
@@ -70,6 +70,6 @@ class RebalanceRemoval:
         Documents without columns would otherwise look like those of an earlier release.
         """
         with timeout(WRITER_TIMEOUT_S):
-            await self._outcomes.delete_many({"_id": ids_of(rebalance_id)})
+            await self._outcomes.delete_many({"_id": build_id_range(rebalance_id)})
         with timeout(WRITER_TIMEOUT_S):
             await self._chunks.delete_many({"rebalance_id": ObjectId(rebalance_id)})

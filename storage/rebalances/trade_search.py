@@ -23,20 +23,21 @@ from storage.rebalances.outcome_reader import APART, OutcomePage, OutcomeReader
 from storage.rebalances.rebalance import Rebalance, may_hold_outcome
 
 SORT_FIELDS: Final = ("amount", "drift")
-MAX_SHARES: Final = 2**62  # that a bound may name, because bounds are compared as int64
-# Of drifts, which are compared as floats: a bound that a drift equals must not miss it.
+MAX_SHARES: Final = 2**62  # the largest bound, because bounds are compared as int64
+# Digits to which drifts are rounded, because a float may miss a bound that the drift equals.
 DRIFT_DIGITS: Final = 12
 
 TradePage = tuple[tuple[PortfolioOutcome, int], ...]
-"""Trades, each as its outcome and the place of its security in the drifts of that."""
+"""Trades, each as its outcome and the place of its security in the drifts of the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
-    """Trades that match everything given; None and empty admit every one.
+    """Trades that match every given member; None and empty match all.
 
-    Amounts are quantity times price in currency; ``min_drift`` is the distance of the weight before
-    from the target, as a part of market value. ``is_held`` selects by the holds that are named.
+    Amounts are quantity times price in currency. ``min_drift`` is the least distance of the weight
+    before from the target, as a part of market value. ``is_held`` selects by the holds in
+    ``held_portfolios`` and ``held_trades``.
     """
 
     sides: frozenset[Side] = frozenset()
@@ -55,11 +56,11 @@ class TradeFilter:
             return False
         security_id = drift.security.security_id
         return (
-            (not self.sides or side_of(drift) in self.sides)
+            (not self.sides or classify_side(drift) in self.sides)
             and (self.security_ids is None or security_id in self.security_ids)
             and (not self.portfolio_ids or outcome.portfolio_id in self.portfolio_ids)
-            and self._admits_amount(amount_of(drift))
-            and (self.min_drift is None or _drift_of(outcome, drift) >= float(self.min_drift))
+            and self._admits_amount(compute_amount(drift))
+            and (self.min_drift is None or _measure_drift(outcome, drift) >= float(self.min_drift))
             and self.is_held in {None, self.holds(outcome.portfolio_id, security_id)}
         )
 
@@ -89,8 +90,8 @@ class _Trades:
     keys: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[int, int, float]]) -> "_Trades":
-        """Trades of outcomes beside columns, by ordinal, place and key."""
+    def from_rows(cls, rows: Sequence[tuple[int, int, float]]) -> "_Trades":
+        """Make trades of outcomes without columns: ordinal, place and sort key of each."""
         table = np.array(rows, np.float64).reshape(-1, 3)
         ordinals, places = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
         return cls(ordinals, np.full(len(rows), APART), places, table[:, 2])
@@ -132,11 +133,11 @@ class TradeSearch:
             few = found.first(shown.stop, descending=descending).select(shown)
             page = zip(few.ordinals.tolist(), few.places.tolist(), strict=True)
             return tuple((outcomes[at], place) for at, place in page), len(found.ordinals)
-        best, total = _Trades.of(()), 0
+        best, total = _Trades.from_rows(()), 0
         async for outcome_page in self._reader.iterate_pages(rebalance):
             found = await asyncio.to_thread(_find, outcome_page, wanted, field)
             total += len(found.ordinals)
-            # No more than the page needs, because a book has millions of trades.
+            # Cut to what the page needs, because a book has millions of trades.
             best = _Trades.concatenate((best, found)).first(shown.stop, descending=descending)
         return await self._read_trades(rebalance, best.select(shown)), total
 
@@ -150,7 +151,7 @@ class TradeSearch:
     async def _read_trades(self, rebalance: Rebalance, trades: _Trades) -> TradePage:
         firsts = dict(zip(trades.ordinals.tolist(), trades.firsts.tolist(), strict=True))
         outcomes = await self._reader.read_places(rebalance, tuple(firsts.items()))
-        if len(outcomes) < len(firsts):  # because it was removed meanwhile
+        if len(outcomes) < len(firsts):  # because the rebalance was removed meanwhile
             raise NotFoundError("rebalance", rebalance.rebalance_id)
         by_ordinal = dict(zip(firsts, outcomes, strict=True))
         page = zip(trades.ordinals.tolist(), trades.places.tolist(), strict=True)
@@ -160,7 +161,7 @@ class TradeSearch:
 def _find(page: OutcomePage, wanted: TradeFilter, field: str | None) -> _Trades:
     parts = [_find_in_objects(page.objects, wanted, field)]
     for first, block in page.blocks:
-        rows = page.rows_of(first, block)
+        rows = page.find_rows(first, block)
         plain = block if len(rows) == len(block) else block.select(rows)
         parts.append(_find_in_columns(first, rows, plain, wanted, field))
     return _Trades.concatenate(parts)
@@ -169,9 +170,9 @@ def _find(page: OutcomePage, wanted: TradeFilter, field: str | None) -> _Trades:
 def _find_in_objects(
     placed: Iterable[tuple[int, PortfolioOutcome]], wanted: TradeFilter, field: str | None
 ) -> _Trades:
-    return _Trades.of(
+    return _Trades.from_rows(
         [
-            (ordinal, place, _key_of(outcome, drift, field))
+            (ordinal, place, _sort_key(outcome, drift, field))
             for ordinal, outcome in placed
             for place, drift in enumerate(outcome.drifts)
             if wanted.admits(outcome, drift)
@@ -301,21 +302,21 @@ def _int64(bounds: Sequence[int]) -> NDArray[np.int64]:
     return np.array([min(each, MAX_SHARES) for each in bounds], np.int64)
 
 
-def side_of(drift: Drift) -> Side:
+def classify_side(drift: Drift) -> Side:
     return Side.BUY if drift.change > 0 else Side.SELL
 
 
-def amount_of(drift: Drift) -> Decimal:
+def compute_amount(drift: Drift) -> Decimal:
     return EXACT.multiply(Decimal(drift.trade_quantity), drift.security.price)
 
 
-def _drift_of(outcome: PortfolioOutcome, drift: Drift) -> float:
+def _measure_drift(outcome: PortfolioOutcome, drift: Drift) -> float:
     value = float(outcome.market_value or 0)
     weight = float(drift.original_quantity) * float(drift.security.price) / value if value else 0.0
     return float(np.round(abs(weight - float(drift.security.weight)), DRIFT_DIGITS))
 
 
-def _key_of(outcome: PortfolioOutcome, drift: Drift, field: str | None) -> float:
+def _sort_key(outcome: PortfolioOutcome, drift: Drift, field: str | None) -> float:
     if field is None:
         return 0.0
-    return float(amount_of(drift)) if field == "amount" else _drift_of(outcome, drift)
+    return float(compute_amount(drift)) if field == "amount" else _measure_drift(outcome, drift)

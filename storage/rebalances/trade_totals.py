@@ -1,6 +1,6 @@
-"""Totals of the trades of a rebalance: what orders would send of those that match, and what not.
+"""Totals of the trades of a rebalance that match a filter: to be sent by a hand-over, or held.
 
-Trades in columns are added up as arrays: whole shares by security first, and these times the price.
+Trades in columns are added up as arrays: shares by security first, then times the price.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from optimization import EXACT, PortfolioOutcome, Side
 from storage.mongo.connection import Document
 from storage.rebalances.outcome_reader import OutcomePage, OutcomeReader
 from storage.rebalances.rebalance import Rebalance
-from storage.rebalances.trade_search import BlockTrades, TradeFilter, amount_of, side_of
+from storage.rebalances.trade_search import BlockTrades, TradeFilter, classify_side, compute_amount
 
 
 @dataclass(slots=True)
@@ -32,9 +32,9 @@ class TradeTotal:
 
 @dataclass(slots=True)
 class TradeTotals:
-    """Totals of trades that orders would send, by side, and of those that are held back.
+    """Totals of the trades that a hand-over would send, by side, and of those held back.
 
-    ``portfolios`` is the number of those with a trade that would be sent.
+    ``portfolios`` is the number of portfolios with a trade that would be sent.
     """
 
     portfolios: int = 0
@@ -45,23 +45,23 @@ class TradeTotals:
     def add_outcome(
         self, outcome: PortfolioOutcome, wanted: TradeFilter, *, is_blocked: bool = False
     ) -> None:
-        """Add the trades of a portfolio that match; all are held back where it is blocked."""
+        """Add the matching trades of a portfolio; all are held back if the portfolio is blocked."""
         sent = 0
         for drift in outcome.drifts:
             if not wanted.admits(outcome, drift):
                 continue
             if is_blocked or wanted.holds(outcome.portfolio_id, drift.security.security_id):
-                self.held.add(1, amount_of(drift))
+                self.held.add(1, compute_amount(drift))
                 continue
-            total = self.buys if side_of(drift) is Side.BUY else self.sells
-            total.add(1, amount_of(drift))
+            total = self.buys if classify_side(drift) is Side.BUY else self.sells
+            total.add(1, compute_amount(drift))
             sent += 1
         self.portfolios += sent > 0
 
     def add_columns(self, trades: BlockTrades, wanted: TradeFilter) -> None:
-        """Add those trades of columns that match."""
+        """Add the matching trades of columns."""
         matching = trades.matches(wanted)
-        # A filter by hold has asked already: those that match all are held, or none is.
+        # No look-up after a filter by hold, because it leaves held trades alone, or none.
         held = trades.is_held(wanted) if wanted.is_held is None else np.bool_(wanted.is_held)
         sent, purchases = matching & ~held, trades.is_purchase()
         for total, chosen in (
@@ -95,4 +95,4 @@ def _add_page(totals: TradeTotals, page: OutcomePage, wanted: TradeFilter) -> No
     for _, outcome in page.objects:
         totals.add_outcome(outcome, wanted)
     for first, block in page.blocks:
-        totals.add_columns(BlockTrades(block.select(page.rows_of(first, block))), wanted)
+        totals.add_columns(BlockTrades(block.select(page.find_rows(first, block))), wanted)

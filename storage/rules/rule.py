@@ -12,24 +12,24 @@ from optimization.errors import RuleError
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import decimal_from
 
-MAX_RULES: Final = 50  # because each rebalance keeps those that it was checked against
-MAX_RULE_IDS: Final = 500  # of each list
+MAX_RULES: Final = 50  # because each rebalance stores the rules that it was checked against
+MAX_RULE_IDS_PER_LIST: Final = 500
 
 
 class RuleKind(StrEnum):
-    """Kind of a limit; amounts are in currency, parts of market value."""
+    """Kind of a limit; amounts are in currency, parts are parts of market value."""
 
     RESTRICTED = "RESTRICTED"  # securities that are not bought, or not held
-    WEIGHT_MOST = "WEIGHT_MOST"  # of securities together
+    WEIGHT_MOST = "WEIGHT_MOST"  # the weight of some securities together
     WEIGHT_LEAST = "WEIGHT_LEAST"
     TRADE_MOST = "TRADE_MOST"  # the value of a single trade
     TURNOVER_MOST = "TURNOVER_MOST"
     CASH_LEAST = "CASH_LEAST"
-    ORDER_SHARE_MOST = "ORDER_SHARE_MOST"  # of the volume that the options give, for one order
+    ORDER_SHARE_MOST = "ORDER_SHARE_MOST"  # part of the volume in the options, for one order
 
 
 class RestrictedSide(StrEnum):
-    """Trade or holding that is forbidden of restricted securities."""
+    """What a rule forbids for restricted securities: a purchase, or any holding."""
 
     BUY = "BUY"
     HOLD = "HOLD"
@@ -87,7 +87,7 @@ class Rule:
         return self.portfolios is None or not self.portfolios.isdisjoint(portfolio_ids)
 
     def concerns(self, portfolio_id: str) -> bool:
-        """Whether a rule that applies to the model applies to this portfolio, too."""
+        """Whether a rule of the model applies to this portfolio, too."""
         return self.portfolios is None or portfolio_id in self.portfolios
 
 

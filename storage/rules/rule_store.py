@@ -83,7 +83,7 @@ class RuleStore:
 
     @translate_failures
     async def delete(self, rule_id: str, version: int) -> None:
-        """Remove the rule of this version; rebalances keep the rule that they were checked by."""
+        """Remove the rule of this version; rebalances keep the rules of their checks."""
         record = self._trail.record(Action.RULE_DELETED, rule_id, version)
         if not await self._trail.remove(self._rules, self._key(rule_id, version), record):
             raise await self._why_unmatched(rule_id, version)

@@ -25,7 +25,7 @@ from storage.rebalances.outcomes import allow_repetition, is_repetition, outcome
 COLLECTION = "chunks"
 OPEN: Final = "OPEN"
 DONE: Final = "DONE"
-CHUNK_BATCH_SIZE: Final = 25  # in one insert or page; their portfolio ids take up to 350 kB each
+CHUNK_BATCH_SIZE: Final = 25  # chunks in one insert or page, up to 350 kB of portfolio ids each
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,14 @@ class RunStatus(StrEnum):
     QUEUED = "QUEUED"  # accepted; portfolios and prices are being looked up
     RUNNING = "RUNNING"
     CANCELLING = "CANCELLING"  # no new chunk begins; begun chunks are finished
-    DISCARDING = "DISCARDING"  # the caller is gone; begun chunks are finished, outcomes are removed
+    DISCARDING = "DISCARDING"  # the caller hung up; begun chunks are finished, outcomes removed
     COMPLETED = "COMPLETED"  # every portfolio has its outcome
     CANCELLED = "CANCELLED"  # earlier outcomes stay
-    STOPPED = "STOPPED"  # failed; the problem tells why, earlier outcomes stay
+    STOPPED = "STOPPED"  # failed for the reason in ``problem``; earlier outcomes stay
 
     @property
     def is_over(self) -> bool:
-        """True if the run has reached a final state."""
+        """Whether the run has reached a final state."""
         return self not in UNFINISHED
 
 
@@ -86,7 +86,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """The work of a run and its prices; ``snapshot`` is None if no prices were available."""
 
     snapshot: Snapshot | None
@@ -199,7 +199,7 @@ def run_from(document: Document) -> Run:
     )
 
 
-def plan_document(plan: Plan) -> Document:
+def plan_document(plan: RunPlan) -> Document:
     """Convert a plan to the fields that it adds to the document of its run."""
     return {
         "holdings": _holdings_document(plan.holdings),

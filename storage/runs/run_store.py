@@ -35,8 +35,8 @@ from storage.options import OWN_OPTIONS, overrides_document
 from storage.rebalances.outcomes import problem_document
 from storage.runs.run import (
     UNFINISHED,
-    Plan,
     Run,
+    RunPlan,
     RunStatus,
     Snapshot,
     Totals,
@@ -165,14 +165,14 @@ class RunStore:
         The begin and the cancellation write to one document, because otherwise they would have no
         order.
         """
-        begun = await self._runs.update_one(
+        started = await self._runs.update_one(
             {"_id": ObjectId(run_id), "status": RunStatus.RUNNING.value},
             [{"$set": {"chunk_begun_at": "$$NOW"}}],
         )
-        return begun.matched_count == 1
+        return started.matched_count == 1
 
     @translate_failures
-    async def store_plan(self, run_id: str, token: str, plan: Plan) -> None:
+    async def store_plan(self, run_id: str, token: str, plan: RunPlan) -> None:
         """Store the plan of the run; afterwards the open chunks are the remaining work."""
         await self._write(run_id, token, {"$set": plan_document(plan)})
         # A run that was cancelled meanwhile stays cancelled.

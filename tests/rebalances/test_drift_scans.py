@@ -78,7 +78,7 @@ async def test_a_scan_that_ends_every_replica_is_given_up(
 async def test_the_newest_scans_are_kept_with_their_lines(
     scanner: DriftScanner, resources: Any, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drift_scans, "KEPT_SCANS", 2)
+    monkeypatch.setattr(drift_scans, "MAX_KEPT_SCANS", 2)
     await resources.models.add(make_model("Growth", P, Q))
 
     begun = [make_scan() for _ in range(4)]

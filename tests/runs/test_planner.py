@@ -26,7 +26,7 @@ from storage.errors import NotFoundError
 from storage.mongo.decimal_codec import now
 from storage.rebalances.rebalance import Rebalance
 from storage.runs.chunk_store import Chunk
-from storage.runs.run import HoldingsRef, Plan, Run, Selection
+from storage.runs.run import HoldingsRef, Run, RunPlan, Selection
 from tests.runs.conftest import Added
 from tests.support.fakes import PRICE, A, B
 from tests.support.in_process import Upstreams
@@ -49,7 +49,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Planned:
     """Planned run: its numbers, and its stored rebalances and chunks."""
 
-    def __init__(self, plan: Plan, parts: tuple[Rebalance, ...], chunks: list[Chunk]) -> None:
+    def __init__(self, plan: RunPlan, parts: tuple[Rebalance, ...], chunks: list[Chunk]) -> None:
         self.plan, self.parts, self.chunks = plan, parts, chunks
 
     @property

@@ -5,12 +5,12 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.drift.histogram import Weighed, make_histogram
+from storage.drift.histogram import WeightCount, make_histogram
 
 
-def weighed(*weights: str) -> list[Weighed]:
+def weighed(*weights: str) -> list[WeightCount]:
     counts = {Decimal(each): weights.count(each) for each in weights}
-    return [Weighed(weight, counts[weight], 0) for weight in sorted(counts)]
+    return [WeightCount(weight, counts[weight], 0) for weight in sorted(counts)]
 
 
 def test_without_portfolios_there_are_no_bins_and_no_figures() -> None:
@@ -51,7 +51,7 @@ def test_every_portfolio_is_in_one_bin_and_bins_follow_each_other(
     drawn: list[tuple[int, int, int]], bins: int
 ) -> None:
     given_weights = [
-        Weighed(Decimal(each).scaleb(-4), portfolios, min(outside, portfolios))
+        WeightCount(Decimal(each).scaleb(-4), portfolios, min(outside, portfolios))
         for each, portfolios, outside in sorted(drawn)
     ]
 

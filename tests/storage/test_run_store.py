@@ -24,7 +24,7 @@ from storage.mongo.connection import Document
 from storage.mongo.connection import _settings as database_settings
 from storage.rebalances.rebalance import new_rebalance_id
 from storage.rebalances.rebalance_store import RebalanceStore
-from storage.runs.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
+from storage.runs.run import HoldingsRef, Run, RunPlan, RunStatus, Selection, Snapshot, Totals
 from storage.runs.run_store import RunStore
 from tests.support.samples import make_rebalance as a_part
 
@@ -46,8 +46,8 @@ def a_run(**fields: object) -> Run:
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]
 
 
-def a_plan(portfolios: int = 25, chunks: int = 3) -> Plan:
-    return Plan(SNAPSHOT, HoldingsRef("file", "a.parquet", "7-9"), 1, portfolios, chunks, NOW)
+def a_plan(portfolios: int = 25, chunks: int = 3) -> RunPlan:
+    return RunPlan(SNAPSHOT, HoldingsRef("file", "a.parquet", "7-9"), 1, portfolios, chunks, NOW)
 
 
 async def test_a_run_reads_back_with_its_selection_and_options(runs: RunStore) -> None:

@@ -37,7 +37,7 @@ from storage.rebalances.outcome_search import OutcomeFilter
 from storage.rebalances.rebalance import RebalanceStatus
 from storage.rebalances.rebalance_store import RebalanceStore
 from storage.runs.chunk_store import Chunk, ChunkStore, Report
-from storage.runs.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
+from storage.runs.run import HoldingsRef, Run, RunPlan, RunStatus, Selection, Snapshot, Totals
 from storage.runs.run_store import RunStore
 from tests.storage.embedded.test_server import freeze
 from tests.storage.test_order_store import some
@@ -92,7 +92,7 @@ ARGUMENTS: dict[str, Any] = {
     "outcomes": make_outcomes(REBALANCE),
     "outcome": make_answers(REBALANCE, range(3)),
     "owner": "me",
-    "plan": Plan(SNAPSHOT, HoldingsRef("summaries"), 1, 1, 1, NOON),
+    "plan": RunPlan(SNAPSHOT, HoldingsRef("summaries"), 1, 1, 1, NOON),
     "portfolio_id": make_id("P", 0),
     "portfolio_ids": [make_id("P", 0)],
     "rebalance": REBALANCE,

@@ -39,7 +39,7 @@ def list_outcomes(page: OutcomePage) -> list[PortfolioOutcome]:
     """Make every outcome of a page an object, in order."""
     placed: dict[int, Any] = dict(page.objects)
     for start, block in page.blocks:
-        placed |= {start + row: block.outcome(row) for row in page.rows_of(start, block).tolist()}
+        placed |= {start + row: block.outcome(row) for row in page.find_rows(start, block).tolist()}
     return [placed[ordinal] for ordinal in sorted(placed)]
 
 

@@ -74,7 +74,7 @@ def broken_rules_of(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRule
 def _plain(page: OutcomePage) -> Iterator[tuple[Places, BlockOutcome]]:
     """Yield the rows of the page in columns, with their ordinals."""
     for first, block in page.blocks:
-        rows = page.rows_of(first, block)
+        rows = page.find_rows(first, block)
         yield first + rows, block if len(rows) == len(block) else block.select(rows)
 
 

@@ -46,9 +46,9 @@ from serve_app.auth.permissions import ROLES, Role
 from serve_app.auth.principals import Principal
 from storage.access.api_key_store import ApiKey
 from storage.audit.author import Author
-from storage.audit.chain import Entry, Link, hash_of
+from storage.audit.chain import Entry, Link, hash_entry
 from storage.audit_log import AuditHead
-from storage.drift.histogram import Weighed, make_histogram
+from storage.drift.histogram import WeightCount, make_histogram
 from storage.drift.scan import DriftScan, ScanStatus, drift_line
 from storage.models.history import ModelChanges, ModelVersion
 from storage.orders.order import Order, OrderState
@@ -106,7 +106,7 @@ _CHANGED: Final[Entry] = {
     "correlation_id": CORRELATION,
     "previous_hash": "6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbba918",
 }
-AUDITED: Final[Entry] = {**_CHANGED, "hash": hash_of(_CHANGED)}
+AUDITED: Final[Entry] = {**_CHANGED, "hash": hash_entry(_CHANGED)}
 AUDIT_HEAD: Final = AuditHead(Link(4711, AUDITED["hash"]), BEGUN_AT)
 
 _GIVEN: Final = OptimizeBody.model_validate(ASKED)
@@ -128,7 +128,7 @@ SCAN: Final = replace(
     finished_at=BEGUN_AT + timedelta(seconds=1),
 )
 DRIFT_LINE: Final = drift_line(MODEL, DRIFT.summary)
-HISTOGRAM: Final = make_histogram([Weighed(DRIFT_LINE.drift_weight or Decimal(0), 1, 1)], 40)
+HISTOGRAM: Final = make_histogram([WeightCount(DRIFT_LINE.drift_weight or Decimal(0), 1, 1)], 40)
 
 SOLD: Final = PortfolioOutcome(
     PORTFOLIO,

@@ -21,12 +21,12 @@ from storage.proposals.proposal import (
     Approval,
     Decision,
     DecisionKind,
+    DecisionTarget,
     Ending,
     Hold,
     Override,
     Proposal,
     ProposalStatus,
-    Target,
 )
 
 MAX_TARGETS: Final = 1000  # of a decision
@@ -156,8 +156,10 @@ def decision_of(body: DecisionBody, caller: Principal) -> Decision:
     """Convert a body to the decision of a caller with a name; RuleError if it does not add up."""
     name = caller.require_name()
     targets = (
-        *(Target(each) for each in dict.fromkeys(body.portfolios)),
-        *dict.fromkeys(Target(each.portfolio_id, each.security_id) for each in body.transactions),
+        *(DecisionTarget(each) for each in dict.fromkeys(body.portfolios)),
+        *dict.fromkeys(
+            DecisionTarget(each.portfolio_id, each.security_id) for each in body.transactions
+        ),
     )
     if body.all and targets:
         raise RuleError(("all",), body.all, CONFLICTING)

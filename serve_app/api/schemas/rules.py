@@ -21,7 +21,7 @@ from serve_app.api.schemas.general_fields import AMOUNT, HIDDEN, MAX_AMOUNT, Par
 from serve_app.api.schemas.models import Version
 from serve_app.json_text import Json, number, string
 from serve_app.rules.evaluation import RuleCheck, RuleOutcome, RuleResult
-from storage.rules.rule import MAX_RULE_IDS, RestrictedSide, Rule, RuleKind, Severity
+from storage.rules.rule import MAX_RULE_IDS_PER_LIST, RestrictedSide, Rule, RuleKind, Severity
 
 MAX_NAME_LENGTH: Final = 80
 LIMIT: Final[Json] = {
@@ -33,7 +33,7 @@ LIMIT: Final[Json] = {
     "part": "0.1",
 }
 Id = Annotated[str, Field(min_length=1, max_length=64)]
-Ids = Annotated[list[Id], Field(min_length=1, max_length=MAX_RULE_IDS)]
+Ids = Annotated[list[Id], Field(min_length=1, max_length=MAX_RULE_IDS_PER_LIST)]
 NotNegative = Annotated[
     Decimal, Field(ge=0, le=MAX_AMOUNT), limit_decimals(18), describe_number(AMOUNT, 0, MAX_AMOUNT)
 ]
@@ -54,7 +54,7 @@ class RulePost(BaseModel):
     models: (
         Annotated[
             list[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]],
-            Field(min_length=1, max_length=MAX_RULE_IDS),
+            Field(min_length=1, max_length=MAX_RULE_IDS_PER_LIST),
         ]
         | None
     ) = None

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import ipc, parquet
 
 from serve_app.api.routes import audit
-from storage.audit.chain import ChainVerifier, Link, hash_of
+from storage.audit.chain import ChainVerifier, Link, hash_entry
 from tests.support.fakes import A, make_model_body
 
 AUDIT = "/api/v1/audit"
@@ -55,7 +55,7 @@ async def test_the_hash_of_an_entry_can_be_computed_from_its_json(
 ) -> None:
     entries = (await client.get(AUDIT, params={"sort_by": "seq"})).json()
 
-    assert [hash_of(each) for each in entries] == [each["hash"] for each in entries]
+    assert [hash_entry(each) for each in entries] == [each["hash"] for each in entries]
     previous = [each["previous_hash"] for each in entries]
     assert previous == ["0" * 64, *(each["hash"] for each in entries[:-1])]
 

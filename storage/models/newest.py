@@ -1,0 +1,60 @@
+"""Queries for the newest model of each portfolio, over the portfolios of many models."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from pymongo import timeout
+from pymongo.asynchronous.collection import AsyncCollection
+
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, require_object_id
+from storage.mongo.sorting import DESCENDING
+
+NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
+
+
+def ids_filter(model_ids: Sequence[str]) -> Document:
+    """Match the models with these ids, or all models if there are no ids."""
+    ids = [require_object_id("model_id", each) for each in model_ids]
+    return {"_id": {"$in": ids}} if ids else {}
+
+
+async def group_newest(
+    models: AsyncCollection[Document], among: Document, chosen: Document, counted: Document
+) -> dict[str, str]:
+    """Return the newest of some models by portfolio.
+
+    ``among`` selects the models, ``chosen`` the portfolios, and ``counted`` the portfolios by the
+    number of these models that they follow.
+    """
+    pipeline: list[Document] = [
+        {"$match": among | chosen},
+        {"$project": {"portfolios": 1, "created_at": 1}},
+        {"$sort": dict(NEWEST_MODEL)},
+        {"$unwind": "$portfolios"},
+        {"$match": chosen},
+        {"$group": {"_id": "$portfolios", "model": {"$first": "$_id"}, "models": {"$sum": 1}}},
+        {"$match": counted},
+    ]
+    with timeout(WRITER_TIMEOUT_S):
+        groups = await models.aggregate(pipeline, allowDiskUse=True)
+        return {group["_id"]: str(group["model"]) async for group in groups}
+
+
+async def may_share_portfolios(models: AsyncCollection[Document], among: Document) -> bool:
+    """Whether a portfolio may be in two of the models; hardly any ever is.
+
+    Hashes of 8 bytes are compared, because grouping all portfolios takes the database longer than a
+    run over a file takes for them. A collision of hashes costs time only.
+    """
+    found = await models.find(among, {"_id": 1}).to_list()
+    hashes = [np.zeros(0, np.int64)]
+    for each in found:
+        # One model at a time, because reading all portfolios takes longer than a query may.
+        with timeout(WRITER_TIMEOUT_S):
+            model = await models.find_one(each, {"portfolios": 1})
+        if model is not None:  # because the model may be deleted meanwhile
+            hashes.append(np.fromiter(map(hash, model["portfolios"]), np.int64))
+    ordered = np.concatenate(hashes)
+    ordered.sort()
+    return bool(np.any(ordered[1:] == ordered[:-1]))
