@@ -29,7 +29,7 @@ class RuleKind(StrEnum):
 
 
 class RestrictedSide(StrEnum):
-    """What a rule forbids for restricted securities: a purchase, or any holding."""
+    """Side that is forbidden for restricted securities: a purchase, or any holding."""
 
     BUY = "BUY"
     HOLD = "HOLD"
