@@ -19,9 +19,9 @@ from storage.orders import order
 from storage.rebalances import outcome_columns, outcomes
 from storage.rebalances import rebalance as runs
 from storage.runs import run as book
-from tests.storage.test_order_store import some
-from tests.storage.test_run_store import a_plan
-from tests.storage.test_run_store import a_run as a_book_run
+from tests.storage.orders.test_order_store import some
+from tests.storage.runs.test_run_store import a_plan
+from tests.storage.runs.test_run_store import a_run as a_book_run
 from tests.support.samples import (
     NOON,
     make_answers,

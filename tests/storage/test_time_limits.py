@@ -40,7 +40,7 @@ from storage.runs.chunk_store import Chunk, ChunkStore, Report
 from storage.runs.run import HoldingsRef, Run, RunPlan, RunStatus, Selection, Snapshot, Totals
 from storage.runs.run_store import RunStore
 from tests.storage.embedded.test_server import freeze
-from tests.storage.test_order_store import some
+from tests.storage.orders.test_order_store import some
 from tests.support.samples import (
     NOON,
     make_answers,

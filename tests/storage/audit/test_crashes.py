@@ -18,7 +18,7 @@ from storage.mongo.connection import Document
 from tests.support.audit import seal_and_list
 from tests.support.dying_sealer import CHANGES, STEPS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.mongo
 

@@ -12,7 +12,7 @@ from optimization import PortfolioOutcome, ScaledColumn
 from storage.rebalances.outcome_totals import OutcomeTotals
 from storage.rebalances.rebalance import Rebalance
 from storage.rebalances.rebalance_store import RebalanceStore
-from tests.storage.test_outcome_search import (
+from tests.storage.rebalances.test_outcome_search import (
     store_in_columns,
     store_in_documents,
     store_in_one_document,

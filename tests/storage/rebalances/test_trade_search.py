@@ -27,7 +27,7 @@ from storage.rebalances.rebalance import Rebalance
 from storage.rebalances.rebalance_store import RebalanceStore
 from storage.rebalances.trade_search import BlockTrades, TradeFilter
 from storage.rebalances.trade_totals import TradeTotal, TradeTotals
-from tests.storage.test_outcome_search import (
+from tests.storage.rebalances.test_outcome_search import (
     store_in_columns,
     store_in_documents,
     store_in_one_document,

@@ -39,7 +39,7 @@ from tests.support.samples import (
 
 pytestmark = pytest.mark.mongo
 
-DOCUMENTED = Path(__file__).parents[2] / "docs/reference/storage.md"
+DOCUMENTED = Path(__file__).parents[3] / "docs/reference/storage.md"
 COUNT = 1_100  # three documents of columns
 GRID = range(0, COUNT, 512)
 BESIDE = (4, 5, 600, 1_099)
