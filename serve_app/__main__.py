@@ -1,4 +1,4 @@
-"""Entry point of `ordergen`; a core install lacks the command's libraries and is told the extra."""
+"""Entry point of `ordergen`; an install without the extra `serve` gets one line that names it."""
 
 import sys
 

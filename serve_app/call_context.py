@@ -51,7 +51,7 @@ def find_author() -> Author:
 def require_caller() -> None:
     """Raise CancelledError if the caller of this task has left.
 
-    For after a call of the database, because its driver may swallow that error.
+    Call it after a database operation, because the driver may swallow the cancellation.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -63,7 +63,7 @@ async def _wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[No
 
 
 async def work_while_held(hold: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
-    """Work to the end while something is held; a hold that fails ends the work with its error."""
+    """Run ``work`` while ``hold`` keeps a lease; if ``hold`` fails, cancel it and raise that error."""
     holding, working = asyncio.create_task(hold), asyncio.create_task(work)
     try:
         await asyncio.wait((holding, working), return_when=asyncio.FIRST_COMPLETED)

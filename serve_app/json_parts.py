@@ -17,7 +17,7 @@ SQUARE_TO_BRACE: Final = np.uint8(
 
 @dataclass(frozen=True, slots=True)
 class ArrayElements:
-    """Objects in the only array that is a member of the object that a JSON text is.
+    """Objects in the only top-level array of a JSON object, as places in its text.
 
     The text may be invalid JSON. It is valid if cuts that together have every element are valid,
     because each byte is in a cut, or is a comma or a blank between two.
@@ -44,7 +44,7 @@ class ArrayElements:
 
 
 def find_elements(text: bytes) -> ArrayElements | None:
-    """Find the elements; None if the text has not exactly one such array, or no object in it."""
+    """Find the elements; None unless the text has one such array, with at least one object."""
     characters = np.frombuffer(text, np.uint8)
     braces = characters | SQUARE_TO_BRACE
     places = np.flatnonzero((braces == OPEN) | (braces == CLOSE))

@@ -1,4 +1,4 @@
-"""Proof key for code exchange (RFC 7636): whoever redeems a code is whoever asked for it."""
+"""Proof key for code exchange (RFC 7636): the client that redeems a code is the one that asked."""
 
 import hashlib
 import secrets
@@ -15,7 +15,7 @@ def make_verifier() -> str:
 
 
 def challenge_of(verifier: str) -> str:
-    """Return what the identity provider is told of the secret before it is used.
+    """Return the S256 challenge of a verifier, which the authorization request carries.
 
     >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'

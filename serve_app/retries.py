@@ -49,7 +49,7 @@ async def repeat_for_ever(call: Callable[[], Awaitable[None]], every_s: float, w
         try:
             await call()
         except StorageUnavailableError:
-            logger.warning("the database does not respond; the %s is repeated", what)
+            logger.warning("%s: database unavailable, retrying", what)
         except Exception:
-            logger.exception("the %s failed; it is repeated", what)
+            logger.exception("%s failed, retrying", what)
         await asyncio.sleep(every_s)

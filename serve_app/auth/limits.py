@@ -15,7 +15,7 @@ from serve_app.ports.stored_rebalances import StoredRebalances
 
 
 class LimitedObjects(StoredRebalances, StoredRuns, Proposals, Protocol):
-    """Stored objects of which the models and portfolios have to be looked up."""
+    """Store calls that find the model and the portfolios of an object in a path."""
 
 
 async def require_path_within(

@@ -88,7 +88,8 @@ def solve_at_once(
 ) -> list[PortfolioOutcome] | None:
     """Solve the portfolios of a chunk in this thread; None if one of them needs a search.
 
-    The outcomes are those of ``solve_chunk``. An error that should not be is left to it, too.
+    The outcomes are those of ``solve_chunk``. None also after an unexpected error, because
+    ``solve_chunk`` isolates and logs it.
     """
     begin = time.perf_counter()
     pairs = zip(inputs.portfolio_ids, inputs.balances, strict=True)

@@ -23,7 +23,7 @@ from storage.runs.run import Run
 
 
 def list_other_holdings(solved: BlockOutcome | Iterable[PortfolioOutcome]) -> Iterator[str]:
-    """Yield the holdings outside the model, as far as the outcomes tell them."""
+    """Yield the holdings outside the model, as far as the outcomes have them."""
     if isinstance(solved, BlockOutcome):
         others = solved.others
         yield from (others.ids[place] for place in set(others.securities.tolist()))

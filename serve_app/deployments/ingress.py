@@ -64,7 +64,7 @@ class Ingress:
 
 
 def metrics_address() -> str:
-    """Return where the Ray node of this replica tells its metrics.
+    """Return where the Ray node of this replica serves its metrics.
 
     Once, because the head node is asked, and the event loop waits for it.
     """

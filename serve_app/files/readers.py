@@ -34,7 +34,8 @@ def read_tables(
 ) -> list[Table]:
     """Read the tables of a file; raise FilesRefusedError with their places in it.
 
-    ``role`` is what the file is said to be; a workbook says it by the names of its sheets.
+    ``role`` is the role that the caller gave the file, if any; the sheets of a workbook show
+    theirs by their names.
     """
     if data.startswith(ZIP):
         return read_workbook(file, data, role, max_inflated_bytes)

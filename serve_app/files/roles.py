@@ -60,7 +60,7 @@ def assign_roles(tables: Sequence[Table]) -> RoleTables:
 
 
 def role_of(table: Table) -> str | None:
-    """Return the role of a table on its own account; None if it has none."""
+    """Return the role that a table's name or columns show; None if neither does."""
     named = table.role or _named_role(table)
     if named is not None:
         return named

@@ -42,8 +42,8 @@ class Row(NamedTuple):
 class Table:
     """Heads and rows of a table, as written.
 
-    ``delimiter`` is that of a text file, because it hints at the decimal mark. ``role`` is what the
-    table is said to be, if anything: a name of ``roles.ROLES``.
+    ``delimiter`` is that of a text file, because it hints at the decimal mark. ``role`` is
+    the role that the caller gave the table, if any: a name of ``roles.ROLES``.
     """
 
     file: str

@@ -48,9 +48,9 @@ FRONTEND_TLS = """\
 def harden(
     configuration: str, environment: Mapping[str, str], certificate: Path | None = None
 ) -> str:
-    """Make pages and socket of a configuration private, and bound slow and numerous clients.
+    """Restrict pages and socket to their owner, and limit slow clients and the connections of each.
 
-    The health check counts replicas alone, and a read whose replica dies is asked of another. With
+    The health check counts replicas alone, and a read whose replica dies is retried at another. With
     a ``certificate`` the port of the service speaks TLS, and HAProxy notices every client that
     hangs up. Raises ValueError if a line of Ray's template is missing, because another version of
     Ray must be reviewed first.

@@ -1,4 +1,4 @@
-"""Reports of a start: lines for what is done, and the step under way for whoever shows it."""
+"""Progress of a start: finished steps as lines, and the current step."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

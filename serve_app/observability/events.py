@@ -11,7 +11,7 @@ from storage.audit.trail import Action
 
 logger = logging.getLogger(__name__)
 
-# By prefix: they are asked every few seconds by machines.
+# Prefixes of routes that machines poll every few seconds.
 PROBES = ("/health", "/metrics")
 
 

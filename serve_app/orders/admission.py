@@ -25,8 +25,8 @@ CANCEL_BATCH_SIZE: Final = 16  # cancelled between two renewals of the lease: 80
 # A cancellation begins only while this time is left to settle, to look up and to send, because a
 # portfolio whose orders are cancelled and not replaced stays as it was before the rebalance.
 CANCEL_WITH_S: Final = 150.0
-# Waited for, because the order service compares no versions: an order that was being submitted
-# shows this only afterwards.
+# Pause before an order is read back, because the order service compares no versions: an order under
+# submission shows its new status only later.
 SETTLE_S: Final = 2.0
 MAX_LISTED_PORTFOLIOS: Final = 20
 

@@ -11,6 +11,7 @@ from collections import Counter as Tally
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Final
 from uuid import uuid4
@@ -89,7 +90,7 @@ class OrderSubmitter:
         turn = Turn(self._resources.submissions, rebalance_id, self._send_for_s)
         work = asyncio.create_task(self._submit(turn, rule, before_sending))
         self._under_way.add(work)
-        work.add_done_callback(self._log_end)
+        work.add_done_callback(partial(self._log_end, rebalance_id))
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -139,10 +140,10 @@ class OrderSubmitter:
             if not run.status.is_over:
                 raise RunGoesOnError(rebalance_id, run.run_id)
 
-    def _log_end(self, work: asyncio.Task[None]) -> None:
+    def _log_end(self, rebalance_id: str, work: asyncio.Task[None]) -> None:
         self._under_way.discard(work)
         if not work.cancelled() and (error := work.exception()):
-            logger.info("a submission of orders ended: %s", error)
+            logger.info("order submission of rebalance %s ended: %s", rebalance_id, error)
 
     async def _submit(
         self,
@@ -223,7 +224,7 @@ class OrderSubmitter:
         settled = await self._resources.orders.settle(batch, settlements)
         log_event(Action.ORDERS_SENT, rebalance_id, states=states)
         if settled < len(settlements):
-            logger.error("%d orders were settled by others", len(settlements) - settled)
+            logger.error("%d orders were settled by another process", len(settlements) - settled)
         sent = sum(each.state is OrderState.SENT for each in settlements.values())
         if sent < len(settlements):
             with suppress(UpstreamError):  # because the next request looks the orders up again

@@ -8,7 +8,7 @@ from serve_app.upstream.http_client import UpstreamHealth
 
 
 class Reachable(Protocol):
-    """Deployment that says that it is there."""
+    """Deployment that can be reached."""
 
     @repeatable
     @abstractmethod

@@ -6,7 +6,7 @@
         async def read_model(self, model_id: str) -> Model: ...
 
 A caller gets a port from ``connect`` and a deployment derives from it, so that the type checker
-compares both with the one signature.
+checks both against one signature.
 """
 
 import inspect

@@ -204,10 +204,16 @@ class DirectRebalancer:
     ) -> RebalanceInput:
         # ``must_match`` only of the caller of a single portfolio, because the restrictions of a
         # model are meant for all its portfolios together and not for each.
-        of_model = rebalance_id, model, portfolios, options
         rules = await self._resources.rules.list_all()
         return await prepare_work(
-            self._settings, self._resources, *of_model, rules, must_match=must_match
+            self._settings,
+            self._resources,
+            rebalance_id,
+            model,
+            portfolios,
+            options,
+            rules,
+            must_match=must_match,
         )
 
 

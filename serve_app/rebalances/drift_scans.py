@@ -124,7 +124,9 @@ class _ScanDriver:
         try:
             await work_while_held(self._hold(), self._work())
         except (LeaseLostError, StorageUnavailableError):
-            logger.warning("drift scan %s: lease lost, a replica takes it over", self._scan.scan_id)
+            logger.warning(
+                "drift scan %s: lease lost, another replica continues", self._scan.scan_id
+            )
         except Exception:
             logger.exception("drift scan %s failed unexpectedly", self._scan.scan_id)
 

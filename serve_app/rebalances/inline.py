@@ -77,8 +77,7 @@ class InlineRebalancer(Rebalancing):
 
     async def rebalance_portfolio(self, command: RebalancePortfolio) -> OfOne:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
-        of = command.portfolio_id, command.model_id, command.overrides
-        async with self._begin(*of) as begun:
+        async with self._begin(command.portfolio_id, command.model_id, command.overrides) as begun:
             if begun is not None and (answer := await self._rebalance(command, begun)):
                 return answer
         return await self._optimizer.rebalance_portfolio(command)
@@ -89,8 +88,10 @@ class InlineRebalancer(Rebalancing):
         """Return the outcome of a rebalance of the portfolio without storing it."""
         async with self._begin(portfolio_id, model_id, overrides) as begun:
             if begun is not None:
-                of = new_rebalance_id(), portfolio_id, overrides.restrictions
-                if solved := await self._solve(*of, begun):
+                solved = await self._solve(
+                    new_rebalance_id(), portfolio_id, overrides.restrictions, begun
+                )
+                if solved is not None:
                     rebalance, outcome = solved
                     return drop_matched(rebalance, (outcome,)), outcome
         return await self._optimizer.preview_portfolio(portfolio_id, model_id, overrides)
@@ -123,7 +124,7 @@ class InlineRebalancer(Rebalancing):
             yield None
             return
         self._at_work += 1
-        # Beside the look-up of the model, although its error would make them needless.
+        # Started before the model is known, although an error of the model would waste the read.
         holdings = asyncio.create_task(self._read_holdings(portfolio_id))
         holdings.add_done_callback(_take_error)
         try:
@@ -149,9 +150,11 @@ class InlineRebalancer(Rebalancing):
     ) -> OfOne | None:
         """Solve, store and count; None if the portfolio needs a search."""
         begin = time.monotonic()
-        of = command.rebalance_id, command.portfolio_id, command.overrides.restrictions
+        must_match = command.overrides.restrictions
         try:
-            solved = await self._solve(*of, begun)
+            solved = await self._solve(
+                command.rebalance_id, command.portfolio_id, must_match, begun
+            )
             if solved is None:
                 return None
             rebalance, outcome = solved
@@ -171,10 +174,16 @@ class InlineRebalancer(Rebalancing):
         begun: Begun,
     ) -> OfOne | None:
         """Solve a portfolio of the model; None if it needs a search."""
-        of = rebalance_id, begun.model, 1, begun.options, begun.rules
-        price = self._priced.price
         shared = await prepare_work(
-            self._settings, self._resources, *of, must_match=must_match, price=price
+            self._settings,
+            self._resources,
+            rebalance_id,
+            begun.model,
+            1,
+            begun.options,
+            begun.rules,
+            must_match=must_match,
+            price=self._priced.price,
         )
         if shared.rebalance.rules:
             return None  # because a plan that keeps to rules may need a search
@@ -205,7 +214,7 @@ class InlineRebalancer(Rebalancing):
             await date_model(self._resources, rebalance)
         except StorageUnavailableError as error:
             # Only logged, because the rebalance is stored, and the next one dates the model again.
-            logger.warning("model %s is not dated: %s", rebalance.model_id, error)
+            logger.warning("model %s: rebalance date not stored: %s", rebalance.model_id, error)
 
 
 def _is_light(options: RebalanceOptions) -> bool:

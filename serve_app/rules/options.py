@@ -72,7 +72,7 @@ def _narrow(rule: Rule, present: Any) -> Any:
 
 
 def depends_on_value(options: RebalanceOptions, rules: Iterable[Rule]) -> bool:
-    """Whether the market value decides if an option or a rule is narrower, or which of the rules.
+    """Whether the market value decides which of an option and the rules is narrowest.
 
     That is so if one limit is an amount and the other a percentage.
     """

@@ -40,7 +40,7 @@ NO_TEXT: Final[Text] = np.zeros(0, np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class ChunkSummary:
-    """Report of a chunk, and what its text is: how long, and whether any portfolio has a plan."""
+    """Report of a chunk, the length of its text, and whether any of its portfolios has a plan."""
 
     report: Report
     text_bytes: int

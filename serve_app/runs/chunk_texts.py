@@ -1,4 +1,4 @@
-"""Texts of chunks: what the workers of a rebalance wrote of its outcomes, and its answer of them.
+"""Chunk texts: the JSON that workers wrote for the outcomes of a rebalance, joined as its answer.
 
 Portfolios without any plan are answered with a problem, which no chunk can write alone.
 """

@@ -140,7 +140,7 @@ class Coordinator:
         except NotFoundError:
             pass  # the run was never stored
         except TimeoutError:
-            logger.warning("run %s could not be discarded: it goes on without a caller", run_id)
+            logger.warning("run %s: not discarded, continues without a caller", run_id)
 
     def look_at(self, run_id: str) -> None:
         """Check at once whether a run was cancelled, if this replica drives it."""

@@ -1,4 +1,4 @@
-"""Tokens of an identity provider: signed JWTs (RFC 7519), verified to the last claim.
+"""Tokens of an identity provider: signed JWTs (RFC 7519), with every claim verified.
 
 A token names its key by id alone. Keys and addresses of keys in its header (jwk, jku, x5c, x5u) are
 not looked at, because whoever forges a token would bring them along.

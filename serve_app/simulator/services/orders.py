@@ -206,7 +206,7 @@ class Orders:
         return json_response(order)
 
     async def _delete(self, request: Request) -> Response:
-        """Remove an order whatever its status and version; 409 is said of one that is not there."""
+        """Remove an order whatever its status and version; 409 if it does not exist."""
         return Response(status_code=409 if self._all.pop(_id(request), None) is None else 204)
 
     async def _submit(self, request: Request) -> Response:

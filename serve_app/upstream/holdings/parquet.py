@@ -94,7 +94,7 @@ class HoldingsFile:
         return builder.build()
 
     def _parts_with(self, ordered: Sequence[str]) -> range:
-        """Return the parts outside of which none has any of these ids."""
+        """Return the range of parts that may hold any of these ids."""
         if not ordered:
             return range(0)
         first = bisect_left(self._highest_so_far, ordered[0])
