@@ -40,30 +40,30 @@ async def for_each_in_window(
 
     Once ``is_over()``, no other call begins.
     """
-    going: set[asyncio.Task[None]] = set()
+    running: set[asyncio.Task[None]] = set()
     try:
         async for item in items:
-            while len(going) >= window():
-                going = await _wait_for_first(going)
+            while len(running) >= window():
+                running = await _wait_for_first(running)
             if is_over():
                 break
-            going.add(asyncio.create_task(call(item)))
-        while going:
-            going = await _wait_for_first(going)
+            running.add(asyncio.create_task(call(item)))
+        while running:
+            running = await _wait_for_first(running)
     finally:
-        await _end(going)
+        await _end(running)
 
 
-async def _wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+async def _wait_for_first(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     """Wait until a task ends and raise its error; return the tasks that still run."""
-    done, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     for one in done:
         one.result()
-    return going
+    return running
 
 
 async def work_while_held(hold: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
-    """Run ``work`` while ``hold`` keeps a lease; if ``hold`` fails, cancel it and raise that error."""
+    """Run ``work`` while ``hold`` keeps a lease; if ``hold`` fails, cancel it and raise the error."""
     holding, working = asyncio.create_task(hold), asyncio.create_task(work)
     try:
         await asyncio.wait((holding, working), return_when=asyncio.FIRST_COMPLETED)

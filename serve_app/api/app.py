@@ -21,8 +21,8 @@ from serve_app.api.middleware.requests import Bounds, Deadlines, RequestBodies
 from serve_app.api.middleware.responses import (
     Compression,
     ErrorResponses,
-    Measured,
     RequestHeaders,
+    RequestMeasurement,
     RequestWatch,
 )
 from serve_app.api.openapi.document import build_document
@@ -145,5 +145,5 @@ def _add_middleware(
         expose_headers=EXPOSED,
     )
     if watch is not None:
-        app.add_middleware(Measured, watch=watch)
+        app.add_middleware(RequestMeasurement, watch=watch)
     app.add_middleware(RequestHeaders, server_answers_request_id=server_answers_request_id)

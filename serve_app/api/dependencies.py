@@ -102,8 +102,8 @@ async def _settings(request: Request) -> Settings:
 
 
 async def _responds_async(prefer: Prefer = None) -> bool:
-    wanted = ",".join(prefer or ()).split(",")
-    return any(each.split(";")[0].strip().lower() == RESPOND_ASYNC for each in wanted)
+    preferences = ",".join(prefer or ()).split(",")
+    return any(each.split(";")[0].strip().lower() == RESPOND_ASYNC for each in preferences)
 
 
 AllPorts = Annotated[Ports, Depends(_ports)]

@@ -43,14 +43,16 @@ async def retry(store: Store, command: BeginRun, run_id: str, codes: Sequence[st
 
 
 async def _select(store: Store, run_id: str, codes: Sequence[str]) -> Selection:
-    wanted = OutcomeFilter(WITHOUT_PLAN, frozenset(codes))
+    outcome_filter = OutcomeFilter(WITHOUT_PLAN, frozenset(codes))
     models: dict[str, None] = {}
     portfolios: dict[str, None] = {}
     last: str | None = None
     while parts := await store.list_run_rebalances(run_id, last, MAX_LISTED_REBALANCES):
         for part in parts:
             for offset in range(0, part.number_of_portfolios, PAGE_SIZE):
-                found, total = await store.search_outcomes(part, wanted, (), offset, PAGE_SIZE)
+                found, total = await store.search_outcomes(
+                    part, outcome_filter, (), offset, PAGE_SIZE
+                )
                 portfolios |= dict.fromkeys(each.portfolio_id for each in found)
                 models |= {part.model_id: None} if found else {}
                 if len(portfolios) > MAX_PORTFOLIOS:

@@ -13,7 +13,12 @@ import stamina
 from serve_app.client.call import Call
 from serve_app.client.errors import build_retry_hook, problem_error
 from serve_app.client.route_methods import Routes
-from serve_app.client.streaming import MAX_ANSWER_BYTES, MAX_VALUE_BYTES, BoundedStream, Reading
+from serve_app.client.streaming import (
+    MAX_ANSWER_BYTES,
+    MAX_VALUE_BYTES,
+    BoundedStream,
+    StreamReader,
+)
 from serve_app.client.tokens import BearerToken, Token
 
 T = TypeVar("T")
@@ -84,7 +89,7 @@ class Client(Routes):
             yield from page.answer(response)
             page = page.next_page(response)
 
-    def stream(self, reading: Reading[T]) -> Iterator[T]:
+    def stream(self, reading: StreamReader[T]) -> Iterator[T]:
         """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
         for attempt in stamina.retry_context(reading.pause_s, attempts=None, timeout=None):
             with attempt, closing(self._response(reading.call, stream=True)) as response:
@@ -163,7 +168,7 @@ class AsyncClient(Routes):
                 yield item
             page = page.next_page(response)
 
-    async def stream(self, reading: Reading[T]) -> AsyncIterator[T]:
+    async def stream(self, reading: StreamReader[T]) -> AsyncIterator[T]:
         """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
         async for attempt in stamina.retry_context(reading.pause_s, attempts=None, timeout=None):
             with attempt:

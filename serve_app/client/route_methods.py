@@ -6,27 +6,27 @@ from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from serve_app.client import endpoints
 from serve_app.client.call import Call
-from serve_app.client.streaming import Reading
+from serve_app.client.streaming import StreamReader
 
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Blocking(Protocol):
+class SyncCaller(Protocol):
     """A client whose answers are there when a call returns."""
 
     def answer(self, call: Call[T]) -> T: ...
     def items(self, call: Call[tuple[T, ...]]) -> Iterator[T]: ...
-    def stream(self, reading: Reading[T]) -> Iterator[T]: ...
+    def stream(self, reading: StreamReader[T]) -> Iterator[T]: ...
 
 
-class Awaiting(Protocol):
+class AsyncCaller(Protocol):
     """A client whose answers are awaited."""
 
     async def answer(self, call: Call[T]) -> T: ...
     def items(self, call: Call[tuple[T, ...]]) -> AsyncIterator[T]: ...
-    def stream(self, reading: Reading[T]) -> AsyncIterator[T]: ...
+    def stream(self, reading: StreamReader[T]) -> AsyncIterator[T]: ...
 
 
 class _Route(Generic[P, R]):
@@ -51,10 +51,10 @@ class AnswerRoute(_Route[P, Call[T]]):
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
     @overload
-    def __get__(self, client: Blocking, kind: type) -> Callable[P, T]: ...
+    def __get__(self, client: SyncCaller, kind: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: Awaiting, kind: type) -> Callable[P, Awaitable[T]]: ...
-    def __get__(self, client: Blocking | Awaiting | None, kind: type) -> Any:
+    def __get__(self, client: AsyncCaller, kind: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(self, client: SyncCaller | AsyncCaller | None, kind: type) -> Any:
         return self if client is None else self.bind(client.answer)
 
 
@@ -64,23 +64,23 @@ class ListRoute(_Route[P, Call[tuple[T, ...]]]):
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
     @overload
-    def __get__(self, client: Blocking, kind: type) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: SyncCaller, kind: type) -> Callable[P, Iterator[T]]: ...
     @overload
-    def __get__(self, client: Awaiting, kind: type) -> Callable[P, AsyncIterator[T]]: ...
-    def __get__(self, client: Blocking | Awaiting | None, kind: type) -> Any:
+    def __get__(self, client: AsyncCaller, kind: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: SyncCaller | AsyncCaller | None, kind: type) -> Any:
         return self if client is None else self.bind(client.items)
 
 
-class StreamRoute(_Route[P, Reading[T]]):
+class StreamRoute(_Route[P, StreamReader[T]]):
     """A route whose answer comes in pieces."""
 
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
     @overload
-    def __get__(self, client: Blocking, kind: type) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: SyncCaller, kind: type) -> Callable[P, Iterator[T]]: ...
     @overload
-    def __get__(self, client: Awaiting, kind: type) -> Callable[P, AsyncIterator[T]]: ...
-    def __get__(self, client: Blocking | Awaiting | None, kind: type) -> Any:
+    def __get__(self, client: AsyncCaller, kind: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: SyncCaller | AsyncCaller | None, kind: type) -> Any:
         return self if client is None else self.bind(client.stream)
 
 

@@ -60,7 +60,7 @@ class BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         return piece
 
 
-class Reading(Protocol[T_co]):
+class StreamReader(Protocol[T_co]):
     """A streamed answer, and the call for it: another one after every break."""
 
     call: Call[Any]

@@ -38,10 +38,10 @@ class ApprovalCalls(StoredRules, Proposals):
         return await self._resources.proposals.read(proposal_id)
 
     async def list_proposals(
-        self, wanted: ProposalFilter, offset: int, limit: int
+        self, proposal_filter: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return one page of proposals and the number of all."""
-        return await self._resources.proposals.read_page(wanted, offset, limit)
+        return await self._resources.proposals.read_page(proposal_filter, offset, limit)
 
     async def list_holds(
         self, proposal_id: str, offset: int, limit: int

@@ -24,13 +24,15 @@ class DriftScanCalls(StoredDriftScans):
         return await self._resources.drift_scans.read(scan_id)
 
     async def search_drift_lines(
-        self, scan: DriftScan, wanted: LineFilter, sort: Sort, offset: int, limit: int
+        self, scan: DriftScan, line_filter: LineFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[DriftLine, ...], int]:
         """Return one page of the lines that match, and the number of all that do."""
-        return await self._resources.drift_lines.read_page(scan, wanted, sort, offset, limit)
+        return await self._resources.drift_lines.read_page(scan, line_filter, sort, offset, limit)
 
     async def read_drift_histogram(
-        self, scan: DriftScan, wanted: LineFilter, bins: int
+        self, scan: DriftScan, line_filter: LineFilter, bins: int
     ) -> DriftHistogram:
         """Return the histogram of the lines that match."""
-        return make_histogram(await self._resources.drift_lines.count_weights(scan, wanted), bins)
+        return make_histogram(
+            await self._resources.drift_lines.count_weights(scan, line_filter), bins
+        )

@@ -24,7 +24,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.call_context import CallContext
 from serve_app.observability.traces import span
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
-from serve_app.ports.health import Reachable
+from serve_app.ports.health import LivenessPort
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.port import Delivery, Method, delivery_of, methods_of
 from serve_app.ports.store import Store
@@ -64,7 +64,7 @@ def connect_optimizer() -> Optimizer:
     return connect(Optimizer, serve.get_deployment_handle("Optimizer", APPLICATION))
 
 
-async def reach(*deployments: Reachable, within_s: float = REACH_TIMEOUT_S) -> None:
+async def reach(*deployments: LivenessPort, within_s: float = REACH_TIMEOUT_S) -> None:
     """Call each deployment once, so that later calls of this process do without the head node.
 
     Serve asks the head node where the replicas are at the first call alone, and blocks the event

@@ -34,11 +34,16 @@ class OutcomeCalls(StoredRebalances):
         return await self._resources.rebalances.list_outcomes(rebalance, offset, limit)
 
     async def search_outcomes(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+        self,
+        rebalance: Rebalance,
+        outcome_filter: OutcomeFilter,
+        sort: Sort,
+        offset: int,
+        limit: int,
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return one page of the outcomes that match, and the number of all that do."""
         return await self._resources.rebalances.search_outcomes(
-            rebalance, wanted, sort, offset, limit
+            rebalance, outcome_filter, sort, offset, limit
         )
 
     async def total_outcomes(self, rebalance: Rebalance) -> OutcomeTotals:
@@ -46,16 +51,16 @@ class OutcomeCalls(StoredRebalances):
         return await self._resources.rebalances.total_outcomes(rebalance)
 
     async def search_trades(
-        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, trade_filter: TradeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[TradePage, int]:
         """Return one page of the trades that match, and the number of all that do."""
         return await self._resources.rebalances.search_trades(
-            rebalance, wanted, sort, offset, limit
+            rebalance, trade_filter, sort, offset, limit
         )
 
-    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+    async def total_trades(self, rebalance: Rebalance, trade_filter: TradeFilter) -> TradeTotals:
         """Add up the trades that match."""
-        return await self._resources.rebalances.total_trades(rebalance, wanted)
+        return await self._resources.rebalances.total_trades(rebalance, trade_filter)
 
     async def list_last_outcomes(self, portfolio_ids: tuple[str, ...]) -> tuple[LastOutcome, ...]:
         """Return the newest outcome of each portfolio that has one."""

@@ -179,13 +179,13 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         log_event(Action.REBALANCE_DELETED, rebalance_id)
 
     async def submit_orders(
-        self, rebalance_id: str, rule: OpenOrdersRule, limit: int
+        self, rebalance_id: str, open_orders: OpenOrdersRule, limit: int
     ) -> OrderSubmission:
         """Send the orders of a rebalance that the order service lacks, and that are approved."""
         # Before the lease of the hand-over, because a large proposal is checked for minutes.
         proposal = await self._approvals.require_approved(rebalance_id)
         before = partial(self._approvals.begin_orders, rebalance_id, proposal)
-        await self._submitter.hand_over(rebalance_id, rule, before)
+        await self._submitter.submit(rebalance_id, open_orders, before)
         return await self._submitter.read_page(rebalance_id, 0, limit)
 
     async def list_orders(
@@ -243,19 +243,19 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         return await self._resources.chunks.list_errors(run_id, limit)
 
     async def list_audit_entries(
-        self, wanted: AuditFilter, offset: int, limit: int, direction: int
+        self, audit_filter: AuditFilter, offset: int, limit: int, direction: int
     ) -> tuple[tuple[Entry, ...], int]:
         """Return one page of the entries of the audit log, and the number of all."""
         await self._resources.audit.seal()
-        return await self._resources.audit.read_page(wanted, offset, limit, direction)
+        return await self._resources.audit.read_page(audit_filter, offset, limit, direction)
 
     async def list_audit_entries_beyond(
-        self, wanted: AuditFilter, seq: int | None, limit: int, direction: int
+        self, audit_filter: AuditFilter, seq: int | None, limit: int, direction: int
     ) -> tuple[Entry, ...]:
         """Return the next entries of the audit log beyond a place."""
         if seq is None:
             await self._resources.audit.seal()
-        return await self._resources.audit.list_beyond(wanted, seq, limit, direction)
+        return await self._resources.audit.list_beyond(audit_filter, seq, limit, direction)
 
     async def record_refusal(self, action: Action, operation: str, path: str, reason: str) -> None:
         """Record a refusal."""

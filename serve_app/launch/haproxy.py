@@ -50,8 +50,8 @@ def harden(
 ) -> str:
     """Restrict pages and socket to their owner, and limit slow clients and the connections of each.
 
-    The health check counts replicas alone, and a read whose replica dies is retried at another. With
-    a ``certificate`` the port of the service speaks TLS, and HAProxy notices every client that
+    The health check counts replicas alone, and a read whose replica dies is retried at another.
+    With a ``certificate`` the port of the service speaks TLS, and HAProxy notices every client that
     hangs up. Raises ValueError if a line of Ray's template is missing, because another version of
     Ray must be reviewed first.
     """

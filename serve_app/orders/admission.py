@@ -69,7 +69,7 @@ class Admission:
         self._settle_s = settle_s
         self._look_up_for_s = look_up_for_s
 
-    async def admit(self, rebalance: Rebalance, turn: Turn, rule: OpenOrdersRule) -> None:
+    async def admit(self, rebalance: Rebalance, turn: Turn, open_orders: OpenOrdersRule) -> None:
         """Hold back the orders of a rebalance that may not be sent now.
 
         Raises HandOverInProgressError, SupersededError or OrdersOpenError if no order may be sent,
@@ -84,9 +84,9 @@ class Admission:
         pages = await one.claim_pages()
         await one.require_latest(pages)
         await self._resources.open_orders.release(rebalance.rebalance_id)
-        if rule is OpenOrdersRule.REFUSE:
+        if open_orders is OpenOrdersRule.REFUSE:
             await one.require_none_open(pages)
-        elif rule is OpenOrdersRule.REPLACE:
+        elif open_orders is OpenOrdersRule.REPLACE:
             await one.replace(pages)
 
 

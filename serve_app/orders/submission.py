@@ -73,10 +73,10 @@ class OrderSubmitter:
         self._at_once = asyncio.Semaphore(MAX_CONCURRENT_BATCHES)
         self._under_way = set[asyncio.Task[None]]()
 
-    async def hand_over(
+    async def submit(
         self,
         rebalance_id: str,
-        rule: OpenOrdersRule = OpenOrdersRule.REFUSE,
+        open_orders: OpenOrdersRule = OpenOrdersRule.REFUSE,
         before_sending: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Send the orders that are not at the order service yet, for the time of one request.
@@ -88,7 +88,7 @@ class OrderSubmitter:
         ``Admission`` if other rebalances block the portfolios.
         """
         turn = Turn(self._resources.submissions, rebalance_id, self._send_for_s)
-        work = asyncio.create_task(self._submit(turn, rule, before_sending))
+        work = asyncio.create_task(self._submit(turn, open_orders, before_sending))
         self._under_way.add(work)
         work.add_done_callback(partial(self._log_end, rebalance_id))
         try:
@@ -148,7 +148,7 @@ class OrderSubmitter:
     async def _submit(
         self,
         turn: Turn,
-        rule: OpenOrdersRule,
+        open_orders: OpenOrdersRule,
         before_sending: Callable[[], Awaitable[None]] | None,
     ) -> None:
         leases = self._resources.submissions
@@ -162,7 +162,7 @@ class OrderSubmitter:
             if not prepared:
                 await self._prepare(rebalance, turn)
             await self._look_up(turn)
-            await self._admission.admit(rebalance, turn, rule)
+            await self._admission.admit(rebalance, turn, open_orders)
             if before_sending is not None:
                 await before_sending()  # after the admission, because that releases what was held
             while await self._send_batch(turn):

@@ -15,7 +15,7 @@ class AuditEntries(Protocol):
     @repeatable
     @abstractmethod
     async def list_audit_entries(
-        self, wanted: AuditFilter, offset: int, limit: int, direction: int
+        self, audit_filter: AuditFilter, offset: int, limit: int, direction: int
     ) -> tuple[tuple[Entry, ...], int]:
         """Return one page of the entries in this direction of the chain, and their number."""
         ...
@@ -23,7 +23,7 @@ class AuditEntries(Protocol):
     @repeatable
     @abstractmethod
     async def list_audit_entries_beyond(
-        self, wanted: AuditFilter, seq: int | None, limit: int, direction: int
+        self, audit_filter: AuditFilter, seq: int | None, limit: int, direction: int
     ) -> tuple[Entry, ...]:
         """Return the next entries beyond a place of the chain; from its end if None."""
         ...

@@ -33,7 +33,7 @@ class StoredDriftScans(Protocol):
     @repeatable
     @abstractmethod
     async def search_drift_lines(
-        self, scan: DriftScan, wanted: LineFilter, sort: Sort, offset: int, limit: int
+        self, scan: DriftScan, line_filter: LineFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[DriftLine, ...], int]:
         """Return one page of the lines of a scan that match, and the number of all that do."""
         ...
@@ -41,7 +41,7 @@ class StoredDriftScans(Protocol):
     @repeatable
     @abstractmethod
     async def read_drift_histogram(
-        self, scan: DriftScan, wanted: LineFilter, bins: int
+        self, scan: DriftScan, line_filter: LineFilter, bins: int
     ) -> DriftHistogram:
         """Return how many of the portfolios that match have how much drift, in so many bins."""
         ...

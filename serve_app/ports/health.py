@@ -7,7 +7,7 @@ from serve_app.ports.port import repeatable
 from serve_app.upstream.http_client import UpstreamHealth
 
 
-class Reachable(Protocol):
+class LivenessPort(Protocol):
     """Deployment that can be reached."""
 
     @repeatable

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from serve_app.ports.drift import DriftMeasurement
 from serve_app.ports.drift_scans import DriftScanning
-from serve_app.ports.health import Reachable, UpstreamChecks
+from serve_app.ports.health import LivenessPort, UpstreamChecks
 from serve_app.ports.names import SecurityTickers
 from serve_app.ports.optimize import StatelessRebalancing
 from serve_app.ports.rebalances import Rebalancing
@@ -18,7 +18,7 @@ class Optimizer(
     DriftScanning,
     RunControl,
     SecurityTickers,
-    Reachable,
+    LivenessPort,
     UpstreamChecks,
     Protocol,
 ):

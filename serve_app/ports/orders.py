@@ -14,7 +14,7 @@ class OrderSubmissions(Protocol):
 
     @abstractmethod
     async def submit_orders(
-        self, rebalance_id: str, rule: OpenOrdersRule, limit: int
+        self, rebalance_id: str, open_orders: OpenOrdersRule, limit: int
     ) -> OrderSubmission:
         """Send the orders that the order service lacks; return all states and ``limit`` orders."""
         ...

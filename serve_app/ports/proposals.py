@@ -24,7 +24,7 @@ class Proposals(Protocol):
     @repeatable
     @abstractmethod
     async def list_proposals(
-        self, wanted: ProposalFilter, offset: int, limit: int
+        self, proposal_filter: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return one page of proposals, the newest first, and the number of all."""
         ...

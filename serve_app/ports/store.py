@@ -4,7 +4,7 @@ from typing import Protocol
 
 from serve_app.ports.audit import AuditEntries
 from serve_app.ports.drift_scans import StoredDriftScans
-from serve_app.ports.health import DatabaseCheck, Reachable, UpstreamChecks
+from serve_app.ports.health import DatabaseCheck, LivenessPort, UpstreamChecks
 from serve_app.ports.idempotency import IdempotencyKeys
 from serve_app.ports.keys import StoredKeys
 from serve_app.ports.models import StoredModels
@@ -30,7 +30,7 @@ class Store(
     StoredKeys,
     StoredSessions,
     PortfolioNames,
-    Reachable,
+    LivenessPort,
     UpstreamChecks,
     DatabaseCheck,
     Protocol,

@@ -69,7 +69,12 @@ class StoredRebalances(Protocol):
     @repeatable
     @abstractmethod
     async def search_outcomes(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+        self,
+        rebalance: Rebalance,
+        outcome_filter: OutcomeFilter,
+        sort: Sort,
+        offset: int,
+        limit: int,
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return one page of the outcomes that match, and the number of all that do."""
         ...
@@ -83,14 +88,14 @@ class StoredRebalances(Protocol):
     @repeatable
     @abstractmethod
     async def search_trades(
-        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, trade_filter: TradeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[TradePage, int]:
         """Return one page of the trades that match, and the number of all that do."""
         ...
 
     @repeatable
     @abstractmethod
-    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+    async def total_trades(self, rebalance: Rebalance, trade_filter: TradeFilter) -> TradeTotals:
         """Add up the trades that match."""
         ...
 

@@ -29,7 +29,7 @@ WITHOUT_INPUT, BY_TIME = "failed, without input", "ended by time"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """A portfolio solved again, and by field name the stored and the new values that differ."""
 
     portfolio_id: str
@@ -39,7 +39,7 @@ class Compared:
 
 async def replay_rebalance(
     rebalance: Rebalance, stored: RebalanceStore, time_limit_s: float
-) -> AsyncIterator[Compared]:
+) -> AsyncIterator[Comparison]:
     """Compare every stored outcome with the engine's answer of today, one page at a time."""
     options = rebalance.options.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
     for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
@@ -56,7 +56,7 @@ def format_counts(verdicts: Counter[str]) -> str:
 
 def _compare_page(
     rebalance: Rebalance, page: Sequence[PortfolioOutcome], options: RebalanceOptions
-) -> Iterator[Compared]:
+) -> Iterator[Comparison]:
     # Not solved again, because the result of a search that ran out of time depends on the machine.
     solvable = [
         each for each in page if each.cash_before is not None and not _is_ended_by_time(each)
@@ -64,9 +64,9 @@ def _compare_page(
     answers = _solve_again(rebalance, solvable, options)
     for outcome in page:
         if outcome.cash_before is None:
-            yield Compared(outcome.portfolio_id, WITHOUT_INPUT, {})
+            yield Comparison(outcome.portfolio_id, WITHOUT_INPUT, {})
         elif _is_ended_by_time(outcome):
-            yield Compared(outcome.portfolio_id, BY_TIME, {})
+            yield Comparison(outcome.portfolio_id, BY_TIME, {})
         else:
             yield _compare(outcome, answers[outcome.portfolio_id])
 
@@ -106,16 +106,16 @@ def _portfolios(
     return portfolios
 
 
-def _compare(stored: PortfolioOutcome, answer: Answer) -> Compared:
+def _compare(stored: PortfolioOutcome, answer: Answer) -> Comparison:
     if isinstance(answer, NoSolutionInTimeError) or _is_ended_by_time(answer):
-        return Compared(stored.portfolio_id, BY_TIME, {})
+        return Comparison(stored.portfolio_id, BY_TIME, {})
     new = _comparable_fields(answer)
     differences = {
         name: (value, new[name])
         for name, value in _comparable_fields(stored).items()
         if value != new[name]
     }
-    return Compared(stored.portfolio_id, DIFFER if differences else AGREE, differences)
+    return Comparison(stored.portfolio_id, DIFFER if differences else AGREE, differences)
 
 
 def _comparable_fields(answer: Answer) -> dict[str, object]:

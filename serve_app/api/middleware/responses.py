@@ -126,7 +126,7 @@ class RequestWatch(Protocol):
         ...
 
 
-class Measured:
+class RequestMeasurement:
     """Reports every request to a watch, by the template of its route to bound the labels."""
 
     def __init__(self, app: ASGIApp, watch: RequestWatch) -> None:

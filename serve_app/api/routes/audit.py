@@ -95,7 +95,7 @@ async def list_audit_entries(
     request: Request,
     accept: Accept,
     store: StorePort,
-    wanted: Wanted,
+    audit_filter: Wanted,
     order: Order,
     offset: Offset = 0,
     limit: Limit = 100,
@@ -104,11 +104,11 @@ async def list_audit_entries(
     media_type = choose_media_type(accept, OFFERED)
     direction = order[0][1] if order else DESCENDING
     if media_type == JSON:
-        entries, total = await store.list_audit_entries(wanted, offset, limit, direction)
+        entries, total = await store.list_audit_entries(audit_filter, offset, limit, direction)
         headers = page_headers(request, offset, limit, total) | {"Vary": "Accept"}
         return json_response([entry_answer(entry) for entry in entries], headers=headers)
-    first = await store.list_audit_entries_beyond(wanted, None, BATCH_SIZE, direction)
-    pages = _pages(store, wanted, direction, first)
+    first = await store.list_audit_entries_beyond(audit_filter, None, BATCH_SIZE, direction)
+    pages = _pages(store, audit_filter, direction, first)
     headers = {"Vary": "Accept"}
     if media_type in FILES:
         headers["Content-Disposition"] = f'attachment; filename="audit.{FILES[media_type]}"'
@@ -129,10 +129,10 @@ async def read_audit_head(_: ReadsAudit, store: StorePort) -> Response:
 
 
 async def _pages(
-    store: AuditEntries, wanted: AuditFilter, direction: int, page: tuple[Entry, ...]
+    store: AuditEntries, audit_filter: AuditFilter, direction: int, page: tuple[Entry, ...]
 ) -> AsyncIterator[Page]:
     """Yield the first page and those beyond it."""
     while page:
         yield page
         last = page[-1]["seq"]
-        page = await store.list_audit_entries_beyond(wanted, last, BATCH_SIZE, direction)
+        page = await store.list_audit_entries_beyond(audit_filter, last, BATCH_SIZE, direction)

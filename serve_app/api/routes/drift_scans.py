@@ -130,7 +130,7 @@ async def list_drift_lines(
     request: Request,
     scan_id: ScanId,
     store: StorePort,
-    wanted: Wanted,
+    line_filter: Wanted,
     order: LineOrder,
     offset: Offset = 0,
     limit: Portfolios = 100,
@@ -140,7 +140,7 @@ async def list_drift_lines(
     In the order of the models, the newest first, unless sorted by one amount.
     """
     scan = await store.read_drift_scan(scan_id)
-    lines, total = await store.search_drift_lines(scan, wanted, order, offset, limit)
+    lines, total = await store.search_drift_lines(scan, line_filter, order, offset, limit)
     listed = [drift_line_json(each) for each in lines]
     return json_response(listed, headers=page_headers(request, offset, limit, total))
 
@@ -151,8 +151,10 @@ async def list_drift_lines(
     responses=WRONG_SCAN,
 )
 async def read_drift_histogram(
-    _: ReadsPortfolios, scan_id: ScanId, store: StorePort, wanted: Wanted, bins: Bins = 40
+    _: ReadsPortfolios, scan_id: ScanId, store: StorePort, line_filter: Wanted, bins: Bins = 40
 ) -> Response:
     """Count the portfolios of a scan by their total drift."""
     scan = await store.read_drift_scan(scan_id)
-    return json_response(drift_histogram_json(await store.read_drift_histogram(scan, wanted, bins)))
+    return json_response(
+        drift_histogram_json(await store.read_drift_histogram(scan, line_filter, bins))
+    )

@@ -79,9 +79,9 @@ async def hand_over(
     Always refused if orders of a later rebalance were sent, or if the orders need a proposal that
     is not approved or is stale. What an approved proposal holds back is not sent.
     """
-    rule = (body or HandOverBody()).open_orders
+    open_orders = (body or HandOverBody()).open_orders
     done, replayed = await once(
-        lambda: store.submit_orders(rebalance_id, rule, MAX_ORDERS_PER_PAGE),
+        lambda: store.submit_orders(rebalance_id, open_orders, MAX_ORDERS_PER_PAGE),
         lambda handed: handed.rebalance_id,
         lambda reference: store.read_submission(reference, 0, MAX_ORDERS_PER_PAGE),
     )

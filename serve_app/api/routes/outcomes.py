@@ -117,9 +117,11 @@ async def list_outcomes(
     In the order of the model, unless sorted by one amount; portfolios without it come last.
     """
     rebalance = await store.read_rebalance(rebalance_id)
-    wanted = OutcomeFilter(frozenset(status), frozenset(code), tuple(dict.fromkeys(portfolio_id)))
+    outcome_filter = OutcomeFilter(
+        frozenset(status), frozenset(code), tuple(dict.fromkeys(portfolio_id))
+    )
     sort = tuple((STORED_NAMES.get(name, name), direction) for name, direction in order)
-    outcomes, total = await store.search_outcomes(rebalance, wanted, sort, offset, limit)
+    outcomes, total = await store.search_outcomes(rebalance, outcome_filter, sort, offset, limit)
     headers = page_headers(request, offset, limit, total)
     return await stream_json(_summaries(outcomes, RuleCheck.of(rebalance)), headers)
 

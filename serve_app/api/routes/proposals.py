@@ -100,8 +100,8 @@ async def list_proposals(
 ) -> Response:
     """List proposals, the newest first; a limited caller sees those within its limits alone."""
     statuses = tuple(dict.fromkeys(status))
-    wanted = ProposalFilter(statuses, rebalance_id, caller.models, caller.portfolios)
-    found, total = await store.list_proposals(wanted, offset, limit)
+    proposal_filter = ProposalFilter(statuses, rebalance_id, caller.models, caller.portfolios)
+    found, total = await store.list_proposals(proposal_filter, offset, limit)
     headers = page_headers(request, offset, limit, total)
     return json_response([proposal_json(each) for each in found], headers=headers)
 

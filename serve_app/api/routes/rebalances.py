@@ -95,9 +95,9 @@ async def rebalance_model(
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begin_run(store, optimizer, once, selection, options)
-    wanted = options_of(options)
+    overrides = options_of(options)
     if dry_run:
-        return await _preview_model(request, rebalancing, model_id, wanted, settings)
+        return await _preview_model(request, rebalancing, model_id, overrides, settings)
 
     # Read again, because a key keeps the id of the first answer alone.
     async def recall(rebalance_id: str) -> exactly_once.Answered:
@@ -105,7 +105,7 @@ async def rebalance_model(
         return rebalance, await store.list_outcomes(rebalance)
 
     (rebalance, outcomes), replayed = await once(
-        lambda: exactly_once.rebalance_model(rebalancing, model_id, wanted, once.claim),
+        lambda: exactly_once.rebalance_model(rebalancing, model_id, overrides, once.claim),
         lambda stored: stored[0].rebalance_id,
         recall,
     )
@@ -120,10 +120,10 @@ async def _preview_model(
     request: Request,
     rebalancing: RebalancingPort,
     model_id: str,
-    wanted: OptionOverrides,
+    overrides: OptionOverrides,
     settings: ServiceSettings,
 ) -> Response:
-    rebalance, outcomes = await rebalancing.preview_model(model_id, wanted)
+    rebalance, outcomes = await rebalancing.preview_model(model_id, overrides)
     headers = _unmatched_header(rebalance)
     # Workers write the elements of many portfolios, because the ingress would take seconds.
     if isinstance(outcomes, RemoteElements):
@@ -155,14 +155,14 @@ async def rebalance_portfolio(
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
         return await _begin_run(parts.store, parts.optimizer, once, selection, options)
-    wanted, rebalancing = options_of(options), parts.rebalancing or parts.optimizer
+    overrides, rebalancing = options_of(options), parts.rebalancing or parts.optimizer
     if dry_run:
-        rebalance, outcome = await rebalancing.preview_portfolio(portfolio_id, model_id, wanted)
+        rebalance, outcome = await rebalancing.preview_portfolio(portfolio_id, model_id, overrides)
         heading = heading_of(rebalance, settings.time_zone, is_stored=False)
         return answer_of_one(request.url.path, heading, outcome, {})
     (rebalance, outcome), replayed = await once(
         lambda: exactly_once.rebalance_portfolio(
-            rebalancing, portfolio_id, model_id, wanted, once.claim
+            rebalancing, portfolio_id, model_id, overrides, once.claim
         ),
         lambda stored: stored[0].rebalance_id,
         lambda rebalance_id: parts.store.read_outcome(rebalance_id, portfolio_id),

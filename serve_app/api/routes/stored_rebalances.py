@@ -104,15 +104,15 @@ async def list_rebalances_of_portfolios(
     A page has up to 5,000 portfolios in all. If a rebalance is cut, send the same body to its
     link for all of them.
     """
-    wanted = tuple(dict.fromkeys(body.portfolios))
-    caller.require_portfolios(wanted)
+    portfolio_ids = tuple(dict.fromkeys(body.portfolios))
+    caller.require_portfolios(portfolio_ids)
     caller.require_models([])  # because a portfolio may have rebalances of any model
-    found, total = await store.list_rebalances_of(wanted, offset, limit)
+    found, total = await store.list_rebalances_of(portfolio_ids, offset, limit)
     page: list[ListedRebalance] = []
     for place, shown in enumerate(split_page(count for _, count in found), offset):
         rebalance, count = found[place - offset]
         portfolios = PortfolioSlice(
-            rebalance, 0, shown, partial(store.list_outcomes_of, rebalance, wanted)
+            rebalance, 0, shown, partial(store.list_outcomes_of, rebalance, portfolio_ids)
         )
         alone = f"{request.url.path}?offset={place}&limit=1"
         page.append(ListedRebalance(portfolios, count - shown, alone))

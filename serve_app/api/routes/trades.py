@@ -118,7 +118,7 @@ async def list_trades(
     request: Request,
     rebalance_id: RebalanceId,
     store: StorePort,
-    wanted: Wanted,
+    trade_filter: Wanted,
     order: Order,
     approval: Approvals,
     offset: Offset = 0,
@@ -130,7 +130,7 @@ async def list_trades(
     """
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
-    sifted = _of_approvals(wanted, approval, holds)
+    sifted = _of_approvals(trade_filter, approval, holds)
     page, total = await store.search_trades(rebalance, sifted, order, offset, limit)
     return await stream_json(_lines(page, holds), page_headers(request, offset, limit, total))
 
@@ -144,13 +144,13 @@ async def read_trade_totals(
     _: ReadsRebalances,
     rebalance_id: RebalanceId,
     store: StorePort,
-    wanted: Wanted,
+    trade_filter: Wanted,
     approval: Approvals,
 ) -> Response:
     """Add up what a hand-over would send of the trades that match, and what is held back."""
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
-    sifted = _of_approvals(wanted, approval, holds)
+    sifted = _of_approvals(trade_filter, approval, holds)
     check = RuleCheck.of_blocking(rebalance)
     # The approval of a proposal minds the rules, and its holds are all that holds trades back.
     if check and holds.proposal is None:
@@ -161,13 +161,13 @@ async def read_trade_totals(
 
 
 async def _total_under_rules(
-    store: StoredRebalances, rebalance: Rebalance, wanted: TradeFilter, check: RuleCheck
+    store: StoredRebalances, rebalance: Rebalance, trade_filter: TradeFilter, check: RuleCheck
 ) -> TradeTotals:
     totals = TradeTotals()
     for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
         for outcome in await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE):
             is_blocked = bool(check.list_broken(outcome).blocked_by)
-            totals.add_outcome(outcome, wanted, is_blocked=is_blocked)
+            totals.add_outcome(outcome, trade_filter, is_blocked=is_blocked)
     return totals
 
 
@@ -184,9 +184,9 @@ async def _read_holds(store: Proposals, rebalance: Rebalance) -> LiveHolds:
     return LiveHolds(newest[0], holds)
 
 
-def _of_approvals(wanted: TradeFilter, approvals: list[str], holds: LiveHolds) -> TradeFilter:
+def _of_approvals(trade_filter: TradeFilter, approvals: list[str], holds: LiveHolds) -> TradeFilter:
     """Narrow a filter to some approvals; without any of them nothing matches."""
-    named = replace(wanted, held_portfolios=holds.portfolios, held_trades=holds.trades)
+    named = replace(trade_filter, held_portfolios=holds.portfolios, held_trades=holds.trades)
     is_held, is_free = TradeApproval.HELD in approvals, holds.approval in approvals
     if not approvals or (is_held and is_free):
         return named

@@ -80,7 +80,7 @@ class PortfolioResult(TypedDict):
     ]
 
 
-class Cut(TypedDict, total=False):
+class OmittedPortfolios(TypedDict, total=False):
     """The members of a rebalance that only one with omitted portfolios has."""
 
     portfolios_omitted: int
@@ -142,7 +142,9 @@ def rebalance_json(
     rebalance: Rebalance, portfolios: list[PortfolioResult], omitted: int = 0, link: str = ""
 ) -> RebalanceResult:
     """Build a stored rebalance with these portfolios, and the link to the omitted ones."""
-    cut: Cut = {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
+    cut: OmittedPortfolios = (
+        {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
+    )
     return {
         "rebalance_id": rebalance.rebalance_id,
         "model_id": rebalance.model_id,

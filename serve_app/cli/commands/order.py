@@ -33,7 +33,7 @@ States = Annotated[
 ]
 
 
-class OpenOrders(StrEnum):
+class OpenOrdersChoice(StrEnum):
     """Treatment of open orders that other rebalances of the portfolios have left."""
 
     REFUSE = "refuse"
@@ -47,11 +47,11 @@ def hand_over(
     printer: Printer,
     rebalance_id: RebalanceId,
     open_orders: Annotated[
-        OpenOrders,
+        OpenOrdersChoice,
         typer.Option(
             help="where other rebalances have open orders: send nothing, send, or cancel them"
         ),
-    ] = OpenOrders.REFUSE,
+    ] = OpenOrdersChoice.REFUSE,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="send without a question")] = False,
 ) -> None:
     """Send the orders of a rebalance that are not at the order service yet, never one twice.
@@ -126,7 +126,7 @@ def _show_orders(
 
 
 def _submit(
-    client: "Client", standing: "OrderSubmission", open_orders: OpenOrders
+    client: "Client", standing: "OrderSubmission", open_orders: OpenOrdersChoice
 ) -> "OrderSubmission":
     """Repeat the request until all orders are sent, because a request sends for a bounded time."""
     from serve_app.cli.output import say

@@ -38,7 +38,7 @@ Trades = Annotated[
 ]
 
 
-class Status(StrEnum):
+class ProposalState(StrEnum):
     """State of a proposal."""
 
     PROPOSED = "proposed"
@@ -54,7 +54,7 @@ def list_proposals(
     client: "Client",
     printer: Printer,
     statuses: Annotated[
-        list[Status] | None, typer.Option("--status", help="may be repeated")
+        list[ProposalState] | None, typer.Option("--status", help="may be repeated")
     ] = None,
     rebalance_id: Annotated[
         str | None, typer.Option("--rebalance", metavar="REBALANCE_ID", help="of this rebalance")

@@ -39,7 +39,7 @@ WITH_PLAN = frozenset({"REBALANCED", "IN_BAND", "NO_TRADE"})
 MAX_REBALANCES_PER_PAGE = 100
 
 
-class Format(StrEnum):
+class TradeListFormat(StrEnum):
     """File format of a trade list."""
 
     CSV = "csv"
@@ -160,7 +160,7 @@ def drift(
 def export(
     rebalance_id: RebalanceId,
     output: Output = STDOUT,
-    kind: Annotated[Format | None, typer.Option("--format", help="csv by default")] = None,
+    kind: Annotated[TradeListFormat | None, typer.Option("--format", help="csv by default")] = None,
     portfolio_id: Annotated[
         list[str] | None, typer.Option("--portfolio", help="this portfolio alone; may be repeated")
     ] = None,
@@ -170,7 +170,7 @@ def export(
 ) -> None:
     """Write the trade list of a stored rebalance; the ending of the file may say how."""
     with one_line_errors(), client_of(url, timeout, token) as client:
-        form = kind or format_of(output, Format.CSV)
+        form = kind or format_of(output, TradeListFormat.CSV)
         pieces = client.export_transactions(rebalance_id, form.value, portfolio_id or ())
         write_pieces(output, pieces)
 

@@ -11,7 +11,7 @@ from serve_app.cli.arguments import AsJson, RebalanceId
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
-    from serve_app.rebalances.replay import Compared
+    from serve_app.rebalances.replay import Comparison
     from serve_app.settings import Settings
 
 commands = typer.Typer()
@@ -45,9 +45,9 @@ def replay(
             raise typer.BadParameter("REBALANCE_ID has 24 hexadecimal digits")
 
         settings = settings_from()
-        differing: list[Compared] = []
+        differing: list[Comparison] = []
 
-        def note(one: "Compared") -> None:
+        def note(one: "Comparison") -> None:
             differing.append(one)
             if not as_json:
                 _print(one.portfolio_id, one.differences)
@@ -68,7 +68,7 @@ async def _replay(
     settings: "Settings",
     uri: str,
     most: int,
-    note: "Callable[[Compared], None]",
+    note: "Callable[[Comparison], None]",
 ) -> "Counter[str]":
     from serve_app.cli.output import show_spinner
     from serve_app.rebalances.replay import DIFFER, replay_rebalance
@@ -94,7 +94,7 @@ async def _replay(
 
 
 def _document(
-    rebalance_id: str, verdicts: "Counter[str]", differing: "Sequence[Compared]"
+    rebalance_id: str, verdicts: "Counter[str]", differing: "Sequence[Comparison]"
 ) -> dict[str, object]:
     differences = [
         {"portfolio_id": each.portfolio_id, "field": name, "stored": str(before), "now": str(now)}

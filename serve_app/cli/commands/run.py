@@ -45,7 +45,7 @@ Source = Annotated[
 SOURCES = frozenset({"summaries", "pages"})
 
 
-class Format(StrEnum):
+class OutcomeFormat(StrEnum):
     """File format of the outcomes of a run."""
 
     JSONL = "jsonl"
@@ -150,14 +150,14 @@ def cancel_run(
 def export_run(
     run_id: RunId,
     output: Output = STDOUT,
-    kind: Annotated[Format | None, typer.Option("--format", help="jsonl by default")] = None,
+    kind: Annotated[OutcomeFormat | None, typer.Option("--format", help="jsonl by default")] = None,
     url: Url = URL,
     token: Token = None,
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the outcomes of a run; the ending of the file may say how."""
     with one_line_errors(), client_of(url, timeout, token) as client:
-        form = kind or format_of(output, Format.JSONL)
+        form = kind or format_of(output, OutcomeFormat.JSONL)
         write_pieces(output, client.export_outcomes(run_id, form.value))
 
 

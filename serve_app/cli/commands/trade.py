@@ -61,7 +61,7 @@ def trades(
     """List trades of a rebalance with their weights before and after, and their approval."""
     from serve_app.client import TradeFilter
 
-    wanted = TradeFilter(
+    trade_filter = TradeFilter(
         side=[each.name for each in side or ()],
         approval=[each.name for each in approval or ()],
         ticker=ticker,
@@ -71,13 +71,13 @@ def trades(
         min_drift=decimal_of("--min-drift", min_drift, NUMBER),
     )
     size = min(limit, 1000)
-    pages = client.list_trades(rebalance_id, wanted, sort_by=sort_by, limit=size)
+    pages = client.list_trades(rebalance_id, trade_filter, sort_by=sort_by, limit=size)
     found = [*islice(pages, limit)]
-    printer.print(found, lambda: _tabulate(client, rebalance_id, wanted, found))
+    printer.print(found, lambda: _tabulate(client, rebalance_id, trade_filter, found))
 
 
 def _tabulate(
-    client: "Client", rebalance_id: str, wanted: "TradeFilter", found: "list[TradeDetail]"
+    client: "Client", rebalance_id: str, trade_filter: "TradeFilter", found: "list[TradeDetail]"
 ) -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
@@ -88,5 +88,5 @@ def _tabulate(
         security_ids=[each.security_id for each in found],
     )
     return tables.tabulate_reviewed_trades(
-        found, client.read_trade_totals(rebalance_id, wanted), names
+        found, client.read_trade_totals(rebalance_id, trade_filter), names
     )

@@ -10,7 +10,7 @@ import pytest
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.api.middleware.responses import Measured
+from serve_app.api.middleware.responses import RequestMeasurement
 from serve_app.settings import Settings
 from tests.support.fakes import FakeOptimizer, P, Stored, render_no_metrics
 
@@ -80,7 +80,7 @@ async def test_an_answer_that_nobody_waits_for_ends_too(seen: Seen) -> None:
     async def nothing(*_: Any) -> Any: ...
 
     scope = {"type": "http", "method": "GET"}
-    asked = asyncio.create_task(Measured(endless, seen)(scope, nothing, nothing))
+    asked = asyncio.create_task(RequestMeasurement(endless, seen)(scope, nothing, nothing))
     await asyncio.sleep(0.01)
     assert seen.in_flight == 1
     asked.cancel()
