@@ -63,7 +63,7 @@ async def _wait_for_first(running: set[asyncio.Task[None]]) -> set[asyncio.Task[
 
 
 async def work_while_held(hold: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
-    """Run ``work`` while ``hold`` keeps a lease; if ``hold`` fails, cancel it and raise the error."""
+    """Run ``work`` while ``hold`` keeps a lease; if ``hold`` fails, cancel and raise its error."""
     holding, working = asyncio.create_task(hold), asyncio.create_task(work)
     try:
         await asyncio.wait((holding, working), return_when=asyncio.FIRST_COMPLETED)
