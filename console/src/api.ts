@@ -1,7 +1,7 @@
 /** Requests to the service, with the types of its OpenAPI document. */
 
+import { signal } from "@preact/signals";
 import type { components, paths } from "./schema.d.ts";
-import { Shared } from "./shared.ts";
 
 export type Schema<Name extends keyof components["schemas"]> = components["schemas"][Name];
 type Success = { responses: { 200: { content: { "application/json": unknown } } } };
@@ -27,8 +27,8 @@ export interface Page<Row> {
 
 const TIMEOUT_MS = 30_000;
 /** How often the service did not know who asks: a session may have ended. */
-export const refusals = new Shared(0);
-export const isOffline = new Shared(false);
+export const refusals = signal(0);
+export const isOffline = signal(false);
 
 /** A refusal of the service; `status` is 0 where no answer came. */
 export class ServiceError extends Error {

@@ -1,7 +1,7 @@
 /** One form for each kind of value, on every page. */
 
+import { signal } from "@preact/signals";
 import { compare, isDecimal, round, shift, trim } from "./exact.ts";
-import { Shared } from "./shared.ts";
 
 export const NONE = "–";
 const MINUS = "−";
@@ -18,9 +18,7 @@ const present = (text: string | null | undefined, form: (text: string) => string
 };
 
 /** Whether amounts, shares and prices are covered, as for somebody who looks over a shoulder. */
-export const areAmountsHidden = new Shared(
-  globalThis.localStorage?.getItem("amounts") === "hidden",
-);
+export const areAmountsHidden = signal(globalThis.localStorage?.getItem("amounts") === "hidden");
 const COVER = "•••";
 const unlessHidden = (shown: string): string =>
   areAmountsHidden.value && shown !== NONE ? COVER : shown;
@@ -77,7 +75,7 @@ export const seconds = (from: string | null, to: string | number): number =>
   from === null ? 0 : Math.max(0, (new Date(to).getTime() - new Date(from).getTime()) / 1000);
 
 export type Zone = "local" | "UTC";
-export const zone = new Shared<Zone>(
+export const zone = signal<Zone>(
   globalThis.localStorage?.getItem("zone") === "UTC" ? "UTC" : "local",
 );
 

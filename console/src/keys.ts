@@ -1,7 +1,7 @@
 /** Keys of the whole page: go to, help, search; and those of the list that is shown. */
 
+import { signal } from "@preact/signals";
 import { MENU } from "./menu.ts";
-import { Shared } from "./shared.ts";
 
 /** A list that j, k, x, y and Enter work on. */
 export interface KeyedList {
@@ -11,8 +11,8 @@ export interface KeyedList {
   copy?: (() => void) | undefined;
 }
 
-export const areLettersOn = new Shared(localStorage.getItem("letters") !== "off");
-export const isHelpOpen = new Shared(false);
+export const areLettersOn = signal(localStorage.getItem("letters") !== "off");
+export const isHelpOpen = signal(false);
 const lists: KeyedList[] = [];
 const others = new Map<string, () => void>();
 let isGoing = false;

@@ -1,6 +1,7 @@
 /** What is looked up of the rows in view: once for each id, and together for those of one look. */
 
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
 export class Lookup<Value> {
   readonly #known = new Map<string, Value | null>();
@@ -8,7 +9,7 @@ export class Lookup<Value> {
   readonly #asked = new Set<string>();
   readonly #lookUp: (ids: string[]) => Promise<Iterable<[string, Value | null]>>;
   readonly #mostIds: number;
-  readonly #listeners = new Set<() => void>();
+  readonly #version = signal(0);
   #isWaiting = false;
 
   /** `lookUp` is asked for `mostIds` at once; what it leaves out is not there. */
@@ -20,15 +21,11 @@ export class Lookup<Value> {
     this.#lookUp = lookUp;
   }
 
-  /** The value, undefined while it is on its way, null where there is none or no answer came. */
+  /** The value, undefined while it is on its way, null where there is none or no answer came;
+      a page that asks is drawn again when it is known. */
   get(id: string): Value | null | undefined {
+    this.#version.value;
     return this.#known.get(id);
-  }
-
-  /** Call back when more is known, until the returned function is called. */
-  listen(act: () => void): () => void {
-    this.#listeners.add(act);
-    return () => void this.#listeners.delete(act);
   }
 
   want(ids: Iterable<string>): void {
@@ -54,7 +51,7 @@ export class Lookup<Value> {
       }
       for (const id of part) this.#known.set(id, null);
       for (const [id, value] of found) this.#known.set(id, value);
-      for (const act of this.#listeners) act();
+      this.#version.value += 1;
     }
   }
 }
@@ -65,9 +62,6 @@ export function useLookup<Value>(
   ids: readonly string[],
 ): (id: string) => Value | null | undefined {
   const key = ids.join();
-  const [, redraw] = useState(0);
-  // In a layout effect, otherwise an answer between drawing and effect would not show.
-  useLayoutEffect(() => lookup.listen(() => redraw((former) => former + 1)), [lookup]);
   useEffect(() => lookup.want(ids), [lookup, key]);
   return (id) => lookup.get(id);
 }

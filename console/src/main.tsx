@@ -19,7 +19,6 @@ import { RunsPage } from "./pages/runs.tsx";
 import { SystemPage } from "./pages/system.tsx";
 import { TodayPage } from "./pages/today.tsx";
 import { UploadPage } from "./pages/upload.tsx";
-import { drawWith } from "./shared.ts";
 import { Shell } from "./shell.tsx";
 import { Gate } from "./sign_in.tsx";
 import { showTheme } from "./theme.ts";
@@ -77,12 +76,10 @@ function Console() {
 showTheme();
 const root = document.getElementById("console");
 if (root) {
-  drawWith(() =>
-    render(
-      <Router base="/console" aroundNav={aroundNav}>
-        <Console />
-      </Router>,
-      root,
-    ),
+  render(
+    <Router base="/console" aroundNav={aroundNav}>
+      <Console />
+    </Router>,
+    root,
   );
 }

@@ -1,15 +1,15 @@
 /** Navigation between pages: where Esc leads back to, and what must not be lost by leaving. */
 
+import { signal } from "@preact/signals";
 import type { AroundNavHandler } from "wouter-preact";
 import { origins } from "./back_navigation.ts";
-import { Shared } from "./shared.ts";
 
 /** States of a navigation: to the page beside this one, from which Esc leads to the same list, and by Esc. */
 export const BESIDE = "beside";
 export const BACK = "back";
 
 /** Leaves the page, once somebody agrees to lose what is typed. */
-export const leaving = new Shared<(() => void) | undefined>(undefined);
+export const leaving = signal<(() => void) | undefined>();
 let unsaved = 0; // parts of the page
 const ask = (event: BeforeUnloadEvent) => event.preventDefault();
 

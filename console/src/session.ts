@@ -1,12 +1,12 @@
 /** Who is signed in, how one signs in, and what the one who is may do. */
 
+import { signal } from "@preact/signals";
 import { read, type Schema, write } from "./api.ts";
-import { Shared } from "./shared.ts";
 
 export type Session = Schema<"SessionAnswer">;
 
 /** Undefined until the service has answered. */
-export const session = new Shared<Session | undefined>(undefined);
+export const session = signal<Session>();
 
 export async function readSession(): Promise<void> {
   session.value = await read("/session");

@@ -1,18 +1,18 @@
 /** Files of accounts, prices and targets: solved without being stored, and shown. */
 
+import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Empty, Page, ScopedButton, Skeleton } from "../parts.tsx";
 import { useAction } from "../resource.ts";
-import { Shared } from "../shared.ts";
 import { Faults } from "../upload/faults.tsx";
 import { Files } from "../upload/files.tsx";
 import { Outcomes } from "../upload/outcomes.tsx";
 import { bodyOf, downloadWorkbook, type Solved, solve } from "../upload/solving.ts";
 
 // Kept while other pages are looked at; a browser forgets files when the page is loaded again.
-const files = new Shared<readonly File[]>([]);
-const options = new Shared("");
-const solved = new Shared<Solved | undefined>(undefined);
+const files = signal<readonly File[]>([]);
+const options = signal("");
+const solved = signal<Solved>();
 
 function useSolving() {
   const { isBusy, error, run } = useAction();
