@@ -124,18 +124,20 @@ class InlineRebalancer(Rebalancing):
             yield None
             return
         self._at_work += 1
-        # Started before the model is known, although an error of the model would waste the read.
+        # Started before the model is known, although an error of the model would waste the reads.
         holdings = asyncio.create_task(self._read_holdings(portfolio_id))
-        holdings.add_done_callback(_take_error)
+        rules = asyncio.create_task(self._resources.rules.list_all())
+        for read in (holdings, rules):
+            read.add_done_callback(_take_error)
         try:
-            models = self._resources.models
-            model, rules = await models.find_followed_and_rules(portfolio_id, model_id)
+            model = await self._resources.models.find_followed(portfolio_id, model_id)
             require_caller()
             options = options_for(model, overrides, self._settings)
             is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
-            yield Begun(model, options, rules, holdings) if is_light else None
+            yield Begun(model, options, await rules, holdings) if is_light else None
         finally:
-            holdings.cancel()
+            for read in (holdings, rules):
+                read.cancel()
             self._at_work -= 1
 
     async def _read_holdings(self, portfolio_id: str) -> Mapping[str, Found]:

@@ -33,9 +33,6 @@ from storage.mongo.connection import (
 )
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import ASCENDING, Sort, sort_order
-from storage.rules import rule_store
-from storage.rules.rule import MAX_RULES, Rule, rule_from
-from storage.rules.rule_store import LIST_RULES
 
 COLLECTION = "models"
 Versions = frozenset[int] | None
@@ -59,14 +56,6 @@ def require_version(model: Model, versions: Versions) -> None:
     if versions is not None and model.version not in versions:
         expected = max(versions, default=0)
         raise StaleVersionError("model", str(model.model_id), expected, model.version)
-
-
-def _build_filter(portfolio_id: str, model_id: str | None) -> Document:
-    """Match the models that the portfolio follows, or the one with this id if it follows that."""
-    following: Document = {"portfolios": portfolio_id}
-    if model_id is not None:
-        following["_id"] = require_object_id("model_id", model_id)
-    return following
 
 
 class ModelStore:
@@ -223,43 +212,15 @@ class ModelStore:
 
         The returned model holds this portfolio alone, because the model may have many others.
         """
-        following = _build_filter(portfolio_id, model_id)
-        found = await self._models.find_one(following, VERSION, sort=list(NEWEST_MODEL))
-        return await self._load_followed(portfolio_id, model_id, found)
-
-    @translate_failures
-    async def find_followed_and_rules(
-        self, portfolio_id: str, model_id: str | None = None
-    ) -> tuple[Model, tuple[Rule, ...]]:
-        """Return the model of ``find_followed`` and all pre-trade rules by name.
-
-        In one command, because a rebalance of one portfolio waits for little else.
-        """
-        pipeline: list[Document] = [
-            {"$match": _build_filter(portfolio_id, model_id)},
-            {"$sort": dict(NEWEST_MODEL)},
-            {"$limit": 1},
-            {"$project": VERSION},
-            {"$unionWith": {"coll": rule_store.COLLECTION, "pipeline": list(LIST_RULES)}},
-        ]
-        cursor = await self._models.aggregate(pipeline, batchSize=1 + MAX_RULES)
-        documents = await cursor.to_list()
-        rules = tuple(rule_from(each) for each in documents if "kind" in each)
-        found = documents[0] if len(documents) > len(rules) else None
-        return await self._load_followed(portfolio_id, model_id, found), rules
-
-    async def _load_followed(
-        self, portfolio_id: str, model_id: str | None, found: Document | None
-    ) -> Model:
-        """Return the remembered model if ``found`` has its version, otherwise read the model."""
+        following: Document = {"portfolios": portfolio_id}
+        if model_id is not None:
+            following["_id"] = require_object_id("model_id", model_id)
+        newest = list(NEWEST_MODEL)
+        found = await self._models.find_one(following, VERSION, sort=newest)
         model = None if found is None else self._remembered.get(found["_id"])
         if found is None or model is None or model.version != found["version"]:
             own = {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}}
-            found = await self._models.find_one(
-                _build_filter(portfolio_id, model_id),
-                BUT_ITS_PORTFOLIOS | own,
-                sort=list(NEWEST_MODEL),
-            )
+            found = await self._models.find_one(following, BUT_ITS_PORTFOLIOS | own, sort=newest)
             if found is None:
                 await self._raise_why_not_followed(portfolio_id, model_id)
             model = self._remember(found)

@@ -18,7 +18,6 @@ from storage.rules.rule import MAX_RULES, Rule, rule_document, rule_fields, rule
 
 COLLECTION: Final = "rules"
 ENTITY: Final = "rule"
-LIST_RULES: Final = ({"$sort": {"name": 1}}, {"$limit": MAX_RULES})  # stages of a pipeline
 OPTIONAL: Final = ("models", "portfolios", "security_ids", "side", "part", "amount")
 
 
@@ -56,7 +55,7 @@ class RuleStore:
     @translate_failures
     async def list_all(self) -> tuple[Rule, ...]:
         """Return all rules by name."""
-        cursor = await self._rules.aggregate(list(LIST_RULES), batchSize=MAX_RULES)
+        cursor = self._rules.find({}, sort=[("name", 1)], limit=MAX_RULES, batch_size=MAX_RULES)
         return tuple([rule_from(document) async for document in cursor])
 
     @translate_failures

@@ -22,12 +22,9 @@ from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.models import model_store
 from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
-from storage.rules.rule import Rule, RuleKind, Severity
-from storage.rules.rule_store import RuleStore
 from tests.support.samples import NOON, make_id, make_model
 
 ABSENT = "0" * 24
-RULE = Rule("cash", RuleKind.CASH_LEAST, Severity.BLOCK, amount=Decimal(1))
 
 pytestmark = pytest.mark.mongo
 
@@ -190,26 +187,6 @@ async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(
     assert await models.find_followed(shared) == replace(second, portfolio_ids=(shared,))
     with pytest.raises(NotFoundError, match="model followed by portfolio"):
         await models.find_followed(make_id("P", 9))
-
-
-async def test_all_rules_by_name_come_with_the_model_that_a_portfolio_follows(
-    models: ModelStore, database: AsyncDatabase[Document]
-) -> None:
-    followed = await models.add(make_model("Followed", make_id("P", 3)))
-    store = RuleStore(database)
-    rules = [await store.add(replace(RULE, name=name)) for name in ("b", "a")]
-
-    found = await models.find_followed_and_rules(make_id("P", 3))
-
-    assert found == (replace(followed, portfolio_ids=(make_id("P", 3),)), tuple(rules[::-1]))
-
-
-async def test_rules_are_not_taken_for_a_model_that_a_portfolio_follows(
-    models: ModelStore, database: AsyncDatabase[Document]
-) -> None:
-    await RuleStore(database).add(RULE)
-    with pytest.raises(NotFoundError, match="model followed by portfolio"):
-        await models.find_followed_and_rules(make_id("P", 9))
 
 
 async def test_a_remembered_model_is_that_of_the_last_change_and_the_last_rebalance(
