@@ -55,9 +55,8 @@ async def prepare_work(
     given = OptionOverrides.from_options(narrowed)
     begun_by = principal.get() or None
     rebalance = new_rebalance(rebalance_id, model, portfolios, given, now(), begun_by)
-    refusal = None
     try:
-        securities = await price(model, resources.securities, snapshot)
+        securities, refusal = await price(model, resources.securities, snapshot), None
     except UNPRICED as error:
         securities, refusal = (), refusal_of(error)
     rebalance = replace(
@@ -68,14 +67,13 @@ async def prepare_work(
         rules=rules,
         overrides_by_portfolio=narrow_own_options(narrowed, {}, rules, model.portfolio_ids),
     )
-    holdings = HoldingsRef(settings.holdings_source)
     return RebalanceInput(
         settings,
         rebalance,
         snapshot,
         narrowed,
         correlation_id.get(),
-        holdings,
+        HoldingsRef(settings.holdings_source),
         refusal,
         must_match=must_match,
     )

@@ -263,14 +263,7 @@ async def test_a_health_route_is_judged_by_its_status_whatever_it_says(answer: A
 
 
 def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
-    clients = (
-        AccountingService,
-        PagedAccountingService,
-        PricingService,
-        SecurityService,
-        PortfolioService,
-        OrderService,
-    )
+    clients = (*SOURCES.values(), PricingService, SecurityService, PortfolioService, OrderService)
     calls = {
         name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
     }

@@ -4,13 +4,9 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from bson import ObjectId
-from pymongo import MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
@@ -18,7 +14,6 @@ from optimization import (
     BlockOutcome,
     NoSolutionInTimeError,
     PortfolioOutcome,
-    ScaledColumn,
     Status,
 )
 from storage.errors import NotFoundError
@@ -39,7 +34,6 @@ from tests.support.samples import (
 
 pytestmark = pytest.mark.mongo
 
-DOCUMENTED = Path(__file__).parents[3] / "docs/reference/storage.md"
 COUNT = 1_100  # three documents of columns
 GRID = range(0, COUNT, 512)
 BESIDE = (4, 5, 600, 1_099)
@@ -333,36 +327,6 @@ async def test_deleting_takes_columns_and_those_beside_and_no_others(
     await rebalances.forget_parts(kept.run_id)
     for name in ("outcomes", "outcome_chunks", "rebalances"):
         assert await database[name].count_documents({}) == 0
-
-
-async def test_the_documented_function_reads_a_column_with_the_driver_and_numpy_alone(
-    rebalances: RebalanceStore, database: AsyncDatabase[Document], mongodb_uri: str
-) -> None:
-    rebalance = await rebalances.open(a_part(600))
-    large = ScaledColumn(np.array([10**20 + at for at in range(600)], dtype=np.object_), 2)
-    one = replace(
-        make_answers(rebalance, range(600), {2: make_outcome(rebalance, 2)}), cash_before=large
-    )
-    await rebalances.record_block(rebalance.rebalance_id, range(600), one)
-    text = DOCUMENTED.read_text().partition("```python\n")[2].partition("```")[0]
-    scope: dict[str, Any] = {}
-    exec(text, scope)
-
-    def read(name: str) -> list[tuple[str, Any]]:
-        with MongoClient[Document](mongodb_uri) as client:
-            parts = scope["read_column"](client[database.name], rebalance.rebalance_id, name)
-            return [row for ids, values in parts for row in zip(ids, values, strict=True)]
-
-    rows = await asyncio.to_thread(read, "after")
-    expected = [row for row in range(600) if row != 2]
-    assert [portfolio_id for portfolio_id, _ in rows] == [make_id("P", at) for at in expected]
-    assert [shares.tolist() for _, shares in rows] == [
-        one.after.units[at].tolist() for at in expected
-    ]
-    amounts = await asyncio.to_thread(read, "cash_before")
-    assert [amount for _, amount in amounts] == [large.value(at) for at in expected]
-    values = await asyncio.to_thread(read, "market_value")
-    assert [value for _, value in values] == [one.market_value.units[at] / 100 for at in expected]
 
 
 async def test_an_error_beside_is_raised_because_its_outcome_is_not_known(
