@@ -15,7 +15,7 @@ from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.position_details import given_positions_json
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
 from serve_app.api.schemas.rules import rule_results
-from serve_app.chunks.blocks import objects_of, outcomes_beside
+from serve_app.chunks.blocks import list_all_outcomes, list_separate_outcomes
 from serve_app.json_text import encode
 from serve_app.ports.optimize import RawResponse
 from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
@@ -113,10 +113,12 @@ async def write_outcomes(
     """Write some outcomes of a rebalance as elements of its answer."""
     heading = heading_of(rebalance, zone, is_stored=is_stored)
     if heading.rules and isinstance(outcomes, BlockOutcome):
-        outcomes = objects_of(outcomes)  # because a rule is evaluated on the plan of a portfolio
+        outcomes = list_all_outcomes(
+            outcomes
+        )  # because a rule is evaluated on the plan of a portfolio
     if not isinstance(outcomes, BlockOutcome):
         return WrittenOutcomes(await write_elements(heading, outcomes), are_refused(outcomes))
-    beside = outcomes_beside(outcomes)
+    beside = list_separate_outcomes(outcomes)
     text = await _write_block_elements(heading, outcomes)
     return WrittenOutcomes(text, len(beside) == len(outcomes) and are_refused(beside))
 

@@ -17,9 +17,9 @@ from optimization.errors import PricesMissingError
 from serve_app.chunks.assumed_fills import assume_fills, fetch_counted_orders
 from serve_app.chunks.fetch import (
     ChunkInputs,
+    find_source,
     identify_holdings,
     price_tickers,
-    source_of,
 )
 from serve_app.resources import Resources
 from serve_app.settings import Settings
@@ -28,7 +28,12 @@ from serve_app.upstream.errors import (
     OrdersPartlyFilledError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.holdings.source import Balance, Found, HoldingsSource, fetch_holdings
+from serve_app.upstream.holdings.source import (
+    Balance,
+    BalanceOrError,
+    HoldingsSource,
+    fetch_holdings,
+)
 from serve_app.upstream.http_client import ASK_AGAIN_AFTER_S
 from serve_app.upstream.prices import PriceSnapshot
 from storage.errors import NotFoundError
@@ -141,8 +146,8 @@ class StalenessCheck:
         self,
         rebalance: Rebalance,
         outcomes: Sequence[PortfolioOutcome],
-        found: Mapping[str, Found],
-    ) -> Mapping[str, Found]:
+        found: Mapping[str, BalanceOrError],
+    ) -> Mapping[str, BalanceOrError]:
         """Apply open orders to the balances of portfolios whose plans count them."""
         if not outcomes:
             return {}
@@ -164,7 +169,7 @@ class StalenessCheck:
                 holdings = (await self._resources.runs.read(rebalance.run_id)).holdings
         if identify_holdings(self._settings, holdings) != holdings:
             return None
-        return source_of(self._settings, self._resources, holdings)
+        return find_source(self._settings, self._resources, holdings)
 
 
 def find_move(security_id: str, before: Decimal, now: Decimal, limit: Decimal) -> str | None:

@@ -13,7 +13,7 @@ from serve_app.chunks.fetch import ChunkInputs
 from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.resources import Resources
 from serve_app.upstream.errors import OrdersPartlyFilledError, UpstreamUnavailableError
-from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.holdings.source import Balance, BalanceOrError
 from serve_app.upstream.http_client import ASK_AGAIN_AFTER_S
 from serve_app.upstream.order_service import PARTLY_FILLED
 from storage.orders.order import Order
@@ -32,25 +32,27 @@ async def fetch_counted_orders(
             detail = f"open orders could not all be looked up within {LOOK_UP_FOR_S:g} s"
             raise UpstreamUnavailableError("order", detail, ASK_AGAIN_AFTER_S)
         orders = await resources.open_orders.list_orders(portfolio_ids)
-    found: dict[str, list[Order]] = {}
+    orders_by_portfolio: dict[str, list[Order]] = {}
     for order in orders:
-        found.setdefault(order.portfolio_id, []).append(order)
-    return found
+        orders_by_portfolio.setdefault(order.portfolio_id, []).append(order)
+    return orders_by_portfolio
 
 
-def assume_fills(fetched: ChunkInputs, orders: Mapping[str, Sequence[Order]]) -> ChunkInputs:
+def assume_fills(inputs: ChunkInputs, orders: Mapping[str, Sequence[Order]]) -> ChunkInputs:
     """Apply the orders to holdings and cash, at the prices of the rebalance."""
     balances = [
-        _fill(balance, orders.get(portfolio_id, ()), fetched.prices)
-        for portfolio_id, balance in zip(fetched.portfolio_ids, fetched.balances, strict=True)
+        _fill(balance, orders.get(portfolio_id, ()), inputs.prices)
+        for portfolio_id, balance in zip(inputs.portfolio_ids, inputs.balances, strict=True)
     ]
-    return replace(fetched, balances=balances)
+    return replace(inputs, balances=balances)
 
 
-def _fill(balance: Found, orders: Sequence[Order], prices: Mapping[str, Decimal]) -> Found:
+def _fill(
+    balance: BalanceOrError, orders: Sequence[Order], prices: Mapping[str, Decimal]
+) -> BalanceOrError:
     if isinstance(balance, Exception) or not orders:
         return balance
-    partly = (one.order_id for one in orders if one.service_status == PARTLY_FILLED)
+    partly = (order.order_id for order in orders if order.service_status == PARTLY_FILLED)
     if ids := tuple(order_id for order_id in partly if order_id is not None):
         return OrdersPartlyFilledError(balance.portfolio_id, ids)
     if missing := {order.security_id for order in orders} - prices.keys():
@@ -60,7 +62,7 @@ def _fill(balance: Found, orders: Sequence[Order], prices: Mapping[str, Decimal]
         quantity = Decimal(order.quantity)
         if order.side is Side.SELL:
             quantity = quantity.copy_negate()  # because the minus sign rounds to 28 digits
-        held = holdings.get(order.security_id, Decimal(0))
-        holdings[order.security_id] = EXACT.add(held, quantity)
+        position = holdings.get(order.security_id, Decimal(0))
+        holdings[order.security_id] = EXACT.add(position, quantity)
         cash = EXACT.subtract(cash, EXACT.multiply(quantity, prices[order.security_id]))
     return Balance(balance.portfolio_id, cash, holdings)

@@ -18,7 +18,7 @@ from optimization import (
     PricesMissingError,
     ScaledColumn,
 )
-from serve_app.chunks.fetch import prices_of
+from serve_app.chunks.fetch import look_up_prices
 from serve_app.chunks.solve import failed_outcome
 from serve_app.upstream.holdings.source import HoldingsBlock
 from serve_app.upstream.prices import PriceSnapshot
@@ -31,91 +31,112 @@ ZERO = Decimal(0)
 class BlockInputs:
     """Input of a chunk in arrays: the portfolios that can be solved, and the errors of the rest."""
 
-    portfolio_ids: tuple[str, ...]  # of the whole chunk
+    portfolio_ids: tuple[str, ...]  # all portfolios of the chunk
     rows: NDArray[np.intp]  # places of the block's portfolios in the chunk, ascending
     block: PortfolioBlock
-    errors: Mapping[int, Exception]  # by place in the chunk
+    errors: Mapping[int, Exception]  # key: place in the chunk
 
 
 async def price_block(
-    held: HoldingsBlock, securities: SecurityService, snapshot: PriceSnapshot
+    holdings: HoldingsBlock, securities: SecurityService, snapshot: PriceSnapshot
 ) -> BlockInputs:
     """Fetch the prices of the holdings outside the model, and price them.
 
     Raises UpstreamUnavailableError if the security service does not respond.
     """
-    return price_holdings(held, await prices_of(frozenset(held.other_ids), securities, snapshot))
-
-
-def price_holdings(held: HoldingsBlock, prices: Mapping[str, Decimal]) -> BlockInputs:
-    """Price the holdings outside the model; a portfolio with one without a price gets an error."""
-    priced = [one for one in held.other_ids if prices.get(one, ZERO) > ZERO]
-    errors = {**held.errors, **_unpriced_rows(held, frozenset(priced))}
-    rows = np.delete(np.arange(len(held.portfolio_ids)), list(errors))
-    entries = np.flatnonzero(~np.isin(held.other_rows, list(errors)))
-    place = {one: at for at, one in enumerate(priced)}
-    places = np.array([place.get(one, -1) for one in held.other_ids], np.int32)
-    others = OtherHoldings(
-        np.searchsorted(rows, held.other_rows[entries]).astype(np.int32),
-        places[held.other_securities[entries]],
-        held.other_quantities.select(entries),
-        tuple(priced),
-        tuple(prices[one] for one in priced),
+    return price_holdings(
+        holdings, await look_up_prices(frozenset(holdings.other_ids), securities, snapshot)
     )
-    whole = PortfolioBlock(held.portfolio_ids, held.cash, held.quantities, OtherHoldings.none())
+
+
+def price_holdings(holdings: HoldingsBlock, prices: Mapping[str, Decimal]) -> BlockInputs:
+    """Price the holdings outside the model; a holding without a price is an error."""
+    priced_ids = [
+        security_id for security_id in holdings.other_ids if prices.get(security_id, ZERO) > ZERO
+    ]
+    errors = {**holdings.errors, **_find_unpriced_rows(holdings, frozenset(priced_ids))}
+    rows = np.delete(np.arange(len(holdings.portfolio_ids)), list(errors))
+    entries = np.flatnonzero(~np.isin(holdings.other_rows, list(errors)))
+    place = {security_id: at for at, security_id in enumerate(priced_ids)}
+    places = np.array([place.get(security_id, -1) for security_id in holdings.other_ids], np.int32)
+    others = OtherHoldings(
+        np.searchsorted(rows, holdings.other_rows[entries]).astype(np.int32),
+        places[holdings.other_securities[entries]],
+        holdings.other_quantities.select(entries),
+        tuple(priced_ids),
+        tuple(prices[security_id] for security_id in priced_ids),
+    )
+    whole = PortfolioBlock(
+        holdings.portfolio_ids, holdings.cash, holdings.quantities, OtherHoldings.none()
+    )
     block = replace(whole.select(rows) if errors else whole, others=others)
-    return BlockInputs(held.portfolio_ids, rows, block, errors)
+    return BlockInputs(holdings.portfolio_ids, rows, block, errors)
 
 
-def _unpriced_rows(held: HoldingsBlock, priced: frozenset[str]) -> dict[int, PricesMissingError]:
-    is_unpriced = np.array([one not in priced for one in held.other_ids], np.bool_)
+def _find_unpriced_rows(
+    holdings: HoldingsBlock, priced_ids: frozenset[str]
+) -> dict[int, PricesMissingError]:
+    is_unpriced = np.array(
+        [security_id not in priced_ids for security_id in holdings.other_ids], np.bool_
+    )
     if not is_unpriced.any():
         return {}
     missing: dict[int, list[str]] = defaultdict(list)
-    for entry in np.flatnonzero(is_unpriced[held.other_securities]).tolist():
-        security_id = held.other_ids[held.other_securities[entry]]
-        missing[int(held.other_rows[entry])].append(security_id)
+    for entry in np.flatnonzero(is_unpriced[holdings.other_securities]).tolist():
+        security_id = holdings.other_ids[holdings.other_securities[entry]]
+        missing[int(holdings.other_rows[entry])].append(security_id)
     return {row: PricesMissingError(tuple(ids)) for row, ids in missing.items()}
 
 
-def complete_outcome(inputs: BlockInputs, solved: BlockOutcome) -> BlockOutcome:
+def complete_outcome(inputs: BlockInputs, outcome: BlockOutcome) -> BlockOutcome:
     """Put the portfolios with errors back at their places, as FAILED outcomes beside the others."""
     ids, rows = inputs.portfolio_ids, inputs.rows
-    beside = {**{int(rows[row]): one for row, one in solved.beside.items()}, **inputs.errors}
-    outcomes = {row: _outcome_of(ids[row], answer) for row, answer in beside.items()}
+    beside = {
+        **{int(rows[row]): separate_outcome for row, separate_outcome in outcome.beside.items()},
+        **inputs.errors,
+    }
+    outcomes = {row: _convert_answer(ids[row], answer) for row, answer in beside.items()}
     if not inputs.errors:
-        return replace(solved, beside=outcomes)
+        return replace(outcome, beside=outcomes)
     status, method = np.full(len(ids), BESIDE, np.int8), np.zeros(len(ids), np.int8)
-    status[rows] = solved.status
-    if len(solved.method):
-        method[rows] = solved.method
+    status[rows] = outcome.status
+    if len(outcome.method):
+        method[rows] = outcome.method
     columns = ("market_value", "cash_before", "cash_after", "objective", "before", "after")
     return replace(
-        solved,
+        outcome,
         portfolio_ids=ids,
         status=status,
         method=method,
-        others=replace(solved.others, rows=rows[solved.others.rows].astype(np.int32)),
-        binding=replace(solved.binding, rows=rows[solved.binding.rows].astype(np.int32)),
+        others=replace(outcome.others, rows=rows[outcome.others.rows].astype(np.int32)),
+        binding=replace(outcome.binding, rows=rows[outcome.binding.rows].astype(np.int32)),
         beside=outcomes,
-        **{name: _spread(getattr(solved, name), rows, len(ids)) for name in columns},
+        **{name: _spread(getattr(outcome, name), rows, len(ids)) for name in columns},
     )
 
 
-def _outcome_of(portfolio_id: str, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
+def _convert_answer(portfolio_id: str, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
     if isinstance(answer, PortfolioOutcome):
         return answer
     return failed_outcome(portfolio_id, answer)
 
 
-def objects_of(outcome: BlockOutcome) -> list[PortfolioOutcome]:
+def list_all_outcomes(outcome: BlockOutcome) -> list[PortfolioOutcome]:
     """List the outcomes of all portfolios of a complete block."""
-    return [each for each in outcome.outcomes() if isinstance(each, PortfolioOutcome)]
+    return [
+        outcome_or_error
+        for outcome_or_error in outcome.outcomes()
+        if isinstance(outcome_or_error, PortfolioOutcome)
+    ]
 
 
-def outcomes_beside(outcome: BlockOutcome) -> list[PortfolioOutcome]:
+def list_separate_outcomes(outcome: BlockOutcome) -> list[PortfolioOutcome]:
     """List the outcomes beside the columns of a complete block."""
-    return [each for each in outcome.beside.values() if isinstance(each, PortfolioOutcome)]
+    return [
+        outcome_or_error
+        for outcome_or_error in outcome.beside.values()
+        if isinstance(outcome_or_error, PortfolioOutcome)
+    ]
 
 
 def _spread(column: ScaledColumn, rows: NDArray[np.intp], size: int) -> ScaledColumn:

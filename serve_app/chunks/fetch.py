@@ -13,7 +13,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsFileError
 from serve_app.upstream.holdings.files import fingerprint
 from serve_app.upstream.holdings.parquet import open_holdings_file
-from serve_app.upstream.holdings.source import Found, HoldingsSource, fetch_holdings
+from serve_app.upstream.holdings.source import BalanceOrError, HoldingsSource, fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import SecurityService
 from storage.runs.run import HoldingsRef
@@ -22,30 +22,30 @@ UNPRICED: Final = (PricesMissingError, RuleError)
 """Errors of a model without usable prices; each of its portfolios is refused with the error."""
 
 
-def source_of(settings: Settings, resources: Resources, holdings: HoldingsRef) -> HoldingsSource:
+def find_source(settings: Settings, resources: Resources, holdings: HoldingsRef) -> HoldingsSource:
     """Return the source of these holdings; raise HoldingsFileError for a changed file."""
     if holdings.file is None:
         return resources.sources[holdings.source]
     if identify_holdings(settings, holdings) != holdings:
         raise HoldingsFileError(holdings.file, "was changed while the run was going on")
-    return open_holdings_file(_directory_of(settings, holdings.file), holdings.file)
+    return open_holdings_file(_require_directory(settings, holdings.file), holdings.file)
 
 
 def identify_holdings(settings: Settings, holdings: HoldingsRef) -> HoldingsRef:
     """Return the holdings with the current fingerprint of their file."""
     if holdings.file is None:
         return holdings
-    directory = _directory_of(settings, holdings.file)
+    directory = _require_directory(settings, holdings.file)
     return replace(holdings, fingerprint=fingerprint(directory, holdings.file))
 
 
-def _directory_of(settings: Settings, file: str) -> Path:
+def _require_directory(settings: Settings, file: str) -> Path:
     if settings.holdings_directory is None:
         raise HoldingsFileError(file, "cannot be read: HOLDINGS_DIRECTORY is not set")
     return settings.holdings_directory
 
 
-async def prices_of(
+async def look_up_prices(
     security_ids: frozenset[str], securities: SecurityService, snapshot: PriceSnapshot
 ) -> dict[str, Decimal]:
     """Look up prices by security id; securities without ticker or price are left out."""
@@ -66,7 +66,7 @@ async def price_model(
 ) -> tuple[PricedTarget, ...]:
     """Price the targets of a model; raises one of UNPRICED if one has no usable price."""
     ids = frozenset(target.security_id for target in model.targets)
-    return price_targets(model, await prices_of(ids, securities, snapshot))
+    return price_targets(model, await look_up_prices(ids, securities, snapshot))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class ChunkInputs:
     """Input of a chunk: one balance or error per portfolio, in the same order, and prices."""
 
     portfolio_ids: Sequence[str]
-    balances: Sequence[Found]
+    balances: Sequence[BalanceOrError]
     prices: Mapping[str, Decimal]
 
 
@@ -90,26 +90,28 @@ async def fetch_chunk(
 
     Raises UpstreamUnavailableError if an upstream does not respond (see ``fetch_holdings``).
     """
-    found = await fetch_holdings(source, portfolio_ids, tries)
-    return await price_balances(model, portfolio_ids, found, securities, snapshot)
+    balance_by_id = await fetch_holdings(source, portfolio_ids, tries)
+    return await price_balances(model, portfolio_ids, balance_by_id, securities, snapshot)
 
 
 async def price_balances(
     model: tuple[PricedTarget, ...],
     portfolio_ids: Sequence[str],
-    found: Mapping[str, Found],
+    balance_by_id: Mapping[str, BalanceOrError],
     securities: SecurityService,
     snapshot: PriceSnapshot,
-    also_priced: frozenset[str] = frozenset(),
+    additional_ids: frozenset[str] = frozenset(),
 ) -> ChunkInputs:
-    """Fetch the prices of all holdings and of ``also_priced``.
+    """Fetch the prices of all holdings and of ``additional_ids``.
 
     Raises UpstreamUnavailableError if the security service does not respond.
     """
-    held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))
-    held_ids = frozenset(security_id for holdings in held for security_id in holdings)
+    known_holdings = (
+        balance.holdings for balance in balance_by_id.values() if not isinstance(balance, Exception)
+    )
+    held_ids = frozenset(security_id for holdings in known_holdings for security_id in holdings)
     model_prices = {security.security_id: security.price for security in model}
-    wanted = (held_ids | also_priced) - model_prices.keys()
-    others = await prices_of(wanted, securities, snapshot)
-    balances = [found[portfolio_id] for portfolio_id in portfolio_ids]
+    other_ids = (held_ids | additional_ids) - model_prices.keys()
+    others = await look_up_prices(other_ids, securities, snapshot)
+    balances = [balance_by_id[portfolio_id] for portfolio_id in portfolio_ids]
     return ChunkInputs(portfolio_ids, balances, {**others, **model_prices})

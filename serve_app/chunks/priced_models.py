@@ -9,7 +9,7 @@ from serve_app.chunks.fetch import price_tickers
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import SecurityService
 
-MAX_PRICED_MODELS: Final = 32  # as many as a store of models remembers
+MAX_PRICED_MODELS: Final = 32  # the store of models remembers no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,20 @@ class PricedModels:
 
     def __init__(self) -> None:
         self._snapshot: PriceSnapshot | None = None
-        self._known: dict[int, _PricedModel] = {}  # by the id of the targets, which stay alive here
+        self._models: dict[int, _PricedModel] = {}  # key: id of the targets, alive here
 
     async def price(
         self, model: Model, securities: SecurityService, snapshot: PriceSnapshot
     ) -> tuple[PricedTarget, ...]:
         """Price the targets of a model as ``price_model`` does."""
-        tickers = await securities.read_tickers([one.security_id for one in model.targets])
+        tickers = await securities.read_tickers([target.security_id for target in model.targets])
         if self._snapshot is not snapshot:
-            self._snapshot, self._known = snapshot, {}
-        known = self._known.get(id(model.targets))
-        if known is not None and known.tickers == tickers:
-            return known.securities
-        priced = price_targets(model, price_tickers(tickers, snapshot))
-        if len(self._known) >= MAX_PRICED_MODELS:
-            del self._known[next(iter(self._known))]
-        self._known[id(model.targets)] = _PricedModel(model.targets, tickers, priced)
-        return priced
+            self._snapshot, self._models = snapshot, {}
+        priced_model = self._models.get(id(model.targets))
+        if priced_model is not None and priced_model.tickers == tickers:
+            return priced_model.securities
+        priced_targets = price_targets(model, price_tickers(tickers, snapshot))
+        if len(self._models) >= MAX_PRICED_MODELS:
+            del self._models[next(iter(self._models))]
+        self._models[id(model.targets)] = _PricedModel(model.targets, tickers, priced_targets)
+        return priced_targets

@@ -33,7 +33,7 @@ from serve_app.call_context import remaining_s
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of, refusal_of
-from serve_app.upstream.holdings.source import Found
+from serve_app.upstream.holdings.source import BalanceOrError
 
 R = TypeVar("R")
 OnSolved = Callable[[Sequence[PortfolioOutcome], float], None]
@@ -65,11 +65,11 @@ async def solve_chunk(
     """
 
     def choose(portfolio: Portfolio) -> RebalanceOptions | OptimizationError:
-        asked = own.get(portfolio.portfolio_id, options)
-        if narrow is None or isinstance(asked, OptimizationError):
-            return asked
+        portfolio_options = own.get(portfolio.portfolio_id, options)
+        if narrow is None or isinstance(portfolio_options, OptimizationError):
+            return portfolio_options
         try:
-            return narrow(asked, portfolio)
+            return narrow(portfolio_options, portfolio)
         except (OptionsConflictError, RuleError) as error:
             return error
 
@@ -93,16 +93,21 @@ def solve_at_once(
     """
     begin = time.perf_counter()
     pairs = zip(inputs.portfolio_ids, inputs.balances, strict=True)
-    made = [_portfolio(portfolio_id, balance, inputs.prices) for portfolio_id, balance in pairs]
-    portfolios = [one for one in made if isinstance(one, Portfolio)]
+    candidates = [
+        _build_portfolio(portfolio_id, balance, inputs.prices) for portfolio_id, balance in pairs
+    ]
+    portfolios = [portfolio for portfolio in candidates if isinstance(portfolio, Portfolio)]
     try:
         answers = rebalance_at_once(model, portfolios, options)
-    except Exception:  # noqa: BLE001 - whatever it is: solve_chunk isolates and logs it
+    except Exception:  # noqa: BLE001 - because solve_chunk isolates and logs any error
         return None
     if answers is None:
         return None
-    solved = map(_outcome_of, portfolios, answers)
-    outcomes = [next(solved) if isinstance(one, Portfolio) else one for one in made]
+    solved_outcomes = map(_convert_answer, portfolios, answers)
+    outcomes = [
+        next(solved_outcomes) if isinstance(candidate, Portfolio) else candidate
+        for candidate in candidates
+    ]
     on_solved(outcomes, time.perf_counter() - begin)
     return outcomes
 
@@ -130,26 +135,32 @@ def _solve(
     budget: TimeBudget,
 ) -> list[PortfolioOutcome]:
     pairs = zip(inputs.portfolio_ids, inputs.balances, strict=True)
-    made = [_portfolio(portfolio_id, balance, inputs.prices) for portfolio_id, balance in pairs]
-    # Grouped by options, because portfolios of equal options can share a block.
+    candidates = [
+        _build_portfolio(portfolio_id, balance, inputs.prices) for portfolio_id, balance in pairs
+    ]
+    # Portfolios are grouped by options, because equal options can share a block.
     alike: dict[RebalanceOptions, list[int]] = defaultdict(list)
     outcomes: dict[int, PortfolioOutcome] = {}
-    for place, one in enumerate(made):
-        if isinstance(one, PortfolioOutcome):
-            outcomes[place] = one
+    for place, candidate in enumerate(candidates):
+        if isinstance(candidate, PortfolioOutcome):
+            outcomes[place] = candidate
             continue
-        asked = choose(one)
-        if isinstance(asked, OptimizationError):
-            outcomes[place] = failed_outcome(one.portfolio_id, asked)
+        options = choose(candidate)
+        if isinstance(options, OptimizationError):
+            outcomes[place] = failed_outcome(candidate.portfolio_id, options)
         else:
-            alike[asked].append(place)
-    left = len(made) - len(outcomes)
-    for asked, places in alike.items():
-        portfolios = [one for one in map(made.__getitem__, places) if isinstance(one, Portfolio)]
-        answers = _solve_each(model, portfolios, asked, budget.share(left / len(places)))
-        left -= len(places)
-        outcomes.update(zip(places, map(_outcome_of, portfolios, answers), strict=True))
-    return [outcomes[place] for place in range(len(made))]
+            alike[options].append(place)
+    remaining = len(candidates) - len(outcomes)
+    for options, places in alike.items():
+        portfolios = [
+            portfolio
+            for portfolio in map(candidates.__getitem__, places)
+            if isinstance(portfolio, Portfolio)
+        ]
+        answers = _solve_each(model, portfolios, options, budget.share(remaining / len(places)))
+        remaining -= len(places)
+        outcomes.update(zip(places, map(_convert_answer, portfolios, answers), strict=True))
+    return [outcomes[place] for place in range(len(candidates))]
 
 
 def _solve_each(
@@ -166,14 +177,14 @@ def _solve_each(
         raise
     except (EmptyModelError, OptionsConflictError) as error:
         return [error] * len(portfolios)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other portfolios go on
+    except Exception as error:  # noqa: BLE001 - because the other portfolios go on after any error
         if len(portfolios) == 1:
             return [error]
     return [_solve_each(model, [portfolio], options, budget)[0] for portfolio in portfolios]
 
 
-def _portfolio(
-    portfolio_id: str, balance: Found, prices: Mapping[str, Decimal]
+def _build_portfolio(
+    portfolio_id: str, balance: BalanceOrError, prices: Mapping[str, Decimal]
 ) -> Portfolio | PortfolioOutcome:
     if isinstance(balance, Exception):
         return failed_outcome(portfolio_id, balance)
@@ -183,7 +194,7 @@ def _portfolio(
         return failed_outcome(portfolio_id, error)
 
 
-def _outcome_of(portfolio: Portfolio, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
+def _convert_answer(portfolio: Portfolio, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
     return (
         answer
         if isinstance(answer, PortfolioOutcome)

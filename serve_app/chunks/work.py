@@ -27,8 +27,8 @@ from optimization.errors import (
 )
 from serve_app.call_context import correlation_id
 from serve_app.chunks.assumed_fills import assume_fills, fetch_counted_orders
-from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_block
-from serve_app.chunks.fetch import price_balances, source_of
+from serve_app.chunks.blocks import complete_outcome, list_separate_outcomes, price_block
+from serve_app.chunks.fetch import find_source, price_balances
 from serve_app.chunks.solve import (
     OwnOptions,
     refused_outcome,
@@ -64,8 +64,8 @@ class RebalanceInput:
     options: RebalanceOptions
     correlation_id: str
     holdings: HoldingsRef
-    refusal: Refusal | None = None  # of all portfolios
-    tries: int = 1  # for a portfolio whose balances are missing while others arrive
+    refusal: Refusal | None = None  # refuses every portfolio
+    tries: int = 1  # limit for a portfolio whose balances are missing while others arrive
     must_match: RebalanceOptions | None = None  # restrictions that may name no unknown id
 
 
@@ -79,35 +79,37 @@ async def solve_in_arrays(
     """Fetch and solve the portfolios of a chunk, in arrays if its options allow it."""
     correlation_id.set(shared.correlation_id)
     if not _is_plain(shared, chunk):
-        return await outcomes_of(shared, chunk, resources)
+        return await solve_outcomes(shared, chunk, resources)
     begin = time.perf_counter()
-    source = source_of(shared.settings, resources, shared.holdings)
+    source = find_source(shared.settings, resources, shared.holdings)
     model_ids = [security.security_id for security in shared.rebalance.securities]
-    held = await fetch_block(source, chunk.portfolio_ids, model_ids, shared.tries)
-    inputs = await price_block(held, resources.securities, shared.snapshot)
+    holdings = await fetch_block(source, chunk.portfolio_ids, model_ids, shared.tries)
+    inputs = await price_block(holdings, resources.securities, shared.snapshot)
     solving = time.perf_counter()
     try:
-        solved, seconds = await solve_in_thread(
+        block_outcome, seconds = await solve_in_thread(
             lambda budget: rebalance_block(
                 shared.rebalance.securities, inputs.block, shared.options, budget
             )
         )
     except SolverInterruptedError:
         raise
-    except Exception:  # whatever it is: by objects it fails the portfolio at fault alone
+    except Exception:  # any error, because by objects it fails the portfolio at fault alone
         logger.exception("chunk %s failed in arrays", chunk.chunk_id)
-        return await outcomes_of(shared, chunk, resources)
-    outcome = complete_outcome(inputs, solved)
+        return await solve_outcomes(shared, chunk, resources)
+    outcome = complete_outcome(inputs, block_outcome)
     if rules := shared.rebalance.rules:
-        beside = dict(zip(outcome.beside, name_rules(rules, outcomes_beside(outcome)), strict=True))
+        beside = dict(
+            zip(outcome.beside, name_rules(rules, list_separate_outcomes(outcome)), strict=True)
+        )
         outcome = replace(outcome, beside=beside)
-    count_solved(outcomes_beside(outcome), seconds, outcome.count_methods())
+    count_solved(list_separate_outcomes(outcome), seconds, outcome.count_methods())
     return outcome, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
 
 def _is_plain(shared: RebalanceInput, chunk: Chunk) -> bool:
     """Return whether all portfolios of the chunk have the same options, which admit them."""
-    if shared.refusal is not None or shared.must_match is not None or _counts(shared.options):
+    if shared.refusal is not None or shared.must_match is not None or _is_counting(shared.options):
         return False
     try:
         require_targets(shared.rebalance.securities, shared.options)
@@ -119,25 +121,31 @@ def _is_plain(shared: RebalanceInput, chunk: Chunk) -> bool:
     return shared.rebalance.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
 
 
-async def outcomes_of(
+async def solve_outcomes(
     shared: RebalanceInput, chunk: Chunk, resources: Resources
 ) -> tuple[list[PortfolioOutcome], Seconds]:
     """Fetch and solve the portfolios of a chunk; return their outcomes and the seconds by stage."""
     correlation_id.set(shared.correlation_id)
     if shared.refusal is not None:
-        return [refused_outcome(each, shared.refusal) for each in chunk.portfolio_ids], {}
+        return [
+            refused_outcome(portfolio_id, shared.refusal) for portfolio_id in chunk.portfolio_ids
+        ], {}
     begin = time.perf_counter()
-    own = _own_options(shared, chunk)
-    counting = [each for each in chunk.portfolio_ids if _counts(own.get(each, shared.options))]
+    own = _merge_own_options(shared, chunk)
+    counting_ids = [
+        portfolio_id
+        for portfolio_id in chunk.portfolio_ids
+        if _is_counting(own.get(portfolio_id, shared.options))
+    ]
     # Orders before holdings, because otherwise an order filled between the two reads would be
     # missing from both.
-    orders = await fetch_counted_orders(counting, resources) if counting else {}
-    source = source_of(shared.settings, resources, shared.holdings)
-    found = await fetch_holdings(source, chunk.portfolio_ids, shared.tries)
-    also_priced = frozenset(order.security_id for row in orders.values() for order in row)
+    orders = await fetch_counted_orders(counting_ids, resources) if counting_ids else {}
+    source = find_source(shared.settings, resources, shared.holdings)
+    balance_by_id = await fetch_holdings(source, chunk.portfolio_ids, shared.tries)
+    additional_ids = frozenset(order.security_id for row in orders.values() for order in row)
     model, ids = shared.rebalance.securities, chunk.portfolio_ids
     inputs = await price_balances(
-        model, ids, found, resources.securities, shared.snapshot, also_priced
+        model, ids, balance_by_id, resources.securities, shared.snapshot, additional_ids
     )
     if orders:
         inputs = assume_fills(inputs, orders)
@@ -146,8 +154,8 @@ async def outcomes_of(
     solving = time.perf_counter()
     rules, narrow = shared.rebalance.rules, None
     if rules and any(
-        isinstance(each, RebalanceOptions) and depends_on_value(each, rules)
-        for each in (shared.options, *own.values())
+        isinstance(options, RebalanceOptions) and depends_on_value(options, rules)
+        for options in (shared.options, *own.values())
     ):
         narrow = partial(narrow_at, rules)
     outcomes = await solve_chunk(model, inputs, shared.options, count_solved, own, narrow)
@@ -155,16 +163,19 @@ async def outcomes_of(
         outcomes = [*name_rules(rules, outcomes)]
     if orders:
         outcomes = [
-            replace(one, counted_orders=len(orders.get(one.portfolio_id, ()))) for one in outcomes
+            replace(outcome, counted_orders=len(orders.get(outcome.portfolio_id, ())))
+            for outcome in outcomes
         ]
     return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
 
-def _own_options(shared: RebalanceInput, chunk: Chunk) -> OwnOptions:
+def _merge_own_options(shared: RebalanceInput, chunk: Chunk) -> OwnOptions:
     """Merge the options of portfolios that have their own over the options of all."""
     own = shared.rebalance.overrides_by_portfolio
     return {
-        each: _override(shared.options, own[each]) for each in chunk.portfolio_ids if each in own
+        portfolio_id: _override(shared.options, own[portfolio_id])
+        for portfolio_id in chunk.portfolio_ids
+        if portfolio_id in own
     }
 
 
@@ -178,23 +189,23 @@ def _override(
         return error
 
 
-def _counts(options: RebalanceOptions | OptimizationError) -> bool:
+def _is_counting(options: RebalanceOptions | OptimizationError) -> bool:
     return isinstance(options, RebalanceOptions) and options.open_orders is OpenOrders.COUNT
 
 
 async def match(
     rebalance: Rebalance,
-    solved: BlockOutcome | Iterable[PortfolioOutcome],
+    outcomes: BlockOutcome | Iterable[PortfolioOutcome],
     rebalances: RebalanceStore,
 ) -> None:
     """Record the ids named by options that these portfolios hold."""
     if not rebalance.unmatched:
         return
-    if held := set(list_other_holdings(solved)).intersection(rebalance.unmatched):
-        await rebalances.match(rebalance.rebalance_id, held)
+    if held_ids := set(list_other_holdings(outcomes)).intersection(rebalance.unmatched):
+        await rebalances.match(rebalance.rebalance_id, held_ids)
 
 
-def options_for(
+def merge_options(
     model: Model,
     overrides: OptionOverrides,
     settings: Settings,
@@ -207,11 +218,13 @@ def options_for(
     """
     options = replace(model.options or DEFAULT_OPTIONS, time_limit_s=settings.optimization_timeout)
     options = overrides.apply_to(options)
-    require_targets_of(model, options, with_own)
+    require_model_targets(model, options, with_own)
     return options
 
 
-def require_targets_of(model: Model, options: RebalanceOptions, with_own: Collection[str]) -> None:
+def require_model_targets(
+    model: Model, options: RebalanceOptions, with_own: Collection[str]
+) -> None:
     """Raise EmptyModelError if all portfolios have these options and they do not allow it."""
     if not with_own:  # because otherwise each portfolio is checked when it is solved
         require_targets(model.targets, options)
@@ -221,8 +234,10 @@ def find_unmatched_ids(
     model: Model, options: RebalanceOptions, own: Iterable[RebalanceOptions] = ()
 ) -> tuple[str, ...]:
     """List the securities that restrictions name and the model lacks, sorted."""
-    known = {target.security_id for target in model.targets}
-    found = (
-        security_id for each in (options, *own) for _, security_id in each.find_unmatched(known)
+    known_ids = {target.security_id for target in model.targets}
+    unmatched_ids = (
+        security_id
+        for named_options in (options, *own)
+        for _, security_id in named_options.find_unmatched(known_ids)
     )
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(unmatched_ids)))

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from optimization import Model, OptionOverrides, RebalanceOptions
 from serve_app.call_context import correlation_id, principal, reserve_time
-from serve_app.chunks.work import RebalanceInput, options_for, outcomes_of
+from serve_app.chunks.work import RebalanceInput, merge_options, solve_outcomes
 from serve_app.observability.metrics import count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes, Rebalanced, RemoteElements
 from serve_app.rebalances.steps import (
@@ -78,7 +78,7 @@ class DirectRebalancer:
         upstream is down; outcomes solved before stay stored.
         """
         # Apart, because a rebalance with bad options does not even start.
-        options = options_for(model, overrides, self._settings)
+        options = merge_options(model, overrides, self._settings)
         ids = model.portfolio_ids
         with _count(len(ids)):
             if len(ids) > self._settings.run_fan_out_above:
@@ -99,7 +99,7 @@ class DirectRebalancer:
         The restrictions must name securities of the model or the portfolio, otherwise
         UnmatchedIdsError.
         """
-        options = options_for(model, overrides, self._settings)
+        options = merge_options(model, overrides, self._settings)
         with _count(1):
             shared = await self._prepare(rebalance_id, model, 1, options, overrides.restrictions)
             return await self._solve_here(shared, (portfolio_id,), claim)
@@ -107,7 +107,7 @@ class DirectRebalancer:
     async def preview_model(self, model: Model, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance; store nothing, so the rebalance id leads nowhere."""
         ids = model.portfolio_ids
-        options = options_for(model, overrides, self._settings)
+        options = merge_options(model, overrides, self._settings)
         shared = await self._prepare(new_rebalance_id(), model, len(ids), options)
         if shared.refusal is not None or len(ids) <= self._settings.run_fan_out_above:
             return await self._preview_here(shared, ids)
@@ -123,7 +123,7 @@ class DirectRebalancer:
     async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
         """Return the outcomes of few portfolios, as ``preview_model`` does, solved here."""
         ids = model.portfolio_ids
-        options = options_for(model, overrides, self._settings)
+        options = merge_options(model, overrides, self._settings)
         shared = await self._prepare(new_rebalance_id(), model, len(ids), options)
         return await self._preview_here(shared, ids)
 
@@ -131,7 +131,7 @@ class DirectRebalancer:
         self, model: Model, portfolio_id: str, overrides: OptionOverrides
     ) -> Outcomes:
         """Return the outcome of one portfolio, as ``preview_model`` does."""
-        options = options_for(model, overrides, self._settings)
+        options = merge_options(model, overrides, self._settings)
         named = overrides.restrictions
         shared = await self._prepare(new_rebalance_id(), model, 1, options, named)
         return await self._preview_here(shared, (portfolio_id,))
@@ -141,7 +141,7 @@ class DirectRebalancer:
     ) -> Outcomes:
         whole = Chunk(shared.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
-            outcomes, _ = await outcomes_of(shared, whole, self._resources)
+            outcomes, _ = await solve_outcomes(shared, whole, self._resources)
         return drop_matched(shared.rebalance, outcomes), tuple(outcomes)
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
@@ -161,7 +161,7 @@ class DirectRebalancer:
     ) -> Outcomes:
         chunk = Chunk(shared.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
-            outcomes, _ = await outcomes_of(shared, chunk, self._resources)
+            outcomes, _ = await solve_outcomes(shared, chunk, self._resources)
         stored = await store_completed(self._resources, shared.rebalance, outcomes, claim)
         await date_model(self._resources, stored)
         return stored, tuple(outcomes)

@@ -23,7 +23,7 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.holdings.source import Found
+from serve_app.upstream.holdings.source import BalanceOrError
 from serve_app.upstream.prices import PriceSnapshot
 
 FORESEEN = (HoldingsMissingError, UpstreamContractError, UpstreamUnavailableError, *UNPRICED)
@@ -104,7 +104,7 @@ def _summarize(
 def _summary(
     securities: tuple[PricedTarget, ...],
     portfolio_id: str,
-    balance: Found,
+    balance: BalanceOrError,
     prices: Mapping[str, Decimal],
 ) -> DriftSummary:
     try:
@@ -113,7 +113,9 @@ def _summary(
         return _failed_summary(portfolio_id, error)
 
 
-def _portfolio(portfolio_id: str, balance: Found, prices: Mapping[str, Decimal]) -> Portfolio:
+def _portfolio(
+    portfolio_id: str, balance: BalanceOrError, prices: Mapping[str, Decimal]
+) -> Portfolio:
     if isinstance(balance, Exception):
         raise balance
     return Portfolio(portfolio_id, balance.cash, balance.holdings, prices)

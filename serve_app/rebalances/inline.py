@@ -16,11 +16,11 @@ from typing import Any, Final, final
 
 from optimization import Model, OpenOrders, OptionOverrides, PortfolioOutcome, RebalanceOptions
 from serve_app.call_context import require_caller
-from serve_app.chunks.fetch import price_balances, source_of
+from serve_app.chunks.fetch import find_source, price_balances
 from serve_app.chunks.priced_models import PricedModels
 from serve_app.chunks.solve import refused_outcome, solve_at_once
 from serve_app.chunks.unmatched_ids import require_matched
-from serve_app.chunks.work import options_for
+from serve_app.chunks.work import merge_options
 from serve_app.observability.metrics import count_rebalance, count_solved, count_stopped_rebalance
 from serve_app.ports.rebalances import (
     Outcomes,
@@ -32,7 +32,7 @@ from serve_app.ports.rebalances import (
 from serve_app.rebalances.steps import date_model, drop_matched, prepare_work, store_completed
 from serve_app.resources import Resources
 from serve_app.settings import Settings
-from serve_app.upstream.holdings.source import Found, fetch_holdings
+from serve_app.upstream.holdings.source import BalanceOrError, fetch_holdings
 from storage.errors import StorageUnavailableError
 from storage.rebalances.rebalance import Rebalance, new_rebalance_id
 from storage.rules.rule import Rule
@@ -51,7 +51,7 @@ class Begun:
     model: Model
     options: RebalanceOptions
     rules: tuple[Rule, ...]
-    holdings: asyncio.Task[Mapping[str, Found]]
+    holdings: asyncio.Task[Mapping[str, BalanceOrError]]
 
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class InlineRebalancer(Rebalancing):
         try:
             model = await self._resources.models.find_followed(portfolio_id, model_id)
             require_caller()
-            options = options_for(model, overrides, self._settings)
+            options = merge_options(model, overrides, self._settings)
             is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
             yield Begun(model, options, await rules, holdings) if is_light else None
         finally:
@@ -140,9 +140,9 @@ class InlineRebalancer(Rebalancing):
                 read.cancel()
             self._at_work -= 1
 
-    async def _read_holdings(self, portfolio_id: str) -> Mapping[str, Found]:
+    async def _read_holdings(self, portfolio_id: str) -> Mapping[str, BalanceOrError]:
         holdings = HoldingsRef(self._settings.holdings_source)
-        source = source_of(self._settings, self._resources, holdings)
+        source = find_source(self._settings, self._resources, holdings)
         return await fetch_holdings(source, (portfolio_id,))
 
     async def _rebalance(

@@ -21,7 +21,7 @@ from optimization import (
 )
 from optimization.errors import SolverInterruptedError
 from serve_app.call_context import CallContext, TimeSplit, reserve_time, set_deadline
-from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_holdings
+from serve_app.chunks.blocks import complete_outcome, list_separate_outcomes, price_holdings
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk, solve_in_thread
 from serve_app.observability.metrics import count_solved
@@ -79,7 +79,7 @@ class SolvedPart:
         """Return the outcomes that are objects, by place."""
         outcomes = self.outcomes
         if isinstance(outcomes, BlockOutcome):
-            rows, outcomes = list(outcomes.beside), outcomes_beside(outcomes)
+            rows, outcomes = list(outcomes.beside), list_separate_outcomes(outcomes)
             return {self.places[row]: each for row, each in zip(rows, outcomes, strict=True)}
         return dict(zip(self.places, outcomes, strict=True))
 
@@ -148,7 +148,7 @@ async def _solve_block(given: StatelessWork, held: HoldingsBlock) -> BlockOutcom
         logger.exception("a block of %d portfolios failed in arrays", len(held.portfolio_ids))
         return None
     outcome = complete_outcome(inputs, solved)
-    count_solved(outcomes_beside(outcome), seconds, outcome.count_methods())
+    count_solved(list_separate_outcomes(outcome), seconds, outcome.count_methods())
     return outcome
 
 

@@ -19,7 +19,7 @@ from ray import ObjectRef
 
 from optimization import BlockOutcome, PortfolioOutcome, Proof, Status
 from serve_app.call_context import CallContext, TimeSplit, reserve_time, set_deadline
-from serve_app.chunks.blocks import objects_of, outcomes_beside
+from serve_app.chunks.blocks import list_all_outcomes, list_separate_outcomes
 from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import RebalanceInput, Seconds, match, solve_in_arrays
 from serve_app.observability.traces import span
@@ -153,7 +153,7 @@ class _Recorder:
 
 
 def _objects(solved: BlockOutcome | list[PortfolioOutcome]) -> list[PortfolioOutcome]:
-    return objects_of(solved) if isinstance(solved, BlockOutcome) else solved
+    return list_all_outcomes(solved) if isinstance(solved, BlockOutcome) else solved
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.
@@ -279,7 +279,7 @@ def report_of(
     seconds: Mapping[str, float],
 ) -> Report:
     """Summarize a chunk whose outcomes are stored."""
-    outcomes = outcomes_beside(solved) if isinstance(solved, BlockOutcome) else solved
+    outcomes = list_separate_outcomes(solved) if isinstance(solved, BlockOutcome) else solved
     certificates = [one.certificate for one in outcomes if one.certificate]
     methods = Counter(one.method.value for one in certificates)
     proofs = Counter(one.proof.value for one in certificates)

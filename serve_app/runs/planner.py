@@ -25,7 +25,7 @@ from optimization.errors import (
     RuleError,
 )
 from serve_app.chunks.fetch import UNPRICED, identify_holdings, price_model
-from serve_app.chunks.work import find_unmatched_ids, options_for, require_targets_of
+from serve_app.chunks.work import find_unmatched_ids, merge_options, require_model_targets
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses
@@ -76,7 +76,7 @@ class Planner:
             following = (
                 await self._resources.models.find_newest(tuple(own), model_ids) if own else ()
             )
-            options_for(model, overrides, self._settings, following)
+            merge_options(model, overrides, self._settings, following)
 
     async def plan(self, run: Run) -> RunPlan:
         """Store the rebalances and chunks of a run that has not started yet.
@@ -245,7 +245,7 @@ def _part(
         options = narrow_options(options, general_rules(rules))
         narrowed = narrow_own_options(options, part.overrides_by_portfolio, rules, portfolio_ids)
         part = replace(part, overrides_by_portfolio=narrowed)
-        require_targets_of(model, options, part.overrides_by_portfolio)
+        require_model_targets(model, options, part.overrides_by_portfolio)
     except (
         EmptyModelError,
         OptionsConflictError,

@@ -23,7 +23,7 @@ from optimization.domain.portfolio import PricedTarget
 from serve_app.api.responses import write_outcomes
 from serve_app.chunks import work as working
 from serve_app.chunks.fetch import identify_holdings
-from serve_app.chunks.work import RebalanceInput, outcomes_of, solve_in_arrays
+from serve_app.chunks.work import RebalanceInput, solve_in_arrays, solve_outcomes
 from serve_app.resources import FILE, SUMMARIES, Resources
 from serve_app.runs import chunk_tasks
 from serve_app.runs.chunk_tasks import divide, record_chunk, report_of
@@ -122,7 +122,7 @@ async def test_a_chunk_of_a_file_has_the_outcomes_of_its_objects(
     shared = work_on(chunk, directory, HoldingsRef(FILE, "book.parquet"), options)
 
     solved, _ = await solve_in_arrays(shared, chunk, resources)
-    by_objects, _ = await outcomes_of(shared, chunk, resources)
+    by_objects, _ = await solve_outcomes(shared, chunk, resources)
 
     assert isinstance(solved, BlockOutcome)
     assert list(map(repr, solved.outcomes())) == list(map(repr, by_objects))
@@ -161,7 +161,7 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     assert first.counts[Status.FAILED] == 2
     assert first.methods == second.methods
     stored = await resources.rebalances.list_outcomes(run)
-    by_objects, _ = await outcomes_of(shared, chunk, resources)
+    by_objects, _ = await solve_outcomes(shared, chunk, resources)
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
     assert list(stored) == by_objects
     # A chunk with outcomes of an earlier attempt writes nothing, because those may differ.
@@ -185,7 +185,7 @@ async def test_a_chunk_in_pieces_stores_what_the_whole_stores(
 
     reports = [await record_chunk(shared, chunk, resources, None) for _ in range(2)]
 
-    by_objects, _ = await outcomes_of(shared, chunk, resources)
+    by_objects, _ = await solve_outcomes(shared, chunk, resources)
     assert await resources.rebalances.list_outcomes(run) == tuple(by_objects)
     for recorded in reports:
         assert recorded is not None
@@ -243,7 +243,7 @@ async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -
     shared = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
 
     solved, _ = await solve_in_arrays(shared, chunk, resources)
-    by_objects, _ = await outcomes_of(shared, chunk, resources)
+    by_objects, _ = await solve_outcomes(shared, chunk, resources)
 
     assert isinstance(solved, BlockOutcome)
     assert list(map(repr, solved.outcomes())) == list(map(repr, by_objects))
@@ -252,7 +252,7 @@ async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -
     upstreams.set_balance(second, "250.5")  # an amount with another number of decimals
     mixed, _ = await solve_in_arrays(shared, chunk, resources)
     assert isinstance(mixed, BlockOutcome)
-    by_objects, _ = await outcomes_of(shared, chunk, resources)
+    by_objects, _ = await solve_outcomes(shared, chunk, resources)
     assert list(map(repr, mixed.outcomes())) == list(map(repr, by_objects))
 
 

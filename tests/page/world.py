@@ -9,7 +9,7 @@ from typing import Final
 
 from serve_app.simulator import Market
 from serve_app.upstream.errors import HoldingsMissingError
-from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.holdings.source import Balance, BalanceOrError
 from serve_app.upstream.order_service import Placed
 from serve_app.upstream.prices import PriceSnapshot
 
@@ -45,7 +45,7 @@ class MarketUpstreams:
     async def find_ids(self, ticker: str) -> tuple[str, ...]:
         return tuple(each for each, one in self.tickers.items() if one == ticker.upper())
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         await asyncio.sleep(self.pause_s)
         return {each: self._holdings(each) for each in portfolio_ids}
 
@@ -69,7 +69,7 @@ class MarketUpstreams:
         found = [each for each in names.items() if part.casefold() in each[1].casefold()]
         return dict(found[:limit])
 
-    def _holdings(self, portfolio_id: str) -> Found:
+    def _holdings(self, portfolio_id: str) -> BalanceOrError:
         number = self.market.number(portfolio_id)
         rows = () if number is None else self.market.rows(number)
         if not rows:

@@ -28,7 +28,7 @@ from serve_app.runs.chunk_texts import ChunkPreview, ChunkTexts, Preview, join_p
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
-from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.holdings.source import Balance, BalanceOrError
 from serve_app.upstream.prices import PriceSnapshot
 from storage.runs.chunk_store import Chunk, Report
 from tests.support.fakes import PRICE, A, B, P, Q, build_resources
@@ -40,7 +40,7 @@ class Upstreams:
     """Fake of all upstreams: ids equal tickers; ``down`` names an upstream that fails."""
 
     prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
-    balances: dict[str, Found] = field(default_factory=dict[str, Found])
+    balances: dict[str, BalanceOrError] = field(default_factory=dict[str, BalanceOrError])
     down: str = ""
 
     async def read_snapshot(self) -> PriceSnapshot:
@@ -55,7 +55,7 @@ class Upstreams:
         self._require("security")
         return (ticker.upper(),)
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         self._require("accounting")
         return {
             each: self.balances.get(each) or HoldingsMissingError(each) for each in portfolio_ids
@@ -94,7 +94,7 @@ class Gate(Upstreams):
     def __post_init__(self) -> None:
         self.ends.set()
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         self.reached.set()
         try:
             await self.open.wait()

@@ -17,7 +17,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.settings import Settings, settings_from
 from serve_app.simulator import Market
-from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.holdings.source import Balance, BalanceOrError
 from serve_app.upstream.order_service import Placed
 from storage.mongo.connection import connect, disconnect, ping
 from storage.schema import ensure_indexes
@@ -43,7 +43,9 @@ class Priced(dict[str, Decimal]):
 class Generous(Upstreams):
     """Upstreams at which every portfolio owns something."""
 
-    async def read_holdings(self, portfolio_ids: Mapping[str, Found]) -> Mapping[str, Found]:
+    async def read_holdings(
+        self, portfolio_ids: Mapping[str, BalanceOrError]
+    ) -> Mapping[str, BalanceOrError]:
         return {each: Balance(each, Decimal(1000), {A: Decimal(2)}) for each in portfolio_ids}
 
     async def read_placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:

@@ -370,7 +370,7 @@ async def test_a_list_without_an_end_is_not_followed_for_ever(
 
 
 async def test_a_404_in_html_is_not_taken_for_a_security_or_a_portfolio_that_is_not_there() -> None:
-    page = respond(b"<html>no route</html>", status="404 Not Found")
+    page = respond(b"<html>no route</html>", status="404 Not BalanceOrError")
 
     for call in (_security, _portfolio):
         _, asked = call(page)

@@ -26,7 +26,7 @@ from serve_app.api.exports.arrow_tables import (
     transactions_batch,
 )
 from serve_app.api.exports.transactions import Line, lines_of
-from serve_app.chunks.blocks import objects_of
+from serve_app.chunks.blocks import list_all_outcomes
 from serve_app.rules.evaluation import BrokenRules, RuleCheck
 from storage.rebalances.outcome_reader import OutcomePage
 
@@ -67,7 +67,7 @@ def broken_rules_of(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRule
         return {}
     found = [outcome for _, outcome in page.objects]
     for _, block in _plain(page):
-        found += objects_of(block)
+        found += list_all_outcomes(block)
     return {each.portfolio_id: rules.list_broken(each) for each in found}
 
 

@@ -12,8 +12,8 @@ from optimization import EXACT, ScaledColumn
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
 from serve_app.upstream.holdings.source import (
     Balance,
+    BalanceOrError,
     BlockSource,
-    Found,
     HoldingsBlock,
     HoldingsError,
     HoldingsSource,
@@ -40,19 +40,19 @@ async def fetch_block(
     return block_of(portfolio_ids, security_ids, await fetch_holdings(source, portfolio_ids, tries))
 
 
-def balances_of(block: HoldingsBlock) -> dict[str, Found]:
+def balances_of(block: HoldingsBlock) -> dict[str, BalanceOrError]:
     """Convert a block without dense securities to a balance or error for each portfolio."""
     held: list[dict[str, Decimal]] = [{} for _ in block.portfolio_ids]
     places = block.other_rows.tolist(), block.other_securities.tolist()
     for row, place, shares in zip(*places, _decimals_of(block.other_quantities), strict=True):
         held[row][block.other_ids[place]] = shares
     rows = zip(block.portfolio_ids, _decimals_of(block.cash), held, strict=True)
-    found: dict[str, Found] = {one: Balance(one, cash, owned) for one, cash, owned in rows}
+    found: dict[str, BalanceOrError] = {one: Balance(one, cash, owned) for one, cash, owned in rows}
     return found | {block.portfolio_ids[row]: error for row, error in block.errors.items()}
 
 
 def block_of(
-    portfolio_ids: Sequence[str], security_ids: Sequence[str], found: Mapping[str, Found]
+    portfolio_ids: Sequence[str], security_ids: Sequence[str], found: Mapping[str, BalanceOrError]
 ) -> HoldingsBlock:
     """Convert balances to a block, each amount with the digits that it is written with."""
     balances = [(row, found[one]) for row, one in enumerate(portfolio_ids)]

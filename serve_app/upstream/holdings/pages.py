@@ -6,7 +6,7 @@ from contextlib import suppress
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
 from serve_app.upstream.holdings.balances import Row, balance_of_rows, rows_of
-from serve_app.upstream.holdings.source import Found
+from serve_app.upstream.holdings.source import BalanceOrError
 from serve_app.upstream.holdings.summaries import PAGE, AccountingService
 from serve_app.upstream.http_client import Client, UpstreamHealth
 
@@ -28,14 +28,14 @@ class PagedAccountingService:
         self._client = client
         self._single = AccountingService(client)
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         """Read the balance of each portfolio, or the error for that portfolio alone."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
         try:
             whole = await self._whole(len(wanted))
         except UpstreamContractError:
             whole = {}  # because read one by one, a bad row fails only its own portfolio
-        found: dict[str, Found] = {}
+        found: dict[str, BalanceOrError] = {}
         for portfolio_id in whole.keys() & set(wanted):
             with suppress(ValueError):  # because the single read reports the error
                 found[portfolio_id] = balance_of_rows(portfolio_id, whole[portfolio_id])

@@ -33,7 +33,7 @@ from serve_app.upstream.holdings.part_rows import (
     PartRows,
     decimals_of,
 )
-from serve_app.upstream.holdings.source import Found, HoldingsBlock
+from serve_app.upstream.holdings.source import BalanceOrError, HoldingsBlock
 
 ARROW_SUFFIXES = (".arrow", ".feather")
 FILES_KNOWN = 4
@@ -68,7 +68,7 @@ class HoldingsFile:
         self._rows = lru_cache(maxsize=PARTS_DECODED)(self._decode)
         self._one_at_a_time = threading.Lock()
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         """Read the balance of each portfolio; without rows it is missing, without cash row zero."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
         return await asyncio.to_thread(lambda: balances_of(self._read(wanted, ())))

@@ -43,7 +43,7 @@ HoldingsError = (
     | UpstreamUnavailableError
 )
 """Reason why a portfolio has no usable holdings."""
-Found = Balance | HoldingsError
+BalanceOrError = Balance | HoldingsError
 """Balance of a portfolio, or the error that stands in its place."""
 
 
@@ -67,7 +67,7 @@ class HoldingsBlock:
 class HoldingsSource(Protocol):
     """Source of the holdings of portfolios."""
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         """Read one entry per portfolio; UpstreamUnavailableError may fail them all."""
         ...
 
@@ -97,7 +97,7 @@ class _IncompleteError(Exception):
 
 async def fetch_holdings(
     source: HoldingsSource, portfolio_ids: Sequence[str], tries: int = 1
-) -> Mapping[str, Found]:
+) -> Mapping[str, BalanceOrError]:
     """Read the balances of portfolios; incomplete answers are read up to ``tries`` times in all.
 
     Raises UpstreamUnavailableError if the upstream is down: it answers for no portfolio or its
@@ -107,7 +107,7 @@ async def fetch_holdings(
         whole = await source.read_holdings(portfolio_ids)
         _incomplete(whole, tries)
         return whole
-    found: dict[str, Found] = {}
+    found: dict[str, BalanceOrError] = {}
     left = portfolio_ids
     with suppress(_IncompleteError):
         async for attempt in stamina.retry_context(
@@ -121,7 +121,7 @@ async def fetch_holdings(
     return found
 
 
-def _incomplete(found: Mapping[str, Found], tries: int) -> Sequence[str]:
+def _incomplete(found: Mapping[str, BalanceOrError], tries: int) -> Sequence[str]:
     """List the portfolios without a complete answer; raise the error if the upstream is down."""
     left = {each: error for each, error in found.items() if isinstance(error, PASSING)}
     for error in left.values():

@@ -14,7 +14,7 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.exact_values import read_decimal, read_integer, read_objects, read_text
 from serve_app.upstream.holdings.balances import Row, balance_of, balance_of_rows, rows_of
-from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.holdings.source import Balance, BalanceOrError
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.retry_policy import Policy
 
@@ -39,10 +39,10 @@ class AccountingService:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         """Read the balance of each portfolio, or the error for that portfolio alone."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
-        found: dict[str, Found] = {}
+        found: dict[str, BalanceOrError] = {}
 
         async def read(portfolio_id: str) -> None:
             try:

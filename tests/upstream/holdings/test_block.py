@@ -21,7 +21,7 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.holdings.block import block_of, fetch_block
 from serve_app.upstream.holdings.parquet import open_holdings_file
-from serve_app.upstream.holdings.source import Balance, Found, HoldingsBlock
+from serve_app.upstream.holdings.source import Balance, BalanceOrError, HoldingsBlock
 from tests.upstream.holdings.test_summaries import IDS, Books, accounting, summary
 
 Row = tuple[str | None, str | None, Decimal | None]
@@ -107,7 +107,7 @@ def read_rows(files: Sequence[tuple[pa.DataType, list[Row]]], portfolio_id: str)
     return held.pop(None, Decimal(0)), {one: shares for one, shares in held.items() if shares}
 
 
-def comparable(found: Found) -> object:
+def comparable(found: BalanceOrError) -> object:
     match found:
         case Balance():
             return found.cash, dict(found.holdings)
@@ -117,7 +117,7 @@ def comparable(found: Found) -> object:
             return type(found)
 
 
-def as_balances(block: HoldingsBlock, security_ids: Sequence[str]) -> Mapping[str, Found]:
+def as_balances(block: HoldingsBlock, security_ids: Sequence[str]) -> Mapping[str, BalanceOrError]:
     held: dict[int, dict[str, Decimal]] = defaultdict(dict)
     for row, column in itertools.product(range(len(block.portfolio_ids)), range(len(security_ids))):
         if shares := block.quantities.value(row, column):
@@ -172,7 +172,7 @@ def owns(portfolio_id: str, cash: str, **shares: str) -> Balance:
 
 def test_balances_of_a_service_make_the_same_block_as_rows() -> None:
     gone = UpstreamUnavailableError("accounting", "it took over 1 s", 1.0)
-    found: dict[str, Found] = {
+    found: dict[str, BalanceOrError] = {
         P: owns(P, "1000.50", **{A: "12", C: "-3", D: "7"}),
         Q: gone,
         R: owns(R, "-20.01", **{C: str(10**30)}),
@@ -194,7 +194,10 @@ def test_balances_of_a_service_make_the_same_block_as_rows() -> None:
     ids=["cash", "shares", "exponent"],
 )
 def test_every_amount_keeps_the_digits_that_it_is_written_with(second: Balance) -> None:
-    found: dict[str, Found] = {P: owns(P, "1000.50", **{A: "12", B: "3.000", C: "0.25"}), Q: second}
+    found: dict[str, BalanceOrError] = {
+        P: owns(P, "1000.50", **{A: "12", B: "3.000", C: "0.25"}),
+        Q: second,
+    }
 
     block = block_of([P, Q], [A, B], found)
 

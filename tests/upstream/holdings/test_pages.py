@@ -6,7 +6,7 @@ import pytest
 from serve_app.simulator import Market, market_app
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings.pages import PagedAccountingService
-from serve_app.upstream.holdings.source import Balance, Found, HoldingsSource
+from serve_app.upstream.holdings.source import Balance, BalanceOrError, HoldingsSource
 from serve_app.upstream.holdings.summaries import POLICY, AccountingService
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
@@ -46,7 +46,7 @@ def sources(transport: httpx.AsyncBaseTransport) -> tuple[HoldingsSource, Holdin
 
 def comparable(found: object) -> dict[str, object]:
     assert isinstance(found, dict)
-    outcomes: dict[str, Found] = found
+    outcomes: dict[str, BalanceOrError] = found
     return {key: one if isinstance(one, Balance) else type(one) for key, one in outcomes.items()}
 
 

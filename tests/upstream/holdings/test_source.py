@@ -8,7 +8,7 @@ import pytest
 
 from serve_app.upstream.errors import CircuitOpenError, UpstreamUnavailableError
 from serve_app.upstream.holdings import source as holdings
-from serve_app.upstream.holdings.source import Balance, Found, fetch_holdings
+from serve_app.upstream.holdings.source import Balance, BalanceOrError, fetch_holdings
 
 A, B, C = (letter * 24 for letter in "ABC")
 GONE = UpstreamUnavailableError("accounting", "it took over 1 s", 1.0)
@@ -22,11 +22,11 @@ class Troubled:
     troubles: Mapping[str, list[UpstreamUnavailableError]]
     asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
 
-    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         self.asked.append(tuple(portfolio_ids))
         return {one: self._next(one) for one in self.asked[-1]}
 
-    def _next(self, portfolio_id: str) -> Found:
+    def _next(self, portfolio_id: str) -> BalanceOrError:
         left = self.troubles.get(portfolio_id)
         return left.pop(0) if left else Balance(portfolio_id, Decimal(1), {})
 
