@@ -141,15 +141,16 @@ class CallContext:
         return CallContext(correlation_id.get(), sendable_s(), principal.get(), traceparent.get())
 
     @staticmethod
-    def capture_for_worker(within_s: float | None) -> "CallContext":
-        """Return the context for a task that may take so long, the start of its worker included.
+    def capture_for_worker() -> "CallContext":
+        """Return the context for a task whose deadline includes the start of its worker.
 
-        By the wall clock, because the task arrives once its worker has started, which takes
-        seconds that the caller waits, too.
+        The deadline is a time of the wall clock, because the task arrives once its worker has
+        started, and the caller waits those seconds, too.
         """
-        due_at = None if within_s is None else time.time() + within_s
-        here = CallContext.capture()
-        return replace(here, within_s=within_s, due_at=due_at)
+        context = CallContext.capture()
+        if context.within_s is None:
+            return context
+        return replace(context, due_at=time.time() + context.within_s)
 
     @contextmanager
     def activate(self) -> Generator[None]:

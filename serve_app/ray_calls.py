@@ -15,7 +15,7 @@ from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
 from optimization import load_solver
-from serve_app.call_context import CallContext, TimeSplit, remaining_s
+from serve_app.call_context import CallContext, TimeSplit, remaining_s, set_deadline
 from serve_app.concurrency import for_each
 from serve_app.observability.logs import correlate_logs
 from serve_app.ports.errors import ReplicaLostError
@@ -60,20 +60,21 @@ async def result_of(task: ObjectRef[T], *, is_awaited: bool = False) -> T:
 async def fan_out(
     items: Sequence[Item],
     size: int,
-    submit: Callable[[int, Sequence[Item], float | None], ObjectRef[list[T]]],
+    submit: Callable[[int, Sequence[Item]], ObjectRef[list[T]]],
     at_a_time: int,
 ) -> tuple[T, ...]:
     """Run a task for each slice of at most ``size`` items; return results in the items' order.
 
-    ``submit`` gets the place of the first item, the slice, and the seconds that its task may take.
-    The first error cancels the other tasks.
+    ``submit`` gets the place of the first item and the slice. Its deadline is the end of the time
+    that the task may take. The first error cancels the other tasks.
     """
     firsts = range(0, len(items), size)
     time_split = TimeSplit(len(firsts), at_a_time)
     results: dict[int, list[T]] = {}
 
     async def collect(first: int) -> None:
-        task = submit(first, items[first : first + size], time_split.next_s())
+        with set_deadline(time_split.next_s()):
+            task = submit(first, items[first : first + size])
         results[first] = await result_of(task)
 
     await for_each(firsts, collect, at_a_time)

@@ -47,7 +47,8 @@ async def test_the_start_of_a_worker_counts_against_the_deadline_of_the_caller(
     # Of the whole process, which is that of other tests here.
     monkeypatch.setattr(ray_calls, "correlate_logs", lambda: None)
     token = correlation_id.set("nightly")
-    sent = CallContext.capture_for_worker(25.0)
+    with set_deadline(25.0):
+        sent = CallContext.capture_for_worker()
     correlation_id.reset(token)
     late = replace(sent, due_at=time.time() + 20)  # after five seconds on the way
 
@@ -65,12 +66,13 @@ async def test_the_start_of_a_worker_counts_against_the_deadline_of_the_caller(
 def test_the_clock_of_another_node_neither_ends_a_task_at_once_nor_lengthens_it(
     ahead_s: float, low: float, high: float
 ):
-    sent = CallContext.capture_for_worker(5.0)
+    with set_deadline(5.0):
+        sent = CallContext.capture_for_worker()
 
     with replace(sent, due_at=time.time() + ahead_s).activate():
         assert low < remaining_s() <= high
 
 
 def test_a_task_without_a_deadline_has_none_in_its_worker_either():
-    with CallContext.capture_for_worker(None).activate():
+    with CallContext.capture_for_worker().activate():
         assert math.isinf(remaining_s())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ray.exceptions import RayTaskError
 
-from serve_app.call_context import set_deadline
+from serve_app.call_context import sendable_s, set_deadline
 from serve_app.ports.errors import ReplicaLostError
 from serve_app.ray_calls import StoredText, cause_of, fan_out
 
@@ -28,8 +28,8 @@ async def test_results_come_in_the_order_of_the_items_whichever_task_ends_first(
             await asyncio.sleep(0)
         return [2 * item for item in part]
 
-    def submit(first: int, part: Sequence[int], within_s: float | None) -> Any:
-        assert within_s is None
+    def submit(first: int, part: Sequence[int]) -> Any:
+        assert sendable_s() is None
         slices[first] = part
         return task_of(doubled(first, part))
 
@@ -47,7 +47,8 @@ async def test_no_more_tasks_than_asked_for_go_on_at_a_time_and_they_share_the_d
         under_way.discard(first)
         return [first]
 
-    def submit(first: int, _: Sequence[int], within_s: float | None) -> Any:
+    def submit(first: int, _: Sequence[int]) -> Any:
+        within_s = sendable_s()
         assert within_s is not None
         under_way.add(first)
         seconds.append(within_s)

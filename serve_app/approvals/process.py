@@ -202,7 +202,7 @@ class ApprovalProcess:
         rebalance = await self._resources.rebalances.read(proposal.rebalance_id)
         ids = tuple(dict.fromkeys(each.portfolio_id for each in targets))
         try:
-            outcomes = await self._resources.rebalances.list_outcomes_of(rebalance, ids)
+            outcomes = await self._resources.rebalances.list_portfolio_outcomes(rebalance, ids)
         except NotFoundError as error:
             rule = "the proposal has no such portfolio"
             raise RuleError(("portfolios",), error.entity_id, rule) from error

@@ -37,7 +37,7 @@ from serve_app.api.schemas.optimize import (
     parse_body,
 )
 from serve_app.api.schemas.rebalances import outcome_json
-from serve_app.call_context import CallContext, sendable_s
+from serve_app.call_context import CallContext
 from serve_app.json_text import encode
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
 from serve_app.ray_calls import (
@@ -90,7 +90,7 @@ async def answer_in_workers(asked: RawRequest, settings: Settings) -> RawRespons
             return await _answer_by_slices(asked, slices, settings)
         except (BodyRefusedError, OptimizationError):
             pass  # the whole request is refused; a reading of the whole finds the place
-    context = CallContext.capture_for_worker(sendable_s())
+    context = CallContext.capture_for_worker()
     return await result_of(_text_task.remote(asked, settings, context))
 
 
@@ -98,12 +98,10 @@ async def _answer_by_slices(asked: RawRequest, slices: int, settings: Settings) 
     stored = ray.put(asked)
     texts: dict[int, ObjectRef[Text]] = {}
 
-    def submit(
-        number: int, _: Sequence[int], within_s: float | None
-    ) -> ObjectRef[list[tuple[SliceReport, int]]]:
+    def submit(number: int, _: Sequence[int]) -> ObjectRef[list[tuple[SliceReport, int]]]:
         body_slice = BodySlice(number, slices)
         task: Any = _slice_task  # because its type knows of one result alone
-        context = CallContext.capture_for_worker(within_s)
+        context = CallContext.capture_for_worker()
         report, texts[number] = task.remote(stored, body_slice, settings, context)
         return report
 

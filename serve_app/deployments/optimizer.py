@@ -76,7 +76,7 @@ def open_optimizer(settings: Settings) -> OptimizerParts:
     resources = open_resources(settings, OBSERVERS)
     # Another replica may be the one that works on a run.
     every_replica = connect_optimizer()
-    coordinator = Coordinator(settings, resources, announce=every_replica.look_at)
+    coordinator = Coordinator(settings, resources, announce=every_replica.check_cancellation)
     scanner = DriftScanner(settings, resources)
     watching = asyncio.get_running_loop().create_task(_watch(coordinator, scanner, every_replica))
     open_runner = partial(open_task_runner, write=write_outcomes)
@@ -209,9 +209,9 @@ class OptimizerDeployment(Optimizer):
         with lift_deadline():
             return await self._coordinator.begin(run, command.claim)
 
-    async def look_at(self, run_id: str) -> None:
+    async def check_cancellation(self, run_id: str) -> None:
         """Check at once whether a run was cancelled, if this replica works on it."""
-        self._coordinator.look_at(run_id)
+        self._coordinator.check_cancellation(run_id)
 
     async def answer(self) -> None:
         """Return at once."""

@@ -19,7 +19,7 @@ class OutcomeCalls(StoredRebalances):
 
     _resources: Resources
 
-    async def list_outcomes_of(
+    async def list_portfolio_outcomes(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes of these portfolios in a rebalance."""
@@ -78,7 +78,7 @@ class OutcomeCalls(StoredRebalances):
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of some portfolios of a rebalance."""
-        return await self._resources.rebalances.list_outcomes_of(rebalance, portfolio_ids)
+        return await self._resources.rebalances.list_portfolio_outcomes(rebalance, portfolio_ids)
 
     async def read_outcome(
         self, rebalance_id: str, portfolio_id: str

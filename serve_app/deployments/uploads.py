@@ -18,7 +18,7 @@ from serve_app.api.responses import (
     raw_response_of,
     refuse_all,
 )
-from serve_app.call_context import CallContext, reserve_time, sendable_s
+from serve_app.call_context import CallContext, reserve_time
 from serve_app.files.faults import FilesRefusedError
 from serve_app.files.request import GivenRequest
 from serve_app.files.solve import solve_request
@@ -43,7 +43,7 @@ WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome], Notes], b
 async def answer_upload_in_worker(asked: Upload, settings: Settings) -> RawResponse:
     """Answer in a worker process, because reading tables here would block the event loop."""
     task: Any = _upload_task
-    context = CallContext.capture_for_worker(sendable_s())
+    context = CallContext.capture_for_worker()
     return await result_of(task.remote(asked, settings, context))
 
 

@@ -97,6 +97,6 @@ class RunControl(Protocol):
 
     @broadcast
     @abstractmethod
-    async def look_at(self, run_id: str) -> None:
+    async def check_cancellation(self, run_id: str) -> None:
         """Let the replica that works on a run read its state from the database at once."""
         ...

@@ -130,7 +130,7 @@ class StoredRebalances(Protocol):
 
     @repeatable
     @abstractmethod
-    async def list_outcomes_of(
+    async def list_portfolio_outcomes(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes of these portfolios; skip those outside the rebalance."""

@@ -114,11 +114,11 @@ class DirectRebalancer:
         runner = self._open_runner(self._settings, self._resources)
         with reserve_time(len(ids)):
             whole = Chunk(shared.rebalance.rebalance_id, 0, ids)
-            previewed, held = await runner.preview(shared, whole)
-        rebalance = drop_held(shared.rebalance, held)
-        if isinstance(previewed, RemoteElements):
-            return rebalance, previewed
-        return rebalance, tuple(previewed)
+            outcomes, held_ids = await runner.preview(shared, whole)
+        rebalance = drop_held(shared.rebalance, held_ids)
+        if isinstance(outcomes, RemoteElements):
+            return rebalance, outcomes
+        return rebalance, tuple(outcomes)
 
     async def try_model(self, model: Model, overrides: OptionOverrides) -> Outcomes:
         """Return the outcomes of few portfolios, as ``preview_model`` does, solved here."""

@@ -21,7 +21,7 @@ from serve_app.rebalances.drift import failed_summaries
 from serve_app.rebalances.drift_tasks import Measure, OpenMeter, open_task_meter
 from serve_app.resources import Resources
 from serve_app.retries import repeat_for_ever, retry_while_unavailable
-from serve_app.runs.planner import followers_by_model
+from serve_app.runs.planner import stream_followers
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
@@ -170,7 +170,7 @@ class _ScanDriver:
             await self._resources.drift_lines.forget(self._scan.scan_id)
         followers = [
             len(portfolio_ids)
-            async for _, portfolio_ids in followers_by_model(self._resources.models)
+            async for _, portfolio_ids in stream_followers(self._resources.models)
         ]
         scans = self._resources.drift_scans
         await scans.store_number(self._scan.scan_id, self._token, sum(followers))
@@ -185,7 +185,7 @@ class _ScanDriver:
     async def _pages(self, snapshot: PriceSnapshot) -> AsyncIterator[_Page]:
         """Yield the book page by page, with the prices of its models."""
         place = 0
-        async for model, portfolio_ids in followers_by_model(self._resources.models):
+        async for model, portfolio_ids in stream_followers(self._resources.models):
             priced: tuple[PricedTarget, ...] | Exception
             try:
                 priced = await self._retry(

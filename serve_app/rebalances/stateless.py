@@ -169,10 +169,8 @@ async def _fan_out_to_tasks(
 ) -> tuple[PortfolioOutcome, ...]:
     shared, size = ray.put(given), settings.run_chunk_size
 
-    def submit(
-        _: int, part: Sequence[Balance], within_s: float | None
-    ) -> ObjectRef[list[PortfolioOutcome]]:
-        return _solve_task.remote(shared, part, CallContext.capture_for_worker(within_s))
+    def submit(_: int, part: Sequence[Balance]) -> ObjectRef[list[PortfolioOutcome]]:
+        return _solve_task.remote(shared, part, CallContext.capture_for_worker())
 
     return await fan_out(balances, size, submit, await tasks_at_a_time(settings))
 

@@ -9,13 +9,13 @@ import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
 from optimization import RebalanceOptions
-from serve_app.call_context import TimeSplit
+from serve_app.call_context import TimeSplit, set_deadline
 from serve_app.chunks.solve import refused_outcome
 from serve_app.chunks.work import RebalanceInput
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
-from serve_app.runs.chunk_tasks import report_of
+from serve_app.runs.chunk_tasks import summarize_chunk
 from serve_app.runs.congestion_window import CongestionWindow
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
@@ -40,9 +40,7 @@ class ChunkRunner(Protocol):
         """Return the number of chunks that the place works on at a time."""
         ...
 
-    async def run(
-        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
-    ) -> Report | None:
+    async def run(self, shared: RebalanceInput, chunk: Chunk) -> Report | None:
         """Fetch, solve and record a chunk; None if its run may begin no more chunks.
 
         Raises TaskCancelledError after an interruption, and a RayError if the worker crashes.
@@ -74,7 +72,7 @@ class ChunkAttempts:
         self._runner = runner
         self._snapshot: Snapshot | None = None
         self._tries = settings.run_chunk_tries
-        self._inputs: dict[str, RebalanceInput] = {}  # by rebalance id
+        self._inputs: dict[str, RebalanceInput] = {}  # key: rebalance id
         self._time_split = TimeSplit(1, 1)
         self.window = CongestionWindow(settings.run_window)
         self.is_cancelled = run.status in {RunStatus.CANCELLING, RunStatus.DISCARDING}
@@ -109,7 +107,7 @@ class ChunkAttempts:
         try:
             return await self._retry(chunk, tries)
         except Exception as error:
-            if isinstance(error, ENDS_RUN) or self._stops_for(error):
+            if isinstance(error, ENDS_RUN) or self._is_fatal_outage(error):
                 raise
             if isinstance(error, RayError) and len(chunk.portfolio_ids) > 1:
                 return await self._bisect(chunk)
@@ -117,23 +115,23 @@ class ChunkAttempts:
                 logger.exception("chunk %s failed unexpectedly", chunk.chunk_id)
             return await self._give_up(chunk, error)
 
-    def _stops_for(self, error: Exception) -> bool:
+    def _is_fatal_outage(self, error: Exception) -> bool:
         return self._run.stops_on_outage and isinstance(error, FAILURES)
 
     async def _retry(self, chunk: Chunk, tries: int | None) -> Report | None:
-        on = self._pauses(tries)
+        on = self._build_retry_policy(tries)
         async for attempt in stamina.retry_context(on, attempts=None, timeout=None):
             with attempt:
                 return await self._try(chunk)
         raise AssertionError
 
-    def _pauses(self, tries: int | None) -> Callable[[Exception], bool | float]:
+    def _build_retry_policy(self, tries: int | None) -> Callable[[Exception], bool | float]:
         """Build the retry policy of a chunk for stamina: the pause after a failure, or False."""
         pauses, failures = doubling_pauses(PAUSE_S, MAX_PAUSE_S), 0
 
-        def pause_s(error: Exception) -> bool | float:
+        def choose_pause_s(error: Exception) -> bool | float:
             nonlocal failures
-            if not isinstance(error, TRANSIENT) or self._stops_for(error):
+            if not isinstance(error, TRANSIENT) or self._is_fatal_outage(error):
                 return False
             # A database failure does not count, because without the database nothing could be
             # recorded: the chunk waits for it as long as the lease lasts.
@@ -144,15 +142,16 @@ class ChunkAttempts:
             self.window.narrow()
             return next(pauses)
 
-        return pause_s
+        return choose_pause_s
 
     async def _try(self, chunk: Chunk) -> Report | None:
         """Run a chunk once; None if the run is cancelled."""
         if self.is_cancelled:
             return None
         try:
-            shared = await self._work_of(chunk.rebalance_id)
-            report = await self._runner.run(shared, chunk, self._time_split.next_s())
+            shared = await self._load_input(chunk.rebalance_id)
+            with set_deadline(self._time_split.next_s()):
+                report = await self._runner.run(shared, chunk)
         except TaskCancelledError:
             return None
         if report is None:
@@ -182,21 +181,21 @@ class ChunkAttempts:
         counts = await retry_while_unavailable(
             lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes, chunk.grid)
         )
-        return replace(report_of([], counts, {}), error=refusal.detail)
+        return replace(summarize_chunk([], counts, {}), error=refusal.detail)
 
-    async def _work_of(self, rebalance_id: str) -> RebalanceInput:
+    async def _load_input(self, rebalance_id: str) -> RebalanceInput:
         """Return the input that the chunks of a rebalance share."""
         if rebalance_id not in self._inputs:
-            self._inputs[rebalance_id] = await self._read_work(rebalance_id)
+            self._inputs[rebalance_id] = await self._read_input(rebalance_id)
         return self._inputs[rebalance_id]
 
-    async def _read_work(self, rebalance_id: str) -> RebalanceInput:
+    async def _read_input(self, rebalance_id: str) -> RebalanceInput:
         part = await self._resources.rebalances.read(rebalance_id)
-        stored = self._snapshot or Snapshot("", part.started_at, {})
+        snapshot = self._snapshot or Snapshot("", part.started_at, {})
         return RebalanceInput(
             self._settings,
             part,
-            PriceSnapshot(stored.snapshot_id, stored.taken_at, stored.prices),
+            PriceSnapshot(snapshot.snapshot_id, snapshot.taken_at, snapshot.prices),
             part.options.apply_to(
                 RebalanceOptions(time_limit_s=self._settings.optimization_timeout)
             ),

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -48,47 +48,45 @@ class ChunkSummary:
 
 
 async def preview_chunk(
-    shared: RebalanceInput,
-    chunk: Chunk,
-    resources: Resources,
-    within_s: float | None,
-    write: WriteOutcomes,
+    shared: RebalanceInput, chunk: Chunk, resources: Resources, write: WriteOutcomes
 ) -> tuple[ChunkPreview, bytes]:
     """Fetch and solve one chunk and write its outcomes, but store nothing."""
-    with set_deadline(within_s):
-        solved, _ = await solve_in_arrays(shared, chunk, resources)
+    outcomes, _ = await solve_in_arrays(shared, chunk, resources)
     unmatched = shared.rebalance.unmatched
-    held = set(list_other_holdings(solved)).intersection(unmatched) if unmatched else ()
-    written = await write(shared.rebalance, solved, shared.settings.time_zone, is_stored=False)
-    refused = _objects(solved) if written.are_refused else ()
-    return ChunkPreview(len(written.text), refused, frozenset(held)), written.text
+    held_ids = set(list_other_holdings(outcomes)).intersection(unmatched) if unmatched else ()
+    written_outcomes = await write(
+        shared.rebalance, outcomes, shared.settings.time_zone, is_stored=False
+    )
+    refused_outcomes = _list_outcomes(outcomes) if written_outcomes.are_refused else ()
+    return ChunkPreview(
+        len(written_outcomes.text), refused_outcomes, frozenset(held_ids)
+    ), written_outcomes.text
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedChunk:
-    """Report of a chunk; its outcomes as text if a writer was given and all of them are new."""
+    """Report of a chunk; its outcomes as text if there is a writer and all outcomes are new."""
 
     report: Report
-    written: WrittenOutcomes | None = None
+    written_outcomes: WrittenOutcomes | None = None
 
 
 async def record_chunk(
     shared: RebalanceInput,
     chunk: Chunk,
     resources: Resources,
-    within_s: float | None,
     write: WriteOutcomes | None = None,
 ) -> RecordedChunk | None:
     """Fetch, solve and record one chunk; None if its run may begin no more chunks."""
     run_id = shared.rebalance.run_id
     if run_id is not None and not await resources.runs.begin_chunk(run_id):
         return None
-    # Whole, because a text is of all portfolios of the chunk.
+    # A text is not divided, because its readers expect all portfolios of the chunk.
     pieces = [chunk] if write else divide(chunk, len(shared.rebalance.securities))
     recorder = _Recorder(shared, resources, write)
     portfolios = len(chunk.portfolio_ids)
-    opened = span("chunk", rebalance_id=chunk.rebalance_id, portfolios=portfolios)
-    with set_deadline(within_s), reserve_time(portfolios), opened:
+    chunk_span = span("chunk", rebalance_id=chunk.rebalance_id, portfolios=portfolios)
+    with reserve_time(portfolios), chunk_span:
         return await _record_pieces(recorder, pieces)
 
 
@@ -97,9 +95,9 @@ def divide(chunk: Chunk, securities: int) -> list[Chunk]:
     grid, size = chunk.grid, len(chunk.portfolio_ids)
     documents = MAX_POSITIONS_PER_PIECE // max(1, securities * grid.step)
     step = grid.step * max(1, min(MAX_DOCUMENTS_PER_PIECE, documents))
-    bounds = [each - chunk.first for each in range(grid.start, grid.stop, step)]
-    cuts = [0, *(each for each in bounds if 0 < each < size), size]
-    return [chunk.part(slice(*each)) for each in pairwise(cuts)]
+    bounds = [bound - chunk.first for bound in range(grid.start, grid.stop, step)]
+    cuts = [0, *(bound for bound in bounds if 0 < bound < size), size]
+    return [chunk.part(slice(*bound)) for bound in pairwise(cuts)]
 
 
 async def _record_pieces(recorder: "_Recorder", pieces: Sequence[Chunk]) -> RecordedChunk:
@@ -110,15 +108,17 @@ async def _record_pieces(recorder: "_Recorder", pieces: Sequence[Chunk]) -> Reco
     try:
         for piece in pieces:
             with set_deadline(time_split.next_s()):
-                solved = await solve_in_arrays(recorder.shared, piece, recorder.resources)
+                outcomes_and_seconds = await solve_in_arrays(
+                    recorder.shared, piece, recorder.resources
+                )
             if writing is not None:
                 reports.append((await writing).report)
-            writing = asyncio.create_task(recorder.record(piece, *solved))
+            writing = asyncio.create_task(recorder.record(piece, *outcomes_and_seconds))
         assert writing is not None
         last = await writing
-        return RecordedChunk(sum_reports([*reports, last.report]), last.written)
+        return RecordedChunk(sum_reports([*reports, last.report]), last.written_outcomes)
     finally:
-        # Awaited in any case, because nothing may be written after the end of the task.
+        # The write is awaited in any case, because nothing may be written after the task ends.
         if writing is not None:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
@@ -133,27 +133,29 @@ class _Recorder:
     write: WriteOutcomes | None
 
     async def record(
-        self, piece: Chunk, solved: BlockOutcome | list[PortfolioOutcome], seconds: Seconds
+        self, piece: Chunk, outcomes: BlockOutcome | list[PortfolioOutcome], seconds: Seconds
     ) -> RecordedChunk:
-        """Store the outcomes of a piece, and write their text if a writer was given."""
+        """Store the outcomes of a piece, and write their text if there is a writer."""
         begin = time.perf_counter()
         store, key = self.resources.rebalances, (piece.rebalance_id, piece.ordinals)
-        if isinstance(solved, BlockOutcome):
-            counts = await store.record_block(*key, solved, piece.grid)
+        if isinstance(outcomes, BlockOutcome):
+            counts = await store.record_block(*key, outcomes, piece.grid)
         else:
-            counts = await store.record(*key, solved, piece.grid)
-        await match(self.shared.rebalance, solved, store)
-        report = report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
+            counts = await store.record(*key, outcomes, piece.grid)
+        await match(self.shared.rebalance, outcomes, store)
+        report = summarize_chunk(
+            outcomes, counts, {**seconds, "write": time.perf_counter() - begin}
+        )
         # Outcomes that an earlier attempt stored stay, and may differ from these.
         if self.write is None or not counts.are_new:
             return RecordedChunk(report)
         zone = self.shared.settings.time_zone
-        written = await self.write(self.shared.rebalance, solved, zone, is_stored=True)
-        return RecordedChunk(report, written)
+        written_outcomes = await self.write(self.shared.rebalance, outcomes, zone, is_stored=True)
+        return RecordedChunk(report, written_outcomes)
 
 
-def _objects(solved: BlockOutcome | list[PortfolioOutcome]) -> list[PortfolioOutcome]:
-    return list_all_outcomes(solved) if isinstance(solved, BlockOutcome) else solved
+def _list_outcomes(outcomes: BlockOutcome | list[PortfolioOutcome]) -> list[PortfolioOutcome]:
+    return list_all_outcomes(outcomes) if isinstance(outcomes, BlockOutcome) else outcomes
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.
@@ -161,7 +163,6 @@ def _objects(solved: BlockOutcome | list[PortfolioOutcome]) -> list[PortfolioOut
 def chunk_task(
     shared: RebalanceInput,
     chunk: Chunk,
-    within_s: float | None,
     write: WriteOutcomes | None,
     context: CallContext,
 ) -> tuple[ChunkSummary | None, Text]:
@@ -169,16 +170,16 @@ def chunk_task(
 
     async def record(resources: Resources) -> RecordedChunk | None:
         with context.activate():
-            return await record_chunk(shared, chunk, resources, within_s, write)
+            return await record_chunk(shared, chunk, resources, write)
 
-    recorded = run_in_worker(shared.settings, record)
-    if recorded is None:
+    recorded_chunk = run_in_worker(shared.settings, record)
+    if recorded_chunk is None:
         return None, NO_TEXT
-    written = recorded.written
+    written_outcomes = recorded_chunk.written_outcomes
     # An array, because its readers share it without a copy.
-    text = NO_TEXT if written is None else np.frombuffer(written.text, np.uint8)
-    has_plans = written is not None and not written.are_refused
-    return ChunkSummary(recorded.report, text.size, has_plans), text
+    text = NO_TEXT if written_outcomes is None else np.frombuffer(written_outcomes.text, np.uint8)
+    has_plans = written_outcomes is not None and not written_outcomes.are_refused
+    return ChunkSummary(recorded_chunk.report, text.size, has_plans), text
 
 
 class TaskRunner:
@@ -187,7 +188,7 @@ class TaskRunner:
     def __init__(self, settings: Settings, write: WriteOutcomes | None = None) -> None:
         self._settings = settings
         self._write = write
-        self._inputs: dict[str, ObjectRef[RebalanceInput]] = {}  # by rebalance id
+        self._inputs: dict[str, ObjectRef[RebalanceInput]] = {}  # key: rebalance id
         self._tasks: set[ObjectRef[ChunkSummary | None]] = set()
         self._texts = ChunkTexts()
 
@@ -195,29 +196,25 @@ class TaskRunner:
         """Return the number of tasks that the cluster runs at a time for one call."""
         return await tasks_at_a_time(self._settings)
 
-    async def run(
-        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
-    ) -> Report | None:
+    async def run(self, shared: RebalanceInput, chunk: Chunk) -> Report | None:
         """Run the task of a chunk; the input of a rebalance goes to the object store once."""
         if chunk.rebalance_id not in self._inputs:
             self._inputs[chunk.rebalance_id] = ray.put(shared)
-        start: Any = chunk_task  # because its type knows of one result alone
-        # Without its deadline, because ``within_s`` is the part of it that is this chunk's.
-        context = replace(CallContext.capture(), within_s=None)
+        start: Any = chunk_task  # because its type has one result only
         reference = self._inputs[chunk.rebalance_id]
-        task, text = start.remote(reference, chunk, within_s, self._write, context)
+        task, text = start.remote(reference, chunk, self._write, CallContext.capture())
         self._tasks.add(task)
         try:
-            # Awaited although the run may be cancelled, because its end counts the stored outcomes:
-            # nothing may be written afterwards.
+            # The task is awaited although the run may be cancelled, because the end of the run
+            # counts the stored outcomes: nothing may be written afterwards.
             summary: ChunkSummary | None = await result_of(task, is_awaited=True)
         finally:
             self._tasks.discard(task)
         if summary is None:
             return None
         if summary.text_bytes:
-            stored = StoredText(text, summary.text_bytes)
-            self._texts.add(chunk, stored, has_plans=summary.has_plans)
+            stored_text = StoredText(text, summary.text_bytes)
+            self._texts.add(chunk, stored_text, has_plans=summary.has_plans)
         return summary.report
 
     def elements(self, portfolios: int) -> RemoteElements | None:
@@ -229,21 +226,20 @@ class TaskRunner:
         reference, settings = ray.put(shared), shared.settings
         texts: dict[int, ObjectRef[Text]] = {}
 
-        def submit(
-            first: int, ids: Sequence[str], within_s: float | None
-        ) -> ObjectRef[list[ChunkPreview]]:
+        def submit(first: int, ids: Sequence[str]) -> ObjectRef[list[ChunkPreview]]:
             part = Chunk(whole.rebalance_id, first, tuple(ids))
-            start: Any = _preview_task  # because its type knows of one result alone
-            preview, texts[first] = start.remote(reference, part, within_s, self._write)
+            start: Any = _preview_task  # because its type has one result only
+            context = CallContext.capture()
+            preview, texts[first] = start.remote(reference, part, self._write, context)
             return preview
 
         at_a_time = await tasks_at_a_time(settings)
         previews = await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
         sizes = (preview.text_bytes for preview in previews)
-        stored = [
+        stored_texts = [
             StoredText(texts[first], size) for first, size in zip(sorted(texts), sizes, strict=True)
         ]
-        return join_previews(previews, stored)
+        return join_previews(previews, stored_texts)
 
     def interrupt(self) -> None:
         """Cancel the running tasks."""
@@ -264,29 +260,34 @@ def open_task_runner(
 
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def _preview_task(
-    shared: RebalanceInput, chunk: Chunk, within_s: float | None, write: WriteOutcomes
+    shared: RebalanceInput, chunk: Chunk, write: WriteOutcomes, context: CallContext
 ) -> tuple[list[ChunkPreview], Text]:
     """Fetch and solve one chunk in a worker process; store nothing."""
-    preview, text = run_in_worker(
-        shared.settings, lambda resources: preview_chunk(shared, chunk, resources, within_s, write)
-    )
-    return [preview], np.frombuffer(text, np.uint8)
+
+    async def preview(resources: Resources) -> tuple[ChunkPreview, bytes]:
+        with context.activate():
+            return await preview_chunk(shared, chunk, resources, write)
+
+    summary, text = run_in_worker(shared.settings, preview)
+    return [summary], np.frombuffer(text, np.uint8)
 
 
-def report_of(
-    solved: BlockOutcome | list[PortfolioOutcome],
+def summarize_chunk(
+    outcomes: BlockOutcome | list[PortfolioOutcome],
     counts: Mapping[Status, int],
     seconds: Mapping[str, float],
 ) -> Report:
     """Summarize a chunk whose outcomes are stored."""
-    outcomes = list_separate_outcomes(solved) if isinstance(solved, BlockOutcome) else solved
-    certificates = [one.certificate for one in outcomes if one.certificate]
-    methods = Counter(one.method.value for one in certificates)
-    proofs = Counter(one.proof.value for one in certificates)
-    if isinstance(solved, BlockOutcome):
-        plain = {one.value: count for one, count in solved.count_methods().items()}
+    separate_outcomes = (
+        list_separate_outcomes(outcomes) if isinstance(outcomes, BlockOutcome) else outcomes
+    )
+    certificates = [outcome.certificate for outcome in separate_outcomes if outcome.certificate]
+    methods = Counter(certificate.method.value for certificate in certificates)
+    proofs = Counter(certificate.proof.value for certificate in certificates)
+    if isinstance(outcomes, BlockOutcome):
+        plain = {method.value: count for method, count in outcomes.count_methods().items()}
         methods.update(plain)
-        proofs.update({Proof.OPTIMAL.value: sum(plain.values())})  # as every plain row is
+        proofs.update({Proof.OPTIMAL.value: sum(plain.values())})  # plain rows are optimal
     return Report(counts, methods, seconds, proofs=+proofs)
 
 

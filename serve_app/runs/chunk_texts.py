@@ -16,7 +16,7 @@ class ChunkTexts:
     """Texts of the chunks of one rebalance, which its chunks write in any order."""
 
     def __init__(self) -> None:
-        self._texts: dict[int, tuple[int, RemoteText]] = {}  # with the portfolios, by the first
+        self._texts: dict[int, tuple[int, RemoteText]] = {}  # portfolios and text; key: first place
         self._has_plans = False
 
     def add(self, chunk: Chunk, text: RemoteText, *, has_plans: bool) -> None:
@@ -26,8 +26,8 @@ class ChunkTexts:
 
     def elements(self, portfolios: int) -> RemoteElements | None:
         """Return the texts of so many portfolios; None if some are missing, or none has a plan."""
-        written = sum(count for count, _ in self._texts.values())
-        if written < portfolios or not self._has_plans:
+        written_portfolios = sum(count for count, _ in self._texts.values())
+        if written_portfolios < portfolios or not self._has_plans:
             return None
         return RemoteElements([self._texts[first][1] for first in sorted(self._texts)])
 
@@ -36,21 +36,21 @@ class ChunkTexts:
 class ChunkPreview:
     """Chunk that stored nothing: the size of its text, its outcomes if none of them has a plan.
 
-    ``held`` are the securities that options name and that a portfolio of the chunk has.
+    ``held_ids`` are the securities that options name and that a portfolio of the chunk has.
     """
 
     text_bytes: int
-    refused: Sequence[PortfolioOutcome]
-    held: frozenset[str]
+    refused_outcomes: Sequence[PortfolioOutcome]
+    held_ids: frozenset[str]
 
 
 Preview = tuple[Sequence[PortfolioOutcome] | RemoteElements, frozenset[str]]
-"""Outcomes or what the chunks wrote of them, and the ``held`` of all chunks."""
+"""Outcomes or the texts that the chunks wrote, and the ``held_ids`` of all chunks."""
 
 
 def join_previews(previews: Sequence[ChunkPreview], texts: Sequence[RemoteText]) -> Preview:
     """Join chunks in their order; the outcomes themselves if none of all has a plan."""
-    held = frozenset[str]().union(*(preview.held for preview in previews))
-    if all(preview.refused for preview in previews):
-        return [outcome for preview in previews for outcome in preview.refused], held
-    return RemoteElements(texts), held
+    held_ids = frozenset[str]().union(*(preview.held_ids for preview in previews))
+    if all(preview.refused_outcomes for preview in previews):
+        return [outcome for preview in previews for outcome in preview.refused_outcomes], held_ids
+    return RemoteElements(texts), held_ids

@@ -1,4 +1,4 @@
-"""Coordinator: keeps stored runs going, whichever replica they began in."""
+"""Coordinator: keeps stored runs going after the replica that began them is gone."""
 
 import asyncio
 import logging
@@ -77,8 +77,8 @@ class Coordinator:
             if not await self._resources.runs.add(run, token, lease_s, completes):
                 return await self._resources.runs.read(run.run_id)
         except (StorageUnavailableError, asyncio.CancelledError):
-            # The run may be stored all the same. Cancelled, because a run that was reported as not
-            # begun must not go on.
+            # The run may be stored all the same. It is cancelled, because a run that was reported
+            # as not begun must not continue.
             if completes is None:
                 self._cancel(run.run_id)
             raise
@@ -104,12 +104,12 @@ class Coordinator:
     async def _over(self, run_id: str) -> None:
         if run_id in self._tasks:
             await asyncio.shield(self._tasks[run_id])
-        # Polled, because another replica may drive the run, or take it over after this one lost its
-        # lease.
+        # The run is polled, because another replica may drive it, or take it over after this
+        # replica has lost its lease.
         lease_s = self._settings.run_lease_s
-        read = partial(self._resources.runs.read, run_id)
+        read_run = partial(self._resources.runs.read, run_id)
         while True:
-            run = await retry_while_unavailable(read, lease_s)
+            run = await retry_while_unavailable(read_run, lease_s)
             if run.status.is_over:
                 break
             await asyncio.sleep(LOOK_EVERY_S / 4)
@@ -125,7 +125,7 @@ class Coordinator:
             raise
 
     def _cancel(self, run_id: str) -> None:
-        # In a task of its own, because a cancelled caller may be cancelled again.
+        # A task of its own, because a cancelled caller may be cancelled again.
         task = asyncio.get_running_loop().create_task(self._discard(run_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
@@ -134,7 +134,7 @@ class Coordinator:
         try:
             async with asyncio.timeout(self._settings.run_lease_s):
                 await retry_while_unavailable(lambda: self._resources.runs.discard(run_id))
-            self.look_at(run_id)
+            self.check_cancellation(run_id)
             if self._announce is not None and run_id not in self._tasks:
                 await self._announce(run_id)
         except NotFoundError:
@@ -142,7 +142,7 @@ class Coordinator:
         except TimeoutError:
             logger.warning("run %s: not discarded, continues without a caller", run_id)
 
-    def look_at(self, run_id: str) -> None:
+    def check_cancellation(self, run_id: str) -> None:
         """Check at once whether a run was cancelled, if this replica drives it."""
         if run_id in self._drivers:
             self._drivers[run_id].look()
@@ -170,23 +170,23 @@ class Coordinator:
                 " the log has the causes"
             )
             problem = Refusal(INTERNAL_ERROR.code, detail, {})
-            await self._driver_of(run, token).give_up(problem)
+            await self._open_driver(run, token).give_up(problem)
             return True
         self._drive(run, token)
         return True
 
     def _drive(self, run: Run, token: str, runner: ChunkRunner | None = None) -> None:
-        driver = self._driver_of(run, token, runner)
+        driver = self._open_driver(run, token, runner)
         task = asyncio.create_task(self._run_driver(run.run_id, driver))
         self._tasks[run.run_id], self._drivers[run.run_id] = task, driver
         task.add_done_callback(lambda _: self._forget_driver(run.run_id, task))
 
-    def _driver_of(self, run: Run, token: str, runner: ChunkRunner | None = None) -> RunDriver:
+    def _open_driver(self, run: Run, token: str, runner: ChunkRunner | None = None) -> RunDriver:
         runner = runner or self._open_runner(self._settings, self._resources)
         return RunDriver(self._settings, self._resources, run, token, runner)
 
     async def _run_driver(self, run_id: str, driver: RunDriver) -> None:
-        correlation_id.set(driver.correlation_id)  # of the request, also after a takeover
+        correlation_id.set(driver.correlation_id)  # the request's id, also after a takeover
         try:
             await driver.drive()
         except FAILURES:
@@ -220,6 +220,6 @@ class Coordinator:
 
 
 async def _delete_rebalance(rebalances: RebalanceStore, rebalance_id: str, version: int) -> None:
-    # Ignored, because another replica may delete the same rebalance.
+    # Errors are ignored, because another replica may delete the same rebalance.
     with suppress(NotFoundError, StaleVersionError):
         await rebalances.delete(rebalance_id, version)

@@ -19,11 +19,7 @@ from optimization import (
     RebalanceOptions,
     Refusal,
 )
-from optimization.errors import (
-    EmptyModelError,
-    OptionsConflictError,
-    RuleError,
-)
+from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 from serve_app.chunks.fetch import UNPRICED, identify_holdings, price_model
 from serve_app.chunks.work import find_unmatched_ids, merge_options, require_model_targets
 from serve_app.problems.error_table import refusal_of
@@ -43,7 +39,7 @@ from storage.runs.run import HoldingsRef, Run, RunPlan, Selection, Snapshot
 
 PAUSE_S = 1.0
 MAX_PAUSE_S = 15.0
-MAX_POSITIONS_PER_CHUNK = 1_000_000  # 8 MB an array of them
+MAX_POSITIONS_PER_CHUNK = 1_000_000  # because an array of them takes 8 MB
 R = TypeVar("R")
 
 
@@ -73,10 +69,10 @@ class Planner:
         if len(model_ids) == 1:
             model, _ = await self._resources.models.read_followers(model_ids[0], 0, 1)
             assert model is not None
-            following = (
+            follower_ids = (
                 await self._resources.models.find_newest(tuple(own), model_ids) if own else ()
             )
-            merge_options(model, overrides, self._settings, following)
+            merge_options(model, overrides, self._settings, follower_ids)
 
     async def plan(self, run: Run) -> RunPlan:
         """Store the rebalances and chunks of a run that has not started yet.
@@ -92,29 +88,29 @@ class Planner:
         pricer = _RunPricer(self._resources, time.monotonic() + patience_s, run.stops_on_outage)
         in_force = await self._resources.rules.list_all()
         rebalances, portfolios, chunks = 0, 0, 0
-        begun = now()
+        started_at = now()
         async for model, portfolio_ids in self._select(run.selection):
             rules = rules_that_may_concern(in_force, str(model.model_id), portfolio_ids)
-            part = _part(run, model, portfolio_ids, begun, rules)
+            part = _build_part(run, model, portfolio_ids, started_at, rules)
             part = await pricer.price(part, model)
-            cut = self._chunks_of(part, portfolio_ids, holdings)
+            part_chunks = self._divide(part, portfolio_ids, holdings)
             await self._resources.rebalances.open(part)
-            await self._resources.chunks.add(run.run_id, cut)
+            await self._resources.chunks.add(run.run_id, part_chunks)
             rebalances, portfolios = rebalances + 1, portfolios + len(portfolio_ids)
-            chunks += len(cut)
-        return RunPlan(pricer.stored_snapshot, holdings, rebalances, portfolios, chunks, begun)
+            chunks += len(part_chunks)
+        return RunPlan(pricer.stored_snapshot, holdings, rebalances, portfolios, chunks, started_at)
 
-    def _chunks_of(
+    def _divide(
         self, part: Rebalance, portfolio_ids: Sequence[str], holdings: HoldingsRef
     ) -> list[Chunk]:
         size = self._settings.run_chunk_size
         if holdings.file is not None:
             if not _needs_searches(part):
-                # Larger, because without requests and searches a chunk takes hardly longer than its
-                # administration.
+                # A larger size, because without requests and searches the administration of a chunk
+                # takes as long as its work.
                 most = MAX_POSITIONS_PER_CHUNK // max(1, len(part.securities))
                 size = max(1, min(self._settings.run_file_chunk_size, most))
-            # Sorted, because the rows of a file are in the order of the ids.
+            # Portfolios are sorted, because the rows of a file are in the order of the ids.
             portfolio_ids = sorted(portfolio_ids)
         rows = rows_per_document(len(part.securities))
         return [
@@ -129,15 +125,15 @@ class Planner:
             for model_id in await self._resources.models.list_newest_first(tuple(by_model)):
                 yield await self._resources.models.read(model_id), by_model[model_id]
             return
-        async for each in followers_by_model(self._resources.models, selection.model_ids):
-            yield each
+        async for followers in stream_followers(self._resources.models, selection.model_ids):
+            yield followers
 
     async def _group_by_model(self, selection: Selection) -> Mapping[str, list[str]]:
         """Group the selected portfolios by the model that each is rebalanced to."""
-        wanted = tuple(dict.fromkeys(selection.portfolio_ids))
-        newest = await self._resources.models.find_newest(wanted, selection.model_ids)
+        portfolio_ids = tuple(dict.fromkeys(selection.portfolio_ids))
+        newest = await self._resources.models.find_newest(portfolio_ids, selection.model_ids)
         by_model: dict[str, list[str]] = defaultdict(list)
-        for portfolio_id in wanted:
+        for portfolio_id in portfolio_ids:
             if portfolio_id not in newest:
                 if selection.model_ids:
                     # First, because a model that is not stored is the better error.
@@ -147,21 +143,25 @@ class Planner:
         return by_model
 
 
-async def followers_by_model(
+async def stream_followers(
     models: ModelStore, model_ids: Sequence[str] = ()
 ) -> AsyncIterator[tuple[Model, Sequence[str]]]:
-    """Yield these models, or all, the newest first, each with those who follow no newer one."""
+    """Yield models, the newest first, each with the portfolios that follow no newer model."""
     newest = await models.find_shared_portfolios(model_ids)
     for model_id in await models.list_newest_first(model_ids):
         model = await models.read(model_id)
-        mine = [one for one in model.portfolio_ids if newest.get(one, model_id) == model_id]
-        if mine:
-            yield model, mine
+        follower_ids = [
+            portfolio_id
+            for portfolio_id in model.portfolio_ids
+            if newest.get(portfolio_id, model_id) == model_id
+        ]
+        if follower_ids:
+            yield model, follower_ids
 
 
 @dataclass(slots=True)
 class _RunPricer:
-    """Prices the models of a run at one snapshot; retries failed calls until ``until``."""
+    """Pricer of the models of a run at one snapshot; retries failed calls until ``until``."""
 
     resources: Resources
     until: float
@@ -174,8 +174,8 @@ class _RunPricer:
         """The snapshot in its stored form; None before the first model is priced."""
         if self.snapshot is None:
             return None
-        one = self.snapshot
-        return Snapshot(one.snapshot_id, one.taken_at, one.prices)
+        snapshot = self.snapshot
+        return Snapshot(snapshot.snapshot_id, snapshot.taken_at, snapshot.prices)
 
     async def price(self, part: Rebalance, model: Model) -> Rebalance:
         """Add the prices of the model to the rebalance, or the refusal if it has none."""
@@ -186,8 +186,8 @@ class _RunPricer:
                 self.snapshot = await self._retry(self.resources.prices.read_snapshot)
             snapshot = self.snapshot
             securities = self.resources.securities
-            priced = await self._retry(lambda: price_model(model, securities, snapshot))
-            return replace(part, securities=priced)
+            priced_targets = await self._retry(lambda: price_model(model, securities, snapshot))
+            return replace(part, securities=priced_targets)
         except FAILURES as error:
             if self.stops_on_outage:
                 raise
@@ -197,64 +197,70 @@ class _RunPricer:
             return replace(part, refusal=refusal_of(error))
 
     async def _retry(self, call: Callable[[], Awaitable[R]]) -> R:
-        async for attempt in stamina.retry_context(self._pauses(), attempts=None, timeout=None):
+        async for attempt in stamina.retry_context(
+            self._build_retry_policy(), attempts=None, timeout=None
+        ):
             with attempt:
                 return await call()
         raise AssertionError
 
-    def _pauses(self) -> Callable[[Exception], bool | float]:
-        """Build the retry policy for stamina: the pause, or False after ``until``."""
+    def _build_retry_policy(self) -> Callable[[Exception], bool | float]:
+        """Build the retry policy for stamina: the pause, or False when time is up."""
         pauses = doubling_pauses(PAUSE_S, MAX_PAUSE_S)
 
-        def pause_s(error: Exception) -> bool | float:
+        def choose_pause_s(error: Exception) -> bool | float:
             wait_s = next(pauses)
             is_in_time = time.monotonic() + wait_s <= self.until
             return wait_s if isinstance(error, PASSING) and is_in_time else False
 
-        return pause_s
+        return choose_pause_s
 
 
 def _needs_searches(part: Rebalance) -> bool:
-    """Whether most portfolios take milliseconds each, because no arrays answer them."""
+    """Return whether most portfolios need a search, which takes milliseconds each."""
     options = part.options.apply_to(RebalanceOptions())
     return options.couples or bool(part.overrides_by_portfolio)
 
 
-def _part(
+def _build_part(
     run: Run,
     model: Model,
     portfolio_ids: Sequence[str],
-    begun: datetime,
+    started_at: datetime,
     rules: tuple[Rule, ...] = (),
 ) -> Rebalance:
     assert model.model_id is not None
-    # Derived from both ids, because a second plan of the run must come to the same ids.
+    # The id derives from both ids, because a second plan of the run must have the same ids.
     alone = run.selection == Selection((model.model_id,))
-    rebalance_id = run.run_id if alone else _part_id(run.run_id, model.model_id)
+    rebalance_id = run.run_id if alone else _derive_part_id(run.run_id, model.model_id)
     own = run.overrides_by_portfolio
     part = replace(
-        new_rebalance(rebalance_id, model, len(portfolio_ids), NO_OVERRIDES, begun, run.begun_by),
+        new_rebalance(
+            rebalance_id, model, len(portfolio_ids), NO_OVERRIDES, started_at, run.begun_by
+        ),
         run_id=run.run_id,
         rules=rules,
-        overrides_by_portfolio={each: own[each] for each in portfolio_ids if each in own},
+        overrides_by_portfolio={
+            portfolio_id: own[portfolio_id] for portfolio_id in portfolio_ids if portfolio_id in own
+        },
     )
     try:
         options = run.overrides.apply_to(model.options or RebalanceOptions())
-        own_restrictions = [each.restrictions for each in part.overrides_by_portfolio.values()]
-        named = find_unmatched_ids(model, options, own_restrictions)
+        own_restrictions = [
+            overrides.restrictions for overrides in part.overrides_by_portfolio.values()
+        ]
+        unmatched_ids = find_unmatched_ids(model, options, own_restrictions)
         options = narrow_options(options, general_rules(rules))
-        narrowed = narrow_own_options(options, part.overrides_by_portfolio, rules, portfolio_ids)
-        part = replace(part, overrides_by_portfolio=narrowed)
+        narrowed_overrides = narrow_own_options(
+            options, part.overrides_by_portfolio, rules, portfolio_ids
+        )
+        part = replace(part, overrides_by_portfolio=narrowed_overrides)
         require_model_targets(model, options, part.overrides_by_portfolio)
-    except (
-        EmptyModelError,
-        OptionsConflictError,
-        RuleError,
-    ) as error:  # with what this model has of its own
+    except (EmptyModelError, OptionsConflictError, RuleError) as error:
         return replace(part, refusal=refusal_of(error))
-    return replace(part, options=OptionOverrides.from_options(options), unmatched=named)
+    return replace(part, options=OptionOverrides.from_options(options), unmatched=unmatched_ids)
 
 
-def _part_id(run_id: str, model_id: str) -> str:
+def _derive_part_id(run_id: str, model_id: str) -> str:
     digest = hashlib.sha256(f"{run_id}{model_id}".encode()).digest()
     return str(ObjectId(bytes.fromhex(run_id)[:4] + digest[:8]))

@@ -20,49 +20,52 @@ class RunProgress:
         self._resources = resources
         self._run_id = run_id
         self._token = token
-        self._number = 0  # of the last event
+        self._number = 0  # number of the last event
         self._one_at_a_time = asyncio.Lock()
         self._waiting: list[tuple[Chunk, Report]] = []
         self.totals = Totals()
-        self.left: dict[str, int] = {}
+        self.open_chunks: dict[str, int] = {}
         """Number of open chunks by rebalance id; rebalances without open chunks are left out."""
 
     async def resume(self) -> None:
         """Restore totals and open chunks from the database."""
         for event in await self._resources.chunks.list_events(self._run_id):
             self._number = event.number
-            self.totals = _sum(self.totals, event.report)
-        self.left = await self._resources.chunks.count_open_by_rebalance(self._run_id)
+            self.totals = _add_report(self.totals, event.report)
+        self.open_chunks = await self._resources.chunks.count_open_by_rebalance(self._run_id)
 
     async def note(self, chunk: Chunk, report: Report) -> bool:
         """Store the report of a chunk; return whether it was the last chunk of its rebalance."""
         count_chunk(report)
         self._waiting.append((chunk, report))
         # One write at a time, because a follower reads events after the last number it has seen: a
-        # lower number must not appear later. Reports that arrive during a write are stored together
-        # by the next one, so a busy run needs fewer writes per chunk.
+        # lower number must not appear later. The next write stores all reports that arrive
+        # meanwhile, so a busy run needs fewer writes per chunk.
         async with self._one_at_a_time:
             if self._waiting:
                 await self._store(tuple(self._waiting))
-        self.left[chunk.rebalance_id] -= 1
-        if self.left[chunk.rebalance_id]:
+        self.open_chunks[chunk.rebalance_id] -= 1
+        if self.open_chunks[chunk.rebalance_id]:
             return False
-        del self.left[chunk.rebalance_id]
+        del self.open_chunks[chunk.rebalance_id]
         return True
 
     async def _store(self, reports: Sequence[tuple[Chunk, Report]]) -> None:
         """Store reports; after a failure they stay queued and keep their event numbers."""
-        done, progress = self._resources.chunks.record_reports, self._resources.runs.store_progress
+        record_reports = self._resources.chunks.record_reports
+        store_progress = self._resources.runs.store_progress
         first = self._number + 1
-        totals = reduce(_sum, (report for _, report in reports), self.totals)
-        await retry_while_unavailable(lambda: done(self._run_id, first, reports, now()))
-        await retry_while_unavailable(lambda: progress(self._run_id, self._token, totals, now()))
+        totals = reduce(_add_report, (report for _, report in reports), self.totals)
+        await retry_while_unavailable(lambda: record_reports(self._run_id, first, reports, now()))
+        await retry_while_unavailable(
+            lambda: store_progress(self._run_id, self._token, totals, now())
+        )
         del self._waiting[: len(reports)]
         self._number += len(reports)
         self.totals = totals
 
 
-def _sum(totals: Totals, report: Report) -> Totals:
+def _add_report(totals: Totals, report: Report) -> Totals:
     return Totals(
         totals.chunks + 1,
         Counter(totals.counts) + Counter(report.counts),

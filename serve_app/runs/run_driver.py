@@ -117,7 +117,7 @@ class RunDriver:
             if self._run.stops_on_outage:
                 raise
             return
-        whole = self._run.number_of_chunks is not None and not self._progress.left
+        whole = self._run.number_of_chunks is not None and not self._progress.open_chunks
         await self._end(RunStatus.COMPLETED if whole else RunStatus.CANCELLED)
 
     async def _plan(self) -> None:
@@ -136,24 +136,24 @@ class RunDriver:
         self._run = await self._resources.runs.read_whole(self._run.run_id)
         await self._progress.resume()
         snapshot = await self._resources.runs.read_snapshot(self._run.run_id)
-        await self._attempts.begin(self._run, snapshot, sum(self._progress.left.values()))
+        await self._attempts.begin(self._run, snapshot, sum(self._progress.open_chunks.values()))
         self._obey(self._run.status)  # because the run may be cancelled before it is planned
         if self._run.number_of_chunks is not None:
-            left = self._progress.left
+            open_chunks = self._progress.open_chunks
             await self._end_parts(
-                RebalanceStatus.COMPLETED, lambda part: part.rebalance_id not in left
+                RebalanceStatus.COMPLETED, lambda part: part.rebalance_id not in open_chunks
             )
 
     async def _work_through_chunks(self) -> None:
         """Work through the open chunks within the window; the first error cancels the others."""
         await for_each_in_window(
             self._resources.chunks.stream_open(self._run.run_id),
-            self._do,
+            self._run_chunk,
             window=lambda: self._attempts.window.size,
             is_over=lambda: self._attempts.is_cancelled,
         )
 
-    async def _do(self, chunk: Chunk) -> None:
+    async def _run_chunk(self, chunk: Chunk) -> None:
         report = await self._attempts.report(chunk)
         if report is not None:
             await self._note(chunk, report)
@@ -173,12 +173,12 @@ class RunDriver:
                 # The caller is gone, so other failures no longer matter.
                 status, problem, totals = RunStatus.CANCELLED, None, Totals()
             await self._end_parts(RebalanceStatus.STOPPED, lambda _: True)
-        # Counted from the database, because chunks may have stored outcomes without a report.
+        # The database counts, because chunks may have stored outcomes without a report.
         counts, unmatched = Counter[Status](), UnmatchedIds(self._run)
-        async for part in self._parts():
+        async for part in self._stream_parts():
             counts.update(part.counts)
             unmatched.add_rebalance(part)
-        # Only for a completed run, because the holdings of other portfolios are unknown otherwise.
+        # Other runs report no unmatched ids, because some of their holdings are unknown.
         ids = unmatched.ids if status is RunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)
         end, claim = self._resources.runs.end, self._run.claim
@@ -192,7 +192,7 @@ class RunDriver:
             Action.RUN_ENDED,
             self._run.run_id,
             status=status.value,
-            counts={each.value: count for each, count in counts.items()},
+            counts={outcome_status.value: count for outcome_status, count in counts.items()},
             seconds=round(seconds),
         )
 
@@ -207,17 +207,17 @@ class RunDriver:
         return True
 
     async def _end_parts(
-        self, status: RebalanceStatus, chosen: Callable[[Rebalance], bool]
+        self, status: RebalanceStatus, is_selected: Callable[[Rebalance], bool]
     ) -> None:
         """End the running rebalances for which ``chosen`` holds."""
-        async for part in self._parts():
-            if part.status is RebalanceStatus.RUNNING and chosen(part):
+        async for part in self._stream_parts():
+            if part.status is RebalanceStatus.RUNNING and is_selected(part):
                 await self._end_part(part, status)
 
-    async def _parts(self) -> AsyncIterator[Rebalance]:
+    async def _stream_parts(self) -> AsyncIterator[Rebalance]:
         last: str | None = None
-        read, run_id = self._resources.rebalances.list_parts, self._run.run_id
-        while parts := await read(run_id, last, REBALANCE_BATCH_SIZE, with_own_options=True):
+        list_parts, run_id = self._resources.rebalances.list_parts, self._run.run_id
+        while parts := await list_parts(run_id, last, REBALANCE_BATCH_SIZE, with_own_options=True):
             for part in parts:
                 yield part
             last = parts[-1].rebalance_id

@@ -294,10 +294,10 @@ class RebalanceStore:
     @translate_failures
     async def read_outcome(self, rebalance: Rebalance, portfolio_id: str) -> PortfolioOutcome:
         """Return the outcome of one portfolio in the rebalance."""
-        return (await self.list_outcomes_of(rebalance, (portfolio_id,)))[0]
+        return (await self.list_portfolio_outcomes(rebalance, (portfolio_id,)))[0]
 
     @translate_failures
-    async def list_outcomes_of(
+    async def list_portfolio_outcomes(
         self, rebalance: Rebalance, portfolio_ids: Sequence[str]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios in the rebalance, by ordinal."""

@@ -26,7 +26,7 @@ from serve_app.chunks.fetch import identify_holdings
 from serve_app.chunks.work import RebalanceInput, solve_in_arrays, solve_outcomes
 from serve_app.resources import FILE, SUMMARIES, Resources
 from serve_app.runs import chunk_tasks
-from serve_app.runs.chunk_tasks import divide, record_chunk, report_of
+from serve_app.runs.chunk_tasks import divide, record_chunk, summarize_chunk
 from serve_app.settings import settings_from
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.prices import PriceSnapshot
@@ -127,7 +127,7 @@ async def test_a_chunk_of_a_file_has_the_outcomes_of_its_objects(
     assert isinstance(solved, BlockOutcome)
     assert list(map(repr, solved.outcomes())) == list(map(repr, by_objects))
     counts = {Status.REBALANCED: 1}
-    assert report_of(solved, counts, {}) == report_of(by_objects, counts, {})
+    assert summarize_chunk(solved, counts, {}) == summarize_chunk(by_objects, counts, {})
 
 
 class Nowhere:
@@ -151,8 +151,8 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     shared = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
     run = await resources.rebalances.open(shared.rebalance)
 
-    recorded = await record_chunk(shared, chunk, resources, None, write_outcomes)
-    repeated = await record_chunk(shared, chunk, resources, None, write_outcomes)
+    recorded = await record_chunk(shared, chunk, resources, write_outcomes)
+    repeated = await record_chunk(shared, chunk, resources, write_outcomes)
 
     assert recorded is not None
     assert repeated is not None
@@ -165,10 +165,10 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
     assert list(stored) == by_objects
     # A chunk with outcomes of an earlier attempt writes nothing, because those may differ.
-    assert recorded.written == await write_outcomes(
+    assert recorded.written_outcomes == await write_outcomes(
         run, stored, shared.settings.time_zone, is_stored=True
     )
-    assert repeated.written is None
+    assert repeated.written_outcomes is None
     ended = await resources.rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, now())
     assert ended.counts == first.counts
     assert ended.unmatched == ("X" * 24,)  # GOLD is held, and so is OLD, which has no price
@@ -183,7 +183,7 @@ async def test_a_chunk_in_pieces_stores_what_the_whole_stores(
     shared = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
     run = await resources.rebalances.open(shared.rebalance)
 
-    reports = [await record_chunk(shared, chunk, resources, None) for _ in range(2)]
+    reports = [await record_chunk(shared, chunk, resources) for _ in range(2)]
 
     by_objects, _ = await solve_outcomes(shared, chunk, resources)
     assert await resources.rebalances.list_outcomes(run) == tuple(by_objects)
@@ -221,13 +221,13 @@ async def test_nothing_is_written_after_a_piece_has_failed(
     here = build_resources(resources.database, upstreams)
 
     with pytest.raises(UpstreamUnavailableError):
-        await record_chunk(shared, chunk, here, None)
+        await record_chunk(shared, chunk, here)
 
     going = {getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()}
     assert "_write" not in going
     for portfolio_id in chunk.portfolio_ids[2:]:
         upstreams.set_balance(portfolio_id, "100000.50", **{A: 12})
-    await record_chunk(shared, chunk, here, None)
+    await record_chunk(shared, chunk, here)
     stored = await resources.rebalances.list_outcomes(run)
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
 

@@ -33,12 +33,10 @@ WITHIN_S = 20.0
 class Poisoned(LocalRunner):
     """Runner whose worker crashes on one portfolio."""
 
-    async def run(
-        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
-    ) -> Report | None:
+    async def run(self, shared: RebalanceInput, chunk: Chunk) -> Report | None:
         if POISON in chunk.portfolio_ids:
             raise WorkerCrashedError
-        return await super().run(shared, chunk, within_s)
+        return await super().run(shared, chunk)
 
 
 @pytest.fixture(autouse=True)

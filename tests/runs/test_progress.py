@@ -73,7 +73,7 @@ async def test_chunks_that_are_done_together_are_written_together_each_under_its
     assert run.totals.counts == {Status.IN_BAND: COUNT}
     assert run.totals.seconds == {"solve": COUNT / 2}
     assert were_last.count(True) == 1
-    assert tally.left == {}
+    assert tally.open_chunks == {}
 
 
 async def test_who_lost_the_lease_notes_nothing_more_whoever_writes_it(

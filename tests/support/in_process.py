@@ -131,10 +131,8 @@ class LocalRunner:
     async def count_at_a_time(self) -> int:
         return self._settings.run_window
 
-    async def run(
-        self, shared: RebalanceInput, chunk: Chunk, within_s: float | None
-    ) -> Report | None:
-        recording = record_chunk(shared, chunk, self._resources, within_s, self._write)
+    async def run(self, shared: RebalanceInput, chunk: Chunk) -> Report | None:
+        recording = record_chunk(shared, chunk, self._resources, self._write)
         going = asyncio.create_task(recording)
         self._going.add(going)
         try:
@@ -147,7 +145,7 @@ class LocalRunner:
             self._going.discard(going)
         if recorded is None:
             return None
-        if (written := recorded.written) is not None:
+        if (written := recorded.written_outcomes) is not None:
             has_plans = not written.are_refused
             self._texts.add(chunk, LocalText(written.text), has_plans=has_plans)
         return recorded.report
@@ -161,7 +159,7 @@ class LocalRunner:
         ids, size = whole.portfolio_ids, self._settings.run_chunk_size
         for first in range(0, len(ids), size):
             part = Chunk(whole.rebalance_id, first, ids[first : first + size])
-            preview, text = await preview_chunk(shared, part, self._resources, None, self._write)
+            preview, text = await preview_chunk(shared, part, self._resources, self._write)
             previews.append(preview)
             texts.append(LocalText(text))
         return join_previews(previews, texts)

@@ -157,7 +157,7 @@ async def cancel_run(
     run = await store.cancel_run(run_id)
     if not run.status.is_over:
         # Otherwise the replica that works on the run would learn of it with its next chunk.
-        await optimizer.look_at(run.run_id)
+        await optimizer.check_cancellation(run.run_id)
     return json_response(await progress_json(store, run), 202)
 
 

@@ -112,7 +112,7 @@ async def list_rebalances_of_portfolios(
     for place, shown in enumerate(split_page(count for _, count in found), offset):
         rebalance, count = found[place - offset]
         portfolios = PortfolioSlice(
-            rebalance, 0, shown, partial(store.list_outcomes_of, rebalance, portfolio_ids)
+            rebalance, 0, shown, partial(store.list_portfolio_outcomes, rebalance, portfolio_ids)
         )
         alone = f"{request.url.path}?offset={place}&limit=1"
         page.append(ListedRebalance(portfolios, count - shown, alone))

@@ -85,9 +85,11 @@ async def test_a_block_reads_back_with_every_digit_by_page_and_by_portfolio(
     for at in (0, 5, 511, 512, 600, 1_099):
         assert await rebalances.read_outcome(run, make_id("P", at)) == expected[at]
     some = [make_id("P", at) for at in (900, 5, 3)]
-    assert await rebalances.list_outcomes_of(run, some) == tuple(expected[at] for at in (3, 5, 900))
+    assert await rebalances.list_portfolio_outcomes(run, some) == tuple(
+        expected[at] for at in (3, 5, 900)
+    )
     with pytest.raises(NotFoundError, match=make_id("P", 5_000)):
-        await rebalances.list_outcomes_of(run, [*some, make_id("P", 5_000)])
+        await rebalances.list_portfolio_outcomes(run, [*some, make_id("P", 5_000)])
 
 
 async def test_a_block_is_counted_where_it_is_stored(

@@ -319,8 +319,8 @@ async def test_the_outcomes_of_some_portfolios_come_in_their_order(
     rebalance = await rebalances.open(make_rebalance(4))
     await rebalances.record(rebalance.rebalance_id, range(4), make_outcomes(rebalance))
 
-    found = await rebalances.list_outcomes_of(rebalance, [make_id("P", 3), make_id("P", 1)])
+    found = await rebalances.list_portfolio_outcomes(rebalance, [make_id("P", 3), make_id("P", 1)])
 
     assert found == (make_outcomes(rebalance)[1], make_outcomes(rebalance)[3])
     with pytest.raises(NotFoundError, match=make_id("P", 4)):
-        await rebalances.list_outcomes_of(rebalance, [make_id("P", 1), make_id("P", 4)])
+        await rebalances.list_portfolio_outcomes(rebalance, [make_id("P", 1), make_id("P", 4)])

@@ -53,7 +53,7 @@ async def test_every_read_finds_the_outcome(rebalances: RebalanceStore, single: 
     assert await rebalances.read_page() == ((run,), 1)
     assert await rebalances.list_outcomes(run) == (outcome,)
     assert await rebalances.list_outcomes(run, 1) == ()
-    assert await rebalances.list_outcomes_of(run, ids) == (outcome,)
+    assert await rebalances.list_portfolio_outcomes(run, ids) == (outcome,)
     assert await rebalances.read_outcome(run, ids[0]) == outcome
     assert await rebalances.list_outcomes_among(run, ids + other, 0, 9) == (outcome,)
     assert await rebalances.list_outcomes_among(run, other, 0, 9) == ()
