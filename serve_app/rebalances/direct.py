@@ -38,7 +38,7 @@ class OutcomeRunner(ChunkRunner, Protocol):
     """ChunkRunner of one rebalance that also writes the outcomes as elements of the answer."""
 
     def elements(self, portfolios: int) -> RemoteElements | None:
-        """Return what was written; None unless it is the answer for so many portfolios."""
+        """Return the written texts; None unless they answer for so many portfolios."""
         ...
 
     async def preview(self, shared: RebalanceInput, whole: Chunk) -> Preview:
@@ -77,7 +77,7 @@ class DirectRebalancer:
         The stored rebalance settles the claim. Raises UpstreamUnavailableError as soon as an
         upstream is down; outcomes solved before stay stored.
         """
-        # Apart, because a rebalance with bad options does not even start.
+        # The options are merged first, because a rebalance with bad options does not even start.
         options = merge_options(model, overrides, self._settings)
         ids = model.portfolio_ids
         with _count(len(ids)):
@@ -132,8 +132,8 @@ class DirectRebalancer:
     ) -> Outcomes:
         """Return the outcome of one portfolio, as ``preview_model`` does."""
         options = merge_options(model, overrides, self._settings)
-        named = overrides.restrictions
-        shared = await self._prepare(new_rebalance_id(), model, 1, options, named)
+        restrictions = overrides.restrictions
+        shared = await self._prepare(new_rebalance_id(), model, 1, options, restrictions)
         return await self._preview_here(shared, (portfolio_id,))
 
     async def _preview_here(
@@ -162,9 +162,9 @@ class DirectRebalancer:
         chunk = Chunk(shared.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
             outcomes, _ = await solve_outcomes(shared, chunk, self._resources)
-        stored = await store_completed(self._resources, shared.rebalance, outcomes, claim)
-        await date_model(self._resources, stored)
-        return stored, tuple(outcomes)
+        stored_rebalance = await store_completed(self._resources, shared.rebalance, outcomes, claim)
+        await date_model(self._resources, stored_rebalance)
+        return stored_rebalance, tuple(outcomes)
 
     async def _fan_out(
         self,
@@ -189,10 +189,10 @@ class DirectRebalancer:
         with reserve_time(len(model.portfolio_ids)):
             runner = self._open_runner(self._settings, self._resources)
             await self._coordinator.complete(run, runner)
-        stored = await self._resources.rebalances.read(rebalance_id)
-        if elements := runner.elements(stored.number_of_portfolios):
-            return stored, elements
-        return stored, await self._resources.rebalances.list_outcomes(stored)
+        stored_rebalance = await self._resources.rebalances.read(rebalance_id)
+        if elements := runner.elements(stored_rebalance.number_of_portfolios):
+            return stored_rebalance, elements
+        return stored_rebalance, await self._resources.rebalances.list_outcomes(stored_rebalance)
 
     async def _prepare(
         self,

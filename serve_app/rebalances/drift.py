@@ -40,12 +40,12 @@ class DriftMeter:
     ) -> tuple[Model, PortfolioDrift]:
         """Measure one portfolio against the named model, or the newest model that it follows.
 
-        Raises the error that a page of portfolios would report as the refusal of this one.
+        Raises the error that a page of portfolios would report as the refusal of the portfolio.
         """
         model = await self._resources.models.find_followed(portfolio_id, model_id)
         try:
             securities, portfolios = await self._fetch(model)
-            portfolio = _portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
+            portfolio = _build_portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
             return model, measure_drift(securities, portfolio)
         except RuleError as error:
             raise PortfolioDataError(error.field, error.value, error.rule) from error
@@ -60,8 +60,8 @@ class DriftMeter:
         try:
             securities, portfolios = await self._fetch(model)
         except UNPRICED as error:
-            return failed_summaries(model.portfolio_ids, error), total
-        # In a thread, because a page of 1,000 would block the event loop for a noticeable time.
+            return summarize_failures(model.portfolio_ids, error), total
+        # A thread, because a page of 1,000 would block the event loop for a noticeable time.
         return await asyncio.to_thread(_summarize, securities, portfolios), total
 
     async def _fetch(self, model: Model) -> tuple[tuple[PricedTarget, ...], ChunkInputs]:
@@ -80,8 +80,8 @@ async def measure_followers(
 ) -> tuple[DriftSummary, ...]:
     """Measure portfolios against a model with prices, in a process that has no other work.
 
-    Holdings are asked for up to ``tries`` times. Raises UpstreamUnavailableError if an upstream is
-    down.
+    Missing holdings are fetched up to ``tries`` times. Raises UpstreamUnavailableError if an
+    upstream is down.
     """
     sources = resources.holdings, resources.securities
     return _summarize(
@@ -89,31 +89,31 @@ async def measure_followers(
     )
 
 
-def failed_summaries(portfolio_ids: Sequence[str], error: Exception) -> tuple[DriftSummary, ...]:
-    """Summarize portfolios none of which can be measured."""
-    return tuple(_failed_summary(each, error) for each in portfolio_ids)
+def summarize_failures(portfolio_ids: Sequence[str], error: Exception) -> tuple[DriftSummary, ...]:
+    """Summarize portfolios that the error prevents from being measured."""
+    return tuple(_summarize_failure(portfolio_id, error) for portfolio_id in portfolio_ids)
 
 
 def _summarize(
     securities: tuple[PricedTarget, ...], portfolios: ChunkInputs
 ) -> tuple[DriftSummary, ...]:
     pairs = zip(portfolios.portfolio_ids, portfolios.balances, strict=True)
-    return tuple(_summary(securities, *pair, portfolios.prices) for pair in pairs)
+    return tuple(_summarize_portfolio(securities, *pair, portfolios.prices) for pair in pairs)
 
 
-def _summary(
+def _summarize_portfolio(
     securities: tuple[PricedTarget, ...],
     portfolio_id: str,
     balance: BalanceOrError,
     prices: Mapping[str, Decimal],
 ) -> DriftSummary:
     try:
-        return measure_drift(securities, _portfolio(portfolio_id, balance, prices)).summary
+        return measure_drift(securities, _build_portfolio(portfolio_id, balance, prices)).summary
     except FORESEEN as error:
-        return _failed_summary(portfolio_id, error)
+        return _summarize_failure(portfolio_id, error)
 
 
-def _portfolio(
+def _build_portfolio(
     portfolio_id: str, balance: BalanceOrError, prices: Mapping[str, Decimal]
 ) -> Portfolio:
     if isinstance(balance, Exception):
@@ -121,6 +121,6 @@ def _portfolio(
     return Portfolio(portfolio_id, balance.cash, balance.holdings, prices)
 
 
-def _failed_summary(portfolio_id: str, error: Exception) -> DriftSummary:
+def _summarize_failure(portfolio_id: str, error: Exception) -> DriftSummary:
     refusal = failed_outcome(portfolio_id, error).refusal
     return DriftSummary(portfolio_id, BandStatus.FAILED, refusal=refusal)

@@ -1,4 +1,4 @@
-"""Drift scans: the whole book is measured in the background, page by page, and the lines kept."""
+"""Drift scans: measure the whole book in the background, page by page, and store the lines."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.concurrency import for_each_in_window, work_while_held
 from serve_app.problems.catalogue import INTERNAL_ERROR
 from serve_app.problems.error_table import refusal_of
-from serve_app.rebalances.drift import failed_summaries
+from serve_app.rebalances.drift import summarize_failures
 from serve_app.rebalances.drift_tasks import Measure, OpenMeter, open_task_meter
 from serve_app.resources import Resources
 from serve_app.retries import repeat_for_ever, retry_while_unavailable
@@ -32,7 +32,7 @@ from storage.mongo.decimal_codec import now
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE: Final = 500  # portfolios that a task measures
-MAX_KEPT_SCANS: Final = 3  # that are over, because somebody may be reading the one before
+MAX_KEPT_SCANS: Final = 3  # finished, because somebody may be reading an earlier scan
 MAX_TAKEOVERS: Final = 5
 LOOK_EVERY_S: Final = 2.0
 PAUSE_S: Final = 0.5
@@ -53,14 +53,14 @@ class DriftScanner:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, scan: DriftScan) -> DriftScan:
-        """Store a scan and drive it from now on, or return the one that goes on already."""
+        """Store a scan and drive it from now on, or return the scan that is under way."""
         token = uuid4().hex
-        stored, is_new = await self._resources.drift_scans.add(
+        current_scan, is_new = await self._resources.drift_scans.add(
             scan, token, self._settings.run_lease_s
         )
         if is_new:
-            self._drive(stored, token)
-        return stored
+            self._drive(current_scan, token)
+        return current_scan
 
     @property
     def going(self) -> Sequence[asyncio.Task[None]]:
@@ -88,9 +88,9 @@ class DriftScanner:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Portfolios that follow a model: its targets at their prices, or why it has none.
+    """Portfolios that follow a model, and its priced targets or the error of their prices.
 
-    ``place`` is that of the first portfolio in the book.
+    ``place`` is the place of the first portfolio in the book.
     """
 
     place: int
@@ -120,7 +120,7 @@ class _ScanDriver:
 
     async def drive(self) -> None:
         """Work until the scan is over, or another replica may have taken it over."""
-        correlation_id.set(self._scan.correlation_id)  # of the request, also after a takeover
+        correlation_id.set(self._scan.correlation_id)  # the request's id, also after a takeover
         try:
             await work_while_held(self._hold(), self._work())
         except (LeaseLostError, StorageUnavailableError):
@@ -146,12 +146,12 @@ class _ScanDriver:
         await retry_while_unavailable(
             lambda: end(scan_id, self._token, finished_at, self._counts, problem)
         )
-        for older in await self._resources.drift_scans.list_older(MAX_KEPT_SCANS):
-            await self._resources.drift_lines.forget(older)
-            await self._resources.drift_scans.forget(older)
+        for scan_id_to_forget in await self._resources.drift_scans.list_older(MAX_KEPT_SCANS):
+            await self._resources.drift_lines.forget(scan_id_to_forget)
+            await self._resources.drift_scans.forget(scan_id_to_forget)
 
     async def _measure(self) -> Refusal | None:
-        """Measure the book; return the reason if that was given up."""
+        """Measure the book; return the reason if the measurement is given up."""
         if self._scan.takeovers > MAX_TAKEOVERS:
             return Refusal(INTERNAL_ERROR.code, f"given up after {MAX_TAKEOVERS} attempts", {})
         try:
@@ -177,45 +177,45 @@ class _ScanDriver:
         snapshot = await self._retry(self._resources.prices.read_snapshot)
         measure = self._open_meter(self._settings, self._resources, snapshot)
         await for_each_in_window(
-            self._pages(snapshot),
+            self._stream_pages(snapshot),
             lambda page: self._record(page, measure),
             window=lambda: self._settings.run_window,
         )
 
-    async def _pages(self, snapshot: PriceSnapshot) -> AsyncIterator[_Page]:
+    async def _stream_pages(self, snapshot: PriceSnapshot) -> AsyncIterator[_Page]:
         """Yield the book page by page, with the prices of its models."""
         place = 0
         async for model, portfolio_ids in stream_followers(self._resources.models):
-            priced: tuple[PricedTarget, ...] | Exception
+            targets_or_error: tuple[PricedTarget, ...] | Exception
             try:
-                priced = await self._retry(
+                targets_or_error = await self._retry(
                     lambda model=model: price_model(model, self._resources.securities, snapshot)
                 )
             except UNPRICED as error:
-                priced = error
+                targets_or_error = error
             for first in range(0, len(portfolio_ids), PAGE_SIZE):
                 ids = portfolio_ids[first : first + PAGE_SIZE]
-                yield _Page(place, str(model.model_id), priced, ids)
+                yield _Page(place, str(model.model_id), targets_or_error, ids)
                 place += len(ids)
 
     async def _record(self, page: _Page, measure: Measure) -> None:
         """Measure a page, and store its lines."""
         securities = page.securities
         if isinstance(securities, Exception):
-            summaries = failed_summaries(page.portfolio_ids, securities)
+            summaries = summarize_failures(page.portfolio_ids, securities)
         else:
             summaries = await self._retry(lambda: measure(securities, page.portfolio_ids))
-        lines = [drift_line(page.model_id, each) for each in summaries]
-        record, progress = (
+        lines = [drift_line(page.model_id, summary) for summary in summaries]
+        record_lines, store_progress = (
             self._resources.drift_lines.record,
             self._resources.drift_scans.store_progress,
         )
-        await retry_while_unavailable(lambda: record(self._scan, page.place, lines))
+        await retry_while_unavailable(lambda: record_lines(self._scan, page.place, lines))
         # One write at a time, because otherwise the progress could go back.
         async with self._one_at_a_time:
             self._counts.update(line.status for line in lines)
             await retry_while_unavailable(
-                lambda: progress(self._scan.scan_id, self._token, self._counts)
+                lambda: store_progress(self._scan.scan_id, self._token, self._counts)
             )
 
     async def _retry(self, call: Callable[[], Awaitable[R]]) -> R:

@@ -20,8 +20,8 @@ from storage.rebalances.rebalance import Rebalance, new_rebalance_id
 
 MAX_ATTEMPTS: Final = 3
 
-Answered: TypeAlias = tuple[Rebalance, tuple[PortfolioOutcome, ...] | OutcomeElements]
-AnsweredT = TypeVar("AnsweredT", bound=Answered)
+RebalanceAnswer: TypeAlias = tuple[Rebalance, tuple[PortfolioOutcome, ...] | OutcomeElements]
+AnswerT = TypeVar("AnswerT", bound=RebalanceAnswer)
 
 
 class _NothingStoredError(ReplicaLostError):
@@ -38,14 +38,16 @@ async def rebalance_model(
     model_id: str,
     overrides: OptionOverrides,
     claim: IdempotencyClaim | None = None,
-) -> Answered:
+) -> RebalanceAnswer:
     """Rebalance every portfolio that follows a model."""
 
-    async def rebalance(rebalance_id: str) -> Answered:
+    async def rebalance(rebalance_id: str) -> RebalanceAnswer:
         command = RebalanceModel(rebalance_id, model_id, overrides, claim)
-        stored, outcomes = await optimizer.rebalance_model(command)
-        # Here, because the outcomes are stored: if a text is lost, they are read there.
-        return stored, await outcomes.read() if isinstance(outcomes, RemoteElements) else outcomes
+        stored_rebalance, outcomes = await optimizer.rebalance_model(command)
+        # The text is read here, because a lost text is replaced by the stored outcomes.
+        return stored_rebalance, await outcomes.read() if isinstance(
+            outcomes, RemoteElements
+        ) else outcomes
 
     return await _repeat(_attempt, optimizer, rebalance)
 
@@ -61,17 +63,17 @@ async def rebalance_portfolio(
 
     async def rebalance(rebalance_id: str) -> Outcomes:
         command = RebalancePortfolio(rebalance_id, portfolio_id, model_id, overrides, claim)
-        stored, outcome = await optimizer.rebalance_portfolio(command)
-        return stored, (outcome,)
+        stored_rebalance, outcome = await optimizer.rebalance_portfolio(command)
+        return stored_rebalance, (outcome,)
 
-    stored, (outcome,) = await _repeat(_attempt, optimizer, rebalance)
-    return stored, outcome
+    stored_rebalance, (outcome,) = await _repeat(_attempt, optimizer, rebalance)
+    return stored_rebalance, outcome
 
 
 async def _attempt(
-    optimizer: Rebalancing, rebalance: Callable[[str], Awaitable[AnsweredT]]
-) -> AnsweredT | Outcomes:
-    """Rebalance under a new id; after a lost replica return what it stored under that id."""
+    optimizer: Rebalancing, rebalance: Callable[[str], Awaitable[AnswerT]]
+) -> AnswerT | Outcomes:
+    """Rebalance under a new id; after a lost replica return the outcomes stored under that id."""
     rebalance_id = new_rebalance_id()
     try:
         return await rebalance(rebalance_id)

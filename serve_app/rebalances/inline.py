@@ -38,15 +38,15 @@ from storage.rebalances.rebalance import Rebalance, new_rebalance_id
 from storage.rules.rule import Rule
 from storage.runs.run import HoldingsRef
 
-MAX_INLINE_REBALANCES: Final = 4  # at a time, as many as one replica of the Optimizer is meant for
-MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the event loop
+MAX_INLINE_REBALANCES: Final = 4  # concurrent; as many as one replica of the Optimizer takes
+MAX_SECURITIES: Final = 250  # model and portfolio together; about 5 ms of the event loop
 
 OfOne = tuple[Rebalance, PortfolioOutcome]
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A rebalance of one portfolio under way: what was read, and its holdings still being read."""
+class InlineWork:
+    """Rebalance of one portfolio under way: its inputs, and the read of its holdings."""
 
     model: Model
     options: RebalanceOptions
@@ -67,18 +67,21 @@ class InlineRebalancer(Rebalancing):
         self._settings = settings
         self._open_here = open_here
         self._optimizer = optimizer
-        self._priced = PricedModels()
+        self._pricer = PricedModels()
         self._at_work = 0
-        self._dating: set[asyncio.Task[None]] = set()  # because nothing else refers to the tasks
+        self._date_tasks: set[asyncio.Task[None]] = (
+            set()
+        )  # because nothing else refers to the tasks
 
     @cached_property
     def _resources(self) -> Resources:
-        return self._open_here()  # with the first request, because it belongs to its event loop
+        # The first request opens them, because they belong to its event loop.
+        return self._open_here()
 
     async def rebalance_portfolio(self, command: RebalancePortfolio) -> OfOne:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
-        async with self._begin(command.portfolio_id, command.model_id, command.overrides) as begun:
-            if begun is not None and (answer := await self._rebalance(command, begun)):
+        async with self._begin(command.portfolio_id, command.model_id, command.overrides) as work:
+            if work is not None and (answer := await self._rebalance(command, work)):
                 return answer
         return await self._optimizer.rebalance_portfolio(command)
 
@@ -86,13 +89,13 @@ class InlineRebalancer(Rebalancing):
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> OfOne:
         """Return the outcome of a rebalance of the portfolio without storing it."""
-        async with self._begin(portfolio_id, model_id, overrides) as begun:
-            if begun is not None:
-                solved = await self._solve(
-                    new_rebalance_id(), portfolio_id, overrides.restrictions, begun
+        async with self._begin(portfolio_id, model_id, overrides) as work:
+            if work is not None:
+                solution = await self._solve(
+                    new_rebalance_id(), portfolio_id, overrides.restrictions, work
                 )
-                if solved is not None:
-                    rebalance, outcome = solved
+                if solution is not None:
+                    rebalance, outcome = solution
                     return drop_matched(rebalance, (outcome,)), outcome
         return await self._optimizer.preview_portfolio(portfolio_id, model_id, overrides)
 
@@ -115,7 +118,7 @@ class InlineRebalancer(Rebalancing):
     @asynccontextmanager
     async def _begin(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
-    ) -> AsyncGenerator[Begun | None]:
+    ) -> AsyncGenerator[InlineWork | None]:
         """Take a place and read model and holdings, which end with the block.
 
         None if there is no place, or if the options of the rebalance may need a search.
@@ -124,20 +127,20 @@ class InlineRebalancer(Rebalancing):
             yield None
             return
         self._at_work += 1
-        # Started before the model is known, although an error of the model would waste the reads.
+        # The reads start before the model is known, although an error of the model wastes them.
         holdings = asyncio.create_task(self._read_holdings(portfolio_id))
         rules = asyncio.create_task(self._resources.rules.list_all())
-        for read in (holdings, rules):
-            read.add_done_callback(_take_error)
+        for task in (holdings, rules):
+            task.add_done_callback(_take_error)
         try:
             model = await self._resources.models.find_followed(portfolio_id, model_id)
             require_caller()
             options = merge_options(model, overrides, self._settings)
             is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
-            yield Begun(model, options, await rules, holdings) if is_light else None
+            yield InlineWork(model, options, await rules, holdings) if is_light else None
         finally:
-            for read in (holdings, rules):
-                read.cancel()
+            for task in (holdings, rules):
+                task.cancel()
             self._at_work -= 1
 
     async def _read_holdings(self, portfolio_id: str) -> Mapping[str, BalanceOrError]:
@@ -148,79 +151,81 @@ class InlineRebalancer(Rebalancing):
     async def _rebalance(
         self,
         command: RebalancePortfolio,
-        begun: Begun,
+        work: InlineWork,
     ) -> OfOne | None:
         """Solve, store and count; None if the portfolio needs a search."""
         begin = time.monotonic()
         must_match = command.overrides.restrictions
         try:
-            solved = await self._solve(
-                command.rebalance_id, command.portfolio_id, must_match, begun
+            solution = await self._solve(
+                command.rebalance_id, command.portfolio_id, must_match, work
             )
-            if solved is None:
+            if solution is None:
                 return None
-            rebalance, outcome = solved
-            stored = await store_completed(self._resources, rebalance, (outcome,), command.claim)
+            rebalance, outcome = solution
+            stored_rebalance = await store_completed(
+                self._resources, rebalance, (outcome,), command.claim
+            )
         except BaseException:
             count_stopped_rebalance()
             raise
         count_rebalance(1, time.monotonic() - begin)
-        self._begin_dating(stored)
-        return stored, outcome
+        self._start_dating(stored_rebalance)
+        return stored_rebalance, outcome
 
     async def _solve(
         self,
         rebalance_id: str,
         portfolio_id: str,
         must_match: RebalanceOptions,
-        begun: Begun,
+        work: InlineWork,
     ) -> OfOne | None:
         """Solve a portfolio of the model; None if it needs a search."""
         shared = await prepare_work(
             self._settings,
             self._resources,
             rebalance_id,
-            begun.model,
+            work.model,
             1,
-            begun.options,
-            begun.rules,
+            work.options,
+            work.rules,
             must_match=must_match,
-            price=self._priced.price,
+            price=self._pricer.price,
         )
         if shared.rebalance.rules:
             return None  # because a plan that keeps to rules may need a search
         if shared.refusal is not None:
             return shared.rebalance, refused_outcome(portfolio_id, shared.refusal)
-        found, securities = await begun.holdings, shared.rebalance.securities
+        balance_by_id, securities = await work.holdings, shared.rebalance.securities
         inputs = await price_balances(
-            securities, (portfolio_id,), found, self._resources.securities, shared.snapshot
+            securities, (portfolio_id,), balance_by_id, self._resources.securities, shared.snapshot
         )
         if shared.must_match is not None:
             require_matched(shared.must_match, securities, inputs)
         if len(inputs.prices) > MAX_SECURITIES:
             return None
-        solved = solve_at_once(securities, inputs, shared.options, count_solved)
-        return None if solved is None else (shared.rebalance, solved[0])
+        outcomes = solve_at_once(securities, inputs, shared.options, count_solved)
+        return None if outcomes is None else (shared.rebalance, outcomes[0])
 
-    def _begin_dating(self, rebalance: Rebalance) -> None:
-        """Date the model in a task that begins as soon as this one waits.
+    def _start_dating(self, rebalance: Rebalance) -> None:
+        """Date the model in a task that begins as soon as this task waits.
 
-        That is once the answer is sent, and before this process takes up another request.
+        The answer is sent by then, and this process has taken up no other request.
         """
-        dating = asyncio.create_task(self._date(rebalance))
-        self._dating.add(dating)
-        dating.add_done_callback(self._dating.discard)
+        task = asyncio.create_task(self._date(rebalance))
+        self._date_tasks.add(task)
+        task.add_done_callback(self._date_tasks.discard)
 
     async def _date(self, rebalance: Rebalance) -> None:
         try:
             await date_model(self._resources, rebalance)
         except StorageUnavailableError as error:
-            # Only logged, because the rebalance is stored, and the next one dates the model again.
+            # The error is only logged, because the next rebalance dates the model again.
             logger.warning("model %s: rebalance date not stored: %s", rebalance.model_id, error)
 
 
 def _is_light(options: RebalanceOptions) -> bool:
-    """Whether a separable optimum may answer, and holdings are all that is asked for."""
+    """Return whether a separable optimum may answer, from the holdings alone."""
     return not (options.couples or options.open_orders is OpenOrders.COUNT)
 
 

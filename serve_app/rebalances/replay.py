@@ -38,28 +38,30 @@ class Comparison:
 
 
 async def replay_rebalance(
-    rebalance: Rebalance, stored: RebalanceStore, time_limit_s: float
+    rebalance: Rebalance, rebalances: RebalanceStore, time_limit_s: float
 ) -> AsyncIterator[Comparison]:
-    """Compare every stored outcome with the engine's answer of today, one page at a time."""
+    """Compare every stored outcome with the engine's present answer, one page at a time."""
     options = rebalance.options.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
     for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
-        page = await stored.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
-        for compared in _compare_page(rebalance, page, options):
-            yield compared
+        page = await rebalances.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
+        for comparison in _compare_page(rebalance, page, options):
+            yield comparison
 
 
 def format_counts(verdicts: Counter[str]) -> str:
     """Format the number of portfolios by verdict, in one line."""
     order = (AGREE, DIFFER, WITHOUT_INPUT, BY_TIME)
-    return ", ".join(f"{verdicts[each]:,} {each}" for each in order if verdicts[each])
+    return ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in order if verdicts[verdict])
 
 
 def _compare_page(
     rebalance: Rebalance, page: Sequence[PortfolioOutcome], options: RebalanceOptions
 ) -> Iterator[Comparison]:
-    # Not solved again, because the result of a search that ran out of time depends on the machine.
+    # A search that ran out of time is not repeated, because its result depends on the machine.
     solvable = [
-        each for each in page if each.cash_before is not None and not _is_ended_by_time(each)
+        outcome
+        for outcome in page
+        if outcome.cash_before is not None and not _is_ended_by_time(outcome)
     ]
     answers = _solve_again(rebalance, solvable, options)
     for outcome in page:
@@ -78,47 +80,49 @@ def _solve_again(
     own = rebalance.overrides_by_portfolio
     alike: dict[RebalanceOptions, list[PortfolioOutcome]] = defaultdict(list)
     for outcome in outcomes:
-        merged = own.get(outcome.portfolio_id, NO_OVERRIDES).apply_to(options)
-        alike[merged].append(outcome)
+        portfolio_options = own.get(outcome.portfolio_id, NO_OVERRIDES).apply_to(options)
+        alike[portfolio_options].append(outcome)
     answers: dict[str, Answer] = {}
-    for merged, group in alike.items():
-        portfolios = _portfolios(rebalance, group, merged.cash_flow)
+    for portfolio_options, group in alike.items():
+        portfolios = _rebuild_portfolios(rebalance, group, portfolio_options.cash_flow)
         ids = [portfolio.portfolio_id for portfolio in portfolios]
         answers.update(
-            zip(ids, rebalance_all(rebalance.securities, portfolios, merged), strict=True)
+            zip(
+                ids, rebalance_all(rebalance.securities, portfolios, portfolio_options), strict=True
+            )
         )
     return answers
 
 
-def _portfolios(
+def _rebuild_portfolios(
     rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome], cash_flow: Decimal
 ) -> list[Portfolio]:
     """Rebuild the portfolios as they were before; a rebalance has one price for each security."""
     columns = [(*rebalance.securities, *outcome.others) for outcome in outcomes]
-    prices = {each.security_id: each.price for row in columns for each in row}
+    prices = {security.security_id: security.price for row in columns for security in row}
     portfolios: list[Portfolio] = []
     for outcome, row in zip(outcomes, columns, strict=True):
         ids = [security.security_id for security in row]
-        held = dict(zip(ids, map(Decimal, outcome.before), strict=True))
+        holdings = dict(zip(ids, map(Decimal, outcome.before), strict=True))
         assert outcome.cash_before is not None
         cash = EXACT.subtract(outcome.cash_before, cash_flow)
-        portfolios.append(Portfolio(outcome.portfolio_id, cash, held, prices))
+        portfolios.append(Portfolio(outcome.portfolio_id, cash, holdings, prices))
     return portfolios
 
 
-def _compare(stored: PortfolioOutcome, answer: Answer) -> Comparison:
+def _compare(outcome: PortfolioOutcome, answer: Answer) -> Comparison:
     if isinstance(answer, NoSolutionInTimeError) or _is_ended_by_time(answer):
-        return Comparison(stored.portfolio_id, BY_TIME, {})
-    new = _comparable_fields(answer)
+        return Comparison(outcome.portfolio_id, BY_TIME, {})
+    new = _select_comparable_fields(answer)
     differences = {
         name: (value, new[name])
-        for name, value in _comparable_fields(stored).items()
+        for name, value in _select_comparable_fields(outcome).items()
         if value != new[name]
     }
-    return Comparison(stored.portfolio_id, DIFFER if differences else AGREE, differences)
+    return Comparison(outcome.portfolio_id, DIFFER if differences else AGREE, differences)
 
 
-def _comparable_fields(answer: Answer) -> dict[str, object]:
+def _select_comparable_fields(answer: Answer) -> dict[str, object]:
     """Select the fields of an answer that must agree, by name."""
     if not isinstance(answer, PortfolioOutcome):
         names = ("holdings", "cash", "objective", "lower_bound")

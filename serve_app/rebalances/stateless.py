@@ -1,4 +1,4 @@
-"""Stateless rebalances: portfolios given whole, solved without a database or an upstream."""
+"""Stateless rebalances: portfolios of a request, solved without a database or an upstream."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ from serve_app.upstream.holdings.source import Balance, HoldingsBlock
 
 logger = logging.getLogger(__name__)
 
-SOLVE_BATCH_SIZE = 50  # portfolios, because other requests use the one solver between two batches
+SOLVE_BATCH_SIZE = 50  # portfolios, because other requests use the solver between two batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ async def optimize_portfolios(
     With ``settings``, tasks solve the portfolios of a large call; otherwise this process does.
     Raises EmptyModelError if everything would be sold unasked, and OptionsConflictError.
     """
-    given = _prepare(model, balances, prices, options, time_limit_s)
-    if not isinstance(given, StatelessWork):
-        return given
+    work = _prepare(model, balances, prices, options, time_limit_s)
+    if not isinstance(work, StatelessWork):
+        return work
     with reserve_time(len(balances)):
         if settings is not None and len(balances) > settings.run_fan_out_above:
-            return await _fan_out_to_tasks(given, balances, settings)
-        return await _solve_here(given, balances)
+            return await _fan_out_to_tasks(work, balances, settings)
+        return await _solve_here(work, balances)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +80,7 @@ class SolvedPart:
         outcomes = self.outcomes
         if isinstance(outcomes, BlockOutcome):
             rows, outcomes = list(outcomes.beside), list_separate_outcomes(outcomes)
-            return {self.places[row]: each for row, each in zip(rows, outcomes, strict=True)}
+            return {self.places[row]: outcome for row, outcome in zip(rows, outcomes, strict=True)}
         return dict(zip(self.places, outcomes, strict=True))
 
 
@@ -95,25 +95,27 @@ async def optimize_in_arrays(
 
     Portfolios with options of their own become objects.
     """
-    given = _prepare(model, balances, prices, options, time_limit_s)
-    if not isinstance(given, StatelessWork):
-        return [SolvedPart(range(len(given)), given)]
-    places = [place for place, one in enumerate(balances) if one.portfolio_id not in given.own]
-    model_ids = [security.security_id for security in given.securities]
+    work = _prepare(model, balances, prices, options, time_limit_s)
+    if not isinstance(work, StatelessWork):
+        return [SolvedPart(range(len(work)), work)]
+    places = [
+        place for place, balance in enumerate(balances) if balance.portfolio_id not in work.own
+    ]
+    model_ids = [security.security_id for security in work.securities]
     common = {balances[place].portfolio_id: balances[place] for place in places}
     parts: list[SolvedPart] = []
     alone = set(range(len(balances)))
     with reserve_time(len(balances)):
         if common:
             with set_deadline(TimeSplit(2, 1).next_s()):
-                solved = await _solve_block(given, block_of(list(common), model_ids, common))
-            if solved is not None:
-                parts.append(SolvedPart(places, solved))
+                block_outcome = await _solve_block(work, block_of(list(common), model_ids, common))
+            if block_outcome is not None:
+                parts.append(SolvedPart(places, block_outcome))
                 alone.difference_update(places)
         rest = sorted(alone)
         if rest:
-            found = await _solve_here(given, [balances[place] for place in rest])
-            parts.append(SolvedPart(rest, found))
+            rest_outcomes = await _solve_here(work, [balances[place] for place in rest])
+            parts.append(SolvedPart(rest, rest_outcomes))
     return parts
 
 
@@ -126,8 +128,8 @@ def _prepare(
 ) -> StatelessWork | tuple[PortfolioOutcome, ...]:
     """Check the options and price the model; the outcomes if the model has no usable prices."""
     common, own = options.build_common(time_limit_s), options.build_own(time_limit_s)
-    for each in {own.get(balance.portfolio_id, common) for balance in balances}:
-        require_targets(model.targets, each)
+    for portfolio_options in {own.get(balance.portfolio_id, common) for balance in balances}:
+        require_targets(model.targets, portfolio_options)
     try:
         securities = price_targets(model, prices)
     except UNPRICED as error:
@@ -135,39 +137,39 @@ def _prepare(
     return StatelessWork(securities, prices, common, own)
 
 
-async def _solve_block(given: StatelessWork, held: HoldingsBlock) -> BlockOutcome | None:
+async def _solve_block(work: StatelessWork, holdings: HoldingsBlock) -> BlockOutcome | None:
     """Solve some portfolios in arrays; None if that fails, because objects fail one by one."""
-    inputs = price_holdings(held, given.prices)
+    inputs = price_holdings(holdings, work.prices)
     try:
-        solved, seconds = await solve_in_thread(
-            lambda budget: rebalance_block(given.securities, inputs.block, given.options, budget)
+        block_outcome, seconds = await solve_in_thread(
+            lambda budget: rebalance_block(work.securities, inputs.block, work.options, budget)
         )
     except SolverInterruptedError:
         raise
     except Exception:
-        logger.exception("a block of %d portfolios failed in arrays", len(held.portfolio_ids))
+        logger.exception("a block of %d portfolios failed in arrays", len(holdings.portfolio_ids))
         return None
-    outcome = complete_outcome(inputs, solved)
-    count_solved(list_separate_outcomes(outcome), seconds, outcome.count_methods())
-    return outcome
+    complete = complete_outcome(inputs, block_outcome)
+    count_solved(list_separate_outcomes(complete), seconds, complete.count_methods())
+    return complete
 
 
 async def _solve_here(
-    given: StatelessWork, balances: Sequence[Balance]
+    work: StatelessWork, balances: Sequence[Balance]
 ) -> tuple[PortfolioOutcome, ...]:
     firsts = range(0, len(balances), SOLVE_BATCH_SIZE)
     time_split = TimeSplit(len(firsts), 1)
-    found: list[PortfolioOutcome] = []
+    outcomes: list[PortfolioOutcome] = []
     for first in firsts:
         with set_deadline(time_split.next_s()):
-            found += await _solve(given, balances[first : first + SOLVE_BATCH_SIZE])
-    return tuple(found)
+            outcomes += await _solve(work, balances[first : first + SOLVE_BATCH_SIZE])
+    return tuple(outcomes)
 
 
 async def _fan_out_to_tasks(
-    given: StatelessWork, balances: Sequence[Balance], settings: Settings
+    work: StatelessWork, balances: Sequence[Balance], settings: Settings
 ) -> tuple[PortfolioOutcome, ...]:
-    shared, size = ray.put(given), settings.run_chunk_size
+    shared, size = ray.put(work), settings.run_chunk_size
 
     def submit(_: int, part: Sequence[Balance]) -> ObjectRef[list[PortfolioOutcome]]:
         return _solve_task.remote(shared, part, CallContext.capture_for_worker())
@@ -175,16 +177,16 @@ async def _fan_out_to_tasks(
     return await fan_out(balances, size, submit, await tasks_at_a_time(settings))
 
 
-# Retried after a lost worker or node only, because an error of our own code would repeat.
+# Ray retries after a lost worker or node only, because an error of our own code would repeat.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
 def _solve_task(
-    given: StatelessWork, balances: Sequence[Balance], context: CallContext
+    work: StatelessWork, balances: Sequence[Balance], context: CallContext
 ) -> list[PortfolioOutcome]:
     """Solve some of the portfolios, in a worker process."""
-    return asyncio.run(run_in_worker(_solve(given, balances), context))
+    return asyncio.run(run_in_worker(_solve(work, balances), context))
 
 
-async def _solve(given: StatelessWork, balances: Sequence[Balance]) -> list[PortfolioOutcome]:
+async def _solve(work: StatelessWork, balances: Sequence[Balance]) -> list[PortfolioOutcome]:
     ids = [balance.portfolio_id for balance in balances]
-    fetched = ChunkInputs(ids, balances, given.prices)
-    return await solve_chunk(given.securities, fetched, given.options, count_solved, given.own)
+    inputs = ChunkInputs(ids, balances, work.prices)
+    return await solve_chunk(work.securities, inputs, work.options, count_solved, work.own)

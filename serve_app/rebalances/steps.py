@@ -46,32 +46,32 @@ async def prepare_work(
 ) -> RebalanceInput:
     """Take one price snapshot for a rebalance of the model, and price the model at it.
 
-    Of the stored rules it takes those that may concern the model and its portfolios.
-    The securities that the restrictions of ``must_match`` name must exist.
+    The input has the stored rules that may concern the model and its portfolios. The securities
+    that the restrictions of ``must_match`` name must exist.
     """
     snapshot = await resources.prices.read_snapshot()
     rules = rules_that_may_concern(rules, str(model.model_id), model.portfolio_ids)
-    narrowed = narrow_options(options, general_rules(rules))
-    given = OptionOverrides.from_options(narrowed)
+    narrowed_options = narrow_options(options, general_rules(rules))
+    overrides = OptionOverrides.from_options(narrowed_options)
     begun_by = principal.get() or None
-    rebalance = new_rebalance(rebalance_id, model, portfolios, given, now(), begun_by)
+    rebalance = new_rebalance(rebalance_id, model, portfolios, overrides, now(), begun_by)
     try:
         securities, refusal = await price(model, resources.securities, snapshot), None
     except UNPRICED as error:
         securities, refusal = (), refusal_of(error)
     rebalance = replace(
         rebalance,
-        # Only the caller's options, because the caller does not name the ids of the rules.
+        # The caller's options alone, because the caller does not name the ids of the rules.
         unmatched=find_unmatched_ids(model, options),
         securities=securities,
         rules=rules,
-        overrides_by_portfolio=narrow_own_options(narrowed, {}, rules, model.portfolio_ids),
+        overrides_by_portfolio=narrow_own_options(narrowed_options, {}, rules, model.portfolio_ids),
     )
     return RebalanceInput(
         settings,
         rebalance,
         snapshot,
-        narrowed,
+        narrowed_options,
         correlation_id.get(),
         HoldingsRef(settings.holdings_source),
         refusal,
@@ -94,19 +94,19 @@ async def store_completed(
         counts=counts,
         finished_at=now(),
     )
-    stored = await resources.rebalances.store(rebalance, outcomes, claim)
+    stored_rebalance = await resources.rebalances.store(rebalance, outcomes, claim)
     log_event(
         Action.REBALANCE_STORED,
-        stored.rebalance_id,
-        model_id=stored.model_id,
+        stored_rebalance.rebalance_id,
+        model_id=stored_rebalance.model_id,
         counts={status.value: count for status, count in counts.items()},
     )
-    return stored
+    return stored_rebalance
 
 
 async def date_model(resources: Resources, rebalance: Rebalance) -> None:
     """Date the model of a stored rebalance, because an unstored one must leave no date."""
-    # Ignored, because a model may be deleted while its portfolios are rebalanced.
+    # The error is ignored, because a model may be deleted while its portfolios are rebalanced.
     with suppress(NotFoundError):
         await resources.models.record_rebalance_date(rebalance.model_id, rebalance.started_at)
 
@@ -118,8 +118,10 @@ def drop_matched(rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> 
     return drop_held(rebalance, list_other_holdings(outcomes))
 
 
-def drop_held(rebalance: Rebalance, held: Iterable[str]) -> Rebalance:
+def drop_held(rebalance: Rebalance, held_ids: Iterable[str]) -> Rebalance:
     """Drop the unmatched ids among these holdings."""
-    held = frozenset(held)
-    unmatched = tuple(each for each in rebalance.unmatched if each not in held)
+    held_ids = frozenset(held_ids)
+    unmatched = tuple(
+        security_id for security_id in rebalance.unmatched if security_id not in held_ids
+    )
     return replace(rebalance, unmatched=unmatched)

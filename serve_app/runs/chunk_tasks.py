@@ -158,7 +158,7 @@ def _list_outcomes(outcomes: BlockOutcome | list[PortfolioOutcome]) -> list[Port
     return list_all_outcomes(outcomes) if isinstance(outcomes, BlockOutcome) else outcomes
 
 
-# Retried after a lost worker or node only, because an error of our own code would repeat.
+# Ray retries after a lost worker or node only, because an error of our own code would repeat.
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def chunk_task(
     shared: RebalanceInput,

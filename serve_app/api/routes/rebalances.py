@@ -100,7 +100,7 @@ async def rebalance_model(
         return await _preview_model(request, rebalancing, model_id, overrides, settings)
 
     # Read again, because a key keeps the id of the first answer alone.
-    async def recall(rebalance_id: str) -> exactly_once.Answered:
+    async def recall(rebalance_id: str) -> exactly_once.RebalanceAnswer:
         rebalance = await store.read_rebalance(rebalance_id)
         return rebalance, await store.list_outcomes(rebalance)
 
