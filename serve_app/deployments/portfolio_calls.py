@@ -17,4 +17,4 @@ class PortfolioCalls(PortfolioNames):
 
     async def find_portfolios(self, part: str, limit: int) -> Mapping[str, str]:
         """Return names by id of portfolios with this part in the name."""
-        return await self._resources.portfolios.find_named(part, limit)
+        return await self._resources.portfolios.search_by_name(part, limit)

@@ -28,7 +28,7 @@ from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions
 from serve_app.ray_calls import fan_out, run_in_worker, tasks_at_a_time
 from serve_app.settings import Settings
-from serve_app.upstream.holdings.block import block_of
+from serve_app.upstream.holdings.block import convert_to_block
 from serve_app.upstream.holdings.source import Balance, HoldingsBlock
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,9 @@ async def optimize_in_arrays(
     with reserve_time(len(balances)):
         if common:
             with set_deadline(TimeSplit(2, 1).next_s()):
-                block_outcome = await _solve_block(work, block_of(list(common), model_ids, common))
+                block_outcome = await _solve_block(
+                    work, convert_to_block(list(common), model_ids, common)
+                )
             if block_outcome is not None:
                 parts.append(SolvedPart(places, block_outcome))
                 alone.difference_update(places)

@@ -59,7 +59,7 @@ class Breaker:
         """Current state; half-open means that at most the next call passes."""
         if self._opened_at is None:
             return BreakerState.CLOSED
-        return BreakerState.OPEN if self._left_s() > 0 else BreakerState.HALF_OPEN
+        return BreakerState.OPEN if self._remaining_s() > 0 else BreakerState.HALF_OPEN
 
     @property
     def is_closed(self) -> bool:
@@ -71,66 +71,66 @@ class Breaker:
         """Admit one call and yield whether it is the probe; CircuitOpenError if it may not pass."""
         probe = self._claim_probe()
         began_at = self._clock()
-        failed = None  # because a cancelled call has no outcome
+        is_failure = None  # because a cancelled call has no outcome
         try:
             yield probe
-            failed = False
+            is_failure = False
         except TransientError as error:
-            failed = error.counted
+            is_failure = error.is_counted
             raise
         except UpstreamContractError:
-            failed = False
+            is_failure = False
             raise
         finally:
-            self._settle(began_at, probe, failed)
+            self._settle(began_at, probe, is_failure)
 
     def require_closed(self) -> None:
         """Raise CircuitOpenError for the next attempt of a call admitted before the opening."""
         if self._opened_at is not None:
-            raise self._refusal()
+            raise self._build_error()
 
     def _claim_probe(self) -> bool:
         if self._opened_at is None:
             return False
-        if self._is_probing or self._left_s() > 0:
-            raise self._refusal()
+        if self._is_probing or self._remaining_s() > 0:
+            raise self._build_error()
         self._is_probing = True
         return True
 
-    def _settle(self, began_at: float, probe: bool, failed: bool | None) -> None:
+    def _settle(self, began_at: float, probe: bool, is_failure: bool | None) -> None:
         if probe:
             self._is_probing = False
-        if failed is None:
+        if is_failure is None:
             return
-        if probe and failed:
+        if probe and is_failure:
             self._open(min(2 * self._pause_s, self._max_pause_s))
         elif probe:
             self._close()
         elif self._opened_at is None:
-            self._count(began_at, failed)
-            if self._bad_seconds() >= self._threshold:
+            self._count(began_at, is_failure)
+            if self._count_bad_seconds() >= self._threshold:
                 self._open(min(FIRST_PAUSE_S, self._max_pause_s))
                 logger.warning("circuit to the %s service opened", self._upstream)
                 if self._on_open is not None:
                     self._on_open(self._upstream)
 
-    def _count(self, began_at: float, failed: bool) -> None:
+    def _count(self, began_at: float, is_failure: bool) -> None:
         """Count a call in each second of the window in which it was under way."""
         second = int(self._clock())
         oldest = second - self._window_s + 1
-        for expired in [each for each in self._calls if each < oldest]:
-            del self._calls[expired]
-        # Only from the closing on, because earlier seconds belong to the outage that is over.
-        began = int(max(began_at, self._closed_at))
-        for each in range(max(began, oldest), second + 1):
-            failures, successes = self._calls.get(each, (0, 0))
-            self._calls[each] = (failures + failed, successes + (not failed))
+        for expired_second in [past_second for past_second in self._calls if past_second < oldest]:
+            del self._calls[expired_second]
+        # Earlier seconds do not count, because they belong to the outage that is over.
+        first_second = int(max(began_at, self._closed_at))
+        for call_second in range(max(first_second, oldest), second + 1):
+            failures, successes = self._calls.get(call_second, (0, 0))
+            self._calls[call_second] = (failures + is_failure, successes + (not is_failure))
 
-    def _bad_seconds(self) -> int:
+    def _count_bad_seconds(self) -> int:
         return sum(failures >= max(successes, 1) for failures, successes in self._calls.values())
 
     def _open(self, pause_s: float) -> None:
-        """Let no call pass for ``pause_s``; also called to keep the circuit open."""
+        """Let no call pass for ``pause_s``; a call also keeps an open circuit open."""
         self._opened_at = self._clock()
         self._pause_s = pause_s
         self._calls.clear()
@@ -140,13 +140,13 @@ class Breaker:
         self._closed_at = self._clock()
         logger.warning("circuit to the %s service closed", self._upstream)
 
-    def _left_s(self) -> float:
+    def _remaining_s(self) -> float:
         opened_at = self._clock() if self._opened_at is None else self._opened_at
         return opened_at + self._pause_s - self._clock()
 
-    def _refusal(self) -> CircuitOpenError:
+    def _build_error(self) -> CircuitOpenError:
         detail = (
             f"calls failed in {self._threshold} of the last {self._window_s} seconds; "
             f"it is asked again after a pause"
         )
-        return CircuitOpenError(self._upstream, detail, max(self._left_s(), 1.0))
+        return CircuitOpenError(self._upstream, detail, max(self._remaining_s(), 1.0))

@@ -23,12 +23,12 @@ from serve_app.upstream.http_exchange import (
     exchange,
 )
 from serve_app.upstream.response_body import UnreadableError, parse_json
-from serve_app.upstream.retry_policy import NotSentError, TransientError, retry_after_s
+from serve_app.upstream.retry_policy import NotSentError, TransientError, read_retry_after_s
 from serve_app.upstream.tls import describe_tls_failure
 
 UNAUTHORIZED: Final = 401
 MAX_ANSWER_BYTES: Final = 65_536
-DEFAULT_LIFETIME_S: Final = 300.0  # if the endpoint does not say how long a token is valid
+DEFAULT_LIFETIME_S: Final = 300.0  # the endpoint may not say how long a token is valid
 MAX_LIFETIME_S: Final = 86_400.0
 RENEW_BEFORE_END_S: Final = 30.0
 # A younger token is not replaced, because an upstream that refuses every token would otherwise
@@ -50,7 +50,7 @@ class Credentials(Protocol):
         """Return the value of the header. Raises NotSentError if there is none."""
         ...
 
-    async def replace(self, refused: str) -> str | None:
+    async def replace(self, refused_header: str) -> str | None:
         """Return another value after a 401 for this one; None if there is no other."""
         ...
 
@@ -68,18 +68,18 @@ class AuthorizedTransport:
     async def send(self, request: Request) -> ResponseStream:
         """Send a request; return its response once the head is here."""
         header = await self._credentials.authorize()
-        response = await self._transport.send(_with_header(request, header))
+        response = await self._transport.send(_replace_header(request, header))
         if response.status != UNAUTHORIZED:
             return response
         other = await self._replace(header)
         if other is None:
             return response
         await response.close()
-        return await self._transport.send(_with_header(request, other))
+        return await self._transport.send(_replace_header(request, other))
 
-    async def _replace(self, refused: str) -> str | None:
+    async def _replace(self, refused_header: str) -> str | None:
         try:
-            return await self._credentials.replace(refused)
+            return await self._credentials.replace(refused_header)
         except NotSentError:
             return None  # the 401 says more than that there is no newer token
 
@@ -98,7 +98,7 @@ class FixedCredentials:
         """Return the header."""
         return self.header
 
-    async def replace(self, refused: str) -> str | None:  # noqa: ARG002 - of the protocol
+    async def replace(self, refused_header: str) -> str | None:  # noqa: ARG002 - of the protocol
         """Return None, because there is no other header."""
         return None
 
@@ -127,7 +127,7 @@ class TokenEndpoint:
         fields = {"grant_type": "client_credentials"}
         if self.scope:
             fields["scope"] = self.scope
-        # Encoded, because RFC 6749 (section 2.3.1) wants it, and a colon would end the id.
+        # Id and secret are encoded, because RFC 6749 (2.3.1) wants it, and a colon ends the id.
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}"
         headers = {
             "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
@@ -140,9 +140,11 @@ class TokenEndpoint:
                 response = await exchange(self.transport, request, None, MAX_ANSWER_BYTES)
         except (*TRANSPORT_ERRORS, TransientError) as error:  # TimeoutError is an OSError
             reason = describe_tls_failure(error) or type(error).__name__
-            raise _failure(f"does not answer: {reason}", PAUSE_S) from error
+            raise _build_failure(f"does not answer: {reason}", PAUSE_S) from error
         except UnreadableError as error:
-            raise _failure(f"answered with a body that {error}", PAUSE_AFTER_REFUSAL_S) from None
+            raise _build_failure(
+                f"answered with a body that {error}", PAUSE_AFTER_REFUSAL_S
+            ) from None
         return _read_token(response)
 
 
@@ -173,12 +175,12 @@ class ClientCredentials:
             self._begin_renewal()  # not awaited, because the token at hand is still valid
         return self._header
 
-    async def replace(self, refused: str) -> str | None:
+    async def replace(self, refused_header: str) -> str | None:
         """Return the header of a newer token; None if the refused one is the newest there can be.
 
         Raises NotSentError if the endpoint gives none.
         """
-        if self._header is not None and self._header != refused:
+        if self._header is not None and self._header != refused_header:
             return self._header
         if self._clock() < self._fetched_at + MIN_AGE_S:
             return None
@@ -186,11 +188,11 @@ class ClientCredentials:
 
     async def _renew(self) -> str:
         if self._failure is not None and self._clock() < self._next_fetch_at:
-            raise _repeat(self._failure)
-        # Shielded, because others wait for the same request when this caller leaves.
+            raise _copy_error(self._failure)
+        # The request is shielded, because others wait for it when this caller leaves.
         await asyncio.shield(self._begin_renewal())
         if self._failure is not None:
-            raise _repeat(self._failure)
+            raise _copy_error(self._failure)
         assert self._header is not None
         return self._header
 
@@ -219,18 +221,18 @@ def _read_token(response: Response) -> Token:
     """Read the answer of the endpoint; never quote it, because it has the token."""
     status = response.status_code
     if status == 429 or status >= 500:
-        wait_s = retry_after_s(response.retry_after) or PAUSE_S
-        raise _failure(f"answered {status}", wait_s)
+        wait_s = read_retry_after_s(response.retry_after) or PAUSE_S
+        raise _build_failure(f"answered {status}", wait_s)
     members = _read_members(response.content)
     if status != 200:
         code = str(members.get("error", ""))
         reason = f" ({code})" if ERROR_CODE.fullmatch(code) else ""
-        raise _failure(f"answered {status}{reason}", PAUSE_AFTER_REFUSAL_S)
+        raise _build_failure(f"answered {status}{reason}", PAUSE_AFTER_REFUSAL_S)
     token, kind = members.get("access_token"), members.get("token_type", "Bearer")
     if not isinstance(token, str) or not TOKEN.fullmatch(token):
-        raise _failure("answered without an access_token", PAUSE_AFTER_REFUSAL_S)
+        raise _build_failure("answered without an access_token", PAUSE_AFTER_REFUSAL_S)
     if str(kind).lower() != "bearer":
-        raise _failure("answered with a token that is no Bearer token", PAUSE_AFTER_REFUSAL_S)
+        raise _build_failure("answered with a token that is no Bearer token", PAUSE_AFTER_REFUSAL_S)
     return Token(f"Bearer {token}", _read_lifetime_s(members.get("expires_in")))
 
 
@@ -251,16 +253,16 @@ def _read_lifetime_s(value: object) -> float:
     return min(seconds, MAX_LIFETIME_S) if seconds > 0 else DEFAULT_LIFETIME_S
 
 
-def _failure(reason: str, wait_s: float) -> NotSentError:
-    # Not counted by the breaker of an upstream, because the upstream was not asked.
+def _build_failure(reason: str, wait_s: float) -> NotSentError:
+    # No breaker counts the error, because the upstream was not asked.
     return NotSentError(f"the token endpoint {reason}", False, wait_s)
 
 
-def _repeat(error: NotSentError) -> NotSentError:
+def _copy_error(error: NotSentError) -> NotSentError:
     """Copy an error, because each raise of one object would lengthen its traceback."""
-    return NotSentError(error.detail, error.counted, error.retry_after_s)
+    return NotSentError(error.detail, error.is_counted, error.retry_after_s)
 
 
-def _with_header(request: Request, value: str) -> Request:
+def _replace_header(request: Request, value: str) -> Request:
     headers = {**request.headers, "Authorization": value}
     return Request(request.method, request.url, headers, request.body)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from unicodedata import category
 
-MAX_DIGITS = 34  # of a Decimal128, before and after the point together
+MAX_DIGITS = 34  # digits of a Decimal128, before and after the point together
 MAX_NUMBER_LENGTH = 80
 MAX_TEXT_LENGTH = 255
 PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
@@ -20,7 +20,7 @@ def read_decimal(value: Any) -> Decimal:
     >>> read_decimal("3356336"), read_decimal(Decimal("101.23"))
     (Decimal('3356336'), Decimal('101.23'))
     """
-    # A fast path, because a page of balances has thousands of numbers, nearly all plain text.
+    # Fast path, because a page of balances has thousands of numbers, nearly all plain text.
     if type(value) is str and len(value) <= MAX_DIGITS and PLAIN.fullmatch(value):
         return Decimal(value)
     match value:
@@ -46,7 +46,7 @@ def read_text(value: Any) -> str:
         return value
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
         raise ValueError(f"{_quote(value)} is no text of 1 to {MAX_TEXT_LENGTH} characters")
-    if any(category(each)[0] == "C" for each in value):
+    if any(category(character)[0] == "C" for character in value):
         raise ValueError("a text holds control characters")
     return value
 
@@ -62,7 +62,7 @@ def read_objects(value: Any) -> list[dict[str, Any]]:
     """Check a JSON array of objects."""
     if not isinstance(value, list):
         raise ValueError(f"{_quote(value)} is no array")
-    if not all(isinstance(each, dict) for each in value):
+    if not all(isinstance(item, dict) for item in value):
         raise ValueError("an array holds something else than objects")
     return value
 

@@ -38,7 +38,7 @@ from serve_app.upstream.retry_policy import (
     Policy,
     TransientError,
     build_retry_hook,
-    retry_after_s,
+    read_retry_after_s,
 )
 from serve_app.upstream.tls import describe_tls_failure
 
@@ -89,14 +89,14 @@ class Client:
             transport = AuthorizedTransport(transport, credentials)
         self._transport = transport
         self._base_url = str(url.copy_with(userinfo=b"")).rstrip("/")
-        self._headers = {**HEADERS, **_authorization(url)}
+        self._headers = {**HEADERS, **_build_authorization(url)}
         self._slots = asyncio.Semaphore(policy.concurrency)
         threshold, pause_s = policy.breaker_threshold, policy.breaker_pause_s
         self._breaker = breaker or Breaker(upstream, threshold, pause_s)
 
     @property
     def probes_next(self) -> bool:
-        """True if the next call is at best a probe, beside which no other call is admitted."""
+        """True if the next call is at best a probe: no other call is admitted beside it."""
         return not self._breaker.is_closed
 
     async def get(
@@ -106,7 +106,7 @@ class Client:
         accept: frozenset[int] = OK,
     ) -> Response:
         """Send a GET and return the response, whose status is one of ``accept``."""
-        request = self._request("GET", path, params=params)
+        request = self._build_request("GET", path, params=params)
         async with self._slots:
             try:
                 with self._breaker.admit() as probe:
@@ -123,7 +123,7 @@ class Client:
         Raises UpstreamUnavailableError if the body was not sent, and OutcomeUnknownError if it was
         sent and no answer tells its effect. The client needs ``single_use_transport``.
         """
-        request = self._request(method, path, body)
+        request = self._build_request(method, path, body)
         async with self._slots:
             try:
                 with self._breaker.admit():
@@ -141,7 +141,7 @@ class Client:
     async def get_json_if_found(self, path: str, what: str) -> Any | None:
         """GET the object in the body of a 200; None for a 404."""
         response = await self.get(path, accept=frozenset({200, 404}))
-        body = self.parse(response)  # also of a 404, because a proxy's 404 is not JSON
+        body = self.parse(response)  # parsed for a 404, too, because a proxy's 404 is not JSON
         if response.status_code == 404:
             return None
         with self.translate_read_errors(what):
@@ -154,7 +154,7 @@ class Client:
         try:
             return parse_json(response.content)
         except UnreadableError as error:
-            raise self._contract_error(response.request, error) from None
+            raise self._build_contract_error(response.request, error) from None
 
     @contextmanager
     def translate_read_errors(self, what: str) -> Generator[None]:
@@ -170,7 +170,7 @@ class Client:
         """Call the health route once, past the breaker and without a retry; never raise."""
         try:
             async with asyncio.timeout(within_s):
-                response = await self._transport.send(self._request("GET", path))
+                response = await self._transport.send(self._build_request("GET", path))
                 await response.close()
             is_healthy = response.status == 200
         except (*TRANSPORT_ERRORS, TransientError):  # TimeoutError is an OSError
@@ -195,7 +195,7 @@ class Client:
     async def _attempt(self, request: Request, accept: frozenset[int], probe: bool) -> Response:
         deadline = time.monotonic() + self.policy.budget_s
         try:
-            return await self._once(request, accept, deadline)
+            return await self._try_once(request, accept, deadline)
         except TransientError as error:
             if probe:
                 raise
@@ -210,26 +210,28 @@ class Client:
     ) -> Response:
         # The first failure is replayed into stamina, because a call that succeeds at once then
         # never pays for the retry context.
-        replayed = False
+        is_replayed = False
         on = build_retry_hook(self.policy, deadline)
         async for attempt in stamina.retry_context(on, attempts=self.policy.tries, timeout=None):
             with attempt:
-                if not replayed:
-                    replayed = True
+                if not is_replayed:
+                    is_replayed = True
                     raise first
                 self._breaker.require_closed()
-                return await self._once(request, accept, deadline)
+                return await self._try_once(request, accept, deadline)
         raise first
 
     async def _connect_and_send(self, request: Request, within_s: float) -> Response:
         """Connect, with the retries of the policy, and send once."""
-        pause_s = build_retry_hook(self.policy, time.monotonic() + self.policy.total_s)
+        choose_pause_s = build_retry_hook(self.policy, time.monotonic() + self.policy.total_s)
 
-        def unsent(error: Exception) -> bool | float:
-            return isinstance(error, NotSentError) and pause_s(error)
+        def choose_unsent_pause_s(error: Exception) -> bool | float:
+            return isinstance(error, NotSentError) and choose_pause_s(error)
 
         tries = self.policy.tries
-        async for attempt in stamina.retry_context(on=unsent, attempts=tries, timeout=None):
+        async for attempt in stamina.retry_context(
+            on=choose_unsent_pause_s, attempts=tries, timeout=None
+        ):
             with attempt:
                 return await self._send(request, within_s)
         raise AssertionError
@@ -239,13 +241,13 @@ class Client:
             async with asyncio.timeout(within_s):
                 response = await self._exchange(request, None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotSentError(_detail_of(request, error), True, None) from error
+            raise NotSentError(_describe_failure(request, error), True, None) from error
         except TimeoutError as error:
             raise TransientError(
                 f"{request.path} took over {within_s:.3g} s", True, None
             ) from error
         except TRANSPORT_ERRORS as error:
-            raise TransientError(_detail_of(request, error), True, None) from error
+            raise TransientError(_describe_failure(request, error), True, None) from error
         except UnreadableError as error:
             raise TransientError(f"the answer of {request.path} {error}", False, None) from error
         if response.status_code >= 500:
@@ -254,7 +256,9 @@ class Client:
             raise TransientError(detail, True, None)
         return response
 
-    async def _once(self, request: Request, accept: frozenset[int], deadline: float) -> Response:
+    async def _try_once(
+        self, request: Request, accept: frozenset[int], deadline: float
+    ) -> Response:
         limit_s = min(self.policy.total_s, deadline - time.monotonic())
         try:
             async with asyncio.timeout(limit_s):
@@ -267,43 +271,45 @@ class Client:
             )
             raise UpstreamContractError(self.upstream, detail) from error
         except TRANSPORT_ERRORS as error:
-            raise TransientError(_detail_of(request, error), True, None) from error
+            raise TransientError(_describe_failure(request, error), True, None) from error
         except UnreadableError as error:
-            raise self._contract_error(request, error) from error
+            raise self._build_contract_error(request, error) from error
         status = response.status_code
         if status in accept:
             return response
         detail = f"{request.path} answered {status}"
         if status == 429 or status >= 500:
-            raise TransientError(detail, status >= 500, retry_after_s(response.retry_after))
+            raise TransientError(detail, status >= 500, read_retry_after_s(response.retry_after))
         raise UpstreamContractError(self.upstream, detail)
 
-    async def _exchange(self, request: Request, wanted: frozenset[int] | None) -> Response:
-        return await exchange(self._transport, request, wanted, self.policy.max_answer_bytes)
+    async def _exchange(self, request: Request, accept: frozenset[int] | None) -> Response:
+        return await exchange(self._transport, request, accept, self.policy.max_answer_bytes)
 
-    def _request(
+    def _build_request(
         self,
         method: str,
         path: str,
         body: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> Request:
-        headers = {**self._headers, **_context_headers()}
+        headers = {**self._headers, **_build_context_headers()}
         if body is not None:
             headers["Content-Type"] = "application/json"
         query = f"?{urlencode(params)}" if params else ""
         return Request(method, f"{self._base_url}{path}{query}", headers, body)
 
-    def _contract_error(self, request: Request, error: UnreadableError) -> UpstreamContractError:
+    def _build_contract_error(
+        self, request: Request, error: UnreadableError
+    ) -> UpstreamContractError:
         return UpstreamContractError(self.upstream, f"the answer of {request.path} {error}")
 
 
-def _detail_of(request: Request, error: Exception) -> str:
+def _describe_failure(request: Request, error: Exception) -> str:
     """Say what failed, without the text of the error, which may have an address."""
     return f"{request.path}: {describe_tls_failure(error) or type(error).__name__}"
 
 
-def _authorization(url: httpx.URL) -> dict[str, str]:
+def _build_authorization(url: httpx.URL) -> dict[str, str]:
     """Build the header of a user and password that an address has."""
     if not url.userinfo:
         return {}
@@ -312,6 +318,6 @@ def _authorization(url: httpx.URL) -> dict[str, str]:
     return {"Authorization": request.headers["Authorization"]}
 
 
-def _context_headers() -> dict[str, str]:
-    sent = {"X-Correlation-ID": correlation_id.get(), "traceparent": traceparent.get()}
-    return {name: value for name, value in sent.items() if value}
+def _build_context_headers() -> dict[str, str]:
+    headers = {"X-Correlation-ID": correlation_id.get(), "traceparent": traceparent.get()}
+    return {name: value for name, value in headers.items() if value}

@@ -31,7 +31,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Response whose body was read; it is empty if the status was not wanted."""
+    """Response whose body was read; the body is empty if the status was not accepted."""
 
     request: Request
     status_code: int
@@ -62,17 +62,17 @@ class Transport(Protocol):
 
 
 async def exchange(
-    transport: Transport, request: Request, wanted: Collection[int] | None, max_bytes: int
+    transport: Transport, request: Request, accept: Collection[int] | None, max_bytes: int
 ) -> Response:
-    """Send a request and read the body of the response if its status is ``wanted``; None is any.
+    """Send a request and read the body of the response if its status is accepted; None accepts any.
 
     Raises CutShortError if the body breaks off, UnreadableError if the body is too large or in an
     encoding that was not accepted, and errors of the transport before a response begins.
     """
     stream = await transport.send(request)
     try:
-        is_wanted = wanted is None or stream.status in wanted
-        body = await read_body(stream.parts, stream.headers, max_bytes) if is_wanted else b""
+        is_accepted = accept is None or stream.status in accept
+        body = await read_body(stream.parts, stream.headers, max_bytes) if is_accepted else b""
     except TRANSPORT_ERRORS as error:
         detail = f"the answer of {request.path} broke off"
         raise CutShortError(detail, False, None) from error

@@ -7,7 +7,7 @@ import httpx
 
 from serve_app.upstream.http_exchange import Request, ResponseStream
 
-# Below 5 s, because uvicorn and gunicorn close idle connections then.
+# Less than 5 s, because uvicorn and gunicorn close idle connections then.
 KEEP_ALIVE_S = 4.0
 
 
@@ -22,7 +22,7 @@ class KeptConnections:
     ) -> None:
         self._max_connections = max_connections
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
-        # Here, because it takes milliseconds, which the first request must not pay in its time.
+        # The context is made here, because that takes milliseconds of the first request otherwise.
         self._ssl = context or httpx.create_ssl_context(trust_env=False)
         self._session: aiohttp.ClientSession | None = None
 
@@ -38,7 +38,7 @@ class KeptConnections:
         )
 
         async def close() -> None:
-            # Also closes the connection if the body was not read to its end.
+            # The release closes the connection if the body was not read to its end.
             response.release()
 
         return ResponseStream(response.status, response.headers, response.content.iter_any(), close)
@@ -49,7 +49,7 @@ class KeptConnections:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        # At the first request, because a session belongs to the event loop that it is made in.
+        # The first request opens the session, because a session belongs to its event loop.
         connector = aiohttp.TCPConnector(
             limit=self._max_connections,
             keepalive_timeout=KEEP_ALIVE_S,

@@ -16,14 +16,16 @@ async def read_listing(
     ``fields`` name the id and the text of a row.
     """
     id_field, text_field = fields
-    known: dict[str, str] = {}
+    text_by_id: dict[str, str] = {}
     for page in range(max_pages):
         params = {"limit": PAGE_SIZE, "offset": page * PAGE_SIZE}
         answer = await client.get_json(path, params)
         with client.translate_read_errors(f"a page of {rows_name}"):
             rows = read_objects(answer[rows_name])
-            known.update({read_text(row[id_field]): read_text(row[text_field]) for row in rows})
+            text_by_id.update(
+                {read_text(row[id_field]): read_text(row[text_field]) for row in rows}
+            )
             has_next = answer["pagination"]["hasNext"] is True
         if not (has_next and rows):
-            return known, True
-    return known, False
+            return text_by_id, True
+    return text_by_id, False

@@ -119,11 +119,11 @@ class OrderService:
         """
         references = await self.references()
         at = format_instant(timestamp)
-        body = orjson.dumps([_body(order, references, at) for order in orders])
+        body = orjson.dumps([_build_body(order, references, at) for order in orders])
         response = await self._client.send_once("POST", "/api/v1/orders", body, POST_WITHIN_S)
         status = response.status_code
         if 400 <= status < 500 and status != REQUEST_TIMEOUT:
-            message = f"the batch was refused with {status}{_message(response.content)}"
+            message = f"the batch was refused with {status}{_read_message(response.content)}"
             return (Refused(message),) * len(orders)
         if status not in {200, 207}:
             detail = f"/api/v1/orders answered {status}"
@@ -138,7 +138,7 @@ class OrderService:
 
     async def read_placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
         """Read the orders of a batch at the service, by portfolio id and security id."""
-        found: dict[tuple[str, str], Placed] = {}
+        placed_orders: dict[tuple[str, str], Placed] = {}
         for offset in range(0, MAX_PLACED_ORDERS, PAGE):
             params = {"orderTimestamp": format_instant(timestamp), "limit": PAGE, "offset": offset}
             answer = await self._client.get_json("/api/v1/orders", params)
@@ -147,15 +147,15 @@ class OrderService:
                 for row in rows:
                     portfolio_id = read_text(row["portfolio"]["portfolioId"])
                     security_id = read_text(row["security"]["securityId"])
-                    there = Placed(
+                    placed_order = Placed(
                         read_integer(row["id"]), read_text(row["status"]["abbreviation"])
                     )
-                    found.setdefault((portfolio_id, security_id), there)
+                    placed_orders.setdefault((portfolio_id, security_id), placed_order)
                 more = answer["pagination"]["hasNext"] is True
                 if more and not rows:  # because an overlooked order would be sent twice
                     raise ValueError("it is empty, and not the last one")
             if not more:
-                return found
+                return placed_orders
         detail = f"over {MAX_PLACED_ORDERS:,} orders have one orderTimestamp"
         raise UpstreamContractError(self._client.upstream, detail)
 
@@ -168,14 +168,14 @@ class OrderService:
 
         The result is not returned: ``read_placed`` shows it later.
         """
-        cancelled = await self._cancelled()
+        status_id = await self._cancelled()
 
         async def cancel_one(order_id: int) -> None:
-            await self._cancel(order_id, cancelled)
+            await self._cancel(order_id, status_id)
 
         await for_each(order_ids, cancel_one, MAX_CONCURRENT_CANCELLATIONS)
 
-    async def _cancel(self, order_id: int, cancelled: int) -> None:
+    async def _cancel(self, order_id: int, status_id: int) -> None:
         path = f"/api/v1/order/{order_id}"
         response = await self._client.get(path, accept=FOUND_OR_NOT)
         if response.status_code == NOT_FOUND:
@@ -184,27 +184,30 @@ class OrderService:
         with self._client.translate_read_errors("an order"):
             if order["status"]["abbreviation"] != NEW or order.get("tradeOrderId") is not None:
                 return
-            body = orjson.dumps(_cancelled_body(order, cancelled))
+            body = orjson.dumps(_build_cancelled_body(order, status_id))
         with suppress(OutcomeUnknownError):
             await self._client.send_once("PUT", path, body, POLICY.total_s)
 
     async def _read_cancelled(self) -> int:
-        return await self._id("/api/v1/statuses", "abbreviation", CANCELLED)
+        return await self._find_id("/api/v1/statuses", "abbreviation", CANCELLED)
 
     async def _read_references(self) -> References:
         return References(
-            await self._id("/api/v1/blotters", "name", self._blotter),
-            await self._id("/api/v1/statuses", "abbreviation", NEW),
-            {side: await self._id("/api/v1/orderTypes", "abbreviation", side) for side in Side},
+            await self._find_id("/api/v1/blotters", "name", self._blotter),
+            await self._find_id("/api/v1/statuses", "abbreviation", NEW),
+            {
+                side: await self._find_id("/api/v1/orderTypes", "abbreviation", side)
+                for side in Side
+            },
         )
 
-    async def _id(self, path: str, member: str, wanted: str) -> int:
+    async def _find_id(self, path: str, member: str, value: str) -> int:
         rows = await self._client.get_json(path)
         with self._client.translate_read_errors(f"the answer of {path}"):
             for row in read_objects(rows):
-                if row[member] == wanted:
+                if row[member] == value:
                     return read_integer(row["id"])
-        detail = f"{path} has no {member} {wanted}"
+        detail = f"{path} has no {member} {value}"
         raise UpstreamContractError(self._client.upstream, detail)
 
 
@@ -213,20 +216,20 @@ def format_instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _body(order: NewOrder, references: References, at: str) -> dict[str, object]:
+def _build_body(order: NewOrder, references: References, at: str) -> dict[str, object]:
     return {
         "blotterId": references.blotter,
         "statusId": references.status,
         "portfolioId": order.portfolio_id,
         "orderTypeId": references.types[order.side],
         "securityId": order.security_id,
-        "quantity": _number(order.quantity),
+        "quantity": _format_number(order.quantity),
         "orderTimestamp": at,
         "version": 1,
     }
 
 
-def _cancelled_body(order: Any, status: int) -> dict[str, object]:
+def _build_cancelled_body(order: Any, status: int) -> dict[str, object]:
     """Copy a whole order with another status, because PUT replaces every field."""
     return {
         "id": order["id"],
@@ -235,15 +238,15 @@ def _cancelled_body(order: Any, status: int) -> dict[str, object]:
         "portfolioId": order["portfolio"]["portfolioId"],
         "orderTypeId": order["orderType"]["id"],
         "securityId": order["security"]["securityId"],
-        "quantity": _number(order["quantity"]),
-        "limitPrice": _number(order.get("limitPrice")),
+        "quantity": _format_number(order["quantity"]),
+        "limitPrice": _format_number(order.get("limitPrice")),
         "tradeOrderId": None,
         "orderTimestamp": order["orderTimestamp"],
         "version": order["version"],
     }
 
 
-def _number(number: int | Decimal | None) -> object:
+def _format_number(number: int | Decimal | None) -> object:
     return orjson.Fragment(f"{number:f}") if isinstance(number, Decimal) else number
 
 
@@ -252,10 +255,10 @@ def _sort_answers(rows: Any, count: int) -> tuple[Answer, ...]:
     by_index: dict[Any, list[Any]] = {}
     for row in rows:
         by_index.setdefault(read_integer(row["requestIndex"]), []).append(row)
-    return tuple(_answer(by_index.get(index, [])) for index in range(count))
+    return tuple(_read_answer(by_index.get(index, [])) for index in range(count))
 
 
-def _answer(rows: Sequence[Any]) -> Answer:
+def _read_answer(rows: Sequence[Any]) -> Answer:
     if len(rows) != 1:  # because several results may disagree
         return None
     (row,) = rows
@@ -267,7 +270,7 @@ def _answer(rows: Sequence[Any]) -> Answer:
     return None
 
 
-def _message(content: bytes) -> str:
+def _read_message(content: bytes) -> str:
     try:
         return f": {_shorten(parse_json(content)['message'])}"
     except UNREADABLE:
@@ -277,4 +280,6 @@ def _message(content: bytes) -> str:
 def _shorten(message: Any) -> str:
     """Shorten a message and escape its control characters."""
     characters = str(message)[:MAX_MESSAGE_LENGTH]
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in characters)
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in characters
+    )

@@ -32,7 +32,7 @@ MAX_SINGLE: Final = 100  # names that a call reads one by one
 MAX_SINGLE_READS: Final = 20  # up to here single reads are cheaper than pages
 WITHIN_S: Final = 5.0
 ASK_AGAIN_AFTER_S: Final = 5.0
-# Checked here, because the service answers 500 instead of 404 for an id that is not an ObjectId.
+# The client checks ids, because the service answers 500 instead of 404 for another form.
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 logger = logging.getLogger(__name__)
@@ -47,19 +47,19 @@ class PortfolioService:
         self._client = client
         self._accept_any_id = accept_any_id
         self._within_s = within_s
-        # Also caches None, because otherwise unknown portfolios would be read again and again.
+        # The cache holds None, too, because otherwise unknown portfolios would be read every time.
         self._known = alru_cache(maxsize=10_000, ttl=TTL_S)(self._read)
         self._newest = alru_cache(maxsize=1, ttl=TTL_S)(self._read_newest)
 
     async def read_names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
         """Read names by portfolio id: None for an unknown portfolio, or no answer in time."""
-        found: dict[str, str | None] = dict.fromkeys(portfolio_ids)
+        names: dict[str, str | None] = dict.fromkeys(portfolio_ids)
         try:
             async with asyncio.timeout(self._within_s):
-                await self._fill(found)
+                await self._fill_names(names)
         except (UpstreamError, TimeoutError) as error:
             logger.warning("names of portfolios are left out: %s", error or "no answer in time")
-        return found
+        return names
 
     async def read_name(self, portfolio_id: str) -> str | None:
         """Read the name of a portfolio; None if the portfolio is unknown."""
@@ -67,7 +67,7 @@ class PortfolioService:
             return None
         return await self._known(portfolio_id)
 
-    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+    async def search_by_name(self, part: str, limit: int) -> Mapping[str, str]:
         """Find at most ``limit`` portfolios by a part of the name: names by id, the newest first.
 
         The case of letters does not matter. Raises UpstreamError if the service has no such search,
@@ -86,16 +86,18 @@ class PortfolioService:
         """Check whether the service is ready."""
         return await self._client.check_health(HEALTH)
 
-    async def _fill(self, found: dict[str, str | None]) -> None:
+    async def _fill_names(self, names: dict[str, str | None]) -> None:
         """Add each name as it arrives, because names that arrived in time are returned."""
-        if len(found) > MAX_SINGLE_READS:
-            known = await self._newest()
-            found |= {each: known.get(each) for each in found}
+        if len(names) > MAX_SINGLE_READS:
+            newest_names = await self._newest()
+            names |= {portfolio_id: newest_names.get(portfolio_id) for portfolio_id in names}
 
         async def look_up(portfolio_id: str) -> None:
-            found[portfolio_id] = await self.read_name(portfolio_id)
+            names[portfolio_id] = await self.read_name(portfolio_id)
 
-        missing = [each for each, name in found.items() if name is None][:MAX_SINGLE]
+        missing = [portfolio_id for portfolio_id, name in names.items() if name is None][
+            :MAX_SINGLE
+        ]
         await for_each(missing, look_up, self._client.policy.concurrency)
 
     async def _search(self, part: str, limit: int) -> dict[str, str]:
@@ -103,17 +105,17 @@ class PortfolioService:
         answer = await self._client.get_json("/api/v2/portfolios", params)
         with self._client.translate_read_errors("portfolios by name"):
             rows = read_objects(answer["portfolios"])
-            found = {read_text(row["portfolioId"]): read_text(row["name"]) for row in rows}
+            name_by_id = {read_text(row["portfolioId"]): read_text(row["name"]) for row in rows}
         # A service that ignores the part answers with all its portfolios.
-        matching = [each for each in found.items() if part.casefold() in each[1].casefold()]
+        matching = [item for item in name_by_id.items() if part.casefold() in item[1].casefold()]
         return dict(matching[:limit])
 
     async def _read_newest(self) -> dict[str, str]:
         fields = "portfolioId", "name"
-        known, _ = await read_listing(
+        name_by_id, _ = await read_listing(
             self._client, "/api/v2/portfolios", "portfolios", fields, MAX_PAGES
         )
-        return known
+        return name_by_id
 
     async def _read(self, portfolio_id: str) -> str | None:
         row = await self._client.get_json_if_found(

@@ -48,11 +48,11 @@ class PricingService:
     async def _request_snapshot(self) -> PriceSnapshot:
         rows = await self._client.get_json("/api/v1/prices")
         with self._client.translate_read_errors("a price"):
-            prices = _by_ticker(rows)
+            prices = _index_by_ticker(rows)
         return PriceSnapshot(uuid4().hex, datetime.now(UTC), prices)
 
 
-def _by_ticker(rows: Any) -> dict[str, Decimal]:
+def _index_by_ticker(rows: Any) -> dict[str, Decimal]:
     prices: dict[str, Decimal] = {}
     for row in read_objects(rows):
         price = read_decimal(row["close"])

@@ -61,7 +61,7 @@ def parse_json(body: bytes) -> Any:
         reason = "is not UTF-8"
     except (ArithmeticError, ValueError):
         reason = "is not JSON"
-    # Raised out here, because the parser's own errors keep the whole body alive.
+    # The error is raised here, because the parser's own errors keep the whole body alive.
     raise UnreadableError(reason)
 
 
@@ -82,7 +82,7 @@ def _refuse_constant(name: str) -> None:
 def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        seen = set[str]()
-        name = next(name for name, _ in pairs if name in seen or seen.add(name))
+        names = set[str]()
+        name = next(name for name, _ in pairs if name in names or names.add(name))
         raise UnreadableError(f"has the name {name[:40]!r} twice in one object")
     return members

@@ -38,10 +38,10 @@ class Policy:
 class TransientError(Exception):
     """An attempt failed, but another attempt may succeed."""
 
-    def __init__(self, detail: str, counted: bool, retry_after_s: float | None) -> None:
-        super().__init__(detail, counted, retry_after_s)
+    def __init__(self, detail: str, is_counted: bool, retry_after_s: float | None) -> None:
+        super().__init__(detail, is_counted, retry_after_s)
         self.detail = detail
-        self.counted = counted
+        self.is_counted = is_counted
         self.retry_after_s = retry_after_s
 
 
@@ -57,7 +57,7 @@ def build_retry_hook(policy: Policy, deadline: float) -> Callable[[Exception], b
     """Build the retry hook for stamina: Retry-After or else full jitter; False to give up."""
     ceiling_s = policy.backoff_s
 
-    def pause_s(error: Exception) -> bool | float:
+    def choose_pause_s(error: Exception) -> bool | float:
         nonlocal ceiling_s
         if not isinstance(error, TransientError):
             return False
@@ -67,10 +67,10 @@ def build_retry_hook(policy: Policy, deadline: float) -> Callable[[Exception], b
             wait_s = error.retry_after_s
         return wait_s if time.monotonic() + wait_s < deadline else False
 
-    return pause_s
+    return choose_pause_s
 
 
-def retry_after_s(value: str | None) -> float | None:
+def read_retry_after_s(value: str | None) -> float | None:
     """Read the Retry-After header, a number or a date, as seconds; at most an hour."""
     if value is None:
         return None

@@ -20,9 +20,9 @@ HEALTH = "/health/readiness"
 MAX_SECURITIES = 1_000_000
 ALL_TTL_S = 3600.0
 SINGLE_TTL_S = 60.0
-# Checked here, because v1 answers 500 instead of 404 for an id that is not an ObjectId.
+# The client checks ids, because v1 answers 500 instead of 404 for another form.
 OBJECT_ID = re.compile(r"[0-9a-f]{24}")
-SHOWN_WITHIN_S: Final = 5.0  # for tickers that people only see beside ids
+SHOWN_WITHIN_S: Final = 5.0  # people see tickers beside ids, and can do without them
 
 logger = logging.getLogger(__name__)
 
@@ -37,34 +37,38 @@ class SecurityService:
         self._client = client
         self._accept_tickers = accept_tickers
         self._all = alru_cache(maxsize=1, ttl=ALL_TTL_S)(self._read_all)
-        # Also caches None, because otherwise unknown securities would be read again and again.
+        # The cache holds None, too, because otherwise unknown securities would be read every time.
         self._single = alru_cache(maxsize=10_000, ttl=SINGLE_TTL_S)(self._read_single)
 
     async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
         """Look up tickers by security id; unknown ids are left out, or are tickers themselves."""
-        wanted = frozenset(security_ids)
-        known = await self._all()
-        found = {each: each for each in wanted} if self._accept_tickers else {}
-        found |= {security: known[security] for security in wanted & known.keys()}
+        ids = frozenset(security_ids)
+        known_tickers = await self._all()
+        tickers = {security_id: security_id for security_id in ids} if self._accept_tickers else {}
+        tickers |= {security: known_tickers[security] for security in ids & known_tickers.keys()}
 
         async def look_up(security_id: str) -> None:
             ticker = await self._single(security_id)
             if ticker is not None:
-                found[security_id] = ticker
+                tickers[security_id] = ticker
 
-        unknown = sorted(filter(OBJECT_ID.fullmatch, wanted - known.keys()))
+        unknown = sorted(filter(OBJECT_ID.fullmatch, ids - known_tickers.keys()))
         if unknown and self._client.probes_next:
-            # Alone, because calls beside the probe are refused, and their error would cancel it.
+            # The probe runs alone, because calls beside it are refused and would cancel it.
             await look_up(unknown.pop())
         await for_each(unknown, look_up, self._client.policy.concurrency)
-        return found
+        return tickers
 
     async def find_ids(self, ticker: str) -> tuple[str, ...]:
         """Find the ids of the securities with this ticker, in any case of its letters."""
-        named = ticker.casefold()
-        known = await self._all()
-        found = tuple(security for security, one in known.items() if one.casefold() == named)
-        return found or ((ticker,) if self._accept_tickers else ())
+        folded_ticker = ticker.casefold()
+        known_tickers = await self._all()
+        ids = tuple(
+            security
+            for security, known_ticker in known_tickers.items()
+            if known_ticker.casefold() == folded_ticker
+        )
+        return ids or ((ticker,) if self._accept_tickers else ())
 
     async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
@@ -72,11 +76,11 @@ class SecurityService:
 
     async def _read_all(self) -> dict[str, str]:
         fields, max_pages = ("securityId", "ticker"), MAX_SECURITIES // PAGE_SIZE
-        known, is_whole = await read_listing(
+        known_tickers, is_whole = await read_listing(
             self._client, "/api/v2/securities", "securities", fields, max_pages
         )
         if is_whole:
-            return known
+            return known_tickers
         detail = f"there is no end of securities: over {MAX_SECURITIES:,}"
         raise UpstreamContractError(self._client.upstream, detail)
 
@@ -92,10 +96,10 @@ async def find_tickers(
     securities: SecurityService, security_ids: Iterable[str], within_s: float = SHOWN_WITHIN_S
 ) -> Mapping[str, str | None]:
     """Look up tickers to show: None for an unknown security, or no answer in time."""
-    found: dict[str, str | None] = dict.fromkeys(security_ids)
+    tickers: dict[str, str | None] = dict.fromkeys(security_ids)
     try:
         async with asyncio.timeout(within_s):
-            found |= await securities.read_tickers(found)
+            tickers |= await securities.read_tickers(tickers)
     except (UpstreamError, TimeoutError) as error:
         logger.warning("tickers are left out: %s", error or "no answer in time")
-    return found
+    return tickers

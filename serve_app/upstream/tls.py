@@ -15,7 +15,7 @@ def make_context(settings: Settings) -> ssl.SSLContext:
 
     UPSTREAM_CA_FILE replaces the public authorities. Raises SettingsError if a file cannot be used.
     """
-    # Without the environment, because a variable must not change whom the service believes.
+    # The environment is ignored, because a variable must not change whom the service believes.
     context = httpx.create_ssl_context(trust_env=False)
     if (authorities := settings.upstream_ca_file) is not None:
         try:
@@ -33,7 +33,7 @@ def load_chain(context: ssl.SSLContext, prefix: str, certificate: Path, key: Pat
         if path is not None and not path.is_file():
             raise SettingsError(f"{prefix}_{name}", repr(str(path)), "is no file")
     try:
-        # With an empty password, because otherwise OpenSSL asks the terminal for one.
+        # The password is empty, because otherwise OpenSSL asks the terminal for a password.
         context.load_cert_chain(certificate, key, password="")
     except OSError as error:
         raise _error(f"{prefix}_CERTIFICATE", certificate, error) from error
@@ -42,9 +42,9 @@ def load_chain(context: ssl.SSLContext, prefix: str, certificate: Path, key: Pat
 def describe_tls_failure(error: BaseException | None) -> str | None:
     """Say why a TLS connection failed; None for an error of another kind."""
     while error is not None:
-        # By their attributes, because the classes of aiohttp derive from these and have none.
+        # Attributes tell, because the classes of aiohttp derive from ssl's and have none.
         if refusal := getattr(error, "verify_message", None):
-            # Without what follows a comma, because it names the host.
+            # The text after a comma is dropped, because it names the host.
             return f"its certificate is not accepted: {refusal.partition(',')[0]}"
         reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
         if reason in NO_TLS:

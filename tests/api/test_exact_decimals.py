@@ -29,7 +29,7 @@ from serve_app.simulator import Market
 from serve_app.simulator.http import json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import summary_body
-from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
+from serve_app.upstream.holdings.balances import read_rows, sum_rows
 from serve_app.upstream.holdings.source import Balance
 from storage.mongo.decimal_codec import decimal_from, encode_decimal
 from storage.orders.order import Order, order_document, order_from
@@ -108,8 +108,8 @@ def of_rows_of_an_upstream(draw: Draw) -> Iterator[Pair]:
         for n, (long, short) in enumerate(zip(numbers[::2], numbers[1::2], strict=True))
     ]
     rows[0]["securityId"] = A
-    found, _ = rows_of({"balances": rows, "pagination": {"total": 3}}, P)
-    balance = balance_of_rows(P, found)
+    found, _ = read_rows({"balances": rows, "pagination": {"total": 3}}, P)
+    balance = sum_rows(P, found)
     held, *cash = [
         Fraction(long) - Fraction(short)
         for long, short in zip(numbers[::2], numbers[1::2], strict=True)

@@ -19,7 +19,7 @@ class NamedPortfolios:
     async def read_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         return {each: NAMES.get(each) for each in portfolio_ids}
 
-    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+    async def search_by_name(self, part: str, limit: int) -> Mapping[str, str]:
         return dict([each for each in NAMES.items() if part in each[1]][:limit])
 
 

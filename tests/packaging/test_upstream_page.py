@@ -122,7 +122,7 @@ async def names_are_read(client: Client) -> None:
     assert await PortfolioService(client).read_names([CASH]) == {CASH: "Portfolio 24"}
     names = await PortfolioService(client).read_names([CASH, *STRANGERS])
     assert names == {**dict.fromkeys(STRANGERS), CASH: "Portfolio 24"}
-    assert await PortfolioService(client).find_named("folio 24", 100) == {CASH: "Portfolio 24"}
+    assert await PortfolioService(client).search_by_name("folio 24", 100) == {CASH: "Portfolio 24"}
 
 
 async def orders_are_sent_looked_up_and_cancelled(client: Client) -> None:

@@ -59,7 +59,7 @@ class MarketUpstreams:
             for each, number in numbers.items()
         }
 
-    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+    async def search_by_name(self, part: str, limit: int) -> Mapping[str, str]:
         if self.search_error:
             raise self.search_error
         names = {

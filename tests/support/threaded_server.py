@@ -54,7 +54,7 @@ class Generous(Upstreams):
     async def read_names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
         return dict.fromkeys(portfolio_ids, "Anybody's")
 
-    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+    async def search_by_name(self, part: str, limit: int) -> Mapping[str, str]:
         return dict.fromkeys(["A" * 24][:limit], part)
 
 

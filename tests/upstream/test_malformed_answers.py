@@ -139,7 +139,7 @@ _portfolio = _get(
     f"/api/v1/portfolio/{VICTIM}", lambda client: PortfolioService(client).read_name(VICTIM)
 )
 _portfolios_by_name = _get(
-    "/api/v2/portfolios", lambda client: PortfolioService(client).find_named("IRA", 10)
+    "/api/v2/portfolios", lambda client: PortfolioService(client).search_by_name("IRA", 10)
 )
 
 
@@ -267,7 +267,7 @@ def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
     calls = {
         name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
     }
-    found = {"find_ids", "find_named"}
+    found = {"find_ids", "search_by_name"}
     asked = {"read_holdings", "read_snapshot", "read_tickers", "read_name"} | found
     # Names are left out where an answer is malformed: test_portfolios has that.
     others = {"read_placed", "place", "cancel", "check_health", "read_names"}

@@ -128,7 +128,7 @@ async def test_names_that_were_found_in_time_are_answered(market: Market) -> Non
 async def test_portfolios_are_found_by_a_part_of_their_name_in_any_case(
     market: Market, service: Service
 ) -> None:
-    found = await portfolios(service).find_named("FOLIO 149", 5)
+    found = await portfolios(service).search_by_name("FOLIO 149", 5)
 
     newest = {
         market.portfolio_id(number - 1): f"Portfolio {number}" for number in range(1499, 1494, -1)
@@ -144,7 +144,7 @@ async def test_a_service_that_ignores_the_part_finds_nobody_else(service: Servic
     ]
     service.spoil = lambda _: answer_with(200, {"portfolios": rows, "pagination": {}})
 
-    assert await portfolios(service).find_named("ira", 5) == {"1" * 24: "An IRA"}
+    assert await portfolios(service).search_by_name("ira", 5) == {"1" * 24: "An IRA"}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ async def test_a_search_that_fails_is_an_error_and_not_nobody(
     service.spoil = lambda _: answer_with(status, {"detail": "no"})
 
     with pytest.raises(error):
-        await portfolios(service).find_named("ira", 5)
+        await portfolios(service).search_by_name("ira", 5)
 
 
 async def test_a_search_without_an_answer_ends_in_time(market: Market) -> None:
@@ -167,4 +167,4 @@ async def test_a_search_without_an_answer_ends_in_time(market: Market) -> None:
             return await super().handle_async_request(request)
 
     with pytest.raises(UpstreamUnavailableError, match=r"within 0\.2 s"):
-        await portfolios(Silent(market), within_s=0.2).find_named("ira", 5)
+        await portfolios(Silent(market), within_s=0.2).search_by_name("ira", 5)

@@ -22,18 +22,18 @@ class Row(NamedTuple):
     net: Decimal
 
 
-def rows_of(answer: Any, portfolio_id: str | None = None) -> tuple[list[Row], int]:
+def read_rows(answer: Any, portfolio_id: str | None = None) -> tuple[list[Row], int]:
     """Read the rows of a page of /balances, and the total number of rows.
 
     With ``portfolio_id`` every row must belong to that portfolio.
     """
-    rows = [_row(row, portfolio_id) for row in read_objects(answer["balances"])]
+    rows = [_read_row(row, portfolio_id) for row in read_objects(answer["balances"])]
     return rows, read_integer(answer["pagination"]["total"])
 
 
-def _row(row: Mapping[str, Any], asked_for: str | None) -> Row:
-    portfolio_id = read_text(row.get("portfolioId", asked_for))
-    if asked_for not in {None, portfolio_id}:
+def _read_row(row: Mapping[str, Any], expected_id: str | None) -> Row:
+    portfolio_id = read_text(row.get("portfolioId", expected_id))
+    if expected_id not in {None, portfolio_id}:
         raise ValueError("a row is that of another portfolio")
     security_id = row.get("securityId")
     net = EXACT.subtract(read_decimal(row["quantityLong"]), read_decimal(row["quantityShort"]))
@@ -45,16 +45,20 @@ def _row(row: Mapping[str, Any], asked_for: str | None) -> Row:
     )
 
 
-def balance_of_rows(portfolio_id: str, rows: Iterable[Row]) -> Balance:
+def sum_rows(portfolio_id: str, rows: Iterable[Row]) -> Balance:
     """Add up the rows of one portfolio."""
     rows = tuple(rows)
     cash = reduce(EXACT.add, (row.net for row in rows if row.security_id is None), Decimal(0))
-    held = [(row.security_id, row.net) for row in rows if row.security_id is not None]
-    return balance_of(portfolio_id, cash, held)
+    holdings = [(row.security_id, row.net) for row in rows if row.security_id is not None]
+    return build_balance(portfolio_id, cash, holdings)
 
 
-def balance_of(portfolio_id: str, cash: Decimal, held: Sequence[tuple[str, Decimal]]) -> Balance:
+def build_balance(
+    portfolio_id: str, cash: Decimal, holdings: Sequence[tuple[str, Decimal]]
+) -> Balance:
     """Make a balance without holdings of zero; ValueError for a duplicate security."""
-    if len(dict(held)) < len(held):
+    if len(dict(holdings)) < len(holdings):
         raise ValueError("a security is there twice")
-    return Balance(portfolio_id, cash, {security: shares for security, shares in held if shares})
+    return Balance(
+        portfolio_id, cash, {security: shares for security, shares in holdings if shares}
+    )

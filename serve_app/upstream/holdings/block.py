@@ -37,37 +37,49 @@ async def fetch_block(
     """
     if isinstance(source, BlockSource):
         return await source.read_block(portfolio_ids, security_ids)
-    return block_of(portfolio_ids, security_ids, await fetch_holdings(source, portfolio_ids, tries))
+    return convert_to_block(
+        portfolio_ids, security_ids, await fetch_holdings(source, portfolio_ids, tries)
+    )
 
 
-def balances_of(block: HoldingsBlock) -> dict[str, BalanceOrError]:
+def convert_to_balances(block: HoldingsBlock) -> dict[str, BalanceOrError]:
     """Convert a block without dense securities to a balance or error for each portfolio."""
-    held: list[dict[str, Decimal]] = [{} for _ in block.portfolio_ids]
+    holdings: list[dict[str, Decimal]] = [{} for _ in block.portfolio_ids]
     places = block.other_rows.tolist(), block.other_securities.tolist()
-    for row, place, shares in zip(*places, _decimals_of(block.other_quantities), strict=True):
-        held[row][block.other_ids[place]] = shares
-    rows = zip(block.portfolio_ids, _decimals_of(block.cash), held, strict=True)
-    found: dict[str, BalanceOrError] = {one: Balance(one, cash, owned) for one, cash, owned in rows}
-    return found | {block.portfolio_ids[row]: error for row, error in block.errors.items()}
+    for row, place, shares in zip(*places, _convert_decimals(block.other_quantities), strict=True):
+        holdings[row][block.other_ids[place]] = shares
+    rows = zip(block.portfolio_ids, _convert_decimals(block.cash), holdings, strict=True)
+    balances: dict[str, BalanceOrError] = {
+        portfolio_id: Balance(portfolio_id, cash, shares) for portfolio_id, cash, shares in rows
+    }
+    return balances | {block.portfolio_ids[row]: error for row, error in block.errors.items()}
 
 
-def block_of(
-    portfolio_ids: Sequence[str], security_ids: Sequence[str], found: Mapping[str, BalanceOrError]
+def convert_to_block(
+    portfolio_ids: Sequence[str],
+    security_ids: Sequence[str],
+    balance_by_id: Mapping[str, BalanceOrError],
 ) -> HoldingsBlock:
     """Convert balances to a block, each amount with the digits that it is written with."""
-    balances = [(row, found[one]) for row, one in enumerate(portfolio_ids)]
-    known = {row: one for row, one in balances if isinstance(one, Balance)}
-    cash = ScaledColumn.from_written([one.cash for one in known.values()])
+    balances = [
+        (row, balance_by_id[portfolio_id]) for row, portfolio_id in enumerate(portfolio_ids)
+    ]
+    known_balances = {row: balance for row, balance in balances if isinstance(balance, Balance)}
+    cash = ScaledColumn.from_written([balance.cash for balance in known_balances.values()])
     shares = ScaledColumn.from_written(
-        [each for one in known.values() for each in one.holdings.values()]
+        [shares for balance in known_balances.values() for shares in balance.holdings.values()]
     )
     builder = BlockBuilder(tuple(portfolio_ids), security_ids, shares.decimals, cash.decimals)
-    rows = np.array(list(known), np.intp)
-    builder.add(rows, builder.columns_of([None] * len(known)), cash.units, digits=cash.digits)
-    sizes = [len(one.holdings) for one in known.values()]
-    columns = builder.columns_of(each for one in known.values() for each in one.holdings)
+    rows = np.array(list(known_balances), np.intp)
+    builder.add(
+        rows, builder.number_columns([None] * len(known_balances)), cash.units, digits=cash.digits
+    )
+    sizes = [len(balance.holdings) for balance in known_balances.values()]
+    columns = builder.number_columns(
+        security_id for balance in known_balances.values() for security_id in balance.holdings
+    )
     builder.add(np.repeat(rows, sizes), columns, shares.units, digits=shares.digits)
-    errors = {row: one for row, one in balances if not isinstance(one, Balance)}
+    errors = {row: error for row, error in balances if not isinstance(error, Balance)}
     return replace(builder.build(is_checked=True), errors=errors)
 
 
@@ -78,7 +90,7 @@ class BlockBuilder:
     security gets an error of its own.
 
     >>> builder = BlockBuilder(("P", "Q"), ("A", "B"), decimals=0)
-    >>> columns = builder.columns_of(["B", None, "GOLD"])  # None is cash
+    >>> columns = builder.number_columns(["B", None, "GOLD"])  # None is cash
     >>> builder.add(np.array([0, 0, 0]), columns, np.array([5, 1000, 2]))
     >>> block = builder.build()
     >>> block.quantities.units.tolist(), block.cash.units.tolist(), block.other_ids
@@ -99,21 +111,23 @@ class BlockBuilder:
         self._cash_decimals = decimals if cash_decimals is None else cash_decimals
         # The columns are the dense securities, cash, then every other security as it comes.
         self._cash = len(security_ids)
-        self._columns: dict[str | None, int] = {one: at for at, one in enumerate(security_ids)}
+        self._columns: dict[str | None, int] = {
+            security_id: at for at, security_id in enumerate(security_ids)
+        }
         self._columns[None] = self._cash
         shape = (len(portfolio_ids), self._cash + 1)
         self._dense: Units = np.zeros(shape, np.int64)
         self._has_entry = np.zeros(shape, np.bool_)
-        self._entries = np.zeros(len(portfolio_ids), np.intp)  # of each row
-        self._digits: Digits | None = None  # if entries are written with different ones
+        self._entries = np.zeros(len(portfolio_ids), np.intp)  # count of each row
+        self._digits: Digits | None = None  # None if all entries have the same
         self._others: list[tuple[Places, Places, Units, Digits]] = []
         self._lacking: set[int] = set()
 
-    def columns_of(self, security_ids: Iterable[str | None]) -> Places:
+    def number_columns(self, security_ids: Iterable[str | None]) -> Places:
         """Return the column of each security, None for cash."""
         columns, ids = self._columns, list(security_ids)
-        for each in dict.fromkeys(ids):
-            columns.setdefault(each, len(columns))
+        for security_id in dict.fromkeys(ids):
+            columns.setdefault(security_id, len(columns))
         return np.array(list(map(columns.__getitem__, ids)), np.intp)
 
     def add(
@@ -156,7 +170,7 @@ class BlockBuilder:
         no_digits = np.zeros(0, np.int32)
         none = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.int64), no_digits
         rows, columns, units, digits = map(np.concatenate, zip(none, *self._others, strict=True))
-        errors = {} if is_checked else self._errors(rows, columns)
+        errors = {} if is_checked else self._find_errors(rows, columns)
         self._dense[list(errors)] = 0
         is_held = (units != 0) & ~np.isin(rows, list(errors))
         rows, units, digits = rows[is_held], units[is_held], digits[is_held]
@@ -164,20 +178,20 @@ class BlockBuilder:
         order = np.lexsort((securities, rows))
         return HoldingsBlock(
             self._portfolio_ids,
-            self._dense_column(self._cash, self._cash_decimals),
-            self._dense_column(slice(self._cash), self._decimals),
+            self._build_dense_column(self._cash, self._cash_decimals),
+            self._build_dense_column(slice(self._cash), self._decimals),
             rows[order].astype(np.int32),
             securities[order].astype(np.int32),
-            _column(units[order], self._decimals, digits[order]),
+            _build_column(units[order], self._decimals, digits[order]),
             other_ids,
             errors,
         )
 
-    def _dense_column(self, columns: slice | int, decimals: int) -> ScaledColumn:
+    def _build_dense_column(self, columns: slice | int, decimals: int) -> ScaledColumn:
         digits = None if self._digits is None else self._digits[:, columns]
-        return _column(self._dense[:, columns], decimals, digits)
+        return _build_column(self._dense[:, columns], decimals, digits)
 
-    def _errors(self, rows: Places, columns: Places) -> dict[int, HoldingsError]:
+    def _find_errors(self, rows: Places, columns: Places) -> dict[int, HoldingsError]:
         """Find the rows without entries, with incomplete ones, or with two for one security."""
         cells = np.unique(rows * len(self._columns) + columns)
         distinct = self._has_entry.sum(axis=1)
@@ -185,29 +199,33 @@ class BlockBuilder:
         errors: dict[int, HoldingsError] = {}
         for row in np.flatnonzero((self._entries == 0) | (distinct < self._entries)).tolist():
             is_missing = self._entries[row] == 0
-            errors[row] = self._missing_error(row) if is_missing else self._wrong(row, REPEATED)
-        return errors | {row: self._wrong(row, LACKING) for row in self._lacking}
+            errors[row] = (
+                self._build_missing_error(row)
+                if is_missing
+                else self._build_contract_error(row, REPEATED)
+            )
+        return errors | {row: self._build_contract_error(row, LACKING) for row in self._lacking}
 
-    def _missing_error(self, row: int) -> HoldingsMissingError:
+    def _build_missing_error(self, row: int) -> HoldingsMissingError:
         return HoldingsMissingError(self._portfolio_ids[row])
 
-    def _wrong(self, row: int, what: str) -> UpstreamContractError:
+    def _build_contract_error(self, row: int, what: str) -> UpstreamContractError:
         return UpstreamContractError(
             "holdings file", f"portfolio {self._portfolio_ids[row]} has {what}"
         )
 
     def _number_securities(self, columns: Places) -> tuple[Places, tuple[str, ...]]:
         """Number the securities of these columns by their ids; return the numbers and the ids."""
-        used, numbers = np.unique(columns, return_inverse=True)
+        distinct, numbers = np.unique(columns, return_inverse=True)
         names = list(self._columns)
-        ids = [str(names[column]) for column in used.tolist()]
+        ids = [str(names[column]) for column in distinct.tolist()]
         order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp)
         by_id = np.empty_like(order)
         by_id[order] = np.arange(len(ids))
         return by_id[numbers], tuple(sorted(ids))
 
 
-def _column(units: Units, decimals: int, digits: Digits | None) -> ScaledColumn:
+def _build_column(units: Units, decimals: int, digits: Digits | None) -> ScaledColumn:
     """Make a column, without digits if all values have its decimals."""
     is_alike = digits is None or bool((digits == decimals).all())
     written_digits = None if is_alike or digits is None else np.ascontiguousarray(digits)
@@ -222,7 +240,7 @@ def multiply(units: Units, factor: int) -> Units:
     """
     if factor == 1:
         return units
-    fits = max(_largest(units), 1) * factor <= MAX_INT64
+    fits = max(_find_largest(units), 1) * factor <= MAX_INT64
     return (units if fits else units.astype(np.object_)) * factor
 
 
@@ -232,21 +250,21 @@ def fit_int64(units: Units) -> Units:
     >>> fit_int64(np.array([5, 2**62], dtype=object)).dtype
     dtype('int64')
     """
-    if units.dtype == np.object_ and _largest(units) <= MAX_INT64:
+    if units.dtype == np.object_ and _find_largest(units) <= MAX_INT64:
         return units.astype(np.int64)
     return np.ascontiguousarray(units)
 
 
-def _largest(units: Units) -> int:
+def _find_largest(units: Units) -> int:
     """Largest absolute value; Python integers, because abs(-2**63) exceeds int64."""
     return max(abs(int(units.max())), abs(int(units.min()))) if units.size else 0
 
 
-def _decimals_of(column: ScaledColumn) -> list[Decimal]:
+def _convert_decimals(column: ScaledColumn) -> list[Decimal]:
     """Convert a column of one dimension."""
     if column.digits is not None:
         return [column.value(place) for place in range(len(column.units))]
     units = map(Decimal, column.units.tolist())
     if not column.decimals:
         return list(units)
-    return [EXACT.scaleb(each, -column.decimals) for each in units]
+    return [EXACT.scaleb(unit_count, -column.decimals) for unit_count in units]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from serve_app.upstream.errors import HoldingsFileError
 
-LEFT_OUT = "._"  # first characters of names that are still being written or no holdings
+IGNORED_FIRST_CHARACTERS = "._"  # first characters of hidden and unfinished files
 
 
-def book_files(directory: Path, name: str) -> tuple[Path, ...]:
+def list_book_files(directory: Path, name: str) -> tuple[Path, ...]:
     """List the file of this name, or the files in the directory of this name, sorted.
 
     Raises HoldingsFileError for a file that is missing, not regular, or outside ``directory``.
@@ -23,39 +23,41 @@ def book_files(directory: Path, name: str) -> tuple[Path, ...]:
     path = _resolve(directory / name, name)
     if not path.is_relative_to(root):
         raise HoldingsFileError(name, "is outside HOLDINGS_DIRECTORY")
-    if not stat.S_ISDIR(_mode(path, name)):
-        return (_regular(path, name, root),)
-    parts = tuple(_parts(path, name, root))
+    if not stat.S_ISDIR(_read_mode(path, name)):
+        return (_require_regular(path, name, root),)
+    parts = tuple(_list_parts(path, name, root))
     if not parts:
         raise HoldingsFileError(name, "is a directory without a file")
     return parts
 
 
 def fingerprint(directory: Path, name: str) -> str:
-    """Make a text that changes whenever a file of ``book_files`` does."""
-    found = [path.stat() for path in book_files(directory, name)]
-    return " ".join(f"{each.st_size}-{each.st_mtime_ns}" for each in found)
+    """Make a text that changes whenever a file of ``list_book_files`` does."""
+    file_stats = [path.stat() for path in list_book_files(directory, name)]
+    return " ".join(f"{file_stat.st_size}-{file_stat.st_mtime_ns}" for file_stat in file_stats)
 
 
-def _parts(path: Path, name: str, root: Path) -> Iterator[Path]:
+def _list_parts(path: Path, name: str, root: Path) -> Iterator[Path]:
     try:
-        parts = sorted(each for each in path.iterdir() if each.name[0] not in LEFT_OUT)
+        parts = sorted(
+            part for part in path.iterdir() if part.name[0] not in IGNORED_FIRST_CHARACTERS
+        )
     except OSError as error:
         raise HoldingsFileError(name, "cannot be read") from error
-    for each in parts:
-        part_name = f"{name}/{each.name}"
-        yield _regular(_resolve(each, part_name), part_name, root)
+    for part in parts:
+        part_name = f"{name}/{part.name}"
+        yield _require_regular(_resolve(part, part_name), part_name, root)
 
 
-def _regular(path: Path, name: str, root: Path) -> Path:
+def _require_regular(path: Path, name: str, root: Path) -> Path:
     if not path.is_relative_to(root):
         raise HoldingsFileError(name, "is a link that leads out of HOLDINGS_DIRECTORY")
-    if not stat.S_ISREG(_mode(path, name)):
+    if not stat.S_ISREG(_read_mode(path, name)):
         raise HoldingsFileError(name, "is not a regular file")
     return path
 
 
-def _mode(path: Path, name: str) -> int:
+def _read_mode(path: Path, name: str) -> int:
     try:
         return path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:

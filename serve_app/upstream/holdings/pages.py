@@ -5,14 +5,14 @@ from contextlib import suppress
 
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
-from serve_app.upstream.holdings.balances import Row, balance_of_rows, rows_of
+from serve_app.upstream.holdings.balances import Row, read_rows, sum_rows
 from serve_app.upstream.holdings.source import BalanceOrError
 from serve_app.upstream.holdings.summaries import PAGE, AccountingService
 from serve_app.upstream.http_client import Client, UpstreamHealth
 
 # A page of 1,000 balances takes about as long as so many summaries (benchmarks/bench_upstream.py).
 SUMMARIES_PER_PAGE = 15
-# Bounded, because for every page the service counts and skips all rows before it.
+# A bound, because for every page the service counts and skips all earlier rows.
 MAX_ROWS = 100_000
 MAX_CONCURRENT_PAGES = 4
 
@@ -30,49 +30,53 @@ class PagedAccountingService:
 
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         """Read the balance of each portfolio, or the error for that portfolio alone."""
-        wanted = tuple(dict.fromkeys(portfolio_ids))
+        ids = tuple(dict.fromkeys(portfolio_ids))
         try:
-            whole = await self._whole(len(wanted))
+            whole = await self._read_whole_portfolios(len(ids))
         except UpstreamContractError:
-            whole = {}  # because read one by one, a bad row fails only its own portfolio
-        found: dict[str, BalanceOrError] = {}
-        for portfolio_id in whole.keys() & set(wanted):
+            whole = {}  # because a bad row then fails only its own portfolio
+        balance_by_id: dict[str, BalanceOrError] = {}
+        for portfolio_id in whole.keys() & set(ids):
             with suppress(ValueError):  # because the single read reports the error
-                found[portfolio_id] = balance_of_rows(portfolio_id, whole[portfolio_id])
-        found.update(await self._single.read_holdings(one for one in wanted if one not in found))
-        return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
+                balance_by_id[portfolio_id] = sum_rows(portfolio_id, whole[portfolio_id])
+        balance_by_id.update(
+            await self._single.read_holdings(
+                portfolio_id for portfolio_id in ids if portfolio_id not in balance_by_id
+            )
+        )
+        return {portfolio_id: balance_by_id[portfolio_id] for portfolio_id in ids}
 
     async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
         return await self._single.check_health()
 
-    async def _whole(self, wanted: int) -> dict[str, list[Row]]:
+    async def _read_whole_portfolios(self, count: int) -> dict[str, list[Row]]:
         """Read the portfolios whose rows lie within one page; none if paging does not pay."""
-        if wanted < SUMMARIES_PER_PAGE:
+        if count < SUMMARIES_PER_PAGE:
             return {}
-        first, total = await self._page(0)
-        if total > MAX_ROWS or total * SUMMARIES_PER_PAGE > wanted * PAGE:
+        first, total = await self._read_page(0)
+        if total > MAX_ROWS or total * SUMMARIES_PER_PAGE > count * PAGE:
             return {}
         pages, totals = [first], {total}
 
         async def read(offset: int) -> None:
-            page, seen = await self._page(offset)
+            page, page_total = await self._read_page(offset)
             pages.append(page)
-            totals.add(seen)
+            totals.add(page_total)
 
         await for_each(range(PAGE, total, PAGE), read, MAX_CONCURRENT_PAGES)
         ids = [row.row_id for page in pages for row in page]
         consistent = totals == {len(ids)} and len(set(ids)) == len(ids)
-        return _within_pages(pages) if consistent else {}
+        return _select_whole_portfolios(pages) if consistent else {}
 
-    async def _page(self, offset: int) -> tuple[list[Row], int]:
+    async def _read_page(self, offset: int) -> tuple[list[Row], int]:
         params = {"sortby": "portfolio_id,security_id", "limit": PAGE, "offset": offset}
         answer = await self._client.get_json("/api/v1/balances", params)
         with self._client.translate_read_errors("a page of balances"):
-            return rows_of(answer)
+            return read_rows(answer)
 
 
-def _within_pages(pages: Iterable[list[Row]]) -> dict[str, list[Row]]:
+def _select_whole_portfolios(pages: Iterable[list[Row]]) -> dict[str, list[Row]]:
     whole: dict[str, list[Row]] = {}
     for page in filter(None, pages):
         edges = (page[0].portfolio_id, page[-1].portfolio_id)

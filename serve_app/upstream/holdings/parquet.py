@@ -23,33 +23,33 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from serve_app.upstream.errors import HoldingsFileError
-from serve_app.upstream.holdings.block import BlockBuilder, balances_of
-from serve_app.upstream.holdings.files import book_files, fingerprint
+from serve_app.upstream.holdings.block import BlockBuilder, convert_to_balances
+from serve_app.upstream.holdings.files import fingerprint, list_book_files
 from serve_app.upstream.holdings.part_rows import (
     COLUMNS,
     PORTFOLIO,
     QUANTITY,
     SECURITY,
     PartRows,
-    decimals_of,
+    read_decimals,
 )
 from serve_app.upstream.holdings.source import BalanceOrError, HoldingsBlock
 
 ARROW_SUFFIXES = (".arrow", ".feather")
-FILES_KNOWN = 4
-PARTS_DECODED = 2
+MAX_OPEN_FILES = 4
+MAX_DECODED_PARTS = 2
 MAX_ROWS_PER_BATCH = 2**18  # because a record batch may be a whole file
 
 
 def open_holdings_file(directory: Path, name: str) -> "HoldingsFile":
     """Open files of holdings as a source; footers are read again only after a file changed.
 
-    Raises HoldingsFileError, as ``book_files`` does.
+    Raises HoldingsFileError, as ``list_book_files`` does.
     """
-    return _open(book_files(directory, name), name, fingerprint(directory, name))
+    return _open(list_book_files(directory, name), name, fingerprint(directory, name))
 
 
-@lru_cache(maxsize=FILES_KNOWN)
+@lru_cache(maxsize=MAX_OPEN_FILES)
 def _open(files: tuple[Path, ...], name: str, _fingerprint: str) -> "HoldingsFile":
     return HoldingsFile(files, name)
 
@@ -59,19 +59,19 @@ class HoldingsFile:
 
     def __init__(self, files: Iterable[Path], name: str) -> None:
         self._name = name
-        self._parts = [part for file in files for part in _parts_of(file, name)]
+        self._parts = [part for file in files for part in _list_parts(file, name)]
         self._decimals = max((part.decimals for part in self._parts), default=0)
         # Bounds that ascend even where the files are not sorted, to find parts by bisection.
         self._highest_so_far = list(accumulate((part.highest for part in self._parts), max))
         lowest = accumulate((part.lowest for part in reversed(self._parts)), min)
         self._lowest_to_come = list(lowest)[::-1]
-        self._rows = lru_cache(maxsize=PARTS_DECODED)(self._decode)
+        self._rows = lru_cache(maxsize=MAX_DECODED_PARTS)(self._decode)
         self._one_at_a_time = threading.Lock()
 
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         """Read the balance of each portfolio; without rows it is missing, without cash row zero."""
-        wanted = tuple(dict.fromkeys(portfolio_ids))
-        return await asyncio.to_thread(lambda: balances_of(self._read(wanted, ())))
+        ids = tuple(dict.fromkeys(portfolio_ids))
+        return await asyncio.to_thread(lambda: convert_to_balances(self._read(ids, ())))
 
     async def read_block(
         self, portfolio_ids: Sequence[str], security_ids: Sequence[str]
@@ -84,16 +84,16 @@ class HoldingsFile:
         rows = sorted(range(len(portfolio_ids)), key=portfolio_ids.__getitem__)
         ordered = [portfolio_ids[row] for row in rows]
         with self._one_at_a_time:
-            for number in self._parts_with(ordered):
+            for number in self._find_parts(ordered):
                 part = self._parts[number]
                 first, end = bisect_left(ordered, part.lowest), bisect_right(ordered, part.highest)
                 if first < end:
                     scale = 10 ** (self._decimals - part.decimals)
-                    wanted = ordered[first:end], rows[first:end]
-                    self._rows(number).add_to(builder, *wanted, scale)
+                    selection = ordered[first:end], rows[first:end]
+                    self._rows(number).add_to_block(builder, *selection, scale)
         return builder.build()
 
-    def _parts_with(self, ordered: Sequence[str]) -> range:
+    def _find_parts(self, ordered: Sequence[str]) -> range:
         """Return the range of parts that may hold any of these ids."""
         if not ordered:
             return range(0)
@@ -117,56 +117,56 @@ class _Part:
     table: Callable[[], Any]
 
 
-def _parts_of(file: Path, name: str) -> Iterator[_Part]:
+def _list_parts(file: Path, name: str) -> Iterator[_Part]:
     is_arrow = file.suffix in ARROW_SUFFIXES
     try:
-        yield from _batches(file, name) if is_arrow else _row_groups(file, name)
+        yield from _list_batches(file, name) if is_arrow else _list_row_groups(file, name)
     except (OSError, pa.ArrowException) as error:
         kind = "an Arrow" if is_arrow else "a Parquet"
         raise HoldingsFileError(name, f"is not {kind} file") from error
 
 
-def _row_groups(file: Path, name: str) -> Iterator[_Part]:
+def _list_row_groups(file: Path, name: str) -> Iterator[_Part]:
     footer = pq.read_metadata(file)
     schema = footer.schema.to_arrow_schema()
     _require_columns(name, schema)
-    decimals = decimals_of(schema.field(QUANTITY).type)
+    decimals = read_decimals(schema.field(QUANTITY).type)
     column = footer.schema.names.index(PORTFOLIO)
     for number in range(footer.num_row_groups):
         statistics: Any = footer.row_group(number).column(column).statistics
-        table = partial(_row_group, file, footer, number)
+        table = partial(_read_row_group, file, footer, number)
         if statistics is not None and statistics.has_min_max:
             yield _Part(statistics.min, statistics.max, decimals, table)
         else:
-            yield from _part_with_range(decimals, table)
+            yield from _measure_part(decimals, table)
 
 
-def _row_group(file: Path, footer: Any, number: int) -> Any:
-    # Dictionary-encoded, because the same ids repeat in many rows.
+def _read_row_group(file: Path, footer: Any, number: int) -> Any:
+    # Ids are dictionary-encoded, because they repeat in many rows.
     encoded: Any = [PORTFOLIO, SECURITY]
-    with pq.ParquetFile(file, metadata=footer, read_dictionary=encoded) as opened:
-        return opened.read_row_group(number, columns=list(COLUMNS), use_threads=False)
+    with pq.ParquetFile(file, metadata=footer, read_dictionary=encoded) as reader:
+        return reader.read_row_group(number, columns=list(COLUMNS), use_threads=False)
 
 
-def _batches(file: Path, name: str) -> Iterator[_Part]:
+def _list_batches(file: Path, name: str) -> Iterator[_Part]:
     with pa.memory_map(str(file)) as source:
-        opened: Any = pa.ipc.open_file(source)
-        _require_columns(name, opened.schema)
-        decimals = decimals_of(opened.schema.field(QUANTITY).type)
-        sizes = [opened.get_batch(number).num_rows for number in range(opened.num_record_batches)]
+        reader: Any = pa.ipc.open_file(source)
+        _require_columns(name, reader.schema)
+        decimals = read_decimals(reader.schema.field(QUANTITY).type)
+        sizes = [reader.get_batch(number).num_rows for number in range(reader.num_record_batches)]
     for number, size in enumerate(sizes):
         for start in range(0, size, MAX_ROWS_PER_BATCH):
-            yield from _part_with_range(decimals, partial(_batch, file, number, start))
+            yield from _measure_part(decimals, partial(_read_batch, file, number, start))
 
 
-def _batch(file: Path, number: int, start: int) -> Any:
+def _read_batch(file: Path, number: int, start: int) -> Any:
     with pa.memory_map(str(file)) as source:
-        opened: Any = pa.ipc.open_file(source)
-        batch = opened.get_batch(number).slice(start, MAX_ROWS_PER_BATCH)
+        reader: Any = pa.ipc.open_file(source)
+        batch = reader.get_batch(number).slice(start, MAX_ROWS_PER_BATCH)
     return pa.Table.from_batches([batch])
 
 
-def _part_with_range(decimals: int, table: Callable[[], Any]) -> Iterator[_Part]:
+def _measure_part(decimals: int, table: Callable[[], Any]) -> Iterator[_Part]:
     """Yield a part whose range has to be computed; nothing if it has no portfolio."""
     ids = table()[PORTFOLIO]
     if pa.types.is_dictionary(ids.type):

@@ -17,43 +17,51 @@ class PartRows:
 
     def __init__(self, table: Any) -> None:
         portfolio_ids, self._portfolios = _encode(table[PORTFOLIO])
-        self._number = {one: at for at, one in enumerate(portfolio_ids)}
+        self._number = {portfolio_id: at for at, portfolio_id in enumerate(portfolio_ids)}
         if len(self._number) < len(portfolio_ids):  # a dictionary may have a value twice
-            same = np.array([self._number[one] for one in portfolio_ids], np.int32)
+            same = np.array(
+                [self._number[portfolio_id] for portfolio_id in portfolio_ids], np.int32
+            )
             self._portfolios = same[self._portfolios]
         self._unknown = len(portfolio_ids) - 1  # number of the rows without a portfolio
-        self._securities, self._security_of = _encode(table[SECURITY])
-        self._units, self._lacks = _whole_numbers(_combine(table[QUANTITY]))
-        # Rows in the order of the portfolios, as the format asks for, are found by bisection.
+        self._securities, self._security_numbers = _encode(table[SECURITY])
+        self._units, self._lacks = _convert_quantities(_combine(table[QUANTITY]))
+        # Bisection finds rows in the order of the portfolios, which the format asks for.
         self._is_ordered = bool(np.all(self._portfolios[1:] >= self._portfolios[:-1]))
 
-    def add_to(
+    def add_to_block(
         self, builder: BlockBuilder, portfolio_ids: Sequence[str], rows: Sequence[int], factor: int
     ) -> None:
         """Add the holdings of these portfolios, at these rows of the block and a finer scale."""
-        row_of = np.full(self._unknown + 1, -1, np.intp)
-        numbers = [self._number.get(one, self._unknown) for one in portfolio_ids]
-        row_of[numbers] = rows
-        row_of[self._unknown] = -1
-        within = self._stretch(numbers)
-        rows_within = row_of[self._portfolios[within]]
-        wanted = rows_within >= 0
-        chosen = slice(None) if wanted.all() else wanted  # because a mask copies everything
-        columns = builder.columns_of(self._securities)[self._security_of[within][chosen]]
-        units = multiply(self._units[within][chosen], factor)
-        lacks = None if self._lacks is None else self._lacks[within][chosen]
-        builder.add(rows_within[chosen], columns, units, lacks)
+        row_by_number = np.full(self._unknown + 1, -1, np.intp)
+        numbers = [self._number.get(portfolio_id, self._unknown) for portfolio_id in portfolio_ids]
+        row_by_number[numbers] = rows
+        row_by_number[self._unknown] = -1
+        within = self._find_stretch(numbers)
+        rows_within = row_by_number[self._portfolios[within]]
+        is_selected = rows_within >= 0
+        selection = (
+            slice(None) if is_selected.all() else is_selected
+        )  # because a mask copies everything
+        columns = builder.number_columns(self._securities)[
+            self._security_numbers[within][selection]
+        ]
+        units = multiply(self._units[within][selection], factor)
+        lacks = None if self._lacks is None else self._lacks[within][selection]
+        builder.add(rows_within[selection], columns, units, lacks)
 
-    def _stretch(self, numbers: Sequence[int]) -> slice:
+    def _find_stretch(self, numbers: Sequence[int]) -> slice:
         """Return the rows between the first and the last of these portfolios."""
-        known = [number for number in numbers if number != self._unknown]
-        if not (self._is_ordered and known):
+        known_numbers = [number for number in numbers if number != self._unknown]
+        if not (self._is_ordered and known_numbers):
             return slice(None)
-        first = np.searchsorted(self._portfolios, min(known), "left")
-        return slice(int(first), int(np.searchsorted(self._portfolios, max(known), "right")))
+        first = np.searchsorted(self._portfolios, min(known_numbers), "left")
+        return slice(
+            int(first), int(np.searchsorted(self._portfolios, max(known_numbers), "right"))
+        )
 
 
-def decimals_of(quantity: Any) -> int:
+def read_decimals(quantity: Any) -> int:
     """Return the number of decimals of an Arrow type, at least 0."""
     return max(0, quantity.scale) if pa.types.is_decimal(quantity) else 0
 
@@ -64,7 +72,7 @@ def _encode(column: Any) -> tuple[list[str | None], NDArray[np.int32]]:
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     values: list[str | None] = [*array.dictionary.to_pylist(), None]
-    numbers, lacks = _integers(array.indices), _nulls(array.indices)
+    numbers, lacks = _view_integers(array.indices), _mark_nulls(array.indices)
     if lacks is not None:
         numbers = np.where(lacks, len(values) - 1, numbers)
     return values, numbers.astype(np.int32, copy=False)
@@ -75,26 +83,26 @@ def _combine(column: Any) -> Any:
 
 
 # The buffers are read here, because Arrow's own conversions import pandas: a second, 50 MB.
-def _integers(array: Any) -> NDArray[Any]:
+def _view_integers(array: Any) -> NDArray[Any]:
     """View the buffer of an array of integers; an item that is null has any value."""
     start = array.offset
     return np.frombuffer(array.buffers()[1] or b"", str(array.type))[start : start + len(array)]
 
 
-def _nulls(array: Any) -> NDArray[np.bool_] | None:
+def _mark_nulls(array: Any) -> NDArray[np.bool_] | None:
     """Mark the items that are null; None if there are none."""
     if not array.null_count:
         return None
     return np.from_dlpack(array.is_null().cast(pa.uint8())).view(np.bool_)
 
 
-def _whole_numbers(quantities: Any) -> tuple[Units, NDArray[np.bool_] | None]:
+def _convert_quantities(quantities: Any) -> tuple[Units, NDArray[np.bool_] | None]:
     """Convert quantities to whole numbers of their scale, 0 for null, and mark the nulls."""
-    lacks = _nulls(quantities)
+    lacks = _mark_nulls(quantities)
     if pa.types.is_decimal(quantities.type):
         units = multiply(_unscale(quantities), 10 ** max(0, -quantities.type.scale))
     else:
-        units = _integers(quantities)
+        units = _view_integers(quantities)
         is_large = units.dtype == np.uint64 and len(units) and units.max() > MAX_INT64
         units = units.astype(np.object_ if is_large else np.int64, copy=False)
     return units if lacks is None else np.where(lacks, 0, units), lacks
@@ -110,5 +118,5 @@ def _unscale(decimals: Any) -> Units:
     low = np.ascontiguousarray(words[:, 0])
     if np.all(words[:, 1:] == (low >> 63)[:, None]):  # the sign alone is in the other words
         return low
-    large = [int.from_bytes(each.tobytes(), "little", signed=True) for each in words]
+    large = [int.from_bytes(row_words.tobytes(), "little", signed=True) for row_words in words]
     return np.array(large, np.object_)

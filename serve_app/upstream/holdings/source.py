@@ -61,7 +61,7 @@ class HoldingsBlock:
     other_securities: NDArray[np.int32]  # (K,) place in other_ids, ascending in each row
     other_quantities: ScaledColumn  # (K,) shares, never 0
     other_ids: tuple[str, ...]  # ascending, each held by a row
-    errors: Mapping[int, HoldingsError]  # by row
+    errors: Mapping[int, HoldingsError]  # key: row
 
 
 class HoldingsSource(Protocol):
@@ -103,30 +103,38 @@ async def fetch_holdings(
     Raises UpstreamUnavailableError if the upstream is down: it answers for no portfolio or its
     circuit is open. With a single try one portfolio without an answer suffices.
     """
-    if tries == 1:  # without a context of retries, which costs a fifth of the read of a portfolio
+    if tries == 1:  # because a context of retries costs a fifth of the read of a portfolio
         whole = await source.read_holdings(portfolio_ids)
-        _incomplete(whole, tries)
+        _list_incomplete(whole, tries)
         return whole
-    found: dict[str, BalanceOrError] = {}
-    left = portfolio_ids
+    balance_by_id: dict[str, BalanceOrError] = {}
+    incomplete_ids = portfolio_ids
     with suppress(_IncompleteError):
         async for attempt in stamina.retry_context(
             _IncompleteError, attempts=tries, timeout=None, wait_initial=PAUSE_S, wait_jitter=0
         ):
             with attempt:
-                found |= await source.read_holdings(left)
-                left = _incomplete(found, tries)
-                if left:
+                balance_by_id |= await source.read_holdings(incomplete_ids)
+                incomplete_ids = _list_incomplete(balance_by_id, tries)
+                if incomplete_ids:
                     raise _IncompleteError
-    return found
+    return balance_by_id
 
 
-def _incomplete(found: Mapping[str, BalanceOrError], tries: int) -> Sequence[str]:
+def _list_incomplete(balance_by_id: Mapping[str, BalanceOrError], tries: int) -> Sequence[str]:
     """List the portfolios without a complete answer; raise the error if the upstream is down."""
-    left = {each: error for each, error in found.items() if isinstance(error, PASSING)}
-    for error in left.values():
+    incomplete = {
+        portfolio_id: error
+        for portfolio_id, error in balance_by_id.items()
+        if isinstance(error, PASSING)
+    }
+    for error in incomplete.values():
         if isinstance(error, AnswerCutShortError):
             continue
-        if tries == 1 or len(left) == len(found) or isinstance(error, CircuitOpenError):
+        if (
+            tries == 1
+            or len(incomplete) == len(balance_by_id)
+            or isinstance(error, CircuitOpenError)
+        ):
             raise error
-    return tuple(left)
+    return tuple(incomplete)

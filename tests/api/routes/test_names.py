@@ -18,7 +18,7 @@ class Named:
         known = {P: "Growth IRA", Q: "Income"}
         return {each: known.get(each) for each in portfolio_ids}
 
-    async def find_named(self, part: str, limit: int) -> Mapping[str, str]:
+    async def search_by_name(self, part: str, limit: int) -> Mapping[str, str]:
         if part == "down":
             raise UpstreamUnavailableError("portfolio", "it answered 503", 2.0)
         if part == "unknown route":

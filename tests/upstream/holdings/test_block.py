@@ -19,7 +19,7 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.holdings.block import block_of, fetch_block
+from serve_app.upstream.holdings.block import convert_to_block, fetch_block
 from serve_app.upstream.holdings.parquet import open_holdings_file
 from serve_app.upstream.holdings.source import Balance, BalanceOrError, HoldingsBlock
 from tests.upstream.holdings.test_summaries import IDS, Books, accounting, summary
@@ -179,7 +179,7 @@ def test_balances_of_a_service_make_the_same_block_as_rows() -> None:
         S: owns(S, "0.00"),
     }
 
-    block = block_of([S, R, Q, P], [B, A], found)
+    block = convert_to_block([S, R, Q, P], [B, A], found)
 
     check_shape(block)
     assert as_balances(block, [B, A]) == found
@@ -199,7 +199,7 @@ def test_every_amount_keeps_the_digits_that_it_is_written_with(second: Balance) 
         Q: second,
     }
 
-    block = block_of([P, Q], [A, B], found)
+    block = convert_to_block([P, Q], [A, B], found)
 
     assert repr(as_balances(block, [A, B])) == repr(found)
 

@@ -13,7 +13,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from serve_app.chunks.fetch import identify_holdings, source_of
+from serve_app.chunks.fetch import find_source, identify_holdings
 from serve_app.resources import FILE
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import (
@@ -300,7 +300,7 @@ def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
     (tmp_path / "newest.parquet").symlink_to("2026-11-23.parquet")
     begun = identify_holdings(in_directory(tmp_path), HoldingsRef(FILE, "newest.parquet"))
     nothing: Any = None
-    assert isinstance(source_of(in_directory(tmp_path), nothing, begun), HoldingsFile)
+    assert isinstance(find_source(in_directory(tmp_path), nothing, begun), HoldingsFile)
 
 
 def test_a_directory_without_a_file_is_no_book(tmp_path: Path) -> None:
@@ -313,14 +313,14 @@ async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: 
     resources: Any = None
     write_file(tmp_path / "book.parquet", table(ROWS))
     begun = identify_holdings(settings, HoldingsRef(FILE, "book.parquet"))
-    assert isinstance(source_of(settings, resources, begun), HoldingsFile)
+    assert isinstance(find_source(settings, resources, begun), HoldingsFile)
 
     write_file(tmp_path / "book.parquet", table([*ROWS, ("X" * 24, None, "5")]))
 
     with pytest.raises(HoldingsFileError, match="was changed while the run was going on"):
-        source_of(settings, resources, begun)
+        find_source(settings, resources, begun)
     again = identify_holdings(settings, replace(begun, fingerprint=None))
-    found = await source_of(settings, resources, again).read_holdings(["X" * 24])
+    found = await find_source(settings, resources, again).read_holdings(["X" * 24])
     assert found["X" * 24] == Balance("X" * 24, Decimal(5), {})
 
 
