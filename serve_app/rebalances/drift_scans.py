@@ -14,7 +14,8 @@ from ray.exceptions import RayError
 from optimization import BandStatus, PricedTarget, Refusal
 from serve_app.call_context import correlation_id
 from serve_app.chunks.fetch import UNPRICED, price_model
-from serve_app.concurrency import for_each_in_window, work_while_held
+from serve_app.concurrency import for_each_in_window
+from serve_app.leases import hold_lease
 from serve_app.problems.catalogue import INTERNAL_ERROR
 from serve_app.problems.error_table import refusal_of
 from serve_app.rebalances.drift import summarize_failures
@@ -121,23 +122,14 @@ class _ScanDriver:
     async def drive(self) -> None:
         """Work until the scan is over, or another replica may have taken it over."""
         correlation_id.set(self._scan.correlation_id)  # the request's id, also after a takeover
-        try:
-            await work_while_held(self._hold(), self._work())
-        except (LeaseLostError, StorageUnavailableError):
-            logger.warning(
-                "drift scan %s: lease lost, another replica continues", self._scan.scan_id
-            )
-        except Exception:
-            logger.exception("drift scan %s failed unexpectedly", self._scan.scan_id)
-
-    async def _hold(self) -> None:
-        lease_s = self._settings.run_lease_s
+        scan_id, token, lease_s = self._scan.scan_id, self._token, self._settings.run_lease_s
         renew = self._resources.drift_scans.renew
-        while True:
-            await asyncio.sleep(lease_s / 5)
-            await retry_while_unavailable(
-                lambda: renew(self._scan.scan_id, self._token, lease_s), lease_s / 2
-            )
+        try:
+            await hold_lease(scan_id, lease_s, lambda: renew(scan_id, token, lease_s), self._work())
+        except (LeaseLostError, StorageUnavailableError):
+            logger.warning("drift scan %s: lease lost, another replica continues", scan_id)
+        except Exception:
+            logger.exception("drift scan %s failed unexpectedly", scan_id)
 
     async def _work(self) -> None:
         problem = await self._measure()

@@ -1,7 +1,6 @@
 """Run driver: takes a run from its recorded state to its end, while it holds the lease."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -9,7 +8,8 @@ from dataclasses import replace
 
 from optimization import Refusal, Status
 from serve_app.chunks.unmatched_ids import UnmatchedIds
-from serve_app.concurrency import for_each_in_window, work_while_held
+from serve_app.concurrency import for_each_in_window
+from serve_app.leases import hold_lease
 from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_run
 from serve_app.problems.error_table import refusal_of
@@ -21,7 +21,7 @@ from serve_app.runs.progress import RunProgress
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
 from storage.audit.trail import Action
-from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
+from storage.errors import NotFoundError
 from storage.mongo.decimal_codec import now
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 from storage.runs.chunk_store import Chunk, Report
@@ -62,36 +62,22 @@ class RunDriver:
         Raises the error of an upstream if the run stops on outages, and LeaseLostError if another
         replica may have taken the run over.
         """
-        await work_while_held(self._hold(), self._work())
+        lease_s = self._settings.run_lease_s
+        await hold_lease(
+            self._run.run_id,
+            lease_s,
+            lambda: self._resources.runs.renew(self._run.run_id, self._token, lease_s),
+            self._work(),
+            obey=self._obey,
+            renew_now=self._wake_up,
+        )
 
     def look(self) -> None:
         """Check at once whether the run was cancelled."""
         self._wake_up.set()
 
-    async def _hold(self) -> None:
-        """Renew the lease until this task is cancelled; obey a cancellation of the run."""
-        lease_s = self._settings.run_lease_s
-        until = time.monotonic() + lease_s
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(lease_s / 5):
-                    await self._wake_up.wait()
-            self._wake_up.clear()
-            left_s = until - time.monotonic()
-            try:
-                status, until = await retry_while_unavailable(self._renew, left_s)
-            except StorageUnavailableError:
-                raise LeaseLostError(self._run.run_id) from None
-            self._obey(status)
-
-    async def _renew(self) -> tuple[RunStatus, float]:
-        """Renew the lease; return the status of the run and the end of the lease."""
-        until = time.monotonic() + self._settings.run_lease_s
-        renew = self._resources.runs.renew
-        status = await renew(self._run.run_id, self._token, self._settings.run_lease_s)
-        return status, until
-
     def _obey(self, status: RunStatus) -> None:
+        """Stop working if the run was cancelled."""
         if status not in {RunStatus.CANCELLING, RunStatus.DISCARDING}:
             return
         if self._planning is not None:
