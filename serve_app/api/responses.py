@@ -99,7 +99,7 @@ def heading_of(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) ->
     """Return the heading of a rebalance, with its id if it is stored."""
     rebalance_id = rebalance.rebalance_id if is_stored else None
     day = trade_date_of(rebalance, zone)
-    rules = RuleCheck.of(rebalance) if rebalance.rules else None
+    rules = RuleCheck.from_rebalance(rebalance) if rebalance.rules else None
     return Heading(rebalance_id, rebalance.model_id, day, rules=rules)
 
 

@@ -26,15 +26,15 @@ async def iterate_blocked(
 
     Nothing is read for a rebalance without rules that block.
     """
-    check = RuleCheck.of_blocking(rebalance)
+    check = RuleCheck.from_blocking_rules(rebalance)
     if not check:
         return
     for offset in range(0, rebalance.number_of_portfolios, PORTFOLIO_BATCH_SIZE):
         page = await resources.rebalances.list_outcomes(rebalance, offset, PORTFOLIO_BATCH_SIZE)
-        found: list[BlockedPortfolio] = []
+        blocked: list[BlockedPortfolio] = []
         for outcome in page:
-            broken = check.list_broken(outcome).blocked_by
-            if broken and outcome.transactions:
-                found.append(BlockedPortfolio(outcome.portfolio_id, broken))
-        if found:
-            yield found
+            rule_names = check.list_broken(outcome).blocked_by
+            if rule_names and outcome.transactions:
+                blocked.append(BlockedPortfolio(outcome.portfolio_id, rule_names))
+        if blocked:
+            yield blocked

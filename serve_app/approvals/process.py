@@ -76,10 +76,10 @@ class ApprovalProcess:
         if rebalance.number_of_portfolios > MAX_KEPT_PORTFOLIOS:
             return None
         outcomes = await self._resources.rebalances.list_outcomes(rebalance, 0, MAX_KEPT_PORTFOLIOS)
-        return tuple(each.portfolio_id for each in outcomes)
+        return tuple(outcome.portfolio_id for outcome in outcomes)
 
     async def decide(self, proposal_id: str, decision: Decision) -> Proposal:
-        """Take a decision; an approval of what has moved meanwhile makes the proposal STALE.
+        """Take a decision; the approval of a proposal overtaken by events makes it STALE.
 
         Raises the errors of ``ProposalStore``, and those of upstreams.
         """
@@ -125,7 +125,7 @@ class ApprovalProcess:
         if proposal is None or proposal.status is ProposalStatus.WITHDRAWN:
             if not self._required:
                 return None
-            raise self._missing_error(rebalance, proposal)
+            raise self._build_error(rebalance, proposal)
         if proposal.status is ProposalStatus.ORDERED:
             return proposal
         if proposal.status is not ProposalStatus.APPROVED or not proposal.is_approved(
@@ -145,7 +145,7 @@ class ApprovalProcess:
         if proposal is None:
             rebalance = await self._resources.rebalances.read(rebalance_id)
             async for blocked in iterate_blocked(self._resources, rebalance):
-                ids = [each.portfolio_id for each in blocked]
+                ids = [portfolio.portfolio_id for portfolio in blocked]
                 await self._resources.open_orders.hold(rebalance.rebalance_id, ids, BROKEN)
             return
         if proposal.status is not ProposalStatus.ORDERED:
@@ -161,7 +161,7 @@ class ApprovalProcess:
 
     async def _approve(self, proposal_id: str, decision: Decision) -> Proposal:
         proposal = await self._resources.proposals.read(proposal_id)
-        # Before the upstreams are asked, because they may take minutes for a large proposal.
+        # The approver is checked first, because upstreams may take minutes for a large proposal.
         proposal.require_approver(decision.principal)
         if proposal.status is ProposalStatus.PROPOSED:
             rebalance = await self._resources.rebalances.read(proposal.rebalance_id)
@@ -173,20 +173,25 @@ class ApprovalProcess:
 
     async def _require_rules(self, proposal: Proposal, rebalance: Rebalance) -> None:
         """Raise RulesBrokenError if a plan breaks a rule and its portfolio is not held."""
-        held: set[str] | None = None
-        listed: list[Mapping[str, object]] = []
+        held_ids: set[str] | None = None
+        rows_to_list: list[Mapping[str, object]] = []
         count = 0
         async for blocked in iterate_blocked(self._resources, rebalance):
-            if held is None:
+            if held_ids is None:
                 holds = await self._list_holds(proposal.proposal_id)
-                held = {each.portfolio_id for each in holds if each.security_id is None}
-            open_still = [each for each in blocked if each.portfolio_id not in held]
-            count += len(open_still)
-            names = {each.portfolio_id: list(each.rules) for each in open_still}
-            rows = [{"portfolio_id": one, "rules": rules} for one, rules in names.items()]
-            listed += rows[: MAX_LISTED_PORTFOLIOS - len(listed)]
+                held_ids = {hold.portfolio_id for hold in holds if hold.security_id is None}
+            open_portfolios = [
+                portfolio for portfolio in blocked if portfolio.portfolio_id not in held_ids
+            ]
+            count += len(open_portfolios)
+            names = {portfolio.portfolio_id: list(portfolio.rules) for portfolio in open_portfolios}
+            rows = [
+                {"portfolio_id": portfolio_id, "rules": rules}
+                for portfolio_id, rules in names.items()
+            ]
+            rows_to_list += rows[: MAX_LISTED_PORTFOLIOS - len(rows_to_list)]
         if count:
-            raise RulesBrokenError(proposal.proposal_id, tuple(listed), count)
+            raise RulesBrokenError(proposal.proposal_id, tuple(rows_to_list), count)
 
     async def _end_if_stale(self, proposal: Proposal, rebalance: Rebalance) -> Proposal | None:
         reason = await self._staleness.find_reason(proposal, rebalance)
@@ -200,7 +205,7 @@ class ApprovalProcess:
     async def _require_targets(self, proposal: Proposal, targets: Sequence[DecisionTarget]) -> None:
         """Raise RuleError unless the rebalance has these portfolios and trades."""
         rebalance = await self._resources.rebalances.read(proposal.rebalance_id)
-        ids = tuple(dict.fromkeys(each.portfolio_id for each in targets))
+        ids = tuple(dict.fromkeys(target.portfolio_id for target in targets))
         try:
             outcomes = await self._resources.rebalances.list_portfolio_outcomes(rebalance, ids)
         except NotFoundError as error:
@@ -211,13 +216,13 @@ class ApprovalProcess:
             for outcome in outcomes
             for transaction in outcome.transactions
         }
-        for place, each in enumerate(targets):
-            if each.security_id and (each.portfolio_id, each.security_id) not in trades:
-                wrong = f"{each.portfolio_id} {each.security_id}"
+        for place, target in enumerate(targets):
+            if target.security_id and (target.portfolio_id, target.security_id) not in trades:
+                wrong = f"{target.portfolio_id} {target.security_id}"
                 raise RuleError(("transactions", place), wrong, UNKNOWN_TRADE)
 
     @staticmethod
-    def _missing_error(rebalance: Rebalance, proposal: Proposal | None) -> NotApprovedError:
+    def _build_error(rebalance: Rebalance, proposal: Proposal | None) -> NotApprovedError:
         if proposal is None:
             return NotApprovedError(rebalance.rebalance_id)
         return not_approved_error(proposal)

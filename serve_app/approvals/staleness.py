@@ -1,4 +1,4 @@
-"""Staleness: whether the world has moved away from what a proposal was made for.
+"""Staleness: whether model, prices and holdings have moved since a proposal was made.
 
 It is computed when a proposal is approved or its orders are sent, so that no clock races with an
 approver. An upstream that does not answer is an error, and never a sign that nothing moved.
@@ -87,31 +87,35 @@ class StalenessCheck:
             raise UpstreamUnavailableError("accounting", detail, ASK_AGAIN_AFTER_S) from None
 
     async def _find_move(self, rebalance: Rebalance) -> str | None:
-        source = await self._source_of(rebalance)
+        source = await self._find_source(rebalance)
         if source is None:
             return "the file of the holdings was changed"
         snapshot = await self._resources.prices.read_snapshot()
         compared = set[str]()
-        if found := await self._find_price(rebalance.securities, snapshot, compared):
-            return found
+        if reason := await self._find_price(rebalance.securities, snapshot, compared):
+            return reason
         for offset in range(0, rebalance.number_of_portfolios, PORTFOLIO_BATCH_SIZE):
             page = await self._resources.rebalances.list_outcomes(
                 rebalance, offset, PORTFOLIO_BATCH_SIZE
             )
-            trading = [each for each in page if each.transactions]
-            others = [security for each in trading for security in each.others]
-            found = await self._find_price(others, snapshot, compared)
-            found = found or await self._find_holdings(rebalance, trading, source)
-            if found:
-                return found
+            trading_outcomes = [outcome for outcome in page if outcome.transactions]
+            others = [security for outcome in trading_outcomes for security in outcome.others]
+            reason = await self._find_price(others, snapshot, compared)
+            reason = reason or await self._find_holdings(rebalance, trading_outcomes, source)
+            if reason:
+                return reason
         return None
 
     async def _find_price(
         self, securities: Sequence[PricedTarget], snapshot: PriceSnapshot, compared: set[str]
     ) -> str | None:
-        """Compare the prices of securities that are not in ``compared``, and add them there."""
-        earlier = {each.security_id: each.price for each in securities}
-        new = {each: price for each, price in earlier.items() if each not in compared}
+        """Compare the prices of securities that are not in ``compared``, and add them to it."""
+        earlier = {security.security_id: security.price for security in securities}
+        new = {
+            security_id: price
+            for security_id, price in earlier.items()
+            if security_id not in compared
+        }
         if not new:
             return None
         compared |= new.keys()
@@ -120,7 +124,10 @@ class StalenessCheck:
         if missing := new.keys() - prices.keys():
             raise PricesMissingError(tuple(sorted(missing)))
         limit = self._settings.proposal_price_move
-        moves = (find_move(each, price, prices[each], limit) for each, price in new.items())
+        moves = (
+            find_move(security_id, price, prices[security_id], limit)
+            for security_id, price in new.items()
+        )
         return next(filter(None, moves), None)
 
     async def _find_holdings(
@@ -128,17 +135,20 @@ class StalenessCheck:
     ) -> str | None:
         if not outcomes:
             return None
-        ids = tuple(each.portfolio_id for each in outcomes)
-        found = await fetch_holdings(source, ids)
-        counting = [each for each in outcomes if each.counted_orders]
-        found = {**found, **await self._count_orders(rebalance, counting, found)}
+        ids = tuple(outcome.portfolio_id for outcome in outcomes)
+        balance_by_id = await fetch_holdings(source, ids)
+        counting_outcomes = [outcome for outcome in outcomes if outcome.counted_orders]
+        balance_by_id = {
+            **balance_by_id,
+            **await self._count_orders(rebalance, counting_outcomes, balance_by_id),
+        }
         for outcome in outcomes:
-            balance = found[outcome.portfolio_id]
+            balance = balance_by_id[outcome.portfolio_id]
             if isinstance(balance, HoldingsMissingError | OrdersPartlyFilledError):
                 return f"portfolio {outcome.portfolio_id} has changed: {balance}"
             if isinstance(balance, Exception):
                 raise balance
-            if not is_unchanged(outcome, balance, _cash_flow_of(rebalance, outcome.portfolio_id)):
+            if not is_unchanged(outcome, balance, _find_cash_flow(rebalance, outcome.portfolio_id)):
                 return f"the holdings of portfolio {outcome.portfolio_id} have changed"
         return None
 
@@ -146,22 +156,24 @@ class StalenessCheck:
         self,
         rebalance: Rebalance,
         outcomes: Sequence[PortfolioOutcome],
-        found: Mapping[str, BalanceOrError],
+        balance_by_id: Mapping[str, BalanceOrError],
     ) -> Mapping[str, BalanceOrError]:
         """Apply open orders to the balances of portfolios whose plans count them."""
         if not outcomes:
             return {}
-        ids = tuple(each.portfolio_id for each in outcomes)
+        ids = tuple(outcome.portfolio_id for outcome in outcomes)
         orders = await fetch_counted_orders(ids, self._resources)
         prices = {
             security.security_id: security.price
-            for each in outcomes
-            for security in (*rebalance.securities, *each.others)
+            for outcome in outcomes
+            for security in (*rebalance.securities, *outcome.others)
         }
-        filled = assume_fills(ChunkInputs(ids, [found[each] for each in ids], prices), orders)
-        return dict(zip(ids, filled.balances, strict=True))
+        filled_inputs = assume_fills(
+            ChunkInputs(ids, [balance_by_id[portfolio_id] for portfolio_id in ids], prices), orders
+        )
+        return dict(zip(ids, filled_inputs.balances, strict=True))
 
-    async def _source_of(self, rebalance: Rebalance) -> HoldingsSource | None:
+    async def _find_source(self, rebalance: Rebalance) -> HoldingsSource | None:
         """Find the source that the holdings were read from; None if its file was changed."""
         holdings = HoldingsRef(self._settings.holdings_source)
         if rebalance.run_id is not None:
@@ -186,14 +198,16 @@ def find_move(security_id: str, before: Decimal, now: Decimal, limit: Decimal) -
 
 
 def is_unchanged(outcome: PortfolioOutcome, balance: Balance, cash_flow: Decimal) -> bool:
-    """Whether a portfolio has the cash and the shares that its plan began with."""
-    held = {
+    """Return whether a portfolio has the cash and the shares that its plan began with."""
+    holdings = {
         security.security_id: shares for security, shares, _ in outcome.positions if shares != 0
     }
-    return held == balance.holdings and outcome.cash_before == EXACT.add(balance.cash, cash_flow)
+    return holdings == balance.holdings and outcome.cash_before == EXACT.add(
+        balance.cash, cash_flow
+    )
 
 
-def _cash_flow_of(rebalance: Rebalance, portfolio_id: str) -> Decimal:
+def _find_cash_flow(rebalance: Rebalance, portfolio_id: str) -> Decimal:
     options = rebalance.options.apply_to(RebalanceOptions())
     own = rebalance.overrides_by_portfolio.get(portfolio_id)
     return (options if own is None else own.apply_to(options)).cash_flow

@@ -38,7 +38,7 @@ from serve_app.chunks.solve import (
 from serve_app.chunks.unmatched_ids import list_other_holdings, require_matched
 from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources
-from serve_app.rules.options import depends_on_value, narrow_at
+from serve_app.rules.options import depends_on_value, narrow_by_value
 from serve_app.rules.refusals import name_rules
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.block import fetch_block
@@ -157,7 +157,7 @@ async def solve_outcomes(
         isinstance(options, RebalanceOptions) and depends_on_value(options, rules)
         for options in (shared.options, *own.values())
     ):
-        narrow = partial(narrow_at, rules)
+        narrow = partial(narrow_by_value, rules)
     outcomes = await solve_chunk(model, inputs, shared.options, count_solved, own, narrow)
     if rules:
         outcomes = [*name_rules(rules, outcomes)]

@@ -21,7 +21,7 @@ from storage.orders.order import OpenOrdersRule, Order, OrderState
 from storage.rebalances.rebalance import Rebalance
 
 PORTFOLIO_BATCH_SIZE: Final = 500
-CANCEL_BATCH_SIZE: Final = 16  # cancelled between two renewals of the lease: 80 s if each is slow
+CANCEL_BATCH_SIZE: Final = 16  # orders between two renewals of the lease: 80 s if all are slow
 # A cancellation begins only while this time is left to settle, to look up and to send, because a
 # portfolio whose orders are cancelled and not replaced stays as it was before the rebalance.
 CANCEL_WITH_S: Final = 150.0
@@ -39,9 +39,9 @@ class _BlockingOrders:
     portfolios: int = 0
     orders: int = 0
 
-    def add(self, found: Mapping[str, Sequence[Order]]) -> None:
+    def add(self, orders_by_portfolio: Mapping[str, Sequence[Order]]) -> None:
         """Count open orders by portfolio."""
-        for portfolio_id, orders in found.items():
+        for portfolio_id, orders in orders_by_portfolio.items():
             ids = sorted({order.rebalance_id for order in orders})
             row = {"portfolio_id": portfolio_id, "rebalance_ids": ids, "open_orders": len(orders)}
             self.listed += [row] if len(self.listed) < MAX_LISTED_PORTFOLIOS else []
@@ -75,19 +75,19 @@ class Admission:
         Raises HandOverInProgressError, SupersededError or OrdersOpenError if no order may be sent,
         and TurnOverError if the turn ends before the decision.
         """
-        first = OpenOrdersLookUp(
+        look_up = OpenOrdersLookUp(
             self._resources, self._arrive_within, self._look_up_for_s, lambda: turn.left_s > 0
         )
-        one = _Decision(
-            self._resources, rebalance, turn, first, self._arrive_within, self._settle_s
+        decision = _Decision(
+            self._resources, rebalance, turn, look_up, self._arrive_within, self._settle_s
         )
-        pages = await one.claim_pages()
-        await one.require_latest(pages)
+        pages = await decision.claim_pages()
+        await decision.require_latest(pages)
         await self._resources.open_orders.release(rebalance.rebalance_id)
         if open_orders is OpenOrdersRule.REFUSE:
-            await one.require_none_open(pages)
+            await decision.require_none_open(pages)
         elif open_orders is OpenOrdersRule.REPLACE:
-            await one.replace(pages)
+            await decision.replace(pages)
 
 
 class _Decision:
@@ -117,32 +117,35 @@ class _Decision:
         size = PORTFOLIO_BATCH_SIZE
         pages = [ids[first : first + size] for first in range(0, len(ids), size)]
         for page in pages:
-            await self._turn.go_on()
+            await self._turn.begin_step()
             await self._resources.portfolio_claims.take(page, rebalance_id, self._turn.owner)
         return pages
 
     async def require_latest(self, pages: Sequence[Sequence[str]]) -> None:
         """Raise SupersededError if orders of a later rebalance were sent for a portfolio."""
         rebalance_id, moment = self._rebalance.rebalance_id, self._rebalance.started_at
-        found: dict[str, str] = {}
+        later_by_portfolio: dict[str, str] = {}
         for page in pages:
-            await self._turn.go_on()
-            found |= await self._resources.open_orders.find_later_rebalances(
+            await self._turn.begin_step()
+            later_by_portfolio |= await self._resources.open_orders.find_later_rebalances(
                 page, rebalance_id, moment
             )
-        if found:
-            first = sorted(found.items())[:MAX_LISTED_PORTFOLIOS]
-            listed = tuple({"portfolio_id": each, "rebalance_id": later} for each, later in first)
-            raise SupersededError(rebalance_id, listed, len(found))
+        if later_by_portfolio:
+            first = sorted(later_by_portfolio.items())[:MAX_LISTED_PORTFOLIOS]
+            listed = tuple(
+                {"portfolio_id": portfolio_id, "rebalance_id": later}
+                for portfolio_id, later in first
+            )
+            raise SupersededError(rebalance_id, listed, len(later_by_portfolio))
 
     async def require_none_open(self, pages: Sequence[Sequence[str]]) -> None:
         """Raise OrdersOpenError if any of the portfolios has open orders of another rebalance."""
         blocking = _BlockingOrders()
         for page in pages:
-            # Looked up only until one is found, because the submission is then certain to be
-            # refused: the rest is counted as stored.
-            found = await self._open(page, look_up=not blocking.portfolios)
-            blocking.add(found)
+            # The look-up ends with the first open order, because the submission is then certain to
+            # be refused: later orders are counted as stored.
+            open_orders = await self._find_open_orders(page, look_up=not blocking.portfolios)
+            blocking.add(open_orders)
         if blocking.portfolios:
             raise blocking.make_error(self._rebalance.rebalance_id)
 
@@ -162,45 +165,49 @@ class _Decision:
 
     async def _cancel_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
         """Cancel the open orders of these portfolios; return the orders that stay open."""
-        found = await self._open(page, look_up=True)
-        wanted = [order for orders in found.values() for order in orders]
-        sent = [one for one in wanted if one.state is OrderState.SENT and one.order_id]
+        open_orders = await self._find_open_orders(page, look_up=True)
+        all_orders = [order for orders in open_orders.values() for order in orders]
+        sent_orders = [
+            order for order in all_orders if order.state is OrderState.SENT and order.order_id
+        ]
         requested = set[str]()
-        for first in range(0, len(sent), CANCEL_BATCH_SIZE):
+        for first in range(0, len(sent_orders), CANCEL_BATCH_SIZE):
             if self._turn.left_s < CANCEL_WITH_S:
                 break
-            some = sent[first : first + CANCEL_BATCH_SIZE]
-            ids = [one.order_id for one in some if one.order_id]
+            batch = sent_orders[first : first + CANCEL_BATCH_SIZE]
+            ids = [order.order_id for order in batch if order.order_id]
             await self._turn.announce(Action.ORDERS_CANCELLED, {"order_ids": ids})
             await self._resources.order_service.cancel(ids)
             log_event(Action.ORDERS_CANCELLED, self._turn.rebalance_id, orders=len(ids))
-            requested.update(one.key for one in some)
+            requested.update(order.key for order in batch)
         if not requested:
-            return found
+            return open_orders
         await asyncio.sleep(self._settle_s)
-        # Looked up even if the caller has left, because an unrecorded cancellation would keep
-        # blocking the portfolio.
+        # The look-up happens even if the caller has left, because an unrecorded cancellation would
+        # keep blocking the portfolio.
         await self._turn.keep()
-        await OpenOrdersLookUp(self._resources, self._arrive_within).look_up(wanted)
-        left = await self._stored_open(page)
-        open_still = {one.key for orders in left.values() for one in orders}
+        await OpenOrdersLookUp(self._resources, self._arrive_within).look_up(all_orders)
+        remaining_orders = await self._read_stored_orders(page)
+        open_still = {order.key for orders in remaining_orders.values() for order in orders}
         self._cancelled += len(requested - open_still)
-        return left
+        return remaining_orders
 
-    async def _open(self, page: Sequence[str], look_up: bool) -> dict[str, list[Order]]:
+    async def _find_open_orders(self, page: Sequence[str], look_up: bool) -> dict[str, list[Order]]:
         """Find open orders of other rebalances by portfolio; look them up first if ``look_up``."""
-        await self._turn.go_on()
-        found = await self._stored_open(page)
-        if found and look_up:
-            await self._look_up.look_up(order for orders in found.values() for order in orders)
-            found = await self._stored_open(page)
-        return found
+        await self._turn.begin_step()
+        open_orders = await self._read_stored_orders(page)
+        if open_orders and look_up:
+            await self._look_up.look_up(
+                order for orders in open_orders.values() for order in orders
+            )
+            open_orders = await self._read_stored_orders(page)
+        return open_orders
 
-    async def _stored_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
+    async def _read_stored_orders(self, page: Sequence[str]) -> dict[str, list[Order]]:
         """Find open orders of other rebalances by portfolio, as they are stored."""
-        found = defaultdict[str, list[Order]](list)
+        orders_by_portfolio = defaultdict[str, list[Order]](list)
         for order in await self._resources.open_orders.list_orders(
             page, except_rebalance_id=self._rebalance.rebalance_id
         ):
-            found[order.portfolio_id].append(order)
-        return found
+            orders_by_portfolio[order.portfolio_id].append(order)
+        return orders_by_portfolio

@@ -24,10 +24,10 @@ Natural = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """Orders of a batch at the order service; ``found`` counts those that were unsettled here."""
+    """Orders of a batch at the order service, and the number that the reading settled here."""
 
-    there: Mapping[Natural, Placed]
-    found: int
+    placed_orders: Mapping[Natural, Placed]
+    settled: int
 
 
 async def read_back(resources: Resources, batch: Batch) -> ReadBack:
@@ -36,19 +36,21 @@ async def read_back(resources: Resources, batch: Batch) -> ReadBack:
     Orders it has are marked as sent; failed orders it lacks are closed.
     """
     rebalance_id, timestamp = batch
-    # Before the request to the order service, because an order that fails after it may also have
-    # been saved after it.
+    # The database is read before the order service, because an order that fails in between may
+    # also have been saved in between.
     unsettled = await resources.orders.list_unsettled(rebalance_id, timestamp)
-    there = await resources.order_service.read_placed(timestamp)
-    found = {
-        order.key: there[_natural(order)].order_id
+    placed_orders = await resources.order_service.read_placed(timestamp)
+    order_ids = {
+        order.key: placed_orders[_derive_key(order)].order_id
         for order in unsettled
-        if _natural(order) in there
+        if _derive_key(order) in placed_orders
     }
-    failed = [order.key for order in unsettled if order.state is OrderState.FAILED]
-    await resources.orders.mark_found(timestamp, found)
-    await resources.orders.close_failed(timestamp, [key for key in failed if key not in found])
-    return ReadBack(there, len(found))
+    failed_keys = [order.key for order in unsettled if order.state is OrderState.FAILED]
+    await resources.orders.mark_found(timestamp, order_ids)
+    await resources.orders.close_failed(
+        timestamp, [key for key in failed_keys if key not in order_ids]
+    )
+    return ReadBack(placed_orders, len(order_ids))
 
 
 async def look_up_batch(
@@ -58,11 +60,11 @@ async def look_up_batch(
 
     Released orders may be sent again. Without ``failed``, refused orders stay as they are.
     """
-    # Before the request, because an order may arrive after the order service has responded.
+    # The limit is computed first, because an order may arrive after the order service responds.
     before = datetime.now(UTC) - arrive_within
-    known = await read_back(resources, batch)
+    reading = await read_back(resources, batch)
     await resources.orders.allow_again(*batch, before, failed=failed)
-    return known
+    return reading
 
 
 class OpenOrdersLookUp:
@@ -91,50 +93,54 @@ class OpenOrdersLookUp:
             if order.timestamp is not None:
                 key = (order.rebalance_id, order.timestamp)
                 batches.setdefault(key, set()).add(order.portfolio_id)
-        left = sorted(batches.keys() - self._done)
+        remaining_batches = sorted(batches.keys() - self._done)
 
         async def look_up(batch: Batch) -> None:
             if self._is_wanted() and time.monotonic() <= self._until:
                 await self._look_up(batch, batches[batch])
                 self._done.add(batch)
 
-        await for_each(left, look_up, MAX_CONCURRENT_LOOK_UPS)
+        await for_each(remaining_batches, look_up, MAX_CONCURRENT_LOOK_UPS)
         return self._done.issuperset(batches)
 
     async def _look_up(self, batch: Batch, portfolio_ids: set[str]) -> None:
-        there = (
+        placed_orders = (
             await look_up_batch(self._resources, batch, self._arrive_within, failed=False)
-        ).there
-        await self._mark(batch, portfolio_ids | {portfolio_id for portfolio_id, _ in there}, there)
+        ).placed_orders
+        await self._mark(
+            batch,
+            portfolio_ids | {portfolio_id for portfolio_id, _ in placed_orders},
+            placed_orders,
+        )
 
     async def _mark(
-        self, batch: Batch, portfolio_ids: set[str], there: Mapping[Natural, Placed]
+        self, batch: Batch, portfolio_ids: set[str], placed_orders: Mapping[Natural, Placed]
     ) -> None:
         rebalance_id, timestamp = batch
-        stored = await self._resources.open_orders.list_orders(
+        stored_orders = await self._resources.open_orders.list_orders(
             sorted(portfolio_ids), rebalance_id=rebalance_id
         )
-        sent = [
+        sent_orders = [
             order
-            for order in stored
+            for order in stored_orders
             if order.timestamp == timestamp and order.state is OrderState.SENT
         ]
-        statuses = {order.key: _status(order, there) for order in sent}
-        known = {key: status for key, status in statuses.items() if status is not None}
-        closed = {key for key, status in known.items() if status in OVER}
-        await self._resources.open_orders.mark(known, closed)
+        statuses = {order.key: _read_status(order, placed_orders) for order in sent_orders}
+        known_statuses = {key: status for key, status in statuses.items() if status is not None}
+        closed_keys = {key for key, status in known_statuses.items() if status in OVER}
+        await self._resources.open_orders.mark(known_statuses, closed_keys)
 
 
-def _natural(order: Order) -> Natural:
+def _derive_key(order: Order) -> Natural:
     return order.portfolio_id, order.security_id
 
 
-def _status(order: Order, there: Mapping[Natural, Placed]) -> str | None:
+def _read_status(order: Order, placed_orders: Mapping[Natural, Placed]) -> str | None:
     """Return the status of a sent order; an order that vanished while NEW was removed untraded.
 
     None for an order that vanished before its first look-up, because it may have been submitted.
     """
-    placed = there.get(_natural(order))
-    if placed is not None:
-        return placed.status
+    placed_order = placed_orders.get(_derive_key(order))
+    if placed_order is not None:
+        return placed_order.status
     return REMOVED if order.service_status == NEW else order.service_status

@@ -46,7 +46,7 @@ from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 OUTCOME_BATCH_SIZE: Final = 200  # portfolios whose orders are stored at once
 MAX_CONCURRENT_BATCHES: Final = 4  # batches of different submissions sent at a time
-SEND_FOR_S: Final = 240.0  # for each request; the rest waits for the next
+SEND_FOR_S: Final = 240.0  # per request; the next request sends the rest
 GO_OUT_WITHIN_S: Final = 10.0  # an older claim is given back instead of sent
 FOUND: Final = "FOUND"  # an outcome for metrics: found at the order service after all
 UNCLEAR: Final = Settlement(OrderState.UNKNOWN, message="the answer does not say what became of it")
@@ -157,14 +157,14 @@ class OrderSubmitter:
             rebalance = await self._resources.rebalances.read(turn.rebalance_id)
             if rebalance.status is not RebalanceStatus.COMPLETED:
                 raise NotCompletedError(turn.rebalance_id, rebalance.status)
-            # First, because it fails at once if the order service is down.
+            # References are read first, because that fails at once if the order service is down.
             await self._resources.order_service.references()
             if not prepared:
                 await self._prepare(rebalance, turn)
             await self._look_up(turn)
             await self._admission.admit(rebalance, turn, open_orders)
             if before_sending is not None:
-                await before_sending()  # after the admission, because that releases what was held
+                await before_sending()  # called last, because the admission releases held orders
             while await self._send_batch(turn):
                 pass
         except TurnOverError:
@@ -175,22 +175,22 @@ class OrderSubmitter:
     async def _prepare(self, rebalance: Rebalance, turn: Turn) -> None:
         """Store all orders of a rebalance as pending; resume where an earlier request ended."""
         last = await self._resources.orders.read_last_place(rebalance.rebalance_id)
-        # From the start of a batch, because only the last batch may be stored in part.
+        # The last batch is stored again, because it alone may be stored in part.
         first = last - last % OUTCOME_BATCH_SIZE
         for offset in range(first, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
             if offset > first:
-                await turn.go_on()
+                await turn.begin_step()
             outcomes = await self._resources.rebalances.list_outcomes(
                 rebalance, offset, OUTCOME_BATCH_SIZE
             )
-            await self._resources.orders.add(tuple(_orders_of(rebalance, offset, outcomes)))
+            await self._resources.orders.add(tuple(_list_orders(rebalance, offset, outcomes)))
         await self._resources.submissions.mark_prepared(rebalance.rebalance_id, turn.owner)
 
     async def _look_up(self, turn: Turn) -> None:
         """Settle the orders that earlier requests left unsettled, batch by batch."""
         rebalance_id = turn.rebalance_id
         for timestamp in await self._resources.orders.list_unsettled_timestamps(rebalance_id):
-            await turn.go_on()
+            await turn.begin_step()
             batch = rebalance_id, timestamp
             self._count_found(await look_up_batch(self._resources, batch, self._arrive_within))
         await self._require_certainty(rebalance_id)
@@ -201,7 +201,7 @@ class OrderSubmitter:
         async with self._at_once:
             if turn.left_s <= 0:  # here, because the wait for the semaphore may use up the time
                 return False
-            # Before the claim, because claimed orders must be sent at once.
+            # References are read before the claim, because claimed orders must be sent at once.
             await self._resources.order_service.references()
             timestamp = await self._resources.submissions.next_batch(rebalance_id, owner)
             claimed_at = time.monotonic()
@@ -211,28 +211,28 @@ class OrderSubmitter:
             if not batch.orders:
                 return False
             async with self._give_back_if_unsent(batch):
-                # After the claim, because a request that took the lease before it saw no open order
-                # and sends.
+                # The lease is renewed after the claim, because a request that took the lease before
+                # the claim saw no open order and sends.
                 sent = {"orders": len(batch.orders), "timestamp": timestamp}
                 await turn.announce(Action.ORDERS_SENT, sent)
                 if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
                     await self._resources.orders.give_back(batch)
                     return True
                 settlements = await self._place(batch)
-        states = Tally(each.state.value for each in settlements.values())
+        states = Tally(settlement.state.value for settlement in settlements.values())
         self._count(states)
         settled = await self._resources.orders.settle(batch, settlements)
         log_event(Action.ORDERS_SENT, rebalance_id, states=states)
         if settled < len(settlements):
             logger.error("%d orders were settled by another process", len(settlements) - settled)
-        sent = sum(each.state is OrderState.SENT for each in settlements.values())
+        sent = sum(settlement.state is OrderState.SENT for settlement in settlements.values())
         if sent < len(settlements):
             with suppress(UpstreamError):  # because the next request looks the orders up again
                 sent += self._count_found(
                     await read_back(self._resources, (rebalance_id, timestamp))
                 )
             await self._require_certainty(rebalance_id)
-        # Stops if nothing was accepted, because more batches would only add load.
+        # The submission stops if no order was accepted, because more batches would only add load.
         return sent > 0
 
     async def _place(self, batch: Batch) -> dict[str, Settlement]:
@@ -247,7 +247,7 @@ class OrderSubmitter:
             unknown = Settlement(OrderState.UNKNOWN, message=error.detail)
             return {order.key: unknown for order in batch.orders}
         pairs = zip(batch.orders, answers, strict=True)
-        return {order.key: _settlement(answer) for order, answer in pairs}
+        return {order.key: _build_settlement(answer) for order, answer in pairs}
 
     @asynccontextmanager
     async def _give_back_if_unsent(self, batch: Batch) -> AsyncGenerator[None]:
@@ -258,20 +258,22 @@ class OrderSubmitter:
             await self._resources.orders.give_back(batch)
             raise
 
-    def _count_found(self, known: ReadBack) -> int:
+    def _count_found(self, reading: ReadBack) -> int:
         """Count the orders of a batch that were found at the order service; return the number."""
-        if known.found:
-            self._count({FOUND: known.found})
-        return known.found
+        if reading.settled:
+            self._count({FOUND: reading.settled})
+        return reading.settled
 
     async def _require_certainty(self, rebalance_id: str) -> None:
         count, last = await self._resources.orders.count_in_doubt(rebalance_id)
         if last is not None:
-            left = last + self._arrive_within - datetime.now(UTC)
-            raise OrdersInDoubtError(rebalance_id, count, max(1, ceil(left.total_seconds())))
+            waiting_time = last + self._arrive_within - datetime.now(UTC)
+            raise OrdersInDoubtError(
+                rebalance_id, count, max(1, ceil(waiting_time.total_seconds()))
+            )
 
 
-def _orders_of(
+def _list_orders(
     rebalance: Rebalance, offset: int, outcomes: Iterable[PortfolioOutcome]
 ) -> Iterator[Order]:
     """Yield the orders of consecutive portfolios, the first at place ``offset``."""
@@ -288,7 +290,7 @@ def _orders_of(
             )
 
 
-def _settlement(answer: Answer) -> Settlement:
+def _build_settlement(answer: Answer) -> Settlement:
     match answer:
         case Accepted(order_id):
             return Settlement(OrderState.SENT, order_id)

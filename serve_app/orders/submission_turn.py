@@ -40,7 +40,7 @@ class Turn:
         """Renew the lease, and record what is sent to the order service next."""
         await self._leases.announce(self.rebalance_id, self.owner, action, {**what})
 
-    async def go_on(self) -> None:
+    async def begin_step(self) -> None:
         """Renew the lease for another step; TurnOverError if no step may begin."""
         if self.left_s <= 0:
             raise TurnOverError

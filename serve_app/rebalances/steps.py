@@ -15,7 +15,7 @@ from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_outcomes
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
-from serve_app.rules.options import general_rules, narrow_options, narrow_own_options
+from serve_app.rules.options import narrow_options, narrow_own_options, select_general_rules
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import SecurityService
@@ -51,7 +51,7 @@ async def prepare_work(
     """
     snapshot = await resources.prices.read_snapshot()
     rules = rules_that_may_concern(rules, str(model.model_id), model.portfolio_ids)
-    narrowed_options = narrow_options(options, general_rules(rules))
+    narrowed_options = narrow_options(options, select_general_rules(rules))
     overrides = OptionOverrides.from_options(narrowed_options)
     begun_by = principal.get() or None
     rebalance = new_rebalance(rebalance_id, model, portfolios, overrides, now(), begun_by)

@@ -1,7 +1,7 @@
 """Evaluation of pre-trade rules on a plan, exactly.
 
-Values and limits are compared as fractions. What is shown is rounded so that a broken rule never
-shows as kept: what is left is rounded down.
+Values and limits are compared as fractions. Results are rounded so that a broken rule never shows
+as kept: the rest is rounded down.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class RuleOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """Outcome of a version of a rule, with value, limit and what is left, below 0 if broken.
+    """Outcome of a version of a rule, with value, limit and the rest, below 0 if broken.
 
     The numbers are currency, or parts: of market value after costs for weights, of the volume for
     orders. ``without_volume`` lists the traded securities whose volume the options do not give; the
@@ -65,20 +65,24 @@ class RuleCheck:
     """Volumes of portfolios that have some of their own, in place of those of all."""
 
     @staticmethod
-    def of(rebalance: Rebalance) -> "RuleCheck":
+    def from_rebalance(rebalance: Rebalance) -> "RuleCheck":
         """Make the check of the plans of a rebalance."""
         own = rebalance.overrides_by_portfolio
         return RuleCheck(
             rebalance.rules,
             rebalance.options.values.get("volumes", NO_VOLUMES),
-            {one: each.values["volumes"] for one, each in own.items() if "volumes" in each.values},
+            {
+                portfolio_id: overrides.values["volumes"]
+                for portfolio_id, overrides in own.items()
+                if "volumes" in overrides.values
+            },
         )
 
     @staticmethod
-    def of_blocking(rebalance: Rebalance) -> "RuleCheck":
+    def from_blocking_rules(rebalance: Rebalance) -> "RuleCheck":
         """Make the check by those rules alone that hold the orders of a plan back."""
-        rules = tuple(each for each in rebalance.rules if each.severity is Severity.BLOCK)
-        return RuleCheck.of(replace(rebalance, rules=rules))
+        rules = tuple(rule for rule in rebalance.rules if rule.severity is Severity.BLOCK)
+        return RuleCheck.from_rebalance(replace(rebalance, rules=rules))
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -94,8 +98,8 @@ class RuleCheck:
         """List the rules that the plan of a portfolio breaks."""
         results = self.evaluate(outcome)
         return BrokenRules(
-            tuple(each.rule.name for each in results if each.outcome is RuleOutcome.BLOCK),
-            tuple(each.rule.name for each in results if each.outcome is RuleOutcome.WARN),
+            tuple(result.rule.name for result in results if result.outcome is RuleOutcome.BLOCK),
+            tuple(result.rule.name for result in results if result.outcome is RuleOutcome.WARN),
         )
 
 
@@ -108,7 +112,7 @@ class _Line:
 
     security_id: str
     after: Fraction
-    traded: Fraction  # of a sale below 0
+    traded: Fraction  # negative for a sale
     shares: Fraction
 
 
@@ -118,17 +122,17 @@ def evaluate_rules(
     """Evaluate the rules that concern a portfolio; none if it has no plan."""
     if outcome.status in WITHOUT_PLAN or outcome.base is None:
         return []
-    lines = [*_lines_of(outcome)]
+    lines = [*_list_lines(outcome)]
     return [
-        _order_share(each, lines, volumes)
-        if each.kind is RuleKind.ORDER_SHARE_MOST
-        else _result(each, *_measure(each, outcome, lines))
-        for each in rules
-        if each.concerns(outcome.portfolio_id)
+        _evaluate_order_share(rule, lines, volumes)
+        if rule.kind is RuleKind.ORDER_SHARE_MOST
+        else _build_result(rule, *_measure(rule, outcome, lines))
+        for rule in rules
+        if rule.concerns(outcome.portfolio_id)
     ]
 
 
-def _lines_of(outcome: PortfolioOutcome) -> Iterator[_Line]:
+def _list_lines(outcome: PortfolioOutcome) -> Iterator[_Line]:
     for security, before, after in outcome.positions:
         price, shares = Fraction(security.price), Fraction(after) - Fraction(before)
         yield _Line(security.security_id, price * Fraction(after), price * shares, shares)
@@ -139,58 +143,60 @@ def _measure(
 ) -> tuple[Fraction, Fraction]:
     """Return the value that a rule limits, and the limit, in the same unit."""
     assert outcome.base is not None
-    # Turnover and trades of market value before costs, as their options are: otherwise a plan under
-    # an option could break the rule that it comes from.
+    # Turnover and trades are measured before costs, as their options are, because otherwise a plan
+    # under an option could break the rule that the option comes from.
     base, whole = Fraction(outcome.base), Fraction(outcome.market_value or 0)
-    named = [each for each in lines if each.security_id in rule.security_ids]
+    named_lines = [line for line in lines if line.security_id in rule.security_ids]
     match rule.kind:
         case RuleKind.RESTRICTED if rule.side is RestrictedSide.BUY:
-            return sum((max(ZERO, each.traded) for each in named), ZERO), ZERO
+            return sum((max(ZERO, line.traded) for line in named_lines), ZERO), ZERO
         case RuleKind.RESTRICTED:
-            return sum((abs(each.after) for each in named), ZERO), ZERO
+            return sum((abs(line.after) for line in named_lines), ZERO), ZERO
         case RuleKind.WEIGHT_MOST | RuleKind.WEIGHT_LEAST:
-            value = sum((each.after for each in named), ZERO)
-            return value / base if base else ZERO, _part_of(rule)
+            value = sum((line.after for line in named_lines), ZERO)
+            return value / base if base else ZERO, _read_part(rule)
         case RuleKind.TRADE_MOST:
-            most = max((abs(each.traded) for each in lines), default=ZERO)
-            return most, _amount_of(rule, whole)
+            most = max((abs(line.traded) for line in lines), default=ZERO)
+            return most, _compute_amount(rule, whole)
         case RuleKind.TURNOVER_MOST:
-            return sum((abs(each.traded) for each in lines), ZERO), _amount_of(rule, whole)
+            return sum((abs(line.traded) for line in lines), ZERO), _compute_amount(rule, whole)
         case _:  # CASH_LEAST
-            return Fraction(outcome.cash_after or 0), _amount_of(rule, base)
+            return Fraction(outcome.cash_after or 0), _compute_amount(rule, base)
 
 
-def _order_share(rule: Rule, lines: Sequence[_Line], volumes: Volumes) -> RuleResult:
+def _evaluate_order_share(rule: Rule, lines: Sequence[_Line], volumes: Volumes) -> RuleResult:
     """Compare the greatest order with its volume; an order without a volume breaks the rule."""
-    traded = [each for each in lines if each.shares]
-    without = tuple(each.security_id for each in traded if not volumes.get(each.security_id))
-    if without:
-        limit = _to_decimal(_part_of(rule), ROUND_HALF_UP)
-        return RuleResult(rule, _outcome_if_broken(rule), None, limit, None, without)
-    shares = (abs(each.shares) / Fraction(volumes[each.security_id]) for each in traded)
-    return _result(rule, max(shares, default=ZERO), _part_of(rule))
+    traded_lines = [line for line in lines if line.shares]
+    without_volume = tuple(
+        line.security_id for line in traded_lines if not volumes.get(line.security_id)
+    )
+    if without_volume:
+        limit = _to_decimal(_read_part(rule), ROUND_HALF_UP)
+        return RuleResult(rule, _outcome_if_broken(rule), None, limit, None, without_volume)
+    shares = (abs(line.shares) / Fraction(volumes[line.security_id]) for line in traded_lines)
+    return _build_result(rule, max(shares, default=ZERO), _read_part(rule))
 
 
-def _part_of(rule: Rule) -> Fraction:
+def _read_part(rule: Rule) -> Fraction:
     assert rule.part is not None
     return Fraction(rule.part)
 
 
-def _amount_of(rule: Rule, base: Fraction) -> Fraction:
+def _compute_amount(rule: Rule, base: Fraction) -> Fraction:
     if rule.amount is not None:
         return Fraction(rule.amount)
-    return _part_of(rule) * base
+    return _read_part(rule) * base
 
 
-def _result(rule: Rule, value: Fraction, limit: Fraction) -> RuleResult:
-    left = value - limit if rule.kind in FLOORS else limit - value
-    outcome = _outcome_if_broken(rule) if left < 0 else RuleOutcome.PASS
+def _build_result(rule: Rule, value: Fraction, limit: Fraction) -> RuleResult:
+    headroom = value - limit if rule.kind in FLOORS else limit - value
+    outcome = _outcome_if_broken(rule) if headroom < 0 else RuleOutcome.PASS
     return RuleResult(
         rule,
         outcome,
         _to_decimal(value, ROUND_HALF_UP),
         _to_decimal(limit, ROUND_HALF_UP),
-        _to_decimal(left, ROUND_FLOOR),
+        _to_decimal(headroom, ROUND_FLOOR),
     )
 
 

@@ -18,33 +18,35 @@ def name_rules(
         if outcome.status is not Status.INFEASIBLE or refusal is None:
             yield outcome
             continue
-        named = [
-            each
-            for each in rules
-            if each.as_option and each.concerns(outcome.portfolio_id) and _is_named(each, refusal)
+        matching_rules = [
+            rule
+            for rule in rules
+            if rule.as_option and rule.concerns(outcome.portfolio_id) and _is_named(rule, refusal)
         ]
-        yield replace(outcome, refusal=_with_rules(refusal, named)) if named else outcome
+        yield (
+            replace(outcome, refusal=_add_rules(refusal, matching_rules))
+            if matching_rules
+            else outcome
+        )
 
 
 def _is_named(rule: Rule, refusal: Refusal) -> bool:
     members = refusal.members
     bands: Sequence[Any] = members.get("securities", ())
     options = {
-        str(each["option"]) for name in ("limits", "admits") for each in members.get(name, ())
+        str(limit["option"]) for name in ("limits", "admits") for limit in members.get(name, ())
     }
-    options |= {str(each["option"]) for each in bands if "option" in each}
+    options |= {str(band["option"]) for band in bands if "option" in band}
     if rule.kind is RuleKind.RESTRICTED and rule.side is RestrictedSide.BUY:
-        listed = {str(each["security_id"]) for each in bands}
-        return "do_not_buy" in options or not rule.security_ids.isdisjoint(listed)
+        security_ids = {str(band["security_id"]) for band in bands}
+        return "do_not_buy" in options or not rule.security_ids.isdisjoint(security_ids)
     if rule.kind in OPTIONS:
         return OPTIONS[rule.kind] in options
-    return any(each.startswith(f"groups.{group_name(rule)}.") for each in options)
+    return any(option.startswith(f"groups.{group_name(rule)}.") for option in options)
 
 
-def _with_rules(refusal: Refusal, rules: Sequence[Rule]) -> Refusal:
-    listed = [
-        {"rule_id": each.rule_id, "name": each.name, "version": each.version} for each in rules
-    ]
-    names = ", ".join(each.name for each in rules)
+def _add_rules(refusal: Refusal, rules: Sequence[Rule]) -> Refusal:
+    rows = [{"rule_id": rule.rule_id, "name": rule.name, "version": rule.version} for rule in rules]
+    names = ", ".join(rule.name for rule in rules)
     detail = f"{refusal.detail} Rules in force: {names}."
-    return Refusal(refusal.code, detail, {**refusal.members, "rules": listed})
+    return Refusal(refusal.code, detail, {**refusal.members, "rules": rows})

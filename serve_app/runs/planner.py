@@ -25,7 +25,7 @@ from serve_app.chunks.work import find_unmatched_ids, merge_options, require_mod
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses
-from serve_app.rules.options import general_rules, narrow_options, narrow_own_options
+from serve_app.rules.options import narrow_options, narrow_own_options, select_general_rules
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
@@ -250,7 +250,7 @@ def _build_part(
             overrides.restrictions for overrides in part.overrides_by_portfolio.values()
         ]
         unmatched_ids = find_unmatched_ids(model, options, own_restrictions)
-        options = narrow_options(options, general_rules(rules))
+        options = narrow_options(options, select_general_rules(rules))
         narrowed_overrides = narrow_own_options(
             options, part.overrides_by_portfolio, rules, portfolio_ids
         )

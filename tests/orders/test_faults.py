@@ -165,19 +165,19 @@ async def test_references_that_cannot_be_read_keep_a_claimed_batch_from_going_ou
     path = await add_rebalance(client, 2)
     service = stored.resources.order_service
     part: Any = stored.resources.orders if read_at == "claim" else stored.resources.submissions
-    go_on = getattr(part, read_at)
+    begin_step = getattr(part, read_at)
 
     async def forget_references(*given: Any) -> Any:
         desk.has_blotters = False
         service.references.cache_clear()
-        return await go_on(*given)
+        return await begin_step(*given)
 
     setattr(part, read_at, forget_references)
     broken = await client.post(path)
 
     assert (broken.status_code, broken.json()["type"]) == (502, "/problems/upstream-contract")
     assert read_counts(await client.get(path)) == {"PENDING": 20}
-    setattr(part, read_at, go_on)
+    setattr(part, read_at, begin_step)
     desk.has_blotters = True
     assert (await client.post(path)).status_code == 200
     assert [len(batch) for batch in desk.posted] == [20]

@@ -53,18 +53,18 @@ async def test_a_submission_that_pauses_beyond_its_lease_sends_nothing_that_anot
     parts = stored.resources
     of = {"next_batch": parts.submissions, "claim": parts.orders, "place": parts.order_service}
     part: Any = of[pauses_in]
-    go_on, calls = getattr(part, pauses_in), list[int]()
+    begin_step, calls = getattr(part, pauses_in), list[int]()
 
     async def stand_still(*given: Any) -> Any:
         calls.append(1)
         if len(calls) != (1 if pauses_in == "place" else 2):
-            return await go_on(*given)
-        answer = await go_on(*given) if pauses_in == "next_batch" else None
+            return await begin_step(*given)
+        answer = await begin_step(*given) if pauses_in == "next_batch" else None
         lapsed = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
         await database["order_submissions"].update_one({"_id": parse_rebalance_id(first)}, lapsed)
         sent = await client.post(second)
         assert (sent.status_code, read_counts(sent)) == (200, {"SENT": 100})
-        return answer or await go_on(*given)
+        return answer or await begin_step(*given)
 
     setattr(part, pauses_in, stand_still)
     answer = await client.post(first)

@@ -28,20 +28,20 @@ async def calls_after_hanging_up(
     stored: Stored, path: str, part: Any, method: str, rule: OpenOrdersRule = OpenOrdersRule.REFUSE
 ) -> int:
     """Count the calls of a method by a submission whose caller hangs up during the first call."""
-    go_on, calls = getattr(part, method), list[object]()
+    begin_step, calls = getattr(part, method), list[object]()
 
     async def hang_up(*given: Any) -> Any:
         calls.append(given)
         if len(calls) == 1:
             request.cancel()
             await asyncio.wait([request])
-        return await go_on(*given)
+        return await begin_step(*given)
 
     setattr(part, method, hang_up)
     request = asyncio.create_task(stored.deployment.submit_orders(path.split("/")[4], rule, 10))
     await asyncio.wait([request])
     await wait_until_released(stored, path)
-    setattr(part, method, go_on)
+    setattr(part, method, begin_step)
     assert request.cancelled()
     return len(calls)
 

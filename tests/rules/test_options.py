@@ -12,7 +12,7 @@ from optimization.domain.options import OptionOverrides, RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from serve_app.rules.options import (
     depends_on_value,
-    narrow_at,
+    narrow_by_value,
     narrow_options,
     narrow_own_options,
 )
@@ -79,7 +79,7 @@ def narrow(one: Rule, **given: Any) -> RebalanceOptions:
     """Narrow by a rule for a portfolio of 1,000 in cash."""
     options = narrow_options(RebalanceOptions(**given), [one])
     assert depends_on_value(options, [one])
-    return narrow_at([one], options, Portfolio("P", 1000, {}, {}))
+    return narrow_by_value([one], options, Portfolio("P", 1000, {}, {}))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,9 @@ def test_of_two_rules_in_different_units_the_narrower_holds_for_each_portfolio()
     rules = [TURNOVER, part, rule(RuleKind.CASH_LEAST, "q", amount=Decimal(9), portfolios=["Q"])]
     options = narrow_options(RebalanceOptions(), rules[:2])
 
-    small, large = (narrow_at(rules, options, Portfolio("P", cash, {}, {})) for cash in (10, 9999))
+    small, large = (
+        narrow_by_value(rules, options, Portfolio("P", cash, {}, {})) for cash in (10, 9999)
+    )
 
     assert (small.turnover_cap, large.turnover_cap) == (Percent(Decimal("40.0")), Decimal(500))
     assert small.cash_floor == 0

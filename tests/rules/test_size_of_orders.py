@@ -14,7 +14,7 @@ from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from serve_app.rules.evaluation import RuleOutcome, RuleResult, evaluate_rules
-from serve_app.rules.options import depends_on_value, narrow_at, narrow_options
+from serve_app.rules.options import depends_on_value, narrow_by_value, narrow_options
 from serve_app.rules.refusals import name_rules
 from storage.rules.rule import Rule, RuleKind, Severity
 from tests.optimization.support.generated_problems import with_options
@@ -34,7 +34,7 @@ def plan_under(
 ) -> PortfolioOutcome:
     narrowed = narrow_options(options, rules)
     if depends_on_value(narrowed, rules):
-        narrowed = narrow_at(rules, narrowed, portfolio)
+        narrowed = narrow_by_value(rules, narrowed, portfolio)
     (outcome,) = name_rules(rules, [rebalance(model, portfolio, narrowed)])
     return outcome
 

@@ -113,5 +113,5 @@ def portfolios_json(
     rebalance: Rebalance, outcomes: Iterable[PortfolioOutcome], zone: tzinfo
 ) -> list[PortfolioResult]:
     """Build portfolios of a stored rebalance."""
-    day, check = trade_date_of(rebalance, zone), RuleCheck.of(rebalance)
+    day, check = trade_date_of(rebalance, zone), RuleCheck.from_rebalance(rebalance)
     return [portfolio_json(each, day, check) for each in outcomes]

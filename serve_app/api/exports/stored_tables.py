@@ -22,7 +22,10 @@ UNCHECKED: Final = (None, None)
 
 async def outcome_tables(store: StoredRebalances, rebalance: Rebalance) -> Tables:
     """Read the outcomes of a rebalance as tables."""
-    convert, rules = partial(outcome_table, rebalance.rebalance_id), RuleCheck.of(rebalance)
+    convert, rules = (
+        partial(outcome_table, rebalance.rebalance_id),
+        RuleCheck.from_rebalance(rebalance),
+    )
     async for page in _pages(store, rebalance, await store.read_outcome_page(rebalance, 0)):
         yield await asyncio.to_thread(_with_rules, convert, rules, page)
 
@@ -32,7 +35,7 @@ async def transaction_tables(
 ) -> Tables:
     """Read the transactions of a rebalance as tables; ``first`` is the first page of outcomes."""
     convert = partial(transaction_table, rebalance.rebalance_id, trade_date=trade_date)
-    rules = RuleCheck.of(rebalance)
+    rules = RuleCheck.from_rebalance(rebalance)
     async for page in _pages(store, rebalance, first):
         yield await asyncio.to_thread(_with_rules, convert, rules, page)
 

@@ -123,7 +123,7 @@ async def list_outcomes(
     sort = tuple((STORED_NAMES.get(name, name), direction) for name, direction in order)
     outcomes, total = await store.search_outcomes(rebalance, outcome_filter, sort, offset, limit)
     headers = page_headers(request, offset, limit, total)
-    return await stream_json(_summaries(outcomes, RuleCheck.of(rebalance)), headers)
+    return await stream_json(_summaries(outcomes, RuleCheck.from_rebalance(rebalance)), headers)
 
 
 @router.get(

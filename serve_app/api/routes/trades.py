@@ -151,7 +151,7 @@ async def read_trade_totals(
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
     sifted = _of_approvals(trade_filter, approval, holds)
-    check = RuleCheck.of_blocking(rebalance)
+    check = RuleCheck.from_blocking_rules(rebalance)
     # The approval of a proposal minds the rules, and its holds are all that holds trades back.
     if check and holds.proposal is None:
         totals = await _total_under_rules(store, rebalance, sifted, check)

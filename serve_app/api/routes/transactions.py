@@ -131,7 +131,7 @@ async def _pages(
     day: str,
 ) -> AsyncIterator[Page]:
     """Read the lines of the first page, and of the next pages up to the portfolio ``end``."""
-    rules = RuleCheck.of(rebalance)
+    rules = RuleCheck.from_rebalance(rebalance)
     yield tuple(lines_of(rebalance.rebalance_id, page, day, rules))
     for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):
         page = await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)

@@ -239,7 +239,7 @@ def outcome_detail_json(
     own = rebalance.overrides_by_portfolio.get(outcome.portfolio_id)
     options = _options_json(rebalance.options) | (_options_json(own) if own else {})
     return {
-        **outcome_summary_json(outcome, RuleCheck.of(rebalance)),
+        **outcome_summary_json(outcome, RuleCheck.from_rebalance(rebalance)),
         "rebalance_id": rebalance.rebalance_id,
         "model_id": rebalance.model_id,
         "model_name": rebalance.model_name,
