@@ -5,7 +5,6 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, NoReturn, overload
 
@@ -126,21 +125,6 @@ def whole(shares: Decimal | int) -> Decimal | int:
         return shares
     count = int(shares)
     return count if count == shares else shares
-
-
-@overload
-def instant(value: datetime) -> str: ...
-@overload
-def instant(value: datetime | None) -> str | None: ...
-def instant(value: datetime | None) -> str | None:
-    """Write a time as ISO 8601 in UTC, with milliseconds and ``Z``.
-
-    >>> instant(datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
-    '2026-11-23T09:30:00.000Z'
-    """
-    if value is None:
-        return None
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _read(text: str) -> Any:

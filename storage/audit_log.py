@@ -36,9 +36,9 @@ from storage.audit.trail import (
     STORED_AT,
     Action,
     AuditTrail,
-    instant,
     read_pending,
 )
+from storage.instants import format_instant
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
@@ -267,7 +267,7 @@ class AuditLog:
 def entry_json(document: Mapping[str, Any]) -> Entry:
     """Convert an entry to JSON, as it is hashed."""
     fields = {name: value for name, value in document.items() if name != "_id"}
-    times = {name: instant(document[name]) for name in TIMES}
+    times = {name: format_instant(document[name]) for name in TIMES}
     return {"seq": document["_id"], **fields, **times}
 
 

@@ -22,7 +22,7 @@ overwrite it or be overwritten, so an order counts as cancelled once a later rea
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from serve_app.upstream.exact_values import read_integer, read_objects, read_tex
 from serve_app.upstream.http_client import UNREADABLE, Client, UpstreamHealth
 from serve_app.upstream.response_body import parse_json
 from serve_app.upstream.retry_policy import Policy
+from storage.instants import format_instant
 
 POLICY = Policy(total_s=10.0, concurrency=16)
 HEALTH: Final = "/api/v1/system/health"
@@ -209,11 +210,6 @@ class OrderService:
                     return read_integer(row["id"])
         detail = f"{path} has no {member} {value}"
         raise UpstreamContractError(self._client.upstream, detail)
-
-
-def format_instant(moment: datetime) -> str:
-    """Format a moment as the service's filter reads it: UTC, milliseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _build_body(order: NewOrder, references: References, at: str) -> dict[str, object]:

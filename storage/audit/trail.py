@@ -17,6 +17,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.audit.author import FindAuthor, find_no_author
+from storage.instants import format_instant
 from storage.mongo.connection import Document, read_clock, run_transaction
 
 COLLECTION: Final = "audit_pending"
@@ -183,19 +184,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, str | int | None):
         return value
     if isinstance(value, datetime):
-        return instant(value)
+        return format_instant(value)
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Sequence | set | frozenset):
         return [plain(each) for each in value]
     return str(value)
-
-
-def instant(at: datetime) -> str:
-    """Write a time in UTC with milliseconds.
-
-    >>> from datetime import UTC
-    >>> instant(datetime(2026, 3, 2, 12, tzinfo=UTC))
-    '2026-03-02T12:00:00.000Z'
-    """
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"

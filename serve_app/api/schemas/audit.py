@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from serve_app.api.schemas.fields import InstantText
-from serve_app.json_text import instant
 from storage.audit.chain import Entry
 from storage.audit_log import AuditHead
+from storage.instants import format_instant
 
 MAX_FILTER_LENGTH = 200
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
@@ -92,6 +92,6 @@ def head_json(head: AuditHead) -> AuditHeadAnswer:
     return {
         "seq": head.last.seq,
         "hash": head.last.hash,
-        "sealed_at": instant(head.sealed_at),
+        "sealed_at": format_instant(head.sealed_at),
         "cut": cut,
     }

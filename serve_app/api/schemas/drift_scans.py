@@ -17,11 +17,12 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.api.schemas.runs import Progress
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
-from serve_app.json_text import instant, plain, string
+from serve_app.json_text import plain, string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from storage.drift.histogram import Bin, DriftHistogram
 from storage.drift.scan import Deviation, DriftLine, DriftScan, ScanStatus
+from storage.instants import format_instant
 
 
 class DriftScanAnswer(TypedDict):
@@ -101,8 +102,8 @@ def drift_scan_json(scan: DriftScan) -> DriftScanAnswer:
         "begun_by": scan.begun_by,
         "correlation_id": scan.correlation_id,
         "error": scan.problem and problem_of(scan.problem),
-        "created_at": instant(scan.created_at),
-        "finished_at": instant(scan.finished_at),
+        "created_at": format_instant(scan.created_at),
+        "finished_at": format_instant(scan.finished_at),
     }
 
 

@@ -17,8 +17,8 @@ from serve_app.auth.key_requests import (
     KeyRequest,
 )
 from serve_app.auth.permissions import Role, Scope
-from serve_app.json_text import instant
 from storage.access.api_key_store import ApiKey
+from storage.instants import format_instant
 from storage.proposals.proposal import MAX_APPROVER_LEVEL
 
 ModelLimit = Annotated[
@@ -113,12 +113,12 @@ def key_json(key: ApiKey) -> KeyAnswer:
         "models": None if key.models is None else list(key.models),
         "portfolios": None if key.portfolios is None else list(key.portfolios),
         "approver_level": key.approver_level,
-        "created_at": instant(key.created_at),
+        "created_at": format_instant(key.created_at),
         "created_by": key.created_by,
-        "expires_at": instant(key.expires_at),
-        "former_secret_expires_at": instant(key.former_expires_at),
-        "last_used_at": instant(key.last_used_at),
-        "revoked_at": instant(key.revoked_at),
+        "expires_at": format_instant(key.expires_at),
+        "former_secret_expires_at": format_instant(key.former_expires_at),
+        "last_used_at": format_instant(key.last_used_at),
+        "revoked_at": format_instant(key.revoked_at),
     }
 
 

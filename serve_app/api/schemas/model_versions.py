@@ -13,7 +13,7 @@ from serve_app.api.schemas.models import ModelAnswer, model_json
 from serve_app.api.schemas.options import options_json
 from serve_app.api.schemas.positions import GeneralPositionAnswer, PositionAnswer, position_json
 from serve_app.api.schemas.rules_in_force import ByRules
-from serve_app.json_text import instant
+from storage.instants import format_instant
 from storage.models.history import FieldValue, ModelChanges, ModelVersion
 
 _NAMES: Final[Mapping[str, str]] = {"options": "rebalance_options"}
@@ -75,7 +75,7 @@ def version_json(version: ModelVersion) -> ModelVersionAnswer:
         "model_id": version.model_id,
         "version": version.version,
         "name": version.name,
-        "at": instant(version.at),
+        "at": format_instant(version.at),
         "principal": version.author.principal,
         "correlation_id": version.author.correlation_id,
         "changes": None if version.changes is None else _changes_json(version.changes),
@@ -115,5 +115,5 @@ def _changes_json(changes: ModelChanges) -> ModelChangesAnswer:
 
 def _value_json(value: FieldValue) -> Any:
     if isinstance(value, datetime):
-        return instant(value)
+        return format_instant(value)
     return options_json(value) if isinstance(value, RebalanceOptions) else value

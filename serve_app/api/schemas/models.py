@@ -31,7 +31,8 @@ from serve_app.api.schemas.positions import (
 )
 from serve_app.api.schemas.rules_in_force import ByRules, rules_in_force
 from serve_app.api.schemas.stored_fields import several_ids
-from serve_app.json_text import Json, instant
+from serve_app.json_text import Json
+from storage.instants import format_instant
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Version = Annotated[int, Field(ge=1, lt=2**31), WHOLE]
@@ -155,7 +156,7 @@ def model_json(model: Model) -> ModelAnswer:
         "name": model.name,
         "positions": [position_json(target) for target in model.targets],
         "portfolios": list(model.portfolio_ids),
-        "last_rebalance_date": instant(model.last_rebalance_date),
+        "last_rebalance_date": format_instant(model.last_rebalance_date),
         "version": model.version,
     }
     # Left out without options, because clients of the original do not know the member.

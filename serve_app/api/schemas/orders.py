@@ -14,7 +14,8 @@ from serve_app.api.schemas.fields import (
     ObjectIdentifier,
 )
 from serve_app.api.schemas.stored_fields import Identifier
-from serve_app.json_text import instant, number
+from serve_app.json_text import number
+from storage.instants import format_instant
 from storage.orders.order import OpenOrdersRule, Order, OrderState
 from storage.orders.submission_store import OrderSubmission, SubmissionStatus
 
@@ -91,7 +92,7 @@ def order_json(order: Order) -> OrderOfRebalance:
     return {
         **_line(order),
         "rebalance_id": order.rebalance_id,
-        "rebalance_date": instant(order.rebalanced_at),
+        "rebalance_date": format_instant(order.rebalanced_at),
     }
 
 
@@ -117,6 +118,6 @@ def _line(order: Order) -> OrderLine:
         "status": order.state,
         "order_id": order.order_id,
         "message": order.message,
-        "order_timestamp": instant(order.timestamp),
+        "order_timestamp": format_instant(order.timestamp),
         "service_status": order.service_status,
     }

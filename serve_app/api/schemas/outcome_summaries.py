@@ -35,10 +35,11 @@ from serve_app.api.schemas.rebalances import (
 )
 from serve_app.api.schemas.rules import RuleResultAnswer, rule_results
 from serve_app.api.schemas.stored_fields import Identifier
-from serve_app.json_text import Json, instant, plain, string
+from serve_app.json_text import Json, plain, string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import kind_of_refusal, problem_of
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
+from storage.instants import format_instant
 from storage.rebalances.last_outcomes import LastOutcome
 from storage.rebalances.outcome_totals import OutcomeTotals
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
@@ -165,7 +166,7 @@ def last_outcome_json(last: LastOutcome) -> LastOutcomeAnswer:
         "model_id": last.model_id,
         "model_name": last.model_name,
         "model_version": last.model_version,
-        "rebalance_date": instant(last.started_at),
+        "rebalance_date": format_instant(last.started_at),
     }
 
 
@@ -177,8 +178,8 @@ def rebalance_summary_json(rebalance: Rebalance) -> RebalanceSummary:
         "model_id": rebalance.model_id,
         "model_name": rebalance.model_name,
         "model_version": rebalance.model_version,
-        "rebalance_date": instant(rebalance.started_at),
-        "finished_at": instant(rebalance.finished_at),
+        "rebalance_date": format_instant(rebalance.started_at),
+        "finished_at": format_instant(rebalance.finished_at),
         "status": rebalance.status,
         "number_of_portfolios": rebalance.number_of_portfolios,
         "counts": {str(status): count for status, count in rebalance.counts.items()},
@@ -244,7 +245,7 @@ def outcome_detail_json(
         "model_id": rebalance.model_id,
         "model_name": rebalance.model_name,
         "model_version": rebalance.model_version,
-        "rebalance_date": instant(rebalance.started_at),
+        "rebalance_date": format_instant(rebalance.started_at),
         "trade_date": trade_date,
         "options": options,
         "base": string(outcome.base),

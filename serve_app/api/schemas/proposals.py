@@ -16,7 +16,8 @@ from serve_app.api.schemas.general_fields import HIDDEN
 from serve_app.api.schemas.models import Version
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.auth.principals import Principal
-from serve_app.json_text import Json, instant
+from serve_app.json_text import Json
+from storage.instants import format_instant
 from storage.proposals.proposal import (
     Approval,
     Decision,
@@ -185,7 +186,7 @@ def proposal_json(proposal: Proposal) -> ProposalAnswer:
         "number_of_portfolios": proposal.number_of_portfolios,
         "status": proposal.status,
         "proposed_by": proposal.proposed_by,
-        "proposed_at": instant(proposal.proposed_at),
+        "proposed_at": format_instant(proposal.proposed_at),
         "begun_by": proposal.begun_by,
         "note": proposal.note,
         "required_approvals": proposal.required_approvals,
@@ -203,7 +204,7 @@ def hold_json(hold: Hold) -> HoldAnswer:
         "portfolio_id": hold.portfolio_id,
         "security_id": hold.security_id,
         "principal": hold.principal,
-        "at": instant(hold.at),
+        "at": format_instant(hold.at),
         "note": hold.note,
     }
 
@@ -212,15 +213,15 @@ def _approval_json(approval: Approval) -> ApprovalAnswer:
     return {
         "principal": approval.principal,
         "level": approval.level,
-        "at": instant(approval.at),
+        "at": format_instant(approval.at),
         "note": approval.note,
     }
 
 
 def _override_json(override: Override) -> OverrideAnswer:
-    at = instant(override.at)
+    at = format_instant(override.at)
     return {"principal": override.principal, "at": at, "reason": override.reason}
 
 
 def _ending_json(ending: Ending) -> EndingAnswer:
-    return {"principal": ending.principal, "at": instant(ending.at), "reason": ending.reason}
+    return {"principal": ending.principal, "at": format_instant(ending.at), "reason": ending.reason}

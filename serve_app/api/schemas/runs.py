@@ -23,9 +23,10 @@ from serve_app.api.schemas.options import (
 )
 from serve_app.api.schemas.stored_fields import Identifier, several_ids
 from serve_app.api.schemas.stored_rebalances import PortfolioResult
-from serve_app.json_text import encode, instant
+from serve_app.json_text import encode
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
+from storage.instants import format_instant
 from storage.runs.chunk_store import Event
 from storage.runs.run import HoldingsRef, Run, RunStatus, Selection
 
@@ -274,10 +275,10 @@ def run_json(
         "errors": [_error_json(event) for event in errors],
         "unmatched": list(run.totals.unmatched),
         "error": run.problem and problem_of(run.problem),
-        "created_at": instant(run.created_at),
-        "started_at": instant(run.started_at),
-        "updated_at": instant(run.updated_at),
-        "finished_at": instant(run.finished_at),
+        "created_at": format_instant(run.created_at),
+        "started_at": format_instant(run.started_at),
+        "updated_at": format_instant(run.updated_at),
+        "finished_at": format_instant(run.finished_at),
     }
 
 
@@ -301,7 +302,7 @@ def event_json(event: Event) -> ChunkDone:
         "counts": {str(status): count for status, count in event.report.counts.items()},
         "methods": dict(event.report.methods),
         "error": event.report.error,
-        "done_at": instant(event.done_at),
+        "done_at": format_instant(event.done_at),
     }
 
 

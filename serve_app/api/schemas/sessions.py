@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from serve_app.api.schemas.fields import InstantText
 from serve_app.auth.principals import Principal
-from serve_app.json_text import instant
+from storage.instants import format_instant
 
 MAX_KEY_LENGTH = 200
 
@@ -75,7 +75,7 @@ def session_json(
     return {
         "authenticates": authenticates,
         "caller": None if caller is None else _caller_json(caller),
-        "expires_at": instant(expires_at),
+        "expires_at": format_instant(expires_at),
         "sign_in": sign_in,
     }
 

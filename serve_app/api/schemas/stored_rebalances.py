@@ -22,10 +22,11 @@ from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, side_
 from serve_app.api.schemas.rebalances import Outcome
 from serve_app.api.schemas.rules import StoredRuleResult, stored_rule_results
 from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
-from serve_app.json_text import instant, number, weight_number, whole
+from serve_app.json_text import number, weight_number, whole
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
+from storage.instants import format_instant
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 
@@ -149,10 +150,10 @@ def rebalance_json(
         "rebalance_id": rebalance.rebalance_id,
         "model_id": rebalance.model_id,
         "model_name": rebalance.model_name,
-        "rebalance_date": instant(rebalance.started_at),
+        "rebalance_date": format_instant(rebalance.started_at),
         "number_of_portfolios": rebalance.number_of_portfolios,
         "version": rebalance.version,
-        "created_at": instant(rebalance.started_at),
+        "created_at": format_instant(rebalance.started_at),
         "status": rebalance.status,
         "counts": {str(status): count for status, count in rebalance.counts.items()},
         # Known at the end alone, because a later chunk may hold the ids.
