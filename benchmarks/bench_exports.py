@@ -37,7 +37,7 @@ from serve_app.api.exports.arrow_tables import (
     transactions_batch,
 )
 from serve_app.api.exports.stored_tables import outcome_tables, transaction_tables
-from serve_app.api.exports.transactions import lines_of
+from serve_app.api.exports.transactions import list_lines
 from storage.embedded.server import start, stop
 from storage.mongo.connection import connect, disconnect
 from storage.rebalances.rebalance import Rebalance, new_rebalance_id
@@ -101,7 +101,7 @@ async def outcomes_from_objects(store: RebalanceStore, rebalance: Rebalance) -> 
 async def trades_from_objects(store: RebalanceStore, rebalance: Rebalance) -> AsyncIterator[Any]:
     for first in range(0, rebalance.number_of_portfolios, OBJECT_BATCH):
         found = await store.list_outcomes(rebalance, first, OBJECT_BATCH)
-        lines = [*lines_of(rebalance.rebalance_id, found, DAY)]
+        lines = [*list_lines(rebalance.rebalance_id, found, DAY)]
         yield pa.Table.from_batches([transactions_batch(lines)])
 
 

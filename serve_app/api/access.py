@@ -34,20 +34,20 @@ class Authorization(SecurityBase):
         self._checks_path = checks_path
 
     async def __call__(self, request: Request, required: SecurityScopes) -> Principal:
-        caller = caller_of(request)
+        caller = find_caller(request)
         caller.require_scopes(required.scopes)
         if caller.is_limited and self._checks_path:
             await require_path_within(caller, request.path_params, request.app.state.ports.store)
         return caller
 
 
-def caller_of(request: Request) -> Principal:
+def find_caller(request: Request) -> Principal:
     """Return the caller of a request: the authenticated principal, if the service has any."""
     return request.scope.get(PRINCIPAL, request.app.state.default_caller)
 
 
 async def _caller(request: Request) -> Principal:
-    return caller_of(request)
+    return find_caller(request)
 
 
 authorize: Final = Authorization(checks_path=True)

@@ -135,7 +135,7 @@ def _add_middleware(
     app.add_middleware(Deadlines)
     app.add_middleware(Origins, hosts=settings.host_names, origins=settings.cors_origins)
     app.add_middleware(ErrorResponses)
-    app.add_middleware(RequestBodies, bounds=Bounds.of(settings))
+    app.add_middleware(RequestBodies, bounds=Bounds.read(settings))
     app.add_middleware(Compression)
     app.add_middleware(
         CORSMiddleware,

@@ -39,7 +39,7 @@ def build_identity(settings: Settings, ports: Ports) -> Identity:
     is_client = provider is not None and settings.oidc_client_id is not None
     lifetime = timedelta(hours=settings.session_hours)
     return Identity(
-        authenticator=_authenticator_of(settings, keys, provider),
+        authenticator=_build_authenticator(settings, keys, provider),
         keys=keys,
         provider=provider,
         sign_in=SignIn(settings, provider) if provider is not None and is_client else None,
@@ -51,7 +51,7 @@ def build_identity(settings: Settings, ports: Ports) -> Identity:
     )
 
 
-def _authenticator_of(
+def _build_authenticator(
     settings: Settings, keys: Authenticator | None, provider: IdentityProvider | None
 ) -> Authenticator | None:
     if provider is None:

@@ -30,7 +30,7 @@ PORTFOLIO, PORTFOLIO_PATH = "{portfolio_id}", "{portfolio_id:path}"  # it may ha
 logger = logging.getLogger(__name__)
 
 
-def answer_of(error: Exception, path: str) -> Response:
+def answer_error(error: Exception, path: str) -> Response:
     """Answer an error; an unforeseen one is logged and shows nothing of itself."""
     kind = kind_of(error)
     if kind is catalogue.INTERNAL_ERROR:
@@ -67,7 +67,7 @@ def invalid_answer(found: Sequence[Mapping[str, Any]], path: str) -> Response:
     """Answer violations as the framework lists them; the first ones are shown."""
     errors = [_invalid(entry) for entry in found[:MAX_ERRORS]]
     detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
-    return response(_kind_of_invalid(found), detail, path, {"errors": errors})
+    return response(_find_invalid_kind(found), detail, path, {"errors": errors})
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
@@ -97,7 +97,7 @@ def _methods(request: Request) -> list[str]:
     return sorted(found) or ["GET"]
 
 
-def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> ProblemKind:
+def _find_invalid_kind(found: Sequence[Mapping[str, Any]]) -> ProblemKind:
     if any(entry["loc"][0] == "path" for entry in found):
         return catalogue.BAD_ID
     unreadable = any(entry["type"] == "json_invalid" for entry in found)

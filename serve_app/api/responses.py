@@ -32,29 +32,29 @@ _lines_of = lru_cache(maxsize=2)(OutcomeLines)
 WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
 
 
-def raw_response_of(response: Response) -> RawResponse:
+def flatten_response(response: Response) -> RawResponse:
     """Turn a response into plain data, which another process can send."""
     return RawResponse(response.status_code, dict(response.headers), bytes(response.body))
 
 
-async def response_from(written: RawResponse) -> Response:
+async def build_response(written: RawResponse) -> Response:
     """Make the response that other processes wrote."""
     if isinstance(written.body, bytes):
         return Response(written.body, written.status, written.headers)
     # Every part is read before the first byte leaves, because a lost part is an error until then.
     parts = [await part.read() for part in written.body]
-    return StreamingResponse(_array_in_slices(parts), written.status, written.headers)
+    return StreamingResponse(_slice_array(parts), written.status, written.headers)
 
 
-def answer_of_elements(elements: OutcomeElements, headers: Mapping[str, str]) -> Response:
+def answer_elements(elements: OutcomeElements, headers: Mapping[str, str]) -> Response:
     """Answer with a JSON array whose elements are written already."""
     length = sum(map(len, elements.parts)) + len(elements.parts) + 1
     headers = {**headers, "content-length": str(length)}
-    parts = _array_in_slices(elements.parts)
+    parts = _slice_array(elements.parts)
     return StreamingResponse(parts, headers=headers, media_type="application/json")
 
 
-async def _array_in_slices(parts: Sequence[memoryview]) -> AsyncIterator[bytes]:
+async def _slice_array(parts: Sequence[memoryview]) -> AsyncIterator[bytes]:
     """Yield a JSON array of parts in slices, because the parts are large and not copied whole."""
     for number, part in enumerate(parts):
         yield b"," if number else b"["
@@ -70,7 +70,7 @@ def json_response(
     return Response(encode(value), status, headers, "application/json")
 
 
-def trade_date_of(rebalance: Rebalance, zone: tzinfo) -> str:
+def derive_trade_date(rebalance: Rebalance, zone: tzinfo) -> str:
     """Return the day of the rebalance in the configured zone; a replayed answer keeps it."""
     return rebalance.started_at.astimezone(zone).date().isoformat()
 
@@ -95,10 +95,10 @@ class Heading:
         object.__setattr__(self, "lines", OutcomeLines(self.trade_date))
 
 
-def heading_of(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) -> Heading:
+def build_heading(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) -> Heading:
     """Return the heading of a rebalance, with its id if it is stored."""
     rebalance_id = rebalance.rebalance_id if is_stored else None
-    day = trade_date_of(rebalance, zone)
+    day = derive_trade_date(rebalance, zone)
     rules = RuleCheck.from_rebalance(rebalance) if rebalance.rules else None
     return Heading(rebalance_id, rebalance.model_id, day, rules=rules)
 
@@ -111,7 +111,7 @@ async def write_outcomes(
     is_stored: bool,
 ) -> WrittenOutcomes:
     """Write some outcomes of a rebalance as elements of its answer."""
-    heading = heading_of(rebalance, zone, is_stored=is_stored)
+    heading = build_heading(rebalance, zone, is_stored=is_stored)
     if heading.rules and isinstance(outcomes, BlockOutcome):
         outcomes = list_all_outcomes(
             outcomes
@@ -123,7 +123,7 @@ async def write_outcomes(
     return WrittenOutcomes(text, len(beside) == len(outcomes) and are_refused(beside))
 
 
-async def answer_of_all(
+async def answer_all(
     path: str, heading: Heading, outcomes: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """Answer with one element per portfolio, or with a problem if none has a plan."""
@@ -138,7 +138,7 @@ def are_refused(outcomes: Sequence[PortfolioOutcome]) -> bool:
     return bool(outcomes) and all(outcome.status in WITHOUT_PLAN for outcome in outcomes)
 
 
-def answer_of_one(
+def answer_single(
     path: str, heading: Heading, outcome: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
     """Answer with the element of the only portfolio, or with its problem."""

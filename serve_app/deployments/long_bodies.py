@@ -21,12 +21,12 @@ from optimization import BlockOutcome, PortfolioOutcome
 from optimization.errors import OptimizationError, UnmatchedIdsError
 from serve_app.api.responses import (
     Heading,
-    answer_of_all,
+    answer_all,
     are_refused,
-    raw_response_of,
+    flatten_response,
     refuse_all,
 )
-from serve_app.api.routes.optimize import balances_of
+from serve_app.api.routes.optimize import build_balances
 from serve_app.api.schemas.block_elements import write_block
 from serve_app.api.schemas.body_slice import BodySlice, find_held_ids, parse_slice
 from serve_app.api.schemas.optimize import (
@@ -76,9 +76,9 @@ async def answer_text(asked: RawRequest, settings: Settings) -> RawResponse:
     """Answer the text of a request; raise BodyRefusedError or RuleError for invalid text."""
     body = parse_body(asked.text)
     model, options = convert_model(body), convert_options(body)
-    limit_s, balances = settings.optimization_timeout, balances_of(body)
+    limit_s, balances = settings.optimization_timeout, build_balances(body)
     found = await optimize_portfolios(model, balances, body.prices, options, limit_s, settings)
-    return raw_response_of(await answer_of_all(asked.path, _heading(asked), found, {}))
+    return flatten_response(await answer_all(asked.path, _heading(asked), found, {}))
 
 
 async def answer_in_workers(asked: RawRequest, settings: Settings) -> RawResponse:
@@ -110,7 +110,7 @@ async def _answer_by_slices(asked: RawRequest, slices: int, settings: Settings) 
     written = [number for number, (_, size) in enumerate(reports) if size]
     if all(reports[number][0].refused for number in written):
         refused = [outcome for report, _ in reports for outcome in report.refused]
-        return raw_response_of(refuse_all(asked.path, _heading(asked), refused, {}))
+        return flatten_response(refuse_all(asked.path, _heading(asked), refused, {}))
     length = sum(size for _, size in reports) + len(written) + len("[]") - 1
     headers = {"content-type": "application/json", "content-length": str(length)}
     parts = (StoredText(texts[number], reports[number][1]) for number in written)
@@ -136,7 +136,7 @@ async def answer_slice(
     if body is None:
         return WrittenSlice(b"", SliceReport())
     model, options = convert_model(body), _options_of(body, asked.text)
-    limit_s, balances = settings.optimization_timeout, balances_of(body)
+    limit_s, balances = settings.optimization_timeout, build_balances(body)
     parts = await optimize_in_arrays(model, balances, body.prices, options, limit_s)
     report = SliceReport(model.portfolio_ids, _list_refused(parts, len(balances)))
     return WrittenSlice(_write(_heading(asked), parts, len(balances)), report)

@@ -13,9 +13,9 @@ from serve_app.api.media_types import CSV, JSON, PARQUET, XLSX
 from serve_app.api.problem_responses import response
 from serve_app.api.responses import (
     Heading,
-    answer_of_all,
+    answer_all,
     are_refused,
-    raw_response_of,
+    flatten_response,
     refuse_all,
 )
 from serve_app.call_context import CallContext, reserve_time
@@ -52,11 +52,11 @@ async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
     try:
         given = await read_upload(asked.data, asked.content_type)
     except FilesRefusedError as error:
-        return raw_response_of(_refuse(asked.path, error))
+        return flatten_response(_refuse(asked.path, error))
     # Reserved, because otherwise a search would go on until the answer is due.
     with reserve_time(len(given.body.portfolios)):
         outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
-    return raw_response_of(await _answer(asked, given, outcomes))
+    return flatten_response(await _answer(asked, given, outcomes))
 
 
 async def _answer(
@@ -68,7 +68,7 @@ async def _answer(
     # In a header, too, because a list of trades has no column for what was assumed.
     common = {**VARY, "Notes": given.summary} if given.notes else VARY
     if asked.answer_type == JSON:
-        return await answer_of_all(asked.path, heading, outcomes, common)
+        return await answer_all(asked.path, heading, outcomes, common)
     if are_refused(outcomes):
         return refuse_all(asked.path, heading, outcomes, common)
     text = WRITERS[asked.answer_type](asked.table, outcomes, given.notes)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from optimization import EXACT, OptionOverrides, RebalanceOptions
 from optimization.column_names import normalize_name
 from optimization.errors import OptionsConflictError, RuleError
-from serve_app.api.schemas.options import AMOUNTS, RebalanceOptionsBody, options_of
+from serve_app.api.schemas.options import AMOUNTS, RebalanceOptionsBody, build_options
 from serve_app.files.columns import Columns, Currencies, read_identifier
 from serve_app.files.faults import Faults, Place
 from serve_app.files.holdings_table import NOTES
@@ -64,7 +64,7 @@ def read_options(
 
     Rules that an option breaks, alone or together with those of ``common``, are noted as faults.
     """
-    reader = _Reader(portfolios, options_of(common), faults)
+    reader = _Reader(portfolios, build_options(common), faults)
     for table in tables:
         columns = Columns.find(table, ("portfolio",), ("currency",), faults, currencies)
         if columns is not None:
@@ -127,7 +127,7 @@ class _Reader:
             # In spite of cells that are faults already, because all are to be told at once.
             body = RebalanceOptionsBody.model_validate(given)
             # Merged, because an option may conflict with one of all portfolios.
-            self.common.override_by(options_of(body)).apply_to(RebalanceOptions())
+            self.common.override_by(build_options(body)).apply_to(RebalanceOptions())
         except ValidationError as error:
             for entry in error.errors(include_url=False, include_context=False):
                 name, *path = map(str, entry["loc"])

@@ -15,7 +15,7 @@ import pytest
 from optimization.domain.model import DriftBand
 from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import PricedTarget
-from serve_app.api.exports.transactions import line_json, lines_of
+from serve_app.api.exports.transactions import line_json, list_lines
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.api.schemas.stored_rebalances import portfolio_json
@@ -95,7 +95,7 @@ def of_an_outcome(draw: Draw) -> Iterator[Pair]:
     yield position["trade_quantity"], abs(traded)
     yield position["adjusted_position_market_value"], after * price
     yield position["actual_drift"], ten_thousandths(actual * 10**12 - 1)
-    (line,) = lines_of("R", [made], "")
+    (line,) = list_lines("R", [made], "")
     written = json.loads(encode(line_json(line)), parse_float=Decimal)
     yield written["quantity"], abs(traded)
     yield written["amount"], abs(traded) * price

@@ -42,17 +42,17 @@ def test_numbers_with_other_digits_are_written_with_their_own() -> None:
 def test_only_so_many_securities_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcome_lines, "MAX_TEXTS", 2)
     kept, outcome = OutcomeLines(DAY), outcome_of("0.25")
-    first, second = (kept.text_of(one) for one in outcome.securities)
+    first, second = (kept.find_text(one) for one in outcome.securities)
 
-    assert kept.text_of(outcome.securities[1]) is second
-    kept.text_of(replace(outcome.securities[0], security_id=P))
-    assert kept.text_of(outcome.securities[0]) is not first
+    assert kept.find_text(outcome.securities[1]) is second
+    kept.find_text(replace(outcome.securities[0], security_id=P))
+    assert kept.find_text(outcome.securities[0]) is not first
 
 
 def test_a_security_with_a_new_price_is_compared_once() -> None:
     kept = OutcomeLines(DAY)
     old, new = (outcome_of("0.25", price=price).securities[0] for price in ("10.25", "11.50"))
-    first = kept.text_of(old)
+    first = kept.find_text(old)
 
-    assert kept.text_of(new) == first._replace(security=new)
-    assert kept.text_of(new) is kept.text_of(new)
+    assert kept.find_text(new) == first._replace(security=new)
+    assert kept.find_text(new) is kept.find_text(new)

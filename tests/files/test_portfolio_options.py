@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from optimization import Direction, Percent
-from serve_app.api.schemas.options import RebalanceOptionsBody, options_of
+from serve_app.api.schemas.options import RebalanceOptionsBody, build_options
 from serve_app.files.faults import FilesRefusedError
 from serve_app.files.options_table import OF_A_COLUMN
 from serve_app.files.readers import read_tables
@@ -27,7 +27,7 @@ ROW = ("A2", "2.5%", "buy only", "VTI; BND", True, '{"VTI": "0.5"}', None, '{"VT
 def options_in(*rows: Any, **files: bytes) -> Mapping[str, Mapping[str, Any]]:
     request = request_of(files_of(options=csv_of(rows, "|"), **files))
     return {
-        each.portfolio_id: options_of(each.options).values
+        each.portfolio_id: build_options(each.options).values
         for each in request.body.portfolios
         if each.options is not None
     }

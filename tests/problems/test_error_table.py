@@ -23,8 +23,8 @@ from optimization.errors import (
     RuleError,
     SolverInterruptedError,
 )
-from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
-from serve_app.api.problem_responses import answer_of
+from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, build_example
+from serve_app.api.problem_responses import answer_error
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
@@ -78,7 +78,7 @@ def test_a_problem_has_the_name_of_its_code() -> None:
 def test_an_error_is_the_same_problem_for_a_whole_answer_and_for_a_single_portfolio(
     error: Exception,
 ) -> None:
-    body = orjson.loads(answer_of(error, "/here").body)
+    body = orjson.loads(answer_error(error, "/here").body)
     single = problem_of(refusal_of(error))
 
     assert single is not None
@@ -94,7 +94,7 @@ def test_an_error_that_nobody_foresees_shows_nothing_wherever_it_appears(
     error = ZeroDivisionError("the secret")
 
     with caplog.at_level(logging.CRITICAL):
-        whole = answer_of(error, "/here")
+        whole = answer_error(error, "/here")
     single = refusal_of(error)
 
     assert kind_of(error) is INTERNAL_ERROR
@@ -110,7 +110,7 @@ def test_every_error_survives_pickling(error: Exception) -> None:
 
 @pytest.mark.parametrize("slug", KINDS)
 def test_the_example_of_a_kind_is_of_that_kind(slug: str) -> None:
-    example = example_of(KINDS[slug])
+    example = build_example(KINDS[slug])
 
     assert (example["type"], example["status"]) == (KINDS[slug].uri, KINDS[slug].status)
     assert example["detail"]
@@ -132,7 +132,7 @@ async def test_examples_of_what_the_framework_refuses_are_what_it_answers(
 
     for answer in answers:
         body: dict[str, Any] = answer.json()
-        example = example_of(KINDS[body["type"].removeprefix("/problems/")])
+        example = build_example(KINDS[body["type"].removeprefix("/problems/")])
         assert {**body, "correlation_id": example["correlation_id"]} == example
 
 
@@ -154,7 +154,7 @@ def test_the_example_of_an_infeasible_portfolio_is_what_the_engine_says_of_it() 
 def test_an_answer_says_when_to_ask_again_if_that_may_help_and_only_then(
     path: str, error: Exception
 ) -> None:
-    answer = answer_of(error, path)
+    answer = answer_error(error, path)
 
     assert ("retry-after" in answer.headers) == kind_of(error).is_transient
     assert int(answer.headers.get("retry-after", "1")) >= 1

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.responses import heading_of, write_elements
+from serve_app.api.responses import build_heading, write_elements
 from serve_app.runs.chunk_texts import ChunkTexts
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import UpstreamContractError
@@ -60,7 +60,7 @@ async def test_the_answer_is_that_of_the_stored_outcomes_byte_for_byte(
     assert answer.content == replayed.content
     rebalance = await stored.rebalances.read(answer.headers["location"].rpartition("/")[2])
     outcomes = await stored.rebalances.list_outcomes(rebalance)
-    elements = await write_elements(heading_of(rebalance, settings.time_zone), outcomes)
+    elements = await write_elements(build_heading(rebalance, settings.time_zone), outcomes)
     assert answer.content == b"[" + elements + b"]"
     assert [each["portfolio_id"] for each in answer.json()] == list(MANY)
     found = {each["portfolio_id"]: each["status"] for each in answer.json()}

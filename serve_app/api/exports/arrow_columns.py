@@ -25,7 +25,7 @@ from serve_app.api.exports.arrow_tables import (
     outcomes_batch,
     transactions_batch,
 )
-from serve_app.api.exports.transactions import Line, lines_of
+from serve_app.api.exports.transactions import Line, list_lines
 from serve_app.chunks.blocks import list_all_outcomes
 from serve_app.rules.evaluation import BrokenRules, RuleCheck
 from storage.rebalances.outcome_reader import OutcomePage
@@ -42,7 +42,7 @@ WORD_BITS: Final = 64
 
 def outcome_table(rebalance_id: str, page: OutcomePage) -> Table:
     """Convert the outcomes of a page to a table of OUTCOMES, in the order of their ordinals."""
-    placed = [(each, _outcomes_of(rebalance_id, block)) for each, block in _plain(page)]
+    placed = [(each, _build_outcomes(rebalance_id, block)) for each, block in _plain(page)]
     ordinals = np.array([ordinal for ordinal, _ in page.objects], np.intp)
     outcomes = [outcome for _, outcome in page.objects]
     return _merge([*placed, (ordinals, outcomes_batch(rebalance_id, outcomes))])
@@ -50,15 +50,15 @@ def outcome_table(rebalance_id: str, page: OutcomePage) -> Table:
 
 def transaction_table(rebalance_id: str, page: OutcomePage, trade_date: str) -> Table:
     """Convert the transactions of a page to a table of TRANSACTIONS, in the order of outcomes."""
-    placed = [_trades_of(rebalance_id, *each, trade_date) for each in _plain(page)]
+    placed = [_build_trades(rebalance_id, *each, trade_date) for each in _plain(page)]
     lines, ordinals = list[Line](), list[int]()
     for ordinal, outcome in page.objects:
-        lines += lines_of(rebalance_id, [outcome], trade_date)
+        lines += list_lines(rebalance_id, [outcome], trade_date)
         ordinals += [ordinal] * (len(lines) - len(ordinals))
     return _merge([*placed, (np.array(ordinals, np.intp), transactions_batch(lines))])
 
 
-def broken_rules_of(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRules]:
+def list_broken_rules(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRules]:
     """List the rules that the plans of a page break, by portfolio; nothing without rules.
 
     Plans in columns become objects, because a rule is evaluated on the plan of a portfolio.
@@ -89,16 +89,16 @@ def _merge(placed: list[PlacedBatch]) -> Table:
     return table.take(pa.array(np.argsort(ordinals, kind="stable"))).combine_chunks()
 
 
-def _outcomes_of(rebalance_id: str, block: BlockOutcome) -> RecordBatch:
-    count, market_value = len(block), decimals_of(block.market_value)
+def _build_outcomes(rebalance_id: str, block: BlockOutcome) -> RecordBatch:
+    count, market_value = len(block), convert_to_decimals(block.market_value)
     columns = [
         pa.repeat(pa.scalar(rebalance_id, TEXT), count),
         pa.array(block.portfolio_ids, TEXT),
         pa.array([each.value for each in STATUSES], TEXT).take(pa.array(block.status)),
         market_value,
         market_value,  # the base, because outcomes in columns have no costs
-        decimals_of(block.cash_before),
-        decimals_of(block.cash_after),
+        convert_to_decimals(block.cash_before),
+        convert_to_decimals(block.cash_after),
         pa.array(np.zeros(count, np.int32)),
         pa.nulls(count, TEXT),
         pa.nulls(count, TEXT),
@@ -126,7 +126,7 @@ def _positions(block: BlockOutcome) -> Array:
     def shares(model: ScaledColumn, other: ScaledColumn) -> Array:
         decimals = max(model.decimals, other.decimals)
         units = spread(model.at_scale(decimals).units, other.at_scale(decimals).units)
-        return decimals_of(ScaledColumn(units, decimals))
+        return convert_to_decimals(ScaledColumn(units, decimals))
 
     places = spread(np.tile(np.arange(width), count), others.securities + width)
     rest = ScaledColumn(others.quantities.split()[1], others.quantities.decimals)
@@ -139,7 +139,7 @@ def _positions(block: BlockOutcome) -> Array:
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), struct)
 
 
-def _trades_of(
+def _build_trades(
     rebalance_id: str, ordinals: Places, block: BlockOutcome, trade_date: str
 ) -> PlacedBatch:
     rows, places, change = block.changes()
@@ -154,9 +154,9 @@ def _trades_of(
         pa.array(block.portfolio_ids, TEXT).take(pa.array(rows)),
         security_id,
         sides.take(pa.array((change.units > 0).astype(np.int8))),
-        decimals_of(quantity),
+        convert_to_decimals(quantity),
         price,
-        decimals_of(ScaledColumn(amount, quantity.decimals + prices.decimals)),
+        convert_to_decimals(ScaledColumn(amount, quantity.decimals + prices.decimals)),
         pa.repeat(pa.scalar(date.fromisoformat(trade_date), pa.date32()), count),
     ]
     return ordinals[rows], pa.RecordBatch.from_arrays(columns, schema=TRANSACTIONS)
@@ -180,10 +180,10 @@ def _prices(block: BlockOutcome) -> list[Decimal]:
     return [*(security.price for security in block.securities), *block.others.prices]
 
 
-def decimals_of(column: ScaledColumn) -> Array:
+def convert_to_decimals(column: ScaledColumn) -> Array:
     """Convert a flat column to DECIMAL; pa.ArrowInvalid for a number that would be rounded.
 
-    >>> decimals_of(ScaledColumn(np.array([1250, -75]), 2)).cast(pa.float64()).to_pylist()
+    >>> convert_to_decimals(ScaledColumn(np.array([1250, -75]), 2)).cast(pa.float64()).to_pylist()
     [12.5, -0.75]
     """
     if column.decimals > DECIMAL.scale:

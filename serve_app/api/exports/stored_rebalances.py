@@ -16,7 +16,7 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome
-from serve_app.api.responses import trade_date_of
+from serve_app.api.responses import derive_trade_date
 from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, rebalance_json
 from serve_app.json_text import encode
 from serve_app.rules.evaluation import RuleCheck
@@ -113,5 +113,5 @@ def portfolios_json(
     rebalance: Rebalance, outcomes: Iterable[PortfolioOutcome], zone: tzinfo
 ) -> list[PortfolioResult]:
     """Build portfolios of a stored rebalance."""
-    day, check = trade_date_of(rebalance, zone), RuleCheck.from_rebalance(rebalance)
+    day, check = derive_trade_date(rebalance, zone), RuleCheck.from_rebalance(rebalance)
     return [portfolio_json(each, day, check) for each in outcomes]

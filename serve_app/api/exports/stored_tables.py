@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from serve_app.api.exports.arrow_columns import (
-    broken_rules_of,
+    list_broken_rules,
     outcome_table,
     transaction_table,
 )
@@ -43,7 +43,7 @@ async def transaction_tables(
 def _with_rules(
     convert: Callable[[OutcomePage], Table], rules: RuleCheck, page: OutcomePage
 ) -> Table:
-    table, broken = convert(page), broken_rules_of(page, rules)
+    table, broken = convert(page), list_broken_rules(page, rules)
     if not broken:
         return add_rules(table, [UNCHECKED] * table.num_rows)
     return add_rules(table, [broken[each] for each in table["portfolio_id"].to_pylist()])

@@ -18,7 +18,7 @@ from serve_app.api.schemas.fields import (
     JsonNumber,
     ObjectIdentifier,
 )
-from serve_app.api.schemas.outcome_lines import TransactionType, side_of
+from serve_app.api.schemas.outcome_lines import TransactionType, derive_side
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import encode, number, plain, whole
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
@@ -67,7 +67,7 @@ class TransactionLine(TypedDict):
     ]
 
 
-def lines_of(
+def list_lines(
     rebalance_id: str,
     outcomes: Iterable[PortfolioOutcome],
     trade_date: str,
@@ -78,7 +78,7 @@ def lines_of(
     for outcome in outcomes:
         broken = rules.list_broken(outcome) if rules else (None, None)
         for drift in outcome.drifts:
-            side = side_of(drift)
+            side = derive_side(drift)
             if side is None or (admits is not None and not admits(outcome, drift)):
                 continue
             quantity, price = whole(drift.trade_quantity), drift.security.price

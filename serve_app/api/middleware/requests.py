@@ -46,13 +46,13 @@ class Bounds:
     by_path: tuple[tuple[re.Pattern[str], int], ...] = ()
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def read(cls, settings: Settings) -> Self:
         """Read the limits from the settings."""
         models = (OF_MODELS, settings.max_model_body_mb * MB)
         optimize = (OF_OPTIMIZE, settings.max_optimize_body_mb * MB)
         return cls(settings.max_body_mb * MB, (models, optimize))
 
-    def of_path(self, path: str) -> int:
+    def find_limit(self, path: str) -> int:
         """Look up the limit of bodies sent to this path."""
         found = (most for pattern, most in self.by_path if pattern.fullmatch(path))
         return next(found, self.otherwise)
@@ -75,7 +75,7 @@ class RequestBodies:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.bounds.of_path(scope["path"])
+        most = self.bounds.find_limit(scope["path"])
         headers = Headers(scope=scope)
         uploads = UPLOADS if scope["path"] == OF_UPLOADS else ()
         body = _Body(receive, headers, most, self.within_s, uploads)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.api.content_negotiation import accepts
 from serve_app.api.etags import compressed_etag
 from serve_app.api.media_types import PARQUET, XLSX
-from serve_app.api.problem_responses import answer_of
+from serve_app.api.problem_responses import answer_error
 from serve_app.api.response_headers import CORRELATION_ID, REQUEST_ID
 from serve_app.call_context import (
     choose_correlation_id,
@@ -151,13 +151,13 @@ class RequestMeasurement:
         try:
             with span("request", is_request=True) as opened:
                 await self.app(scope, receive, note_status)
-                opened.describe(f"{method} {route_of(scope)}", http_status=status)
+                opened.describe(f"{method} {find_route(scope)}", http_status=status)
         finally:
             milliseconds = (time.perf_counter() - begin) * 1000
-            self.watch.note_end(method, route_of(scope), status, milliseconds)
+            self.watch.note_end(method, find_route(scope), status, milliseconds)
 
 
-def route_of(scope: Scope) -> str:
+def find_route(scope: Scope) -> str:
     """Find the template of the route of a request, such as /api/v1/model/{model_id}."""
     route = scope.get("route")
     return getattr(route, "path_format", None) or scope.get("root_path") or OTHER
@@ -219,4 +219,4 @@ class ErrorResponses:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise  # to break the connection, because half an answer cannot be taken back
-            await answer_of(error, scope["path"])(scope, receive, send)
+            await answer_error(error, scope["path"])(scope, receive, send)

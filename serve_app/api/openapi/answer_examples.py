@@ -9,7 +9,7 @@ import orjson
 
 from serve_app.api.event_stream import chunk_event, state_event
 from serve_app.api.exports import audit_entries
-from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, lines_of
+from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, list_lines
 from serve_app.api.openapi import samples
 from serve_app.api.schemas.audit import AuditEntryAnswer, AuditHeadAnswer, head_json
 from serve_app.api.schemas.causes import (
@@ -154,13 +154,13 @@ _DETAIL = _round_trip(outcome_detail_json(samples.STORED, _READ, samples.DAY))
 _LINE = _round_trip(outcome_summary_json(_READ))
 _REASON = _round_trip(outcome_summary_json(samples.INFEASIBLE))["error"]
 _CAUSES = _round_trip(causes_json(samples.CAUSES))
-_SENT = _round_trip(hand_over_json(samples.submission_of(samples.ORDER)))
+_SENT = _round_trip(hand_over_json(samples.build_submission(samples.ORDER)))
 _PROPOSED = _round_trip(proposal_json(samples.PROPOSED))
 _APPROVED = _round_trip(proposal_json(samples.APPROVED))
 _OVERRIDDEN = _round_trip(proposal_json(replace(samples.PROPOSED, override=samples.OVERRIDDEN)))
 _RULE = _round_trip(rule_json(samples.RULE))
 _WITHDRAWN = _round_trip(proposal_json(samples.WITHDRAWN))
-_LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
+_LINES = tuple(list_lines(samples.REBALANCE, (samples.SOLD,), samples.DAY))
 _SUMMED = OutcomeTotals()
 _SUMMED.add_outcome(samples.SOLD)
 _TOTALED = TradeTotals()
@@ -262,7 +262,9 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
     ("begin_run", "202"): _QUEUED,
     ("begin_drift_scan", "202"): _round_trip(drift_scan_json(samples.SCAN_BEGUN)),
     ("cancel_run", "202"): _round_trip(_state(samples.CANCELLING, samples.REBALANCE)),
-    ("hand_over", "207"): _round_trip(hand_over_json(samples.submission_of(samples.REFUSED_ORDER))),
+    ("hand_over", "207"): _round_trip(
+        hand_over_json(samples.build_submission(samples.REFUSED_ORDER))
+    ),
     ("decide_proposal", "200"): _APPROVED,
     ("replace_rule", "200"): _round_trip(rule_json(replace(samples.RULE, version=2))),
     ("withdraw_proposal", "200"): _WITHDRAWN,

@@ -12,7 +12,7 @@ from serve_app.api.browser_requests import SAFE_METHODS
 from serve_app.api.middleware.origins import OPEN_PATHS
 from serve_app.api.openapi.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.openapi.links import add_links
-from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, answer_with
+from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, describe_answer
 from serve_app.api.schemas.positions import GeneralPositionAnswer, PositionAnswer
 from serve_app.api.schemas.rules_in_force import use_rules
 from serve_app.json_text import Json
@@ -129,7 +129,7 @@ def _add_problems(responses: Json, kinds: tuple[ProblemKind, ...]) -> None:
         answer = responses.get(str(kind.status), {})
         named = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
         known = dict.fromkeys([*(KINDS[slug] for slug in named), kind])
-        responses[str(kind.status)] = answer_with(list(known))
+        responses[str(kind.status)] = describe_answer(list(known))
 
 
 def _add_examples(operation: Json, schemas: Json) -> None:

@@ -206,7 +206,7 @@ OF_PORTFOLIOS: tuple[PortfolioOutcome, ...] = (
 )
 
 
-def example_of(kind: ProblemKind) -> Json:
+def build_example(kind: ProblemKind) -> Json:
     """Make a whole problem of this kind, as an answer has it."""
     return {**_examples()[kind.code], "correlation_id": CORRELATION}
 

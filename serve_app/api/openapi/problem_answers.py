@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve_app.api.openapi.examples import example_of
+from serve_app.api.openapi.examples import build_example
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import ProblemKind
 
@@ -50,12 +50,12 @@ def refuses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     )
     for kind in (*kinds, *of_all):
         by_status[kind.status].append(kind)
-    return {status: answer_with(of_status) for status, of_status in sorted(by_status.items())}
+    return {status: describe_answer(of_status) for status, of_status in sorted(by_status.items())}
 
 
-def answer_with(kinds: list[ProblemKind]) -> dict[str, Any]:
+def describe_answer(kinds: list[ProblemKind]) -> dict[str, Any]:
     """Build a problem answer of the document, with an example of each kind."""
-    examples = {kind.code: {"summary": kind.title, "value": example_of(kind)} for kind in kinds}
+    examples = {kind.code: {"summary": kind.title, "value": build_example(kind)} for kind in kinds}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
     title = "; ".join(kind.title for kind in kinds)
     return {"description": title, "content": {MEDIA_TYPE: content}}

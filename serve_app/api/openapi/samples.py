@@ -35,11 +35,11 @@ from optimization import (
     without_target,
 )
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
-from serve_app.api.schemas.models import POSTED, ModelPost, model_of
+from serve_app.api.schemas.models import POSTED, ModelPost, build_model
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
 from serve_app.api.schemas.options import OPTIONS as GIVEN_OPTIONS
-from serve_app.api.schemas.options import RebalanceOptionsBody, options_of
-from serve_app.api.schemas.rules import LIMIT, RulePost, rule_of
+from serve_app.api.schemas.options import RebalanceOptionsBody, build_options
+from serve_app.api.schemas.rules import LIMIT, RulePost, build_rule
 from serve_app.api.schemas.sessions import SessionAnswer, session_json
 from serve_app.auth.api_keys import KeyText
 from serve_app.auth.permissions import ROLES, Role
@@ -70,7 +70,7 @@ NAME: Final = "Growth IRA"
 TICKER: Final = "VTI"
 BEGUN_AT: Final = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
-GROWTH: Final = replace(model_of(ModelPost.model_validate(POSTED)), model_id=MODEL)
+GROWTH: Final = replace(build_model(ModelPost.model_validate(POSTED)), model_id=MODEL)
 REPLACED: Final = replace(GROWTH, version=2)
 WITHOUT_POSITION: Final = replace(without_target(GROWTH, GROWTH.targets[0]), version=2)
 WITH_POSITION: Final = with_target(WITHOUT_POSITION, GROWTH.targets[0])
@@ -236,7 +236,7 @@ CAUSES: Final = Causes(
     is_whole=True,
 )
 
-GIVEN_OVERRIDES: Final = options_of(RebalanceOptionsBody.model_validate(GIVEN_OPTIONS))
+GIVEN_OVERRIDES: Final = build_options(RebalanceOptionsBody.model_validate(GIVEN_OPTIONS))
 STORED: Final = Rebalance(
     REBALANCE,
     MODEL,
@@ -310,7 +310,7 @@ CHECKS: Final[dict[str, str]] = dict.fromkeys(("database", *UPSTREAMS), "healthy
 BREAKERS: Final[dict[str, str]] = dict.fromkeys(UPSTREAMS, "closed")
 
 
-def submission_of(order: Order) -> OrderSubmission:
+def build_submission(order: Order) -> OrderSubmission:
     """Make the hand-over of a rebalance with this order alone."""
     counts: Mapping[OrderState, int] = {state: int(state is order.state) for state in OrderState}
     return OrderSubmission(REBALANCE, counts, 1, (order,), 1)
@@ -342,7 +342,9 @@ WITHDRAWN: Final = replace(
     version=2,
 )
 OVERRIDDEN: Final = Override("carla", BEGUN_AT + timedelta(minutes=8), "the client confirmed it")
-RULE: Final = replace(rule_of(RulePost.model_validate(LIMIT)), rule_id="6722f1a2b3c4d5e6f7a8b9c0")
+RULE: Final = replace(
+    build_rule(RulePost.model_validate(LIMIT)), rule_id="6722f1a2b3c4d5e6f7a8b9c0"
+)
 HELD_TRADE: Final = Hold(
     PORTFOLIO, SECURITY, "anna", BEGUN_AT + timedelta(minutes=7), "the client asked for it"
 )

@@ -57,7 +57,7 @@ CONTENT: Final[dict[str, Any]] = {
 }
 
 
-def _one(description: str) -> Any:
+def _text_filter(description: str) -> Any:
     return Query(min_length=1, max_length=MAX_FILTER_LENGTH, description=description)
 
 
@@ -68,10 +68,12 @@ Order = Annotated[Sort, Depends(order_by("seq"))]
 
 
 async def _filter(
-    object_type: Annotated[str | None, _one("model, rebalance, run, orders, key or audit")] = None,
-    object_id: Annotated[str | None, _one("id of the object")] = None,
-    principal: Annotated[str | None, _one("who made the change")] = None,
-    action: Annotated[str | None, _one("what was done, such as model.edit")] = None,
+    object_type: Annotated[
+        str | None, _text_filter("model, rebalance, run, orders, key or audit")
+    ] = None,
+    object_id: Annotated[str | None, _text_filter("id of the object")] = None,
+    principal: Annotated[str | None, _text_filter("who made the change")] = None,
+    action: Annotated[str | None, _text_filter("what was done, such as model.edit")] = None,
     since: Annotated[
         Moment | None, Query(description="only changes that were stored at this time or later")
     ] = None,

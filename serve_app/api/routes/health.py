@@ -61,7 +61,7 @@ async def health(parts: AllPorts, settings: ServiceSettings, caller: Caller) -> 
     database is.
     """
     found = await _examine(parts)
-    return _build_health(_status_of(parts, found), found, settings, caller)
+    return _build_health(_derive_status(parts, found), found, settings, caller)
 
 
 @router.get(
@@ -82,7 +82,7 @@ async def system(
     """Report state, version and settings, without secrets."""
     found = await _examine(parts)
     streams: Streams = request.app.state.streams
-    health = _build_health(_status_of(parts, found), found, settings, caller)
+    health = _build_health(_derive_status(parts, found), found, settings, caller)
     return system_json(
         settings, request.app.version, health, {"open": streams.open, "most": streams.most}
     )
@@ -106,7 +106,7 @@ class Findings:
         )
 
 
-def _status_of(parts: Ports, found: Findings) -> str:
+def _derive_status(parts: Ports, found: Findings) -> str:
     if parts.checks.keys() & set(found.failing_parts):
         return "unhealthy"
     return "degraded" if found.failing_parts else HEALTHY

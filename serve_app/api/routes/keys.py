@@ -18,8 +18,8 @@ from serve_app.api.schemas.keys import (
     KeyPost,
     NewKeyAnswer,
     RotationBody,
+    build_key_request,
     key_json,
-    key_request_of,
     new_key_json,
 )
 from serve_app.auth.api_keys import make_key
@@ -55,7 +55,7 @@ async def list_keys(
 )
 async def add_key(caller: ManagesKeys, body: KeyPost, store: StorePort) -> Response:
     """Make an API key with at most the rights of the caller; its secret is shown this once."""
-    text, key = key_request_of(body).make(caller.name)
+    text, key = build_key_request(body).make(caller.name)
     require_rights_of(caller, key)
     await store.add_api_key(key)
     return json_response(new_key_json(key, text), 201, NO_STORE)

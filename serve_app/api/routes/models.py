@@ -21,11 +21,11 @@ from serve_app.api.schemas.models import (
     NewModel,
     PortfoliosBody,
     Replacement,
+    build_model,
+    build_replacement,
     model_json,
-    model_of,
-    replacement_of,
 )
-from serve_app.api.schemas.positions import NewPosition, target_of
+from serve_app.api.schemas.positions import NewPosition, build_target
 from serve_app.problems import catalogue
 from storage.mongo.sorting import Sort
 
@@ -86,7 +86,7 @@ async def add_model(
     _: WritesModels, body: NewModel, store: StorePort, once: Idempotent
 ) -> Response:
     """Store a new model."""
-    new = model_of(body)
+    new = build_model(body)
 
     async def recall(model_id: str) -> Model:
         # Built from the body, because the stored model may have changed since the first answer.
@@ -124,7 +124,7 @@ async def replace_model(
     """Replace the whole model if its version is still the stored one."""
     # Both have to hold, because the body and If-Match may name different versions.
     changed.require(body.version)
-    return _answer(await store.replace_model(replacement_of(model_id, body)))
+    return _answer(await store.replace_model(build_replacement(model_id, body)))
 
 
 @router.delete(
@@ -150,7 +150,7 @@ async def add_position(
     _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
 ) -> Response:
     """Add a security to the model."""
-    return _answer(await store.add_target(model_id, target_of(body), changed.versions))
+    return _answer(await store.add_target(model_id, build_target(body), changed.versions))
 
 
 @router.put(
@@ -160,7 +160,7 @@ async def replace_position(
     _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
 ) -> Response:
     """Change the position of a security; a target of 0 removes it."""
-    return _answer(await store.replace_target(model_id, target_of(body), changed.versions))
+    return _answer(await store.replace_target(model_id, build_target(body), changed.versions))
 
 
 @router.delete(
@@ -172,7 +172,7 @@ async def remove_position(
     _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
 ) -> Response:
     """Remove a security; every value must match the stored position."""
-    return _answer(await store.remove_target(model_id, target_of(body), changed.versions))
+    return _answer(await store.remove_target(model_id, build_target(body), changed.versions))
 
 
 @router.post(

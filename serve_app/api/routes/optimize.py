@@ -21,7 +21,7 @@ from serve_app.api.dependencies import (
 from serve_app.api.exact_json import ExactRequest
 from serve_app.api.media_types import CSV, FORM, JSON, PARQUET, XLSX
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.responses import Heading, answer_of_all, response_from
+from serve_app.api.responses import Heading, answer_all, build_response
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.api.schemas.optimize import (
     BodyRefusedError,
@@ -88,9 +88,9 @@ class BySize(APIRoute):
             await authorize_unlimited(exact, SecurityScopes([Scope.OPTIMIZE_USE]))
             await require_known_parameters(exact)
             body = await exact.read()
-            upload = _upload_of(exact, body)
+            upload = _build_upload(exact, body)
             if upload is not None:
-                return await response_from(await _optimizer_of(exact).optimize_upload(upload))
+                return await build_response(await _find_optimizer(exact).optimize_upload(upload))
             if len(body) >= MIN_LONG_BODY_BYTES:
                 return await _answer_elsewhere(exact)
             await exact.decode()
@@ -112,7 +112,7 @@ async def _declare_parameters(
         ),
     ] = False,
 ) -> tuple[str, bool]:
-    """Declare the parameters for the document; _upload_of reads them."""
+    """Declare the parameters for the document; _build_upload reads them."""
     return table, positions
 
 
@@ -158,15 +158,15 @@ async def optimize(
     """
     rebalances = await optimizer.optimize(
         convert_model(body),
-        balances_of(body),
+        build_balances(body),
         body.prices,
         convert_options(body),
     )
     heading = Heading(None, None, _today(settings))
-    return await answer_of_all(request.url.path, heading, rebalances, {})
+    return await answer_all(request.url.path, heading, rebalances, {})
 
 
-def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
+def build_balances(body: OptimizeBody) -> tuple[Balance, ...]:
     """Convert the portfolios to their balances, in order."""
     return tuple(Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios)
 
@@ -175,20 +175,20 @@ async def _answer_elsewhere(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     given = RawRequest(await request.body(), request.url.path, _today(settings))
     try:
-        written = await _optimizer_of(request).optimize_text(given)
+        written = await _find_optimizer(request).optimize_text(given)
     except BodyRefusedError as error:
         # The framework's error, because one handler then renders both kinds of bodies.
         raise RequestValidationError(error.errors) from error
-    return await response_from(written)
+    return await build_response(written)
 
 
-def _optimizer_of(request: Request) -> Optimizer:
+def _find_optimizer(request: Request) -> Optimizer:
     # From the state, because dependencies are resolved only after the body has been read.
     ports: Ports = request.app.state.ports
     return ports.optimizer
 
 
-def _upload_of(request: Request, body: bytes) -> Upload | None:
+def _build_upload(request: Request, body: bytes) -> Upload | None:
     """Return the request if a worker process answers it; None for plain JSON on both sides."""
     content_type = request.headers.get("content-type", JSON)
     accept = ",".join(request.headers.getlist("accept"))

@@ -21,7 +21,7 @@ from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import stream_json
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, Runs, order_by, page_headers
-from serve_app.api.responses import json_response, trade_date_of
+from serve_app.api.responses import derive_trade_date, json_response
 from serve_app.api.routes.names import PortfolioIds
 from serve_app.api.routes.stored_rebalances import Order
 from serve_app.api.schemas.causes import CausesAnswer, causes_json
@@ -154,7 +154,7 @@ async def read_outcome(
 ) -> Response:
     """Read the outcome of one portfolio: its positions before and after, the proof, the reason."""
     rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
-    day = trade_date_of(rebalance, settings.time_zone)
+    day = derive_trade_date(rebalance, settings.time_zone)
     return json_response(outcome_detail_json(rebalance, outcome, day))
 
 

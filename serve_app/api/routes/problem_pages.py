@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from serve_app.api.openapi.examples import example_of
+from serve_app.api.openapi.examples import build_example
 from serve_app.problems.catalogue import KINDS, ProblemKind
 
 TEMPLATES: Final = Environment(
@@ -45,5 +45,5 @@ def index_page(template: str) -> str:
 
 def problem_page(template: str, kind: ProblemKind, routes: Sequence[str] = ()) -> str:
     """Render the page of one kind, with the routes that answer it."""
-    example = json.dumps(example_of(kind), indent=2, ensure_ascii=False)
+    example = json.dumps(build_example(kind), indent=2, ensure_ascii=False)
     return TEMPLATES.get_template(template).render(kind=kind, example=example, routes=routes)

@@ -24,7 +24,7 @@ from serve_app.api.schemas.proposals import (
     ProposalAnswer,
     ProposalPost,
     WithdrawalBody,
-    decision_of,
+    build_decision,
     hold_json,
     proposal_json,
 )
@@ -166,7 +166,7 @@ async def decide_proposal(
     STALE if holdings, model or prices have moved. Approvals of one version at once all count. Plans
     that break rules are approved only if they are held or somebody else overrides the rules.
     """
-    decision = decision_of(body, caller)
+    decision = build_decision(body, caller)
     changed.require(body.version)
     return _answer(await store.decide_proposal(proposal_id, decision))
 

@@ -22,16 +22,16 @@ from serve_app.api.idempotency import Idempotent, IdempotentRequest
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.response_headers import UNMATCHED_IDS, header_list
 from serve_app.api.responses import (
-    answer_of_all,
-    answer_of_elements,
-    answer_of_one,
-    heading_of,
+    answer_all,
+    answer_elements,
+    answer_single,
+    build_heading,
 )
 from serve_app.api.run_progress import PREFERENCE_APPLIED, answer_accepted
 from serve_app.api.schemas.options import (
     PortfolioRebalanceOptionsBody,
     RebalanceOptionsBody,
-    options_of,
+    build_options,
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.api.schemas.runs import RunAnswer
@@ -95,7 +95,7 @@ async def rebalance_model(
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begin_run(store, optimizer, once, selection, options)
-    overrides = options_of(options)
+    overrides = build_options(options)
     if dry_run:
         return await _preview_model(request, rebalancing, model_id, overrides, settings)
 
@@ -111,9 +111,9 @@ async def rebalance_model(
     )
     headers = _location(rebalance) | _unmatched_header(rebalance) | replayed
     if isinstance(outcomes, OutcomeElements):
-        return answer_of_elements(outcomes, headers)
-    heading = heading_of(rebalance, settings.time_zone)
-    return await answer_of_all(request.url.path, heading, outcomes, headers)
+        return answer_elements(outcomes, headers)
+    heading = build_heading(rebalance, settings.time_zone)
+    return await answer_all(request.url.path, heading, outcomes, headers)
 
 
 async def _preview_model(
@@ -127,9 +127,9 @@ async def _preview_model(
     headers = _unmatched_header(rebalance)
     # Workers write the elements of many portfolios, because the ingress would take seconds.
     if isinstance(outcomes, RemoteElements):
-        return answer_of_elements(await outcomes.read(), headers)
-    heading = heading_of(rebalance, settings.time_zone, is_stored=False)
-    return await answer_of_all(request.url.path, heading, outcomes, headers)
+        return answer_elements(await outcomes.read(), headers)
+    heading = build_heading(rebalance, settings.time_zone, is_stored=False)
+    return await answer_all(request.url.path, heading, outcomes, headers)
 
 
 @router.post(
@@ -155,11 +155,11 @@ async def rebalance_portfolio(
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
         return await _begin_run(parts.store, parts.optimizer, once, selection, options)
-    overrides, rebalancing = options_of(options), parts.rebalancing or parts.optimizer
+    overrides, rebalancing = build_options(options), parts.rebalancing or parts.optimizer
     if dry_run:
         rebalance, outcome = await rebalancing.preview_portfolio(portfolio_id, model_id, overrides)
-        heading = heading_of(rebalance, settings.time_zone, is_stored=False)
-        return answer_of_one(request.url.path, heading, outcome, {})
+        heading = build_heading(rebalance, settings.time_zone, is_stored=False)
+        return answer_single(request.url.path, heading, outcome, {})
     (rebalance, outcome), replayed = await once(
         lambda: exactly_once.rebalance_portfolio(
             rebalancing, portfolio_id, model_id, overrides, once.claim
@@ -167,8 +167,8 @@ async def rebalance_portfolio(
         lambda stored: stored[0].rebalance_id,
         lambda rebalance_id: parts.store.read_outcome(rebalance_id, portfolio_id),
     )
-    heading = heading_of(rebalance, settings.time_zone)
-    return answer_of_one(request.url.path, heading, outcome, _location(rebalance) | replayed)
+    heading = build_heading(rebalance, settings.time_zone)
+    return answer_single(request.url.path, heading, outcome, _location(rebalance) | replayed)
 
 
 async def _begin_run(
@@ -179,7 +179,7 @@ async def _begin_run(
     options: RebalanceOptionsBody | None,
 ) -> Response:
     """Begin a run in the background, and answer with its state."""
-    overrides = options_of(options)
+    overrides = build_options(options)
     # The id is made here, because each attempt at the port then names the same run.
     command = BeginRun(new_rebalance_id(), selection, overrides, claim=once.claim)
     run, replayed = await once(

@@ -12,7 +12,7 @@ from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import json_response
-from serve_app.api.schemas.rules import RuleAnswer, RulePost, RulePut, rule_json, rule_of
+from serve_app.api.schemas.rules import RuleAnswer, RulePost, RulePut, build_rule, rule_json
 from serve_app.problems import catalogue
 from storage.rules.rule import Rule
 
@@ -49,7 +49,7 @@ async def list_rules(_: ReadsRebalances, store: StorePort) -> Response:
 )
 async def add_rule(_: WritesRules, body: RulePost, store: StorePort, once: Idempotent) -> Response:
     """Store a new rule, which holds for the rebalances that begin from now on."""
-    rule = rule_of(body)
+    rule = build_rule(body)
     added, replayed = await once(
         lambda: store.add_rule(rule), lambda made: made.rule_id, store.read_rule
     )
@@ -80,7 +80,7 @@ async def replace_rule(
 ) -> Response:
     """Replace the whole rule if its version is still the stored one."""
     changed.require(body.version)
-    return _answer(await store.replace_rule(rule_of(body, rule_id, body.version)))
+    return _answer(await store.replace_rule(build_rule(body, rule_id, body.version)))
 
 
 @router.delete("/rule/{rule_id}", status_code=204, responses=refuses(*WRONG_CHANGE))

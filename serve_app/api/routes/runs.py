@@ -36,15 +36,15 @@ from serve_app.api.responses import json_response
 from serve_app.api.run_progress import answer_accepted, progress_json
 from serve_app.api.run_retries import retry
 from serve_app.api.schemas.audit import Moment
-from serve_app.api.schemas.options import options_of
+from serve_app.api.schemas.options import build_options
 from serve_app.api.schemas.runs import (
     MAX_LISTED_REBALANCES,
     RunAnswer,
     RunRequest,
-    holdings_of,
+    build_holdings_ref,
+    build_own_options,
+    build_selection,
     outcome_line,
-    own_options_of,
-    selection_of,
 )
 from serve_app.ports.runs import BeginRun, StoredRuns
 from serve_app.problems import catalogue
@@ -111,10 +111,10 @@ async def begin_run(
     """Rebalance models, portfolios, the whole book or the failures of a run, in the background."""
     command = BeginRun(
         new_rebalance_id(),  # made here, because each attempt at the port then names the same run
-        selection_of(body),
-        options_of(body.options),
-        own_options_of(body),
-        holdings_of(body.holdings),
+        build_selection(body),
+        build_options(body.options),
+        build_own_options(body),
+        build_holdings_ref(body.holdings),
         once.claim,
     )
     if body.retry_of is not None:

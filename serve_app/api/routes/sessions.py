@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse, Response
 
-from serve_app.api.access import SESSION, caller_of
+from serve_app.api.access import SESSION, find_caller
 from serve_app.api.dependencies import ServiceSettings
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.identity import Identity
@@ -52,7 +52,7 @@ REFUSALS: Final = refuses(
 @router.get("/session", response_model=SessionAnswer)
 async def read_session(request: Request, settings: ServiceSettings) -> Response:
     """Say who is signed in, and how one signs in; open to everybody."""
-    caller, session = caller_of(request), _session_of(request)
+    caller, session = find_caller(request), _find_session(request)
     is_known = bool(caller.name) or not settings.authenticates
     expires_at = session and session.expires_at
     return _answer(request, settings, caller if is_known else None, expires_at)
@@ -64,7 +64,7 @@ async def begin_session(request: Request, body: SessionPost, settings: ServiceSe
 
     The session ends with the key, by signing out, or after SESSION_HOURS.
     """
-    identity = _identity_of(request)
+    identity = _find_identity(request)
     if identity.keys is None or identity.sessions is None:
         raise SignInFailedError("the service takes no API keys")
     identity.cookies.base_url(request.headers)
@@ -86,7 +86,7 @@ async def begin_session(request: Request, body: SessionPost, settings: ServiceSe
 )
 async def end_session(request: Request) -> Response:
     """Sign a browser out: its session ends in every replica within 5 seconds."""
-    identity = _identity_of(request)
+    identity = _find_identity(request)
     secret = identity.cookies.read_session(request.headers, request.method)
     url = None
     if secret is not None and identity.sessions is not None:
@@ -102,7 +102,7 @@ def add_sign_in(app: FastAPI, sign_in: SignIn, session_hours: int) -> None:
     """Serve the two steps of signing in at the identity provider."""
 
     async def begin(request: Request) -> Response:
-        cookies = _identity_of(request).cookies
+        cookies = _find_identity(request).cookies
         attempt = SignInAttempt.begin(request.query_params.get("return_to", DEFAULT_PATH))
         redirect_uri = cookies.base_url(request.headers) + CALLBACK
         url = await sign_in.authorization_url(attempt, redirect_uri)
@@ -111,7 +111,7 @@ def add_sign_in(app: FastAPI, sign_in: SignIn, session_hours: int) -> None:
         return response
 
     async def complete(request: Request) -> Response:
-        identity = _identity_of(request)
+        identity = _find_identity(request)
         assert identity.sessions is not None
         cookies = identity.cookies
         async with _recording_refusal(request):
@@ -131,12 +131,12 @@ def add_sign_in(app: FastAPI, sign_in: SignIn, session_hours: int) -> None:
 def _answer(
     request: Request, settings: Settings, caller: Principal | None, expires_at: datetime | None
 ) -> Response:
-    sign_in = _ways_to_sign_in(_identity_of(request), settings)
+    sign_in = _list_sign_in_ways(_find_identity(request), settings)
     body = session_json(caller, expires_at, sign_in, authenticates=settings.authenticates)
     return json_response(body, headers=NO_STORE)
 
 
-def _ways_to_sign_in(identity: Identity, settings: Settings) -> SignInAnswer:
+def _list_sign_in_ways(identity: Identity, settings: Settings) -> SignInAnswer:
     has_provider = identity.provider is not None
     return {
         "accepts_keys": identity.keys is not None,
@@ -154,16 +154,16 @@ async def _recording_refusal(request: Request) -> AsyncGenerator[None]:
     try:
         yield
     except SignInFailedError as error:
-        path, refused = request.url.path, _identity_of(request).refused_sign_ins
+        path, refused = request.url.path, _find_identity(request).refused_sign_ins
         if refused is not None:
             await refused.record(error.caller, f"{request.method} {path}", path, error)
         raise
 
 
-def _identity_of(request: Request) -> Identity:
+def _find_identity(request: Request) -> Identity:
     state: Any = request.app.state
     return state.identity
 
 
-def _session_of(request: Request) -> ActiveSession | None:
+def _find_session(request: Request) -> ActiveSession | None:
     return request.scope.get(SESSION)

@@ -28,7 +28,7 @@ from serve_app.api.exports.stored_rebalances import (
 )
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, order_by, page_headers
-from serve_app.api.responses import json_response, trade_date_of
+from serve_app.api.responses import derive_trade_date, json_response
 from serve_app.api.schemas.fields import WHOLE
 from serve_app.api.schemas.stored_rebalances import (
     Deleted,
@@ -171,7 +171,7 @@ async def list_positions(
 ) -> Response:
     """List the positions of one portfolio in a rebalance."""
     rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
-    return json_response(positions_json(outcome, trade_date_of(rebalance, settings.time_zone)))
+    return json_response(positions_json(outcome, derive_trade_date(rebalance, settings.time_zone)))
 
 
 @router.delete(

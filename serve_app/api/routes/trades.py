@@ -130,7 +130,7 @@ async def list_trades(
     """
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
-    sifted = _of_approvals(trade_filter, approval, holds)
+    sifted = _filter_by_approvals(trade_filter, approval, holds)
     page, total = await store.search_trades(rebalance, sifted, order, offset, limit)
     return await stream_json(_lines(page, holds), page_headers(request, offset, limit, total))
 
@@ -150,7 +150,7 @@ async def read_trade_totals(
     """Add up what a hand-over would send of the trades that match, and what is held back."""
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
-    sifted = _of_approvals(trade_filter, approval, holds)
+    sifted = _filter_by_approvals(trade_filter, approval, holds)
     check = RuleCheck.from_blocking_rules(rebalance)
     # The approval of a proposal minds the rules, and its holds are all that holds trades back.
     if check and holds.proposal is None:
@@ -184,7 +184,9 @@ async def _read_holds(store: Proposals, rebalance: Rebalance) -> LiveHolds:
     return LiveHolds(newest[0], holds)
 
 
-def _of_approvals(trade_filter: TradeFilter, approvals: list[str], holds: LiveHolds) -> TradeFilter:
+def _filter_by_approvals(
+    trade_filter: TradeFilter, approvals: list[str], holds: LiveHolds
+) -> TradeFilter:
     """Narrow a filter to some approvals; without any of them nothing matches."""
     named = replace(trade_filter, held_portfolios=holds.portfolios, held_trades=holds.trades)
     is_held, is_free = TradeApproval.HELD in approvals, holds.approval in approvals

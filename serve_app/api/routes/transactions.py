@@ -30,13 +30,13 @@ from serve_app.api.exports.transactions import (
     csv_rows,
     json_array,
     json_lines,
-    lines_of,
+    list_lines,
 )
 from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.media_types import CSV, JSON, XLSX
 from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.responses import trade_date_of
+from serve_app.api.responses import derive_trade_date
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.ports.stored_rebalances import StoredRebalances
@@ -91,7 +91,7 @@ async def list_transactions(
     """List all transactions of a rebalance as JSON, lines, CSV, a workbook, Parquet or Arrow."""
     media_type = choose_media_type(accept, OFFERED)
     rebalance = await store.read_rebalance(rebalance_id)
-    headers, day = _headers(rebalance, media_type), trade_date_of(rebalance, settings.time_zone)
+    headers, day = _headers(rebalance, media_type), derive_trade_date(rebalance, settings.time_zone)
     if media_type in TABLE_WRITERS and not portfolio_id:
         page = await store.read_outcome_page(rebalance, 0)
         return _table(media_type, transaction_tables(store, rebalance, page, day), headers)
@@ -109,7 +109,7 @@ async def list_transactions(
         # Written to its end first, because too many rows are refused.
         return _file(await write_workbook(pages), headers)
     if media_type in TABLE_WRITERS:
-        return _table(media_type, (_table_of(page) async for page in pages), headers)
+        return _table(media_type, (_build_table(page) async for page in pages), headers)
     return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
 
 
@@ -118,7 +118,7 @@ def _table(media_type: str, pages: Tables, headers: dict[str, str]) -> Response:
     return StreamingResponse(table, 200, headers, media_type)
 
 
-def _table_of(page: Page) -> Table:
+def _build_table(page: Page) -> Table:
     table = pa.Table.from_batches([transactions_batch(page)])
     return add_rules(table, [(line.blocked_by, line.warned_by) for line in page])
 
@@ -132,10 +132,10 @@ async def _pages(
 ) -> AsyncIterator[Page]:
     """Read the lines of the first page, and of the next pages up to the portfolio ``end``."""
     rules = RuleCheck.from_rebalance(rebalance)
-    yield tuple(lines_of(rebalance.rebalance_id, page, day, rules))
+    yield tuple(list_lines(rebalance.rebalance_id, page, day, rules))
     for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):
         page = await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
-        yield tuple(lines_of(rebalance.rebalance_id, page, day, rules))
+        yield tuple(list_lines(rebalance.rebalance_id, page, day, rules))
 
 
 def _headers(rebalance: Rebalance, media_type: str) -> dict[str, str]:

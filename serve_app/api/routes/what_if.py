@@ -10,8 +10,8 @@ from serve_app.api.dependencies import ModelId, OptimizerPort, StorePort
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import json_response
-from serve_app.api.schemas.options import options_of
-from serve_app.api.schemas.positions import targets_of
+from serve_app.api.schemas.options import build_options
+from serve_app.api.schemas.positions import build_targets
 from serve_app.api.schemas.rules_in_force import rules_in_force
 from serve_app.api.schemas.what_if import WhatIfAnswer, WhatIfBody, spread, what_if_json
 from serve_app.problems import catalogue
@@ -48,8 +48,8 @@ async def try_model(
         stored.portfolio_ids, body.sample
     )
     caller.require_portfolios(chosen)
-    targets = stored.targets if body.positions is None else targets_of(body.positions)
+    targets = stored.targets if body.positions is None else build_targets(body.positions)
     tried = replace(stored, targets=targets, portfolio_ids=chosen)
     rules_in_force().check(tried)
-    _, outcomes = await optimizer.try_model(tried, options_of(body.options))
+    _, outcomes = await optimizer.try_model(tried, build_options(body.options))
     return json_response(what_if_json(stored, outcomes))

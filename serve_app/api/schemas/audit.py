@@ -23,7 +23,7 @@ def _require_date(value: object) -> object:
     return value
 
 
-def _in_utc(value: datetime) -> datetime:
+def _convert_to_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     try:
@@ -35,7 +35,7 @@ def _in_utc(value: datetime) -> datetime:
 Moment = Annotated[
     datetime,
     BeforeValidator(_require_date),
-    AfterValidator(_in_utc),
+    AfterValidator(_convert_to_utc),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 

@@ -65,7 +65,7 @@ class _BlockWriter:
         self._outcome = outcome
         self._ids = rebalance_id, model_id
         self._lines = lines
-        self._model = [lines.text_of(security) for security in outcome.securities]
+        self._model = [lines.find_text(security) for security in outcome.securities]
         self._drifts = [text.drift for text in self._model]
 
     @cached_property
@@ -86,7 +86,7 @@ class _BlockWriter:
     def write_plain(self, row: int) -> bytes:
         """Write the element of a row of ``are_plain``."""
         outcome = self._outcome
-        drifts, transactions = self._drifts_of(row), self._transactions_of(row)
+        drifts, transactions = self._format_drifts(row), self._format_transactions(row)
         first, end = self._ends[row : row + 2]
         if first < end:
             places = slice(first, end)
@@ -124,7 +124,7 @@ class _BlockWriter:
         element: dict[str, Any] = {**self._element(row), **dict.fromkeys(MEMBERS, WRITTEN_GAP)}
         return encode(element).decode().split(GAP)
 
-    def _drifts_of(self, row: int) -> list[str]:
+    def _format_drifts(self, row: int) -> list[str]:
         weights = map(_weight_text, self._weights[row])
         rows = zip(self._drifts, self._before[row], self._after[row], weights, strict=True)
         return [
@@ -132,7 +132,7 @@ class _BlockWriter:
             for (start, to, middle, end), was, now, weight in rows
         ]
 
-    def _transactions_of(self, row: int) -> list[str]:
+    def _format_transactions(self, row: int) -> list[str]:
         rows = zip(self._model, self._before[row], self._after[row], strict=True)
         return [
             f"{text.buy[0]}{now - was}{text.buy[1]}"
@@ -181,7 +181,7 @@ class _OtherLines:
         self._quantities = list(map(str, quantities.tolist()))
         self._traded = list(map(str, abs(quantities).tolist()))
         self._is_long: list[bool] = (quantities > 0).tolist()
-        frame, ids = lines.frame_of(outcome.other_targets[0]), [*map(_quote, outcome.others.ids)]
+        frame, ids = lines.build_frame(outcome.other_targets[0]), [*map(_quote, outcome.others.ids)]
         before_id, after_id, to, middle, end = frame.drift
         self._end = f'"{to}"0"{middle}"{plain(NO_WEIGHT)}"{end}'
         self._traded_end = frame.sell[2]

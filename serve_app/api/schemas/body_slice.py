@@ -16,14 +16,14 @@ from serve_app.json_parts import find_elements
 class BodySlice:
     """Slice ``number`` of ``total`` slices of the portfolios of a request, in their order.
 
-    >>> [BodySlice(number, 3).of(4) for number in range(3)]
+    >>> [BodySlice(number, 3).find_places(4) for number in range(3)]
     [range(0, 2), range(2, 4), range(4, 4)]
     """
 
     number: int
     total: int
 
-    def of(self, count: int) -> range:
+    def find_places(self, count: int) -> range:
         """Return the places of the slice among ``count``; the last slices of few are empty."""
         size = -(-count // self.total)
         return range(min(self.number * size, count), min((self.number + 1) * size, count))
@@ -39,7 +39,7 @@ def parse_slice(text: bytes, body_slice: BodySlice) -> OptimizeBody | None:
     # The array is that of the portfolios, because a body with any other one is refused.
     if portfolios is None or len(portfolios) > MAX_PORTFOLIOS:
         raise BodyRefusedError
-    places = body_slice.of(len(portfolios))
+    places = body_slice.find_places(len(portfolios))
     if not places:
         return None
     part = portfolios.cut(places.start, places.stop)

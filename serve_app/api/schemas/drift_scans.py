@@ -12,7 +12,7 @@ from serve_app.api.schemas.fields import (
     DocumentedAs,
     InstantText,
     ObjectIdentifier,
-    counts_by,
+    document_counts,
     inline_enum,
 )
 from serve_app.api.schemas.runs import Progress
@@ -33,7 +33,7 @@ class DriftScanAnswer(TypedDict):
     portfolios: Annotated[
         Progress, Field(description="measured, and all; null until they are counted")
     ]
-    counts: Annotated[dict[str, int], counts_by(BandStatus)]
+    counts: Annotated[dict[str, int], document_counts(BandStatus)]
     begun_by: Annotated[str | None, Field(description="principal; null if nobody signs in")]
     correlation_id: str
     error: Annotated[ProblemInAnswer | None, Field(description="why it STOPPED")]

@@ -100,7 +100,7 @@ def inline_enum(values: type[StrEnum]) -> Any:
     return literal[tuple(each.value for each in values)]
 
 
-def counts_by(values: type[StrEnum]) -> DocumentedAs:
+def document_counts(values: type[StrEnum]) -> DocumentedAs:
     """Document numbers by the values of an enumeration."""
     keys: Any = inline_enum(values)
     return DocumentedAs(dict[keys, int])

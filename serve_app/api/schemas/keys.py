@@ -90,7 +90,7 @@ class NewKeyAnswer(KeyAnswer):
     key: Annotated[str, Field(description="send it as Authorization: Bearer")]
 
 
-def key_request_of(body: KeyPost) -> KeyRequest:
+def build_key_request(body: KeyPost) -> KeyRequest:
     """Convert a body; raises RuleError without a role or scope."""
     return KeyRequest(
         body.owner,

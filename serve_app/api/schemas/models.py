@@ -19,15 +19,15 @@ from serve_app.api.schemas.fields import (
     ObjectIdentifier,
 )
 from serve_app.api.schemas.general_fields import AnyIdentifier
-from serve_app.api.schemas.options import RebalanceOptionsBody, options_json, options_of
+from serve_app.api.schemas.options import RebalanceOptionsBody, build_options, options_json
 from serve_app.api.schemas.positions import (
     POSITION,
     GeneralPositionAnswer,
     GivenPosition,
     PositionAnswer,
     PositionBody,
+    build_targets,
     position_json,
-    targets_of,
 )
 from serve_app.api.schemas.rules_in_force import ByRules, rules_in_force
 from serve_app.api.schemas.stored_fields import several_ids
@@ -124,27 +124,27 @@ class ModelAnswer(TypedDict):
     rebalance_options: NotRequired[Annotated[Json, DocumentedAs(RebalanceOptionsBody | None)]]
 
 
-def model_of(body: ModelPost | GeneralModelPost) -> Model:
+def build_model(body: ModelPost | GeneralModelPost) -> Model:
     """Convert a request to a new model."""
-    targets = targets_of(body.positions)
+    targets = build_targets(body.positions)
     options = None
     if body.rebalance_options is not None:
-        options = options_of(body.rebalance_options).apply_to(RebalanceOptions())
+        options = build_options(body.rebalance_options).apply_to(RebalanceOptions())
         for place, security_id in options.named_ids():
             rules_in_force().check_identifier(("rebalance_options", *place), security_id)
     return Model(body.name, targets, tuple(body.portfolios), options=options)
 
 
-def replacement_of(model_id: str, body: ModelPut | GeneralModelPut) -> Model:
+def build_replacement(model_id: str, body: ModelPut | GeneralModelPut) -> Model:
     """Convert a request to the model that replaces version ``body.version``."""
-    new = model_of(body)
+    new = build_model(body)
     return Model(
         new.name,
         new.targets,
         new.portfolio_ids,
         version=body.version,
         model_id=model_id,
-        last_rebalance_date=_in_utc(body.last_rebalance_date),
+        last_rebalance_date=_convert_to_utc(body.last_rebalance_date),
         options=new.options,
     )
 
@@ -165,6 +165,6 @@ def model_json(model: Model) -> ModelAnswer:
     return answer
 
 
-def _in_utc(value: datetime | None) -> datetime | None:
+def _convert_to_utc(value: datetime | None) -> datetime | None:
     """Read a date without a zone as UTC, because the original does."""
     return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value

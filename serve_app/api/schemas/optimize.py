@@ -34,7 +34,7 @@ from serve_app.api.schemas.general_fields import (
     Price,
 )
 from serve_app.api.schemas.models import Name
-from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
+from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, build_options
 from serve_app.api.schemas.positions import POSITION, GivenPosition
 from serve_app.json_text import AmbiguousTextError, Json, decode, json_errors
 from serve_app.ports.optimize import GivenOptions
@@ -172,7 +172,9 @@ def convert_model(body: OptimizeBody) -> Model:
     ids = tuple(portfolio.portfolio_id for portfolio in body.portfolios)
     _require_unique(ids)
     try:
-        targets = tuple(_target_at(index, each) for index, each in enumerate(body.model.positions))
+        targets = tuple(
+            _build_target(index, each) for index, each in enumerate(body.model.positions)
+        )
         return Model(body.model.name, targets, ids)
     except RuleError as error:
         raise RuleError(("model", *error.field), error.value, error.rule) from error
@@ -191,7 +193,7 @@ def convert_options(body: OptimizeBody, held: Iterable[str] = ()) -> GivenOption
 
     Raises RuleError and UnmatchedIdsError with the place in the body, and OptionsConflictError.
     """
-    common = options_of(body.options)
+    common = build_options(body.options)
     known = {position.security_id for position in body.model.positions}
     known.update(held, *(portfolio.holdings for portfolio in body.portfolios))
     names = KnownIds(known, body.prices)
@@ -199,7 +201,7 @@ def convert_options(body: OptimizeBody, held: Iterable[str] = ()) -> GivenOption
     own: dict[str, OptionOverrides] = {}
     for index, portfolio in enumerate(body.portfolios):
         if portfolio.options is not None:
-            options = own[portfolio.portfolio_id] = options_of(portfolio.options)
+            options = own[portfolio.portfolio_id] = build_options(portfolio.options)
             unmatched += _check_options(("portfolios", index, "options"), options, common, names)
     if unmatched:
         raise UnmatchedIdsError(tuple(unmatched))
@@ -224,7 +226,7 @@ def _check_options(
             yield (*place, *path), security_id
 
 
-def _target_at(index: int, position: GivenPosition) -> Target:
+def _build_target(index: int, position: GivenPosition) -> Target:
     try:
         return Target(position.security_id, position.target, position.band)
     except RuleError as error:

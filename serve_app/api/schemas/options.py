@@ -236,7 +236,7 @@ class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
     )
 
 
-def options_of(body: RebalanceOptionsBody | None) -> OptionOverrides:
+def build_options(body: RebalanceOptionsBody | None) -> OptionOverrides:
     """Convert the given options to domain values by name; null is the default."""
     if body is None:
         return NO_OVERRIDES

@@ -99,7 +99,7 @@ class OutcomeLines:
             for security, before, after in outcome.positions:
                 text = self._texts.get(security.security_id)
                 if text is None or text.security is not security:
-                    text = self.text_of(security)
+                    text = self.find_text(security)
                 start, to, middle, end = text.drift
                 traded = traded_shares(before, after)
                 # The type is compared here, because most shares are integers and a call costs more.
@@ -116,7 +116,7 @@ class OutcomeLines:
                     turnover = EXACT.fma(ZERO, security.price, turnover)
         return WrittenLines(_array(transactions), _array(drifts), turnover)
 
-    def text_of(self, security: PricedTarget) -> SecurityText:
+    def find_text(self, security: PricedTarget) -> SecurityText:
         """Return the text of the lines of a security."""
         known = self._texts.get(security.security_id)
         if known is not None and known.security is security:
@@ -132,7 +132,7 @@ class OutcomeLines:
         self._texts[security.security_id] = text
         return text
 
-    def frame_of(self, security: PricedTarget) -> SecurityText:
+    def build_frame(self, security: PricedTarget) -> SecurityText:
         """Return the text of the lines of a security, with a gap for its id, too."""
         return self._split_lines(security, WRITTEN_GAP)
 
@@ -181,6 +181,6 @@ def _drift_json(security: PricedTarget, security_id: str) -> DriftAnswer:
     }
 
 
-def side_of(drift: Drift) -> Side | None:
+def derive_side(drift: Drift) -> Side | None:
     """Tell whether a security is bought or sold, if either."""
     return None if drift.change == 0 else Side.BUY if drift.change > 0 else Side.SELL

@@ -19,7 +19,7 @@ from serve_app.api.schemas.fields import (
     DocumentedAs,
     InstantText,
     ObjectIdentifier,
-    counts_by,
+    document_counts,
     inline_enum,
 )
 from serve_app.api.schemas.options import overrides_json
@@ -57,7 +57,7 @@ class RebalanceSummary(TypedDict):
     finished_at: Annotated[InstantText | None, Field(description="null while it is RUNNING")]
     status: Annotated[RebalanceStatus, DocumentedAs(inline_enum(RebalanceStatus))]
     number_of_portfolios: int
-    counts: Annotated[dict[str, int], counts_by(Status)]
+    counts: Annotated[dict[str, int], document_counts(Status)]
     options: Annotated[dict[str, Any], Field(description="the options that were given")]
     version: int
     error: Annotated[

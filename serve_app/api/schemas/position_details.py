@@ -17,7 +17,7 @@ from optimization import (
 from serve_app.api.schemas.drift import Weight
 from serve_app.api.schemas.fields import DecimalText
 from serve_app.api.schemas.general_fields import AnyIdentifier, WeightText
-from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, side_of
+from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, derive_side
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import plain, string, whole
 
@@ -90,7 +90,7 @@ def given_positions_json(outcome: PortfolioOutcome) -> list[GivenPositionDetail]
 
 
 def _position_json(before: Standing, after: Standing, drift: Drift) -> PositionDetail:
-    security, side = after.security, side_of(drift)
+    security, side = after.security, derive_side(drift)
     amount = EXACT.multiply(Decimal(drift.trade_quantity), security.price)
     return {
         "security_id": security.security_id,

@@ -139,21 +139,21 @@ class GeneralPositionAnswer(TypedDict):
     absolute_drift: NotRequired[DecimalText]
 
 
-def target_of(body: AnyPosition) -> Target:
+def build_target(body: AnyPosition) -> Target:
     """Convert a position of a stored model to a target under the rules in force."""
     target = Target(body.security_id, body.target, body.band)
     rules_in_force().check_target(target)
     return target
 
 
-def targets_of(positions: Sequence[AnyPosition]) -> tuple[Target, ...]:
+def build_targets(positions: Sequence[AnyPosition]) -> tuple[Target, ...]:
     """Convert the positions of a request; an error names the invalid one."""
-    return tuple(_target_at(index, position) for index, position in enumerate(positions))
+    return tuple(_build_indexed_target(index, position) for index, position in enumerate(positions))
 
 
-def _target_at(index: int, position: AnyPosition) -> Target:
+def _build_indexed_target(index: int, position: AnyPosition) -> Target:
     try:
-        return target_of(position)
+        return build_target(position)
     except RuleError as error:
         raise RuleError(("targets", index, *error.field), error.value, error.rule) from error
 

@@ -153,7 +153,7 @@ class HoldAnswer(TypedDict):
     note: str | None
 
 
-def decision_of(body: DecisionBody, caller: Principal) -> Decision:
+def build_decision(body: DecisionBody, caller: Principal) -> Decision:
     """Convert a body to the decision of a caller with a name; RuleError if it does not add up."""
     name = caller.require_name()
     targets = (

@@ -133,7 +133,7 @@ class StoredRuleResult(TypedDict):
     without_volume: NotRequired[list[str]]
 
 
-def rule_of(body: RulePost, rule_id: str = "", version: int = 1) -> Rule:
+def build_rule(body: RulePost, rule_id: str = "", version: int = 1) -> Rule:
     """Convert a body to a rule; RuleError for a member that does not belong to its kind."""
     models = None if body.models is None else frozenset(each.lower() for each in body.models)
     return Rule(

@@ -12,13 +12,13 @@ from serve_app.api.schemas.fields import (
     DocumentedAs,
     InstantText,
     ObjectIdentifier,
-    counts_by,
+    document_counts,
     inline_enum,
 )
 from serve_app.api.schemas.options import (
     OPTIONS,
     RebalanceOptionsBody,
-    options_of,
+    build_options,
     overrides_json,
 )
 from serve_app.api.schemas.stored_fields import Identifier, several_ids
@@ -162,10 +162,12 @@ class RunAnswer(TypedDict):
     number_of_rebalances: int | None
     portfolios: Progress
     chunks: Progress
-    counts: Annotated[dict[str, int], counts_by(Status)]
+    counts: Annotated[dict[str, int], document_counts(Status)]
     methods: Annotated[dict[str, int], Field(description="portfolios by solution method")]
     proofs: Annotated[
-        dict[str, int], counts_by(Proof), Field(description="portfolios by the proof of their plan")
+        dict[str, int],
+        document_counts(Proof),
+        Field(description="portfolios by the proof of their plan"),
     ]
     seconds: Annotated[
         dict[str, float], Field(description="work by stage, summed over all processors")
@@ -206,26 +208,26 @@ class ChunkDone(TypedDict):
     done_at: str
 
 
-def selection_of(body: RunRequest) -> Selection:
+def build_selection(body: RunRequest) -> Selection:
     """Convert the selection, without repetitions."""
     # In lower case, because an id in capitals is the same one.
     models = tuple(dict.fromkeys(model.lower() for model in body.models or ()))
     return Selection(models, tuple(dict.fromkeys(body.portfolios or ())))
 
 
-def own_options_of(body: RunRequest) -> dict[str, OptionOverrides]:
+def build_own_options(body: RunRequest) -> dict[str, OptionOverrides]:
     """Convert the options of single portfolios, each checked as merged over those of the run.
 
     Raises RuleError with the place in the body, and OptionsConflictError.
     """
-    common, named = options_of(body.options), 0
+    common, named = build_options(body.options), 0
     selected = None if body.models or not body.portfolios else frozenset(body.portfolios)
     own: dict[str, OptionOverrides] = {}
     for portfolio_id, given in (body.options_by_portfolio or {}).items():
         place = ("options_by_portfolio", portfolio_id)
         if selected is not None and portfolio_id not in selected:
             raise RuleError(place, portfolio_id, "the run does not select this portfolio")
-        own[portfolio_id] = options_of(given)
+        own[portfolio_id] = build_options(given)
         try:
             options = common.override_by(own[portfolio_id]).apply_to(RebalanceOptions())
         except RuleError as error:
@@ -238,7 +240,7 @@ def own_options_of(body: RunRequest) -> dict[str, OptionOverrides]:
     return own
 
 
-def holdings_of(body: HoldingsBody | None) -> HoldingsRef | None:
+def build_holdings_ref(body: HoldingsBody | None) -> HoldingsRef | None:
     """Convert the source of the holdings, if given."""
     return None if body is None else HoldingsRef(body.source, body.file)
 

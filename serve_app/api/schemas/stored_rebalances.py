@@ -15,10 +15,10 @@ from serve_app.api.schemas.fields import (
     InstantText,
     JsonNumber,
     ObjectIdentifier,
-    counts_by,
+    document_counts,
     inline_enum,
 )
-from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, side_of
+from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, derive_side
 from serve_app.api.schemas.rebalances import Outcome
 from serve_app.api.schemas.rules import StoredRuleResult, stored_rule_results
 from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
@@ -99,7 +99,7 @@ class RebalanceResult(TypedDict):
     version: int
     created_at: InstantText
     status: Annotated[RebalanceStatus, DocumentedAs(inline_enum(RebalanceStatus))]
-    counts: Annotated[dict[str, int], counts_by(Status)]
+    counts: Annotated[dict[str, int], document_counts(Status)]
     unmatched: Annotated[
         list[str],
         Field(
@@ -206,7 +206,7 @@ def _outside_json(each: OutsideBand) -> OutsideBandResult:
 
 
 def _position_json(drift: Drift, trade_date: str) -> PositionResult:
-    security, side = drift.security, side_of(drift)
+    security, side = drift.security, derive_side(drift)
     return {
         "security_id": security.security_id,
         "price": number(security.price),

@@ -81,7 +81,7 @@ class LiveHolds:
         """Approval of the trades that are not held."""
         return TradeApproval(self.proposal.status) if self.proposal else TradeApproval.NONE
 
-    def of(self, portfolio_id: str, security_id: str) -> Hold | None:
+    def find_hold(self, portfolio_id: str, security_id: str) -> Hold | None:
         """The hold of a trade: its own before that of its portfolio."""
         own = self._holds.get((portfolio_id, security_id))
         return own or self._holds.get((portfolio_id, None))
@@ -94,7 +94,7 @@ def trades_json(page: TradePage, holds: LiveHolds) -> Iterator[TradeDetail]:
         if measured is None or measured[0] is not outcome:
             measured = outcome, positions_json(outcome)
         position = measured[1][place]
-        hold = holds.of(outcome.portfolio_id, position["security_id"])
+        hold = holds.find_hold(outcome.portfolio_id, position["security_id"])
         yield {
             **position,
             "portfolio_id": outcome.portfolio_id,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from optimization import Model, PortfolioOutcome, Status
-from serve_app.api.schemas.fields import counts_by
+from serve_app.api.schemas.fields import document_counts
 from serve_app.api.schemas.options import RebalanceOptionsBody
 from serve_app.api.schemas.outcome_summaries import OutcomeSummary, outcome_summary_json
 from serve_app.api.schemas.positions import POSITION, GivenPosition, PositionBody
@@ -50,7 +50,7 @@ class WhatIfAnswer(TypedDict):
 
     followers: Annotated[int, Field(description="portfolios that follow the stored model")]
     tried: int
-    counts: Annotated[dict[str, int], counts_by(Status)]
+    counts: Annotated[dict[str, int], document_counts(Status)]
     out_of_band_before: Annotated[int, Field(description="portfolios with a security out of band")]
     out_of_band_after: Annotated[int, Field(description="portfolios with a security out of band")]
     outcomes: list[OutcomeSummary]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from optimization import BlockOutcome, OtherHoldings, PricedTarget, ScaledColumn, rebalance_block
 from serve_app.api.exports.arrow_columns import outcome_table, transaction_table
 from serve_app.api.exports.arrow_tables import outcomes_batch, transactions_batch
-from serve_app.api.exports.transactions import lines_of
+from serve_app.api.exports.transactions import list_lines
 from storage.rebalances.outcome_reader import OutcomePage
 from tests.optimization.support.columns import block_of
 from tests.optimization.support.random_blocks import Case, cases
@@ -47,7 +47,7 @@ def require_same_tables(page: OutcomePage) -> tuple[Any, Any]:
         return pa.Table.from_batches([outcomes_batch(REBALANCE, objects)])
 
     def known_trades() -> Any:
-        return pa.Table.from_batches([transactions_batch([*lines_of(REBALANCE, objects, DAY)])])
+        return pa.Table.from_batches([transactions_batch([*list_lines(REBALANCE, objects, DAY)])])
 
     found = table_or_error(lambda: outcome_table(REBALANCE, page))
     trades = table_or_error(lambda: transaction_table(REBALANCE, page, DAY))

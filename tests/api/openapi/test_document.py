@@ -10,7 +10,7 @@ import pytest
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.api.openapi.examples import example_of
+from serve_app.api.openapi.examples import build_example
 from serve_app.files.faults import Fault, Place
 from serve_app.problems.catalogue import INTERNAL_ERROR, KINDS, UNVERIFIED_PLAN
 from serve_app.settings import settings_from
@@ -76,7 +76,7 @@ def test_every_kind_of_problem_is_shown_by_a_route_that_can_answer_it() -> None:
 
 def test_every_kind_of_problem_has_an_example_of_its_kind() -> None:
     for kind in KINDS.values():
-        assert example_of(kind)["type"] == kind.uri
+        assert build_example(kind)["type"] == kind.uri
         assert kind.status < 500 or kind in {INTERNAL_ERROR, UNVERIFIED_PLAN} or kind.status > 501
 
 

@@ -5,7 +5,7 @@ from html import escape, unescape
 import httpx
 import pytest
 
-from serve_app.api.openapi.examples import example_of
+from serve_app.api.openapi.examples import build_example
 from serve_app.api.routes.problem_pages import problem_page
 from serve_app.problems.catalogue import INVALID_REQUEST, KINDS, ProblemKind
 
@@ -20,7 +20,7 @@ async def test_the_type_of_a_problem_leads_to_its_page(
     text = unescape(answer.text)
     assert f"<h1>{kind.title}</h1>" in text
     assert kind.advice in text
-    assert example_of(kind)["detail"] in text.replace('\\"', '"')
+    assert build_example(kind)["detail"] in text.replace('\\"', '"')
 
 
 async def test_the_list_of_problems_leads_to_every_page(client: httpx.AsyncClient) -> None:

@@ -21,8 +21,8 @@ from serve_app.api.exports.arrow_tables import (
     transactions_batch,
 )
 from serve_app.api.exports.stored_tables import outcome_tables
-from serve_app.api.exports.transactions import lines_of
-from serve_app.api.responses import trade_date_of
+from serve_app.api.exports.transactions import list_lines
+from serve_app.api.responses import derive_trade_date
 from serve_app.settings import Settings
 from storage.errors import NotFoundError
 from storage.rebalances import outcome_reader
@@ -101,7 +101,7 @@ async def objects_of(stored: Stored, parts: Sequence[Rebalance], day: str | None
         if day is None:
             batches.append(outcomes_batch(part.rebalance_id, found))
         else:
-            batches.append(transactions_batch([*lines_of(part.rebalance_id, found, day)]))
+            batches.append(transactions_batch([*list_lines(part.rebalance_id, found, day)]))
     made = pa.Table.from_batches(batches)
     return add_rules(made, [(None, None)] * made.num_rows)
 
@@ -128,7 +128,7 @@ async def test_tables_from_columns_are_those_of_objects(
     trades = await table(client, trades_of(book.parts[0]), kind)
 
     assert found == await objects_of(stored, book.parts)
-    day = trade_date_of(book.parts[0], settings.time_zone)
+    day = derive_trade_date(book.parts[0], settings.time_zone)
     assert trades == await objects_of(stored, book.parts[:1], day)
     assert found.num_rows == COUNT + 20
     large = found["positions"].to_pylist()[7]
