@@ -10,7 +10,7 @@ from serve_app.auth.authentication import (
     Authenticator,
     KeyOrTokenAuthenticator,
 )
-from serve_app.auth.oidc.authentication import open_provider, token_authenticator_of
+from serve_app.auth.oidc.authentication import build_token_authenticator, open_provider
 from serve_app.auth.oidc.identity_provider import IdentityProvider
 from serve_app.auth.oidc.sign_in import SignIn
 from serve_app.auth.refusals import RefusalRecorder
@@ -56,5 +56,5 @@ def _build_authenticator(
 ) -> Authenticator | None:
     if provider is None:
         return keys
-    tokens = token_authenticator_of(settings, provider)
+    tokens = build_token_authenticator(settings, provider)
     return tokens if keys is None else KeyOrTokenAuthenticator(keys, tokens)

@@ -17,10 +17,10 @@ from serve_app.problems import catalogue
 from serve_app.problems.catalogue import ProblemKind
 from serve_app.problems.documents import problem
 from serve_app.problems.error_table import (
-    detail_of,
-    headers_of,
-    kind_of,
-    members_of,
+    build_headers,
+    find_kind,
+    format_detail,
+    list_members,
 )
 from serve_app.problems.pointers import json_pointer
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 def answer_error(error: Exception, path: str) -> Response:
     """Answer an error; an unforeseen one is logged and shows nothing of itself."""
-    kind = kind_of(error)
+    kind = find_kind(error)
     if kind is catalogue.INTERNAL_ERROR:
         logger.error("unexpected error at %s", path, exc_info=error)
     return error_answer(error, kind, path)
@@ -40,8 +40,8 @@ def answer_error(error: Exception, path: str) -> Response:
 
 def error_answer(error: Exception, kind: ProblemKind, path: str) -> Response:
     """Build the response to an error of this kind."""
-    detail, headers = detail_of(error, kind), headers_of(error, kind)
-    return response(kind, detail, path, members_of(error), headers)
+    detail, headers = format_detail(error, kind), build_headers(error, kind)
+    return response(kind, detail, path, list_members(error), headers)
 
 
 def response(

@@ -20,7 +20,7 @@ from serve_app.json_text import encode
 from serve_app.ports.optimize import RawResponse
 from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
 from serve_app.problems import catalogue
-from serve_app.problems.error_table import kind_of_refusal, retry_headers
+from serve_app.problems.error_table import find_refusal_kind, retry_headers
 from serve_app.rules.evaluation import RuleCheck
 from storage.rebalances.rebalance import Rebalance
 
@@ -199,7 +199,7 @@ def refuse_one(
         "rebalance_id": heading.rebalance_id,
         "model_id": heading.model_id,
     }
-    kind = kind_of_refusal(outcome.refusal)
+    kind = find_refusal_kind(outcome.refusal)
     own = {**headers, **retry_headers(kind)}
     return response(kind, outcome.refusal.detail, path, members, own)
 
@@ -208,7 +208,7 @@ def refuse_all(
     path: str, heading: Heading, outcomes: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """Answer with the problem that all portfolios share, or with NONE_REBALANCED."""
-    kinds = {kind_of_refusal(each.refusal) for each in outcomes if each.refusal is not None}
+    kinds = {find_refusal_kind(each.refusal) for each in outcomes if each.refusal is not None}
     kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""
     detail = f"{kind.title}: none of {len(outcomes)} portfolios{of_model} was rebalanced."

@@ -13,7 +13,7 @@ from async_lru import alru_cache
 
 from serve_app.auth.api_keys import PREFIX, parse_key
 from serve_app.auth.errors import INVALID, AuthenticationError
-from serve_app.auth.permissions import scopes_of
+from serve_app.auth.permissions import derive_scopes
 from serve_app.auth.principals import Principal
 from serve_app.call_context import lift_deadline
 from serve_app.ports.keys import StoredKeys
@@ -83,7 +83,7 @@ class ApiKeyAuthenticator:
             raise AuthenticationError(INVALID)
         return self._use(key, now)
 
-    async def principal_of_id(self, key_id: str) -> Principal:
+    async def find_principal(self, key_id: str) -> Principal:
         """Return the principal of a key whose secret was checked when its session began."""
         key = await self._find(key_id)
         if key is None:
@@ -97,7 +97,7 @@ class ApiKeyAuthenticator:
             detail = f"the key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}"
             raise AuthenticationError(detail, caller=key.owner)
         self._note_use(key.key_id, now)
-        return principal_of(key)
+        return build_principal(key)
 
     async def _read(self, key_id: str) -> ApiKey | None:
         # Without the deadline of the request, because other requests wait for the same result.
@@ -122,11 +122,11 @@ class ApiKeyAuthenticator:
             logger.warning("the use of key %s is not stored: %s", key_id, error)
 
 
-def principal_of(key: ApiKey) -> Principal:
+def build_principal(key: ApiKey) -> Principal:
     """Return the principal that a key authenticates."""
     return Principal(
         key.owner,
-        scopes_of(key.roles, key.scopes),
+        derive_scopes(key.roles, key.scopes),
         None if key.models is None else frozenset(each.lower() for each in key.models),
         None if key.portfolios is None else frozenset(key.portfolios),
         approver_level=key.approver_level,

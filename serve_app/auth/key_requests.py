@@ -8,7 +8,7 @@ from typing import Final
 from optimization.errors import RuleError
 from serve_app.auth.api_keys import KeyText, make_key
 from serve_app.auth.errors import RightsExceededError
-from serve_app.auth.permissions import Role, Scope, scopes_of
+from serve_app.auth.permissions import Role, Scope, derive_scopes
 from serve_app.auth.principals import Principal
 from storage.access.api_key_store import ApiKey
 from storage.proposals.proposal import MAX_APPROVER_LEVEL
@@ -68,11 +68,11 @@ class KeyRequest:
         return text, key
 
 
-def require_rights_of(caller: Principal, key: ApiKey) -> None:
+def require_rights(caller: Principal, key: ApiKey) -> None:
     """Raise RightsExceededError if the key has a scope that the caller lacks.
 
     Otherwise a caller could make itself a key with more rights than its own.
     """
-    exceeding = scopes_of(key.roles, key.scopes) - caller.scopes
+    exceeding = derive_scopes(key.roles, key.scopes) - caller.scopes
     if exceeding:
         raise RightsExceededError(caller.name, tuple(sorted(exceeding)))

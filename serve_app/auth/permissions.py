@@ -51,10 +51,10 @@ ROLES: Final[Mapping[Role, frozenset[Scope]]] = {
 }
 
 
-def scopes_of(roles: Iterable[str], scopes: Iterable[str] = ()) -> frozenset[Scope]:
+def derive_scopes(roles: Iterable[str], scopes: Iterable[str] = ()) -> frozenset[Scope]:
     """Collect the scopes of roles, and single scopes; a name that is not known gives no right.
 
-    >>> sorted(scopes_of(["viewer", "of-a-later-release"], ["system:read"]))[-1].value
+    >>> sorted(derive_scopes(["viewer", "of-a-later-release"], ["system:read"]))[-1].value
     'system:read'
     """
     known_roles = {role.value: ROLES[role] for role in Role}

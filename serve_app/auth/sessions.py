@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from async_lru import alru_cache
 
 from serve_app.auth.errors import INVALID, AuthenticationError
-from serve_app.auth.permissions import scopes_of
+from serve_app.auth.permissions import derive_scopes
 from serve_app.auth.principals import Principal
 from serve_app.call_context import lift_deadline
 from serve_app.ports.sessions import StoredSessions
@@ -29,7 +29,7 @@ MAX_CACHED_SESSIONS: Final = 10_000
 class KeyRights(Protocol):
     """Way to the present rights of an API key."""
 
-    async def principal_of_id(self, key_id: str) -> Principal:
+    async def find_principal(self, key_id: str) -> Principal:
         """Return the principal of a key; AuthenticationError if it is revoked or expired."""
         ...
 
@@ -62,7 +62,7 @@ class Sessions:
         """Begin a session of this caller; return its secret and its end."""
         secret, now = secrets.token_urlsafe(SECRET_BYTES), datetime.now(UTC)
         session = Session(
-            session_id=_id_of(secret),
+            session_id=_derive_id(secret),
             name=principal.name,
             display_name=principal.display_name,
             scopes=tuple(sorted(principal.scopes)),
@@ -78,30 +78,30 @@ class Sessions:
 
     async def find(self, secret: str) -> ActiveSession:
         """Return the session with this secret; AuthenticationError if it has ended."""
-        session = await self._find(_id_of(secret)) if SECRET.fullmatch(secret) else None
+        session = await self._find(_derive_id(secret)) if SECRET.fullmatch(secret) else None
         if session is None or session.expires_at <= datetime.now(UTC):
             raise AuthenticationError(INVALID)
-        return ActiveSession(await self._principal_of(session), session.expires_at)
+        return ActiveSession(await self._find_principal(session), session.expires_at)
 
     async def end(self, secret: str) -> None:
         """End the session with this secret, if there is one."""
         if SECRET.fullmatch(secret):
-            await self._stored.remove_session(_id_of(secret))
-            self._find.cache_invalidate(_id_of(secret))
+            await self._stored.remove_session(_derive_id(secret))
+            self._find.cache_invalidate(_derive_id(secret))
 
     async def _read(self, session_id: str) -> Session | None:
         # Without the deadline of the request, because other requests wait for the same result.
         with lift_deadline():
             return await self._stored.find_session(session_id)
 
-    async def _principal_of(self, session: Session) -> Principal:
+    async def _find_principal(self, session: Session) -> Principal:
         if session.key_id is not None:
             if self._keys is None:
                 raise AuthenticationError(INVALID)  # the service takes no keys any more
-            return await self._keys.principal_of_id(session.key_id)
+            return await self._keys.find_principal(session.key_id)
         return Principal(
             session.name,
-            scopes_of((), session.scopes),
+            derive_scopes((), session.scopes),
             None if session.models is None else frozenset(session.models),
             None if session.portfolios is None else frozenset(session.portfolios),
             session.display_name,
@@ -109,7 +109,7 @@ class Sessions:
         )
 
 
-def _id_of(secret: str) -> str:
+def _derive_id(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -32,7 +32,7 @@ from optimization.errors import (
 from serve_app.call_context import remaining_s
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.problems import catalogue
-from serve_app.problems.error_table import kind_of, refusal_of
+from serve_app.problems.error_table import build_refusal, find_kind
 from serve_app.upstream.holdings.source import BalanceOrError
 
 R = TypeVar("R")
@@ -209,6 +209,6 @@ def refused_outcome(portfolio_id: str, refusal: Refusal) -> PortfolioOutcome:
 
 def failed_outcome(portfolio_id: str, error: Exception) -> PortfolioOutcome:
     """Make the outcome of a portfolio that an error prevents from being rebalanced."""
-    if kind_of(error) is catalogue.INTERNAL_ERROR:
+    if find_kind(error) is catalogue.INTERNAL_ERROR:
         logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
-    return refused_outcome(portfolio_id, refusal_of(error))
+    return refused_outcome(portfolio_id, build_refusal(error))

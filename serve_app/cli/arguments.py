@@ -62,7 +62,7 @@ PortfolioId = Annotated[
 ]
 
 
-def client_of(url: str, timeout_s: float, token: str | None) -> "Client":
+def build_client(url: str, timeout_s: float, token: str | None) -> "Client":
     """Make a client with short retries; its token is given, of the environment, or of a login."""
     from serve_app.client import Client
     from serve_app.client.saved_login import saved_token
@@ -79,7 +79,7 @@ def client_of(url: str, timeout_s: float, token: str | None) -> "Client":
         raise typer.BadParameter(reason) from error
 
 
-def options_of(text: str | None) -> Any:
+def parse_options(text: str | None) -> Any:
     """Parse the options of a command line; BadParameter unless they are a JSON object."""
     if text is None:
         return None
@@ -93,7 +93,7 @@ def options_of(text: str | None) -> Any:
     return options
 
 
-def decimal_of(option: str, text: str | None, kind: str) -> Decimal | None:
+def parse_decimal(option: str, text: str | None, kind: str) -> Decimal | None:
     """Parse the number of an option; BadParameter, which names its kind, unless it is one."""
     if text is None:
         return None

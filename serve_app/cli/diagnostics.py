@@ -174,10 +174,10 @@ def _credentials(settings: Settings) -> Iterator[Check]:
 
 
 def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
-    from serve_app.launch.launcher import url_of
+    from serve_app.launch.launcher import format_url
     from serve_app.launch.preflight import require_free_port
 
-    where = url or url_of(settings)
+    where = url or format_url(settings)
     if url is None:
         try:
             require_free_port(settings)

@@ -16,7 +16,7 @@ Output = Annotated[
 ]
 
 
-def format_of(output: str, default: FormatT) -> FormatT:
+def derive_format(output: str, default: FormatT) -> FormatT:
     """Return the format that the ending of a file names, otherwise the default."""
     ending, formats = Path(output).suffix.removeprefix("."), type(default)
     return formats(ending) if ending in set(formats) else default

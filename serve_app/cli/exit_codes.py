@@ -64,7 +64,7 @@ def one_line_errors(*, as_json: bool = False) -> Generator[None]:
         typer.echo("stopping", err=True)
         raise typer.Exit(Ending.INTERRUPTED) from None
     except Exception as error:
-        known = _ending_of(error)
+        known = _find_ending(error)
         if known is None or (isinstance(error, typer.BadParameter) and not as_json):
             raise  # a bad parameter, too, because Typer itself adds the usage
         if as_json:
@@ -77,7 +77,7 @@ def one_line_errors(*, as_json: bool = False) -> Generator[None]:
         raise typer.Exit(known) from None
 
 
-def _ending_of(error: Exception) -> Ending | None:
+def _find_ending(error: Exception) -> Ending | None:
     import httpx
 
     from optimization.errors import OptimizationError
@@ -123,7 +123,7 @@ def _lines(error: Exception) -> list[str]:
         return refusal_lines(error)
     if isinstance(error, FilesRefusedError):
         return [escape_unprintable(line) for line in _fault_lines(error)]
-    return [escape_unprintable(_message_of(error))]
+    return [escape_unprintable(_format_message(error))]
 
 
 def _fault_lines(error: "FilesRefusedError") -> Iterator[str]:
@@ -146,10 +146,10 @@ def _document(error: Exception, ending: Ending) -> Mapping[str, Any]:
         errors = [fault.members for fault in error.faults]
         own = {"errors": errors, "omitted": error.omitted} if error.omitted else {"errors": errors}
         return {"type": "about:blank", "title": TITLES[ending], "detail": str(error), **own}
-    return {"type": "about:blank", "title": TITLES[ending], "detail": _message_of(error)}
+    return {"type": "about:blank", "title": TITLES[ending], "detail": _format_message(error)}
 
 
-def _message_of(error: Exception) -> str:
+def _format_message(error: Exception) -> str:
     import httpx
 
     if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol):

@@ -31,7 +31,7 @@ def sign_in(url: str, ways: "SignInWays", show: Callable[[str], None]) -> SavedL
     token_endpoint = str(provider.get("token_endpoint"))
     state, verifier = secrets.token_urlsafe(32), make_verifier()
     with _Loopback(state) as listener:
-        show(_page_of(provider, ways, listener, verifier))
+        show(_build_page_url(provider, ways, listener, verifier))
         answer = listener.wait()
         if answer.get("iss", ways.issuer) != ways.issuer:
             raise LoginError("another identity provider answered")
@@ -50,7 +50,7 @@ def sign_in(url: str, ways: "SignInWays", show: Callable[[str], None]) -> SavedL
     return login.with_tokens(tokens)
 
 
-def _page_of(
+def _build_page_url(
     provider: Mapping[str, Any], ways: "SignInWays", listener: "_Loopback", verifier: str
 ) -> str:
     """Address at which a person signs in, and which sends the browser back to the listener."""

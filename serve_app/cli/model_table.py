@@ -27,7 +27,7 @@ def read_model_table(file: str, data: bytes) -> ModelTargets:
     return model
 
 
-def positions_of(model: ModelTargets) -> list[dict[str, str]]:
+def build_positions(model: ModelTargets) -> list[dict[str, str]]:
     """Return the positions of POST /models, in the order of the table.
 
     A relative band is sent as such unless all positions keep the rules of GlobeCo, because a

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, build_client
 from serve_app.cli.exit_codes import one_line_errors
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def open_service(
 
     The signature is that of the options on the command line.
     """
-    with one_line_errors(as_json=as_json), client_of(url, timeout, token) as client:
+    with one_line_errors(as_json=as_json), build_client(url, timeout, token) as client:
         yield client, Printer(as_json=as_json, wide=wide)
 
 

@@ -26,7 +26,7 @@ from serve_app.observability.traces import span
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.health import LivenessPort
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.port import Delivery, Method, delivery_of, methods_of
+from serve_app.ports.port import Delivery, Method, list_methods, read_delivery
 from serve_app.ports.store import Store
 from serve_app.ray_calls import cause_of
 
@@ -80,7 +80,7 @@ async def reach(*deployments: LivenessPort, within_s: float = REACH_TIMEOUT_S) -
 
 def connect(port: type[PortT], handle: DeploymentHandle[Any]) -> PortT:
     """Return a client with the methods of the port, which calls the deployment of the handle."""
-    forwarders = {name: _forwarder(name, method, handle) for name, method in methods_of(port)}
+    forwarders = {name: _forwarder(name, method, handle) for name, method in list_methods(port)}
     client: Any = type(f"Remote{port.__name__}", (port,), forwarders)
     return client()
 
@@ -88,7 +88,7 @@ def connect(port: type[PortT], handle: DeploymentHandle[Any]) -> PortT:
 def _forwarder(
     name: str, method: Method, handle: DeploymentHandle[Any]
 ) -> Callable[..., Coroutine[Any, Any, Any]]:
-    send = _SENDERS[delivery_of(method)]
+    send = _SENDERS[read_delivery(method)]
 
     @wraps(method, updated=())  # without the mark of an abstract method
     async def forward(_: object, /, *args: Any, **kwargs: Any) -> Any:
@@ -148,14 +148,14 @@ def serves(port: type) -> Callable[[ClassT], ClassT]:
     """Decorate a deployment: the methods of its port run in the context of their callers."""
 
     def decorate(deployment: ClassT) -> ClassT:
-        for name, _ in methods_of(port):
-            setattr(deployment, name, _in_context(getattr(deployment, name)))
+        for name, _ in list_methods(port):
+            setattr(deployment, name, _activate_context(getattr(deployment, name)))
         return deployment
 
     return decorate
 
 
-def _in_context(
+def _activate_context(
     method: Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]]:
     @wraps(method)

@@ -135,14 +135,14 @@ async def answer_slice(
     body = parse_slice(asked.text, body_slice)
     if body is None:
         return WrittenSlice(b"", SliceReport())
-    model, options = convert_model(body), _options_of(body, asked.text)
+    model, options = convert_model(body), _parse_options(body, asked.text)
     limit_s, balances = settings.optimization_timeout, build_balances(body)
     parts = await optimize_in_arrays(model, balances, body.prices, options, limit_s)
     report = SliceReport(model.portfolio_ids, _list_refused(parts, len(balances)))
     return WrittenSlice(_write(_heading(asked), parts, len(balances)), report)
 
 
-def _options_of(body: OptimizeBody, text: bytes) -> GivenOptions:
+def _parse_options(body: OptimizeBody, text: bytes) -> GivenOptions:
     """Convert the options of a slice, which may name a security that only another slice holds."""
     try:
         return convert_options(body)

@@ -161,7 +161,7 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         """Return one page of rebalances and the number of all."""
         return await self._resources.rebalances.read_page(offset, limit, sort)
 
-    async def list_rebalances_of(
+    async def list_portfolio_rebalances(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return one page of the rebalances of these portfolios, and the number in each."""

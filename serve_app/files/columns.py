@@ -19,8 +19,8 @@ from optimization import (
 from optimization.errors import ColumnsError
 from serve_app.api.schemas.general_fields import MAX_AMOUNT, MAX_DECIMALS, MAX_WEIGHT_DECIMALS
 from serve_app.files.faults import Faults, Place
-from serve_app.files.numbers import Mark, WrittenNumber, currency_of, parse_number
-from serve_app.files.table import Cell, Number, Row, Table, Unreadable, text_of
+from serve_app.files.numbers import Mark, WrittenNumber, parse_currency, parse_number
+from serve_app.files.table import Cell, Number, Row, Table, Unreadable, format_cell
 
 UNIT: Final = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 PERCENT_HEAD: Final = re.compile(r"%|\b(pct|percent|percentage)\b", re.IGNORECASE)
@@ -110,7 +110,7 @@ class Columns:
         for column in self.numeric:
             for unit in UNIT.findall(self.table.heads[column]):
                 if CURRENCY.fullmatch(unit.strip()):
-                    self.currencies.note(self.table.head(column), currency_of(unit.strip()))
+                    self.currencies.note(self.table.head(column), parse_currency(unit.strip()))
                 elif unit.strip().casefold() not in PLAIN_UNITS:
                     rule = f"the unit '{unit}' is unknown: give plain numbers under a plain head"
                     self.faults.add(self.table.head(column), None, rule)
@@ -119,7 +119,7 @@ class Columns:
         """Note the currency that a column gives for the row."""
         cell = self.cell(row, "currency")
         if cell is not None:
-            self.currencies.note(self.place(row, "currency"), text_of(cell))
+            self.currencies.note(self.place(row, "currency"), format_cell(cell))
 
     def identifier(self, row: Row, name: str) -> str | None:
         """Read an id; note a fault and return None if it is none."""
@@ -235,7 +235,7 @@ class Columns:
 
 
 def _show(cell: Cell) -> str | None:
-    return None if cell is None else text_of(cell)
+    return None if cell is None else format_cell(cell)
 
 
 def _shows_percent(cell: Cell) -> bool:

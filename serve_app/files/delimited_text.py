@@ -8,7 +8,7 @@ from typing import Final
 
 from optimization import find_field
 from serve_app.files.faults import Faults, Place, refuse
-from serve_app.files.table import Cell, Row, Table, Unreadable, letters_of
+from serve_app.files.table import Cell, Row, Table, Unreadable, format_column
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_CELLS: Final = 5_000_000  # about 500 MB as objects
@@ -100,7 +100,7 @@ def _find_delimiter(text: str) -> str:
 def _heads(file: str, number: int, texts: Sequence[str], faults: Faults) -> tuple[str, ...]:
     for column, text in enumerate(texts):
         if isinstance(bad := _cell(text), Unreadable):
-            faults.add(Place(file, row=number, column=letters_of(column)), bad.text, bad.rule)
+            faults.add(Place(file, row=number, column=format_column(column)), bad.text, bad.rule)
     return tuple(texts)
 
 

@@ -75,7 +75,7 @@ class _LongReader:
         columns.note_currency(row)
         account = Account() if portfolio is None else self.accounts.setdefault(portfolio, Account())
         if columns.cell(row, "cash") is not None:
-            _note_cash_of_column(columns, row, account)
+            _note_cash_column(columns, row, account)
             if columns.cell(row, "security") is None and columns.cell(row, "quantity") is None:
                 return
         security = columns.identifier(row, "security")
@@ -84,7 +84,7 @@ class _LongReader:
             return
         place = columns.place(row, "quantity")
         if is_cash(security):
-            _note_cash_of_row(columns, place, account, quantity)
+            _note_cash_row(columns, place, account, quantity)
         else:
             _note_holding(columns.faults, portfolio, account, security, quantity, place)
 
@@ -109,7 +109,7 @@ class _WideReader:
             return
         account = self.accounts.setdefault(portfolio, Account())
         if columns.cell(row, "cash") is not None:
-            _note_cash_of_column(columns, row, account)
+            _note_cash_column(columns, row, account)
         for place, security in self.securities.items():
             if row.cells[place] is None:
                 continue
@@ -141,7 +141,7 @@ def _note_column(columns: Columns, securities: dict[int, str], place: int, head:
         securities[place] = head
 
 
-def _note_cash_of_column(columns: Columns, row: Row, account: Account) -> None:
+def _note_cash_column(columns: Columns, row: Row, account: Account) -> None:
     amount = columns.amount(row, columns.places["cash"])
     if amount is None:
         return
@@ -152,7 +152,7 @@ def _note_cash_of_column(columns: Columns, row: Row, account: Account) -> None:
         columns.add(row, "cash", f"the cash is {account.cash:f} in {account.cash_place}")
 
 
-def _note_cash_of_row(columns: Columns, place: Place, account: Account, amount: Decimal) -> None:
+def _note_cash_row(columns: Columns, place: Place, account: Account, amount: Decimal) -> None:
     if account.cash is None:
         account.cash, account.cash_place = amount, place
     else:

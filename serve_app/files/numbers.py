@@ -103,7 +103,7 @@ def parse_number(text: str) -> WrittenNumber:
         mark: _scale(value, is_negative=is_negative, is_percent=is_percent)
         for mark, value in readings.items()
     }
-    return WrittenNumber(scaled, is_percent, currency_of(currencies[0]) if currencies else "")
+    return WrittenNumber(scaled, is_percent, parse_currency(currencies[0]) if currencies else "")
 
 
 def _readings(digits: str, exponent: str) -> dict[Mark, Decimal]:
@@ -123,10 +123,10 @@ def _scale(value: Decimal, *, is_negative: bool, is_percent: bool) -> Decimal:
     return EXACT.scaleb(signed, -2) if is_percent else signed
 
 
-def currency_of(sign: str) -> str:
+def parse_currency(sign: str) -> str:
     """Return the code of a currency sign, or the text itself.
 
-    >>> currency_of("€"), currency_of("CHF")
+    >>> parse_currency("€"), parse_currency("CHF")
     ('EUR', 'CHF')
     """
     return _SIGNS.get(sign, sign)

@@ -31,7 +31,7 @@ from serve_app.files.roles import assign_roles
 from serve_app.files.table import Table
 from serve_app.json_text import AmbiguousTextError, decode, json_errors
 from serve_app.ports.optimize import GivenOptions
-from serve_app.problems.pointers import json_pointer, pointer_of
+from serve_app.problems.pointers import format_pointer, json_pointer
 
 OPTIONS: Final = "options"
 NO_CASH: Final = "no cash is given: counted as 0"
@@ -59,7 +59,7 @@ class GivenRequest:
         return f"no cash is given for {whole}" if count else ""
 
 
-def request_from_json(file: str, text: bytes) -> GivenRequest:
+def parse_request(file: str, text: bytes) -> GivenRequest:
     """Read the JSON of POST /optimize; raise FilesRefusedError."""
     try:
         return _request(parse_body(text), Place(file), Place(file))
@@ -77,7 +77,7 @@ def with_options(given: GivenRequest, options: RebalanceOptionsBody | None) -> G
     return _request(body, Place(OPTIONS), Place(OPTIONS), without_cash=given.without_cash)
 
 
-def request_from_tables(
+def build_request(
     tables: Sequence[Table], options: RebalanceOptionsBody | None = None
 ) -> GivenRequest:
     """Read holdings, prices and model from tables; raise FilesRefusedError with every fault."""
@@ -102,7 +102,7 @@ def request_from_tables(
     return _request(body, model.place, Place(OPTIONS), own, without_cash)
 
 
-def options_from_json(file: str, text: bytes) -> RebalanceOptionsBody:
+def parse_json_options(file: str, text: bytes) -> RebalanceOptionsBody:
     """Read options; raise FilesRefusedError with the place of each fault."""
     try:
         return RebalanceOptionsBody.model_validate(decode(text))
@@ -148,19 +148,19 @@ def _request(
     except RuleError as error:
         at = of_model if error.field[:1] == ("model",) else of_options
         raise refuse(
-            at, f"{pointer_of(error.field)}: {error.rule}", format_value(error.value)
+            at, f"{format_pointer(error.field)}: {error.rule}", format_value(error.value)
         ) from error
     except UnmatchedIdsError as error:
         faults = Faults()
         for path, security_id in error.places:
-            at = _place_of_option(body, path, of_options, own or {})
+            at = _find_option_place(body, path, of_options, own or {})
             faults.add(at, security_id, "it is in no portfolio and not in the model")
         raise FilesRefusedError(faults.found, faults.omitted) from error
     except OptionsConflictError as error:
         raise refuse(of_options, str(error)) from error
 
 
-def _place_of_option(
+def _find_option_place(
     body: OptimizeBody,
     path: Sequence[str | int],
     of_options: Place,

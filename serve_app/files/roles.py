@@ -33,7 +33,7 @@ class RoleTables:
     model: list[Table] = field(default_factory=list[Table])
     options: list[Table] = field(default_factory=list[Table])
 
-    def of(self, role: str) -> list[Table]:
+    def list_tables(self, role: str) -> list[Table]:
         """Tables of a role."""
         tables: list[Table] = getattr(self, role)
         return tables
@@ -46,20 +46,20 @@ def assign_roles(tables: Sequence[Table]) -> RoleTables:
     """
     found = RoleTables()
     for table in tables:
-        role = role_of(table)
+        role = recognize_role(table)
         if role is not None:
-            found.of(role).append(table)
-    _take_from_holdings(found)
-    missing = [role for role in NEEDS if not found.of(role)]
+            found.list_tables(role).append(table)
+    _borrow_holdings(found)
+    missing = [role for role in NEEDS if not found.list_tables(role)]
     if missing:
         raise _missing_error(tables, missing)
     if len(found.model) > 1:
-        others = " and ".join(str(_place_of(table)) for table in found.model)
-        raise refuse(_place_of(found.model[-1]), f"give one model, not several: {others}")
+        others = " and ".join(str(_build_place(table)) for table in found.model)
+        raise refuse(_build_place(found.model[-1]), f"give one model, not several: {others}")
     return found
 
 
-def role_of(table: Table) -> str | None:
+def recognize_role(table: Table) -> str | None:
     """Return the role that a table's name or columns show; None if neither does."""
     named = table.role or _named_role(table)
     if named is not None:
@@ -83,7 +83,7 @@ def _named_role(table: Table) -> str | None:
     return NAMES.get(name.strip().casefold().replace("_", " "))
 
 
-def _take_from_holdings(found: RoleTables) -> None:
+def _borrow_holdings(found: RoleTables) -> None:
     """Let tables of holdings serve as prices and model, if they have the columns and none else."""
     if not found.prices:
         found.prices.extend(table for table in found.holdings if _has(table, "price"))
@@ -122,5 +122,5 @@ def _missing_error(tables: Sequence[Table], missing: Sequence[str]) -> Exception
     raise AssertionError
 
 
-def _place_of(table: Table) -> Place:
+def _build_place(table: Table) -> Place:
     return Place(table.file, table.sheet)

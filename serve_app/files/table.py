@@ -61,18 +61,18 @@ class Table:
 
     def place(self, row: Row, column: int) -> Place:
         """Place of a cell."""
-        return Place(self.file, self.sheet, row.number, self.heads[column] or letters_of(column))
+        return Place(self.file, self.sheet, row.number, self.heads[column] or format_column(column))
 
     def head(self, column: int) -> Place:
         """Place of a head."""
-        name = self.heads[column] or letters_of(column)
+        name = self.heads[column] or format_column(column)
         return Place(self.file, self.sheet, self.head_row, name)
 
 
-def letters_of(column: int) -> str:
+def format_column(column: int) -> str:
     """Name a column as a spreadsheet does, counted from 0.
 
-    >>> letters_of(0), letters_of(25), letters_of(26), letters_of(701), letters_of(702)
+    >>> tuple(map(format_column, (0, 25, 26, 701, 702)))
     ('A', 'Z', 'AA', 'ZZ', 'AAA')
     """
     name = ""
@@ -83,7 +83,7 @@ def letters_of(column: int) -> str:
     return name
 
 
-def text_of(cell: Cell) -> str:
+def format_cell(cell: Cell) -> str:
     """Write a cell as a fault shows it."""
     match cell:
         case None:

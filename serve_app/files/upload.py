@@ -14,9 +14,9 @@ from serve_app.files.readers import is_json, read_tables
 from serve_app.files.request import (
     OPTIONS,
     GivenRequest,
-    options_from_json,
-    request_from_json,
-    request_from_tables,
+    build_request,
+    parse_json_options,
+    parse_request,
 )
 from serve_app.files.roles import ROLES
 from serve_app.files.table import Table
@@ -33,9 +33,9 @@ async def read_upload(data: bytes, content_type: str) -> GivenRequest:
     if media_type == FORM:
         given = await _read_form(data, content_type)
     elif is_json(data) and media_type not in ENDINGS:
-        given = request_from_json("body", data)
+        given = parse_request("body", data)
     else:
-        given = request_from_tables(_tables(ENDINGS.get(media_type, "body.csv"), data))
+        given = build_request(_tables(ENDINGS.get(media_type, "body.csv"), data))
     count = len(given.body.portfolios)
     if count > MAX_PORTFOLIOS:
         rule = f"a request has at most {MAX_PORTFOLIOS:,} portfolios"
@@ -54,7 +54,7 @@ async def _read_form(data: bytes, content_type: str) -> GivenRequest:
     except (MultiPartException, KeyError) as error:
         raise refuse(Place("body"), f"the form cannot be read: {error}") from error
     try:
-        return request_from_tables(*await _read_parts(form))
+        return build_request(*await _read_parts(form))
     finally:
         await form.close()
 
@@ -65,7 +65,7 @@ async def _read_parts(form: FormData) -> tuple[list[Table], RebalanceOptionsBody
     for name, part in form.multi_items():
         text = await part.read() if isinstance(part, UploadFile) else part.encode()
         if name == OPTIONS and (is_json(text) or not isinstance(part, UploadFile)):
-            options = options_from_json(OPTIONS, text)
+            options = parse_json_options(OPTIONS, text)
         elif isinstance(part, UploadFile):
             role = name if name in ROLES else None
             tables += _tables(part.filename or name, text, role)

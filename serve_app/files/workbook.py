@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile
 
 from serve_app.files.delimited_text import MAX_CELLS
 from serve_app.files.faults import Faults, Place, refuse
-from serve_app.files.table import Cell, Row, Table, Unreadable, letters_of, text_of
+from serve_app.files.table import Cell, Row, Table, Unreadable, format_cell, format_column
 from serve_app.files.workbook_cells import (
     BookParts,
     CellFormat,
@@ -161,7 +161,7 @@ class _Formats:
             self._is_of_cells = True
         elif name == "xf" and self._is_of_cells:
             number = int(attributes.get("numFmtId", 0))
-            self.found.append(CellFormat.of(number, self._codes.get(number)))
+            self.found.append(CellFormat.parse(number, self._codes.get(number)))
 
     def end(self, name: str) -> None:
         """End an element."""
@@ -178,10 +178,10 @@ def _table(file: str, sheet: str, cells: SheetCells, role: str | None, faults: F
     heads = [cells.rows[head].get(column) for column in range(cells.width)]
     for column, cell in enumerate(heads):
         if isinstance(cell, Unreadable):
-            place = Place(file, sheet, head, letters_of(column))
+            place = Place(file, sheet, head, format_column(column))
             faults.add(place, cell.text or None, cell.rule)
     rows = [Row(number, _pad(cells.rows[number], cells.width)) for number in others]
-    return Table(file, sheet, head, tuple(map(text_of, heads)), rows, None, role)
+    return Table(file, sheet, head, tuple(map(format_cell, heads)), rows, None, role)
 
 
 def _pad(cells: Mapping[int, Cell], width: int) -> list[Cell]:

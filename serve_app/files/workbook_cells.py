@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 from typing import IO, Final
 from xml.parsers import expat
 
-from serve_app.files.numbers import currency_of
+from serve_app.files.numbers import parse_currency
 from serve_app.files.table import Cell, Number, Unreadable
 
 MAX_DIGITS: Final = 15  # of a number in a spreadsheet; what a float has beyond is noise
@@ -46,11 +46,13 @@ class CellFormat:
     width: int = 0  # digits, of a format that is zeros alone
 
     @classmethod
-    def of(cls, number: int, code: str | None) -> "CellFormat":
+    def parse(cls, number: int, code: str | None) -> "CellFormat":
         """Read a number format: one of the built-in ones, or a code.
 
-        >>> CellFormat.of(164, "[$€-407] #,##0.00").currency, CellFormat.of(165, "d.m.yy").is_date
-        ('EUR', True)
+        >>> CellFormat.parse(164, "[$€-407] #,##0.00").currency
+        'EUR'
+        >>> CellFormat.parse(165, "d.m.yy").is_date
+        True
         """
         if code is None:
             return cls(number in _DATES, number in _PERCENTS)
@@ -60,7 +62,7 @@ class CellFormat:
         return cls(
             is_date=bool(_ELAPSED.search(code)) or any(each in bare for each in "dmyhs"),
             is_percent="%" in bare,
-            currency=currency_of(sign),
+            currency=parse_currency(sign),
             width=len(code) if _ZEROS.fullmatch(code) else 0,
         )
 
@@ -110,7 +112,7 @@ class SheetCells:
             self._column = -1
         elif name == "c":
             self._attributes, self._value, self._formula = attributes, None, None
-            self._column = _column_of(attributes.get("r"), self._column + 1)
+            self._column = _parse_column(attributes.get("r"), self._column + 1)
         elif name == "mergeCell":
             self._merged.append(attributes.get("ref", ""))
         if name in ("v", "f", "t"):
@@ -173,7 +175,7 @@ class SheetCells:
         begin, end = _REFERENCE.fullmatch(first), _REFERENCE.fullmatch(last)
         if begin is None or end is None:
             return
-        left, right = _column_of(first, 0), min(_column_of(last, 0), self.width - 1)
+        left, right = _parse_column(first, 0), min(_parse_column(last, 0), self.width - 1)
         top, bottom = int(begin[2]), int(end[2])
         hidden = Unreadable("", IS_MERGED.format(area=area))
         for number, cells in self.rows.items():
@@ -229,7 +231,7 @@ def _local(name: str) -> str:
     return name.rpartition(" ")[2]
 
 
-def _column_of(reference: str | None, otherwise: int) -> int:
+def _parse_column(reference: str | None, otherwise: int) -> int:
     found = _REFERENCE.fullmatch(reference or "")
     if found is None:
         return otherwise

@@ -124,7 +124,7 @@ def _start(
     with step("service    starting"):
         _start_serve(settings, content)
     say(f"logs       {ray_directory() / LOGS / 'serve'}")
-    say(f"service    {url_of(settings)} ({_since(begin)})")
+    say(f"service    {format_url(settings)} ({_since(begin)})")
     return settings
 
 
@@ -219,7 +219,7 @@ def _haproxies(directory: Path) -> list[int]:
     return found
 
 
-def url_of(settings: Settings) -> str:
+def format_url(settings: Settings) -> str:
     """Return the URL of the service, as a person would open it."""
     host = "127.0.0.1" if settings.listens_everywhere else settings.host
     scheme = "http" if settings.tls_certificate is None else "https"

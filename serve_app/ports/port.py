@@ -40,12 +40,12 @@ def broadcast(method: MethodT) -> MethodT:
     return method
 
 
-def delivery_of(method: Method) -> Delivery:
+def read_delivery(method: Method) -> Delivery:
     """Return the delivery that a method of a port declares."""
     return getattr(method, _DELIVERY, Delivery.ONCE)
 
 
-def methods_of(port: type) -> Iterator[tuple[str, Method]]:
+def list_methods(port: type) -> Iterator[tuple[str, Method]]:
     """Yield the methods that a port and its bases declare, by name."""
     for name, method in inspect.getmembers(port, inspect.iscoroutinefunction):
         if not name.startswith("_"):

@@ -35,7 +35,7 @@ class StoredRebalances(Protocol):
 
     @repeatable
     @abstractmethod
-    async def list_rebalances_of(
+    async def list_portfolio_rebalances(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return one page of the rebalances that hold any of these portfolios, the newest first.

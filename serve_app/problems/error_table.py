@@ -51,7 +51,7 @@ from serve_app.problems.errors import (
     TooManyStreamsError,
     UnsupportedMediaTypeError,
 )
-from serve_app.problems.pointers import json_pointer, pointer_of
+from serve_app.problems.pointers import format_pointer, json_pointer
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
@@ -124,15 +124,15 @@ def row(
     return error, Row(kind, members, detail, retry_after_s, headers)
 
 
-def _errors_of_rule(error: RuleError) -> Members:
-    return {"errors": [{"pointer": pointer_of(error.field), "detail": error.rule}]}
+def _list_rule_errors(error: RuleError) -> Members:
+    return {"errors": [{"pointer": format_pointer(error.field), "detail": error.rule}]}
 
 
-def _detail_of_rule(error: RuleError) -> str:
-    return f"{pointer_of(error.field)} is {format_value(error.value)}: {error.rule}"
+def _format_rule_detail(error: RuleError) -> str:
+    return f"{format_pointer(error.field)} is {format_value(error.value)}: {error.rule}"
 
 
-def _errors_of_unmatched(error: UnmatchedIdsError) -> Members:
+def _list_unmatched_errors(error: UnmatchedIdsError) -> Members:
     return {
         "errors": [
             {
@@ -144,15 +144,15 @@ def _errors_of_unmatched(error: UnmatchedIdsError) -> Members:
     }
 
 
-def _kind_of_ended_run(error: RunEndedError) -> ProblemKind:
-    return kind_of_refusal(error.problem) if error.problem else catalogue.RUN_CANCELLED
+def _find_run_end_kind(error: RunEndedError) -> ProblemKind:
+    return find_refusal_kind(error.problem) if error.problem else catalogue.RUN_CANCELLED
 
 
-def _members_of_ended_run(error: RunEndedError) -> Members:
+def _list_run_end_members(error: RunEndedError) -> Members:
     return {"run_id": error.run_id, **(error.problem.members if error.problem else {})}
 
 
-def _members_of_open_orders(error: OrdersOpenError) -> Members:
+def _list_open_order_members(error: OrdersOpenError) -> Members:
     return {
         "portfolios": list(error.portfolios),
         "number_of_portfolios": error.number_of_portfolios,
@@ -161,7 +161,7 @@ def _members_of_open_orders(error: OrdersOpenError) -> Members:
     }
 
 
-def _members_of_unapproved(error: NotApprovedError) -> Members:
+def _list_approval_members(error: NotApprovedError) -> Members:
     if error.proposal_id is None:
         return {}
     return {"proposal_id": error.proposal_id, "proposal_status": error.status}
@@ -173,7 +173,7 @@ def _challenge(error: AuthenticationError) -> Mapping[str, str]:
     return {"WWW-Authenticate": f'Bearer realm="{REALM}"{cause}'}
 
 
-def _challenge_for(scopes: Iterable[str]) -> Mapping[str, str]:
+def _build_challenge(scopes: Iterable[str]) -> Mapping[str, str]:
     scope = " ".join(scopes)
     text = f'Bearer realm="{REALM}", error="insufficient_scope", scope="{scope}"'
     return {"WWW-Authenticate": text}
@@ -185,8 +185,8 @@ UNFORESEEN: Final[Row[Any]] = row(Exception, catalogue.INTERNAL_ERROR)[1]
 ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
     (
         # requests
-        row(RuleError, catalogue.INVALID_REQUEST, _errors_of_rule, detail=_detail_of_rule),
-        row(UnmatchedIdsError, catalogue.INVALID_REQUEST, _errors_of_unmatched),
+        row(RuleError, catalogue.INVALID_REQUEST, _list_rule_errors, detail=_format_rule_detail),
+        row(UnmatchedIdsError, catalogue.INVALID_REQUEST, _list_unmatched_errors),
         row(
             OptionsConflictError, catalogue.OPTIONS_CONFLICT, lambda e: {"options": list(e.options)}
         ),
@@ -216,13 +216,13 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             ScopeMissingError,
             catalogue.SCOPE_MISSING,
             lambda e: {"scopes": list(e.scopes)},
-            headers=lambda e: _challenge_for(e.scopes),
+            headers=lambda e: _build_challenge(e.scopes),
         ),
         row(
             RightsExceededError,
             catalogue.SCOPE_MISSING,
             lambda e: {"scopes": list(e.scopes)},
-            headers=lambda e: _challenge_for(e.scopes),
+            headers=lambda e: _build_challenge(e.scopes),
         ),
         row(OutsideLimitsError, catalogue.OUTSIDE_LIMITS, lambda e: {"limit": e.limit}),
         row(
@@ -272,7 +272,7 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
         # rebalances and runs
         row(IdempotencyInProgressError, catalogue.REQUEST_IN_PROGRESS),
         row(IdempotencyMismatchError, catalogue.IDEMPOTENCY_KEY_REUSED),
-        row(RunEndedError, _kind_of_ended_run, _members_of_ended_run),
+        row(RunEndedError, _find_run_end_kind, _list_run_end_members),
         row(RunGoesOnError, catalogue.RUN_GOES_ON, lambda e: {"run_id": e.run_id}),
         row(HoldingsFileError, catalogue.HOLDINGS_FILE),
         # orders
@@ -289,7 +289,7 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             lambda e: {"orders_in_doubt": e.count},
             retry_after_s=lambda e: e.retry_after_s,
         ),
-        row(OrdersOpenError, catalogue.ORDERS_OPEN, _members_of_open_orders),
+        row(OrdersOpenError, catalogue.ORDERS_OPEN, _list_open_order_members),
         row(
             SupersededError,
             catalogue.REBALANCE_SUPERSEDED,
@@ -299,7 +299,7 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             },
         ),
         # proposals
-        row(NotApprovedError, catalogue.NOT_APPROVED, _members_of_unapproved),
+        row(NotApprovedError, catalogue.NOT_APPROVED, _list_approval_members),
         row(
             ProposedAlreadyError,
             catalogue.PROPOSED_ALREADY,
@@ -330,33 +330,33 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
 )
 
 
-def row_of(error: BaseException) -> Row[Any]:
+def find_row(error: BaseException) -> Row[Any]:
     """Find the row of the error's class or of its nearest base."""
     found = (ERROR_TABLE[base] for base in type(error).__mro__ if base in ERROR_TABLE)
     return next(found, UNFORESEEN)
 
 
-def kind_of(error: BaseException) -> ProblemKind:
+def find_kind(error: BaseException) -> ProblemKind:
     """Look up the kind of an error."""
-    kind = row_of(error).kind
+    kind = find_row(error).kind
     return kind if isinstance(kind, ProblemKind) else kind(error)
 
 
-def detail_of(error: BaseException, kind: ProblemKind) -> str:
+def format_detail(error: BaseException, kind: ProblemKind) -> str:
     """Write the sentence of an error; an unforeseen one shows nothing of itself."""
     if kind is catalogue.INTERNAL_ERROR:
         return "The cause is in the log, under the correlation id."
-    return row_of(error).detail(error)
+    return find_row(error).detail(error)
 
 
-def members_of(error: BaseException) -> Members:
+def list_members(error: BaseException) -> Members:
     """List the facts of an error that a program needs beyond the sentence."""
-    return row_of(error).members(error)
+    return find_row(error).members(error)
 
 
-def headers_of(error: BaseException, kind: ProblemKind) -> Mapping[str, str]:
+def build_headers(error: BaseException, kind: ProblemKind) -> Mapping[str, str]:
     """Make the headers of a whole answer to an error."""
-    found = row_of(error)
+    found = find_row(error)
     return {**found.headers(error), **retry_headers(kind, found.retry_after_s(error))}
 
 
@@ -365,7 +365,7 @@ def retry_headers(kind: ProblemKind, seconds: int = DEFAULT_RETRY_AFTER_S) -> Ma
     return {"Retry-After": str(seconds)} if kind.is_transient else {}
 
 
-def refusal_of(error: BaseException) -> Refusal:
+def build_refusal(error: BaseException) -> Refusal:
     """Build the refusal of a single portfolio, as a whole answer would describe the error.
 
     A rule that the portfolio's data breaks is answered without a pointer, because no place in the
@@ -373,15 +373,15 @@ def refusal_of(error: BaseException) -> Refusal:
     """
     if isinstance(error, RuleError):
         error = PortfolioDataError(error.field, error.value, error.rule)
-    kind = kind_of(error)
-    return Refusal(kind.code, detail_of(error, kind), members_of(error))
+    kind = find_kind(error)
+    return Refusal(kind.code, format_detail(error, kind), list_members(error))
 
 
-def kind_of_refusal(refusal: Refusal) -> ProblemKind:
+def find_refusal_kind(refusal: Refusal) -> ProblemKind:
     """Look up the kind of a refusal by its code."""
     return KINDS.get(refusal.code, catalogue.REFUSED)
 
 
-def problem_of(refusal: Refusal) -> ProblemInAnswer:
+def build_problem(refusal: Refusal) -> ProblemInAnswer:
     """Make the ``error`` member of one portfolio."""
-    return problem(kind_of_refusal(refusal), refusal.detail, refusal.members)
+    return problem(find_refusal_kind(refusal), refusal.detail, refusal.members)

@@ -11,10 +11,10 @@ JSON_NAMES: Final[Mapping[str, str]] = {
 JSON_NAMES_IN_BAND: Final[Mapping[str, str]] = {"low": "low_drift", "high": "high_drift"}
 
 
-def pointer_of(field: Sequence[str | int]) -> str:
+def format_pointer(field: Sequence[str | int]) -> str:
     """Translate the path of a value in the domain into its JSON pointer.
 
-    >>> pointer_of(("targets", 3, "band", "low"))
+    >>> format_pointer(("targets", 3, "band", "low"))
     '/positions/3/low_drift'
     """
     steps: list[str] = []

@@ -17,7 +17,7 @@ from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.concurrency import for_each_in_window
 from serve_app.leases import hold_lease
 from serve_app.problems.catalogue import INTERNAL_ERROR
-from serve_app.problems.error_table import refusal_of
+from serve_app.problems.error_table import build_refusal
 from serve_app.rebalances.drift import summarize_failures
 from serve_app.rebalances.drift_tasks import Measure, OpenMeter, open_task_meter
 from serve_app.resources import Resources
@@ -149,7 +149,7 @@ class _ScanDriver:
         try:
             await self._measure_book()
         except FAILURES as error:
-            return refusal_of(error)
+            return build_refusal(error)
         except (LeaseLostError, StorageUnavailableError):
             raise
         except Exception:

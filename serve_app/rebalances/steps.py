@@ -13,7 +13,7 @@ from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import RebalanceInput, find_unmatched_ids
 from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_outcomes
-from serve_app.problems.error_table import refusal_of
+from serve_app.problems.error_table import build_refusal
 from serve_app.resources import Resources
 from serve_app.rules.options import narrow_options, narrow_own_options, select_general_rules
 from serve_app.settings import Settings
@@ -58,7 +58,7 @@ async def prepare_work(
     try:
         securities, refusal = await price(model, resources.securities, snapshot), None
     except UNPRICED as error:
-        securities, refusal = (), refusal_of(error)
+        securities, refusal = (), build_refusal(error)
     rebalance = replace(
         rebalance,
         # The caller's options alone, because the caller does not name the ids of the rules.

@@ -12,7 +12,7 @@ from optimization import RebalanceOptions
 from serve_app.call_context import TimeSplit, set_deadline
 from serve_app.chunks.solve import refused_outcome
 from serve_app.chunks.work import RebalanceInput
-from serve_app.problems.error_table import refusal_of
+from serve_app.problems.error_table import build_refusal
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
 from serve_app.runs.chunk_tasks import summarize_chunk
@@ -175,7 +175,7 @@ class ChunkAttempts:
 
     async def _give_up(self, chunk: Chunk, error: Exception) -> Report:
         """Store the error as the outcome of every portfolio of the chunk that has none."""
-        refusal = refusal_of(error)
+        refusal = build_refusal(error)
         outcomes = [refused_outcome(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
         record = self._resources.rebalances.record
         counts = await retry_while_unavailable(

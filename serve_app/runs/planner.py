@@ -22,7 +22,7 @@ from optimization import (
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 from serve_app.chunks.fetch import UNPRICED, identify_holdings, price_model
 from serve_app.chunks.work import find_unmatched_ids, merge_options, require_model_targets
-from serve_app.problems.error_table import refusal_of
+from serve_app.problems.error_table import build_refusal
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses
 from serve_app.rules.options import narrow_options, narrow_own_options, select_general_rules
@@ -191,10 +191,10 @@ class _RunPricer:
         except FAILURES as error:
             if self.stops_on_outage:
                 raise
-            self.outage = refusal_of(error)
+            self.outage = build_refusal(error)
             return replace(part, refusal=self.outage)
         except UNPRICED as error:
-            return replace(part, refusal=refusal_of(error))
+            return replace(part, refusal=build_refusal(error))
 
     async def _retry(self, call: Callable[[], Awaitable[R]]) -> R:
         async for attempt in stamina.retry_context(
@@ -257,7 +257,7 @@ def _build_part(
         part = replace(part, overrides_by_portfolio=narrowed_overrides)
         require_model_targets(model, options, part.overrides_by_portfolio)
     except (EmptyModelError, OptionsConflictError, RuleError) as error:
-        return replace(part, refusal=refusal_of(error))
+        return replace(part, refusal=build_refusal(error))
     return replace(part, options=OptionOverrides.from_options(options), unmatched=unmatched_ids)
 
 

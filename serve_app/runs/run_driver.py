@@ -12,7 +12,7 @@ from serve_app.concurrency import for_each_in_window
 from serve_app.leases import hold_lease
 from serve_app.observability.events import log_event
 from serve_app.observability.metrics import count_run
-from serve_app.problems.error_table import refusal_of
+from serve_app.problems.error_table import build_refusal
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
 from serve_app.runs.chunk_attempts import ChunkAttempts, ChunkRunner
@@ -99,7 +99,7 @@ class RunDriver:
             await self._resume()
             await self._work_through_chunks()
         except (*FAILURES, HoldingsFileError, NotFoundError) as error:
-            await self._end(RunStatus.STOPPED, refusal_of(error))
+            await self._end(RunStatus.STOPPED, build_refusal(error))
             if self._run.stops_on_outage:
                 raise
             return

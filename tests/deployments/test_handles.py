@@ -15,7 +15,7 @@ from serve_app.call_context import correlation_id, remaining_s, set_deadline
 from serve_app.deployments.handles import MAX_ATTEMPTS, connect, reach, serves
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.port import broadcast, methods_of, repeatable
+from serve_app.ports.port import broadcast, list_methods, repeatable
 from serve_app.ports.store import Store
 from storage.errors import NotFoundError
 from tests.support.local_handle import Handle
@@ -192,6 +192,6 @@ def test_a_client_has_every_method_of_its_port_with_its_signature(port: type):
     handle: Any = Handle(lambda: None)
     client = connect(port, handle)
 
-    for name, method in methods_of(port):
+    for name, method in list_methods(port):
         own = inspect.signature(getattr(client, name)).parameters
         assert [*own] == [*inspect.signature(method).parameters][1:], name

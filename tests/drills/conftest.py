@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.launch.launcher import run_service, url_of
+from serve_app.launch.launcher import format_url, run_service
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
@@ -85,7 +85,9 @@ def service(overrides: dict[str, Any], cluster: object) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 async def http(service: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url_of(service), timeout=90, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=format_url(service), timeout=90, trust_env=False
+    ) as client:
         yield client
 
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from serve_app.auth.permissions import Role
-from serve_app.launch.launcher import run_service, url_of
+from serve_app.launch.launcher import format_url, run_service
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from storage.mongo.connection import connect, disconnect
@@ -80,14 +80,14 @@ async def key(service: Settings) -> str:
 async def http(service: Settings, key: str) -> AsyncIterator[httpx.AsyncClient]:
     bearer = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
-        base_url=url_of(service), timeout=90, trust_env=False, headers=bearer
+        base_url=format_url(service), timeout=90, trust_env=False, headers=bearer
     ) as client:
         yield client
 
 
 @pytest.fixture
 async def page(service: Settings) -> AsyncIterator[Page]:
-    async with open_browser() as browser, open_context(browser, url_of(service)) as context:
+    async with open_browser() as browser, open_context(browser, format_url(service)) as context:
         yield await context.new_page()
 
 

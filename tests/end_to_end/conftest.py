@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from serve_app.launch.haproxy import TIMEOUT_VARIABLE
-from serve_app.launch.launcher import run_service, url_of
+from serve_app.launch.launcher import format_url, run_service
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
@@ -66,5 +66,7 @@ def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 async def http(service: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url_of(service), timeout=120, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=format_url(service), timeout=120, trust_env=False
+    ) as client:
         yield client

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ChunkDone, Client, Run
-from serve_app.launch.launcher import url_of
+from serve_app.launch.launcher import format_url
 from serve_app.settings import Settings
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import add_model, make_model
@@ -27,7 +27,7 @@ WITHIN_S = 120
 async def ordergen(service: Settings, *arguments: str) -> Result:
     assert service.mongodb_uri is not None
     environment = {
-        "ORDERGEN_URL": url_of(service),
+        "ORDERGEN_URL": format_url(service),
         "MONGODB_URI": service.mongodb_uri.get_secret_value(),
         "DATABASE_NAME": service.database_name,
         "COLUMNS": "120",
@@ -47,7 +47,7 @@ async def test_a_run_is_begun_followed_to_its_end_and_its_outcomes_are_streamed(
     service: Settings, model_id: str
 ) -> None:
     def follow() -> tuple[list[ChunkDone | Run], int]:
-        with Client(url_of(service)) as client:
+        with Client(format_url(service)) as client:
             run = client.begin_run(models=[model_id], options={"cash_floor": "1%"})
             events = list(client.follow_run(run.run_id))
             return events, sum(1 for _ in client.stream_outcomes(run.run_id))
@@ -83,7 +83,7 @@ async def test_a_run_is_followed_from_a_terminal_and_solved_again_to_the_last_di
 
 
 async def test_the_doctor_finds_the_running_service_well(service: Settings) -> None:
-    result = await ordergen(service, "doctor", "--url", url_of(service))
+    result = await ordergen(service, "doctor", "--url", format_url(service))
 
     assert result.exit_code == 0, result.output
     assert "is ready: database healthy, accounting healthy" in result.stdout
@@ -99,7 +99,7 @@ async def test_an_example_runs_against_the_service(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         EXAMPLES / example,
-        url_of(service),
+        format_url(service),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -113,7 +113,7 @@ async def test_an_example_runs_against_the_service(
 async def test_the_awaited_client_pages_through_drift_and_reads_what_was_stored(
     service: Settings, model_id: str
 ) -> None:
-    async with AsyncClient(url_of(service)) as client:
+    async with AsyncClient(format_url(service)) as client:
         lines = [each async for each in client.measure_portfolios(model_id, limit=60)]
         outcomes = await client.rebalance_model(model_id)
         stored = await client.read_rebalance(str(outcomes[0].rebalance_id))

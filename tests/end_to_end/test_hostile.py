@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serve_app.launch.launcher import url_of
+from serve_app.launch.launcher import format_url
 from serve_app.settings import Settings
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import add_model, make_model
@@ -22,7 +22,7 @@ async def test_schemathesis_finds_nothing_that_its_configuration_does_not_explai
     http: httpx.AsyncClient, service: Settings, tmp_path: Path
 ) -> None:
     # Left out, because a run over all portfolios takes too long here; tests/api has these routes.
-    asked = run_schemathesis, url_of(service), 5, tmp_path, ("^/api/v1/runs",)
+    asked = run_schemathesis, format_url(service), 5, tmp_path, ("^/api/v1/runs",)
     code, report = await asyncio.to_thread(*asked)
     assert code == 0, report
     assert (await http.get("/health/ready")).status_code == 200

@@ -16,7 +16,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.launch.launcher import run_service, url_of
+from serve_app.launch.launcher import format_url, run_service
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
@@ -30,7 +30,7 @@ console = Console()
 
 async def put(settings: Settings, book: Book, problems: int, seed: int) -> Counter[str]:
     """Send all problems to the running service, and count the answers by kind."""
-    url = url_of(settings)
+    url = format_url(settings)
     async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as http:
         return await check_all_answers(http, book, problems, seed)
 

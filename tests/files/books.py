@@ -10,7 +10,7 @@ import xlsxwriter
 from pyarrow import parquet
 
 from serve_app.files.readers import read_tables
-from serve_app.files.request import GivenRequest, request_from_tables
+from serve_app.files.request import GivenRequest, build_request
 
 Rows = Sequence[Sequence[Any]]
 Files = Mapping[str, bytes]
@@ -77,4 +77,4 @@ def parquet_of(**columns: Any) -> bytes:
 def request_of(files: Files) -> GivenRequest:
     """Read files as the command does."""
     tables = [table for name, data in files.items() for table in read_tables(name, data)]
-    return request_from_tables(tables)
+    return build_request(tables)

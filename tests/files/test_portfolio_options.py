@@ -12,7 +12,7 @@ from serve_app.api.schemas.options import RebalanceOptionsBody, build_options
 from serve_app.files.faults import FilesRefusedError
 from serve_app.files.options_table import OF_A_COLUMN
 from serve_app.files.readers import read_tables
-from serve_app.files.request import request_from_tables
+from serve_app.files.request import build_request
 from serve_app.settings import settings_from
 from tests.files.books import SHEETS, csv_of, files_of, parquet_of, request_of, workbook_of
 from tests.support.optimize_bodies import build_optimize_app, open_client
@@ -37,7 +37,7 @@ def faults_in(*rows: Any, common: RebalanceOptionsBody | None = None) -> list[st
     files = files_of(options=csv_of(rows, "|"))
     tables = [table for name, data in files.items() for table in read_tables(name, data)]
     with pytest.raises(FilesRefusedError) as refused:
-        request_from_tables(tables, common)
+        build_request(tables, common)
     return [str(fault) for fault in refused.value.faults]
 
 

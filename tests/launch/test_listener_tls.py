@@ -13,7 +13,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization as keys
 
-from serve_app.launch.launcher import url_of
+from serve_app.launch.launcher import format_url
 from serve_app.launch.listener_tls import require_usable_certificate
 from serve_app.settings import SettingsError, settings_from
 from storage.embedded.free_port import free_port
@@ -79,7 +79,7 @@ def test_a_key_of_another_certificate_or_with_a_password_ends_the_start(
 def test_the_address_of_a_service_with_a_certificate_is_https() -> None:
     given = settings_from({"tls_certificate": "a.pem", "tls_key": "b.pem", "port": 8443})
 
-    assert url_of(given) == "https://127.0.0.1:8443"
+    assert format_url(given) == "https://127.0.0.1:8443"
 
 
 @pytest.fixture

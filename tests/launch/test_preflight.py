@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.launch.haproxy import harden
-from serve_app.launch.launcher import url_of
+from serve_app.launch.launcher import format_url
 from serve_app.launch.preflight import (
     default_config,
     read_configuration,
@@ -212,7 +212,9 @@ def test_a_host_that_is_no_address_of_this_machine_is_named(host: str) -> None:
 
 
 def test_the_address_of_a_service_can_be_opened_in_every_family() -> None:
-    urls = [url_of(settings_from({"host": host, "port": 80})) for host in ("::", "::1", "10.0.0.1")]
+    urls = [
+        format_url(settings_from({"host": host, "port": 80})) for host in ("::", "::1", "10.0.0.1")
+    ]
     assert urls == ["http://127.0.0.1:80", "http://[::1]:80", "http://10.0.0.1:80"]
 
 

@@ -13,8 +13,8 @@ from serve_app.ports.errors import OverloadedError, PortError, ReplicaLostError
 from serve_app.ports.port import (
     Delivery,
     broadcast,
-    delivery_of,
-    methods_of,
+    list_methods,
+    read_delivery,
     repeatable,
 )
 from serve_app.ports.store import Store
@@ -51,7 +51,7 @@ class Greeter(Greetings):
 
 
 def test_a_port_has_the_methods_of_its_bases_with_the_delivery_of_each():
-    deliveries = {name: delivery_of(method) for name, method in methods_of(More)}
+    deliveries = {name: read_delivery(method) for name, method in list_methods(More)}
 
     assert deliveries == {
         "greet": Delivery.ONCE,
@@ -93,7 +93,7 @@ def test_a_class_that_lacks_a_method_of_its_port_cannot_be_made():
 
 @pytest.mark.parametrize("port", [Store])
 def test_a_method_of_a_deployment_is_declared_by_one_port_alone(port: type):
-    names = {name for name, _ in methods_of(port)}
+    names = {name for name, _ in list_methods(port)}
     declared = Counter(name for base in port.__mro__ for name in vars(base) if name in names)
 
     assert set(declared.values()) == {1}
@@ -101,7 +101,7 @@ def test_a_method_of_a_deployment_is_declared_by_one_port_alone(port: type):
 
 @pytest.mark.parametrize("port", [Store])
 def test_every_method_of_a_port_is_one_that_a_deployment_has_to_write(port: Any):
-    assert {name for name, _ in methods_of(port)} == set(port.__abstractmethods__)
+    assert {name for name, _ in list_methods(port)} == set(port.__abstractmethods__)
 
 
 @pytest.mark.parametrize("kind", [ReplicaLostError, OverloadedError])

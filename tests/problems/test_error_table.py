@@ -29,7 +29,7 @@ from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import INFEASIBLE, INTERNAL_ERROR, KINDS, REFUSED
-from serve_app.problems.error_table import ERROR_TABLE, kind_of, problem_of, refusal_of
+from serve_app.problems.error_table import ERROR_TABLE, build_problem, build_refusal, find_kind
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
 from storage.errors import EmbeddedServerError, LeaseLostError, StorageError
 from tests.support.fakes import make_model_body, make_position
@@ -79,7 +79,7 @@ def test_an_error_is_the_same_problem_for_a_whole_answer_and_for_a_single_portfo
     error: Exception,
 ) -> None:
     body = orjson.loads(answer_error(error, "/here").body)
-    single = problem_of(refusal_of(error))
+    single = build_problem(build_refusal(error))
 
     assert single is not None
     if isinstance(error, RuleError):  # of a portfolio's data, which no pointer into a body names
@@ -95,9 +95,9 @@ def test_an_error_that_nobody_foresees_shows_nothing_wherever_it_appears(
 
     with caplog.at_level(logging.CRITICAL):
         whole = answer_error(error, "/here")
-    single = refusal_of(error)
+    single = build_refusal(error)
 
-    assert kind_of(error) is INTERNAL_ERROR
+    assert find_kind(error) is INTERNAL_ERROR
     assert single.code == INTERNAL_ERROR.code
     assert b"secret" not in whole.body
     assert "secret" not in single.detail
@@ -156,7 +156,7 @@ def test_an_answer_says_when_to_ask_again_if_that_may_help_and_only_then(
 ) -> None:
     answer = answer_error(error, path)
 
-    assert ("retry-after" in answer.headers) == kind_of(error).is_transient
+    assert ("retry-after" in answer.headers) == find_kind(error).is_transient
     assert int(answer.headers.get("retry-after", "1")) >= 1
 
 

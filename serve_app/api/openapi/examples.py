@@ -51,7 +51,7 @@ from serve_app.auth.errors import (
 from serve_app.json_text import Json, decode, json_errors
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS, ProblemKind
-from serve_app.problems.error_table import kind_of, refusal_of
+from serve_app.problems.error_table import build_refusal, find_kind
 from serve_app.problems.errors import (
     DeadlineExceededError,
     ForeignSiteError,
@@ -193,7 +193,7 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
 OF_PORTFOLIOS: tuple[PortfolioOutcome, ...] = (
     INFEASIBLE,
     *(
-        PortfolioOutcome(PORTFOLIO, Status.FAILED, None, None, None, refusal=refusal_of(error))
+        PortfolioOutcome(PORTFOLIO, Status.FAILED, None, None, None, refusal=build_refusal(error))
         for error in (
             NoSolutionInTimeError(PORTFOLIO, 30.0),
             PricesMissingError((SECURITY,)),
@@ -214,7 +214,7 @@ def build_example(kind: ProblemKind) -> Json:
 @cache
 def _examples() -> Mapping[str, Json]:
     """Make the body of an answer of every kind, by code."""
-    answers = [error_answer(error, kind_of(error), path) for path, error in OF_REQUESTS]
+    answers = [error_answer(error, find_kind(error), path) for path, error in OF_REQUESTS]
     answers += [refuse_one(OF_PORTFOLIO, HEADING, each, {}) for each in OF_PORTFOLIOS]
     answers += [
         http_answer(400, ONE_MODEL),
@@ -255,4 +255,4 @@ def _bad_id() -> list[Mapping[str, Any]]:
 
 def _internal() -> Response:
     unforeseen = AssertionError()
-    return error_answer(unforeseen, kind_of(unforeseen), ONE_MODEL)
+    return error_answer(unforeseen, find_kind(unforeseen), ONE_MODEL)

@@ -23,7 +23,7 @@ from serve_app.api.schemas.keys import (
     new_key_json,
 )
 from serve_app.auth.api_keys import make_key
-from serve_app.auth.key_requests import require_rights_of
+from serve_app.auth.key_requests import require_rights
 from serve_app.problems import catalogue
 from storage.access.api_key_store import ENTITY
 from storage.errors import NotFoundError
@@ -56,7 +56,7 @@ async def list_keys(
 async def add_key(caller: ManagesKeys, body: KeyPost, store: StorePort) -> Response:
     """Make an API key with at most the rights of the caller; its secret is shown this once."""
     text, key = build_key_request(body).make(caller.name)
-    require_rights_of(caller, key)
+    require_rights(caller, key)
     await store.add_api_key(key)
     return json_response(new_key_json(key, text), 201, NO_STORE)
 
@@ -72,7 +72,7 @@ async def rotate_key(
     key = await store.find_api_key(key_id)
     if key is None:
         raise NotFoundError(ENTITY, key_id)
-    require_rights_of(caller, key)
+    require_rights(caller, key)
     text = make_key(key_id)
     overlap = timedelta(hours=(body or RotationBody()).overlap_hours)
     rotated = await store.rotate_api_key(key_id, text.secret_hash, datetime.now(UTC) + overlap)

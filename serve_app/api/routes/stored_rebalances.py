@@ -107,7 +107,7 @@ async def list_rebalances_of_portfolios(
     portfolio_ids = tuple(dict.fromkeys(body.portfolios))
     caller.require_portfolios(portfolio_ids)
     caller.require_models([])  # because a portfolio may have rebalances of any model
-    found, total = await store.list_rebalances_of(portfolio_ids, offset, limit)
+    found, total = await store.list_portfolio_rebalances(portfolio_ids, offset, limit)
     page: list[ListedRebalance] = []
     for place, shown in enumerate(split_page(count for _, count in found), offset):
         rebalance, count = found[place - offset]

@@ -9,7 +9,7 @@ from optimization import Refusal
 from serve_app.api.schemas.fields import DecimalText, DocumentedAs
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import plain
-from serve_app.problems.error_table import kind_of_refusal
+from serve_app.problems.error_table import find_refusal_kind
 from storage.rebalances.outcome_causes import AdmittingBand, Cause, Causes
 
 
@@ -60,7 +60,7 @@ def causes_json(causes: Causes) -> CausesAnswer:
 
 
 def _cause_json(cause: Cause) -> CauseAnswer:
-    kind = kind_of_refusal(Refusal(cause.code, "", {}))
+    kind = find_refusal_kind(Refusal(cause.code, "", {}))
     return {
         "type": kind.uri,
         "title": kind.title,

@@ -17,7 +17,7 @@ from serve_app.api.schemas.outcome_lines import BandSide
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import plain, string, whole
 from serve_app.problems.documents import ProblemInAnswer
-from serve_app.problems.error_table import problem_of
+from serve_app.problems.error_table import build_problem
 
 Weight = Annotated[DecimalText, Field(description="of market value, 4 decimals")]
 
@@ -117,7 +117,7 @@ def drift_summary_json(summary: DriftSummary) -> DriftSummaryAnswer:
         "total_drift_weight": string(summary.drift_weight),
         "out_of_band": None if summary.market_value is None else summary.out_of_band,
         "largest_deviation": _largest_json(summary.largest),
-        "error": summary.refusal and problem_of(summary.refusal),
+        "error": summary.refusal and build_problem(summary.refusal),
     }
 
 

@@ -19,7 +19,7 @@ from serve_app.api.schemas.runs import Progress
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import plain, string
 from serve_app.problems.documents import ProblemInAnswer
-from serve_app.problems.error_table import problem_of
+from serve_app.problems.error_table import build_problem
 from storage.drift.histogram import Bin, DriftHistogram
 from storage.drift.scan import Deviation, DriftLine, DriftScan, ScanStatus
 from storage.instants import format_instant
@@ -101,7 +101,7 @@ def drift_scan_json(scan: DriftScan) -> DriftScanAnswer:
         "counts": {str(status): count for status, count in scan.counts.items()},
         "begun_by": scan.begun_by,
         "correlation_id": scan.correlation_id,
-        "error": scan.problem and problem_of(scan.problem),
+        "error": scan.problem and build_problem(scan.problem),
         "created_at": format_instant(scan.created_at),
         "finished_at": format_instant(scan.finished_at),
     }
@@ -120,7 +120,7 @@ def drift_line_json(line: DriftLine) -> DriftLineAnswer:
         "total_drift_weight": string(line.drift_weight),
         "out_of_band": line.out_of_band,
         "largest_deviation": line.largest and _deviation_json(line.largest),
-        "error": line.refusal and problem_of(line.refusal),
+        "error": line.refusal and build_problem(line.refusal),
     }
 
 

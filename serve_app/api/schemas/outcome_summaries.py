@@ -37,7 +37,7 @@ from serve_app.api.schemas.rules import RuleResultAnswer, rule_results
 from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import Json, plain, string
 from serve_app.problems.documents import ProblemInAnswer
-from serve_app.problems.error_table import kind_of_refusal, problem_of
+from serve_app.problems.error_table import build_problem, find_refusal_kind
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
 from storage.instants import format_instant
 from storage.rebalances.last_outcomes import LastOutcome
@@ -185,7 +185,7 @@ def rebalance_summary_json(rebalance: Rebalance) -> RebalanceSummary:
         "counts": {str(status): count for status, count in rebalance.counts.items()},
         "options": _options_json(rebalance.options),
         "version": rebalance.version,
-        "error": rebalance.refusal and problem_of(rebalance.refusal),
+        "error": rebalance.refusal and build_problem(rebalance.refusal),
     }
 
 
@@ -196,7 +196,7 @@ def outcome_summary_json(outcome: PortfolioOutcome, rules: RuleCheck = NO_RULES)
     before, after = measured or (None, None)
     reason: Reason | None = None
     if refusal is not None:
-        kind = kind_of_refusal(refusal)
+        kind = find_refusal_kind(refusal)
         reason = {"type": kind.uri, "title": kind.title, "detail": refusal.detail}
     line: OutcomeSummary = {
         "portfolio_id": outcome.portfolio_id,
@@ -254,7 +254,7 @@ def outcome_detail_json(
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
         "outside_band": [outside_json(each) for each in outcome.outside_band],
-        "problem": outcome.refusal and problem_of(outcome.refusal),
+        "problem": outcome.refusal and build_problem(outcome.refusal),
         "positions": positions_json(outcome),
     }
 

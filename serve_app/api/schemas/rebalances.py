@@ -34,7 +34,7 @@ from serve_app.api.schemas.position_details import GivenPositionDetail
 from serve_app.api.schemas.rules import RuleResultAnswer
 from serve_app.json_text import plain, string
 from serve_app.problems.documents import ProblemInAnswer
-from serve_app.problems.error_table import problem_of
+from serve_app.problems.error_table import build_problem
 
 NO_NOTES: Final[Mapping[str, str]] = {}
 Outcome = Annotated[Status, DocumentedAs(inline_enum(Status))]
@@ -156,7 +156,7 @@ def outcome_json(
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
         "outside_band": [outside_json(each) for each in outcome.outside_band],
-        "error": outcome.refusal and problem_of(outcome.refusal),
+        "error": outcome.refusal and build_problem(outcome.refusal),
     }
     if outcome.portfolio_id in notes:
         element["notes"] = [notes[outcome.portfolio_id]]

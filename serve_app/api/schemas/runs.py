@@ -25,7 +25,7 @@ from serve_app.api.schemas.stored_fields import Identifier, several_ids
 from serve_app.api.schemas.stored_rebalances import PortfolioResult
 from serve_app.json_text import encode
 from serve_app.problems.documents import ProblemInAnswer
-from serve_app.problems.error_table import problem_of
+from serve_app.problems.error_table import build_problem
 from storage.instants import format_instant
 from storage.runs.chunk_store import Event
 from storage.runs.run import HoldingsRef, Run, RunStatus, Selection
@@ -276,7 +276,7 @@ def run_json(
         "rebalances": list(rebalances),
         "errors": [_error_json(event) for event in errors],
         "unmatched": list(run.totals.unmatched),
-        "error": run.problem and problem_of(run.problem),
+        "error": run.problem and build_problem(run.problem),
         "created_at": format_instant(run.created_at),
         "started_at": format_instant(run.started_at),
         "updated_at": format_instant(run.updated_at),

@@ -24,7 +24,7 @@ from serve_app.api.schemas.rules import StoredRuleResult, stored_rule_results
 from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
 from serve_app.json_text import number, weight_number, whole
 from serve_app.problems.documents import ProblemInAnswer
-from serve_app.problems.error_table import problem_of
+from serve_app.problems.error_table import build_problem
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
 from storage.instants import format_instant
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
@@ -184,7 +184,7 @@ def portfolio_json(
         "status": outcome.status,
         "open_orders_counted": outcome.counted_orders,
         "outside_band": [_outside_json(each) for each in outcome.outside_band],
-        "error": outcome.refusal and problem_of(outcome.refusal),
+        "error": outcome.refusal and build_problem(outcome.refusal),
     }
     if rules:  # left out without, because clients of the original do not know the member
         result["rules"] = stored_rule_results(rules, outcome)

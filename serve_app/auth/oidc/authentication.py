@@ -18,7 +18,7 @@ class TokenAuthenticator:
     async def authenticate(self, token: str) -> Principal:
         """Return the principal of a token."""
         claims = await self._verifier.verify(token, self._audience)
-        return self._claim_names.principal_of(claims)
+        return self._claim_names.build_principal(claims)
 
 
 def open_provider(settings: IdentitySettings) -> IdentityProvider:
@@ -27,15 +27,15 @@ def open_provider(settings: IdentitySettings) -> IdentityProvider:
     return connect_provider(settings.oidc_issuer, settings.oidc_outage_s, settings.oidc_ca_file)
 
 
-def verifier_of(settings: IdentitySettings, provider: IdentityProvider) -> TokenVerifier:
+def build_verifier(settings: IdentitySettings, provider: IdentityProvider) -> TokenVerifier:
     """Return a verifier of the provider's tokens, by the rules of the settings."""
     return TokenVerifier(provider, provider.issuer, settings.oidc_algorithms, settings.oidc_leeway)
 
 
-def token_authenticator_of(
+def build_token_authenticator(
     settings: IdentitySettings, provider: IdentityProvider
 ) -> TokenAuthenticator:
     """Return the authenticator of tokens that the settings describe."""
     assert settings.oidc_audience is not None
-    verifier = verifier_of(settings, provider)
-    return TokenAuthenticator(verifier, settings.oidc_audience, ClaimNames.of(settings))
+    verifier = build_verifier(settings, provider)
+    return TokenAuthenticator(verifier, settings.oidc_audience, ClaimNames.read(settings))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from serve_app.auth.errors import AuthenticationError
-from serve_app.auth.permissions import scopes_of
+from serve_app.auth.permissions import derive_scopes
 from serve_app.auth.principals import Principal
 from serve_app.identity_settings import IdentitySettings
 
@@ -35,7 +35,7 @@ class ClaimNames:
     approver_level: str | None = None
 
     @staticmethod
-    def of(settings: IdentitySettings) -> "ClaimNames":
+    def read(settings: IdentitySettings) -> "ClaimNames":
         """Return the names that the settings choose."""
         return ClaimNames(
             settings.oidc_name_claim,
@@ -47,7 +47,7 @@ class ClaimNames:
             settings.oidc_approver_level_claim,
         )
 
-    def principal_of(self, claims: Claims) -> Principal:
+    def build_principal(self, claims: Claims) -> Principal:
         """Return the principal that the claims describe.
 
         Raises AuthenticationError if the claim of the name is missing or no name.
@@ -63,7 +63,7 @@ class ClaimNames:
         models = _limit(claims, self.models)
         return Principal(
             name,
-            scopes_of(roles, scopes),
+            derive_scopes(roles, scopes),
             None if models is None else frozenset(each.lower() for each in models),
             _limit(claims, self.portfolios),
             _display_name(claims),

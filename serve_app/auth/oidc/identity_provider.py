@@ -88,7 +88,7 @@ class IdentityProvider:
         """Return the endpoints of the provider; raise ProviderUnavailableError if unknown."""
         age_s = self._clock() - self._metadata_at
         if self._metadata is None or age_s > self._refresh_every_s:
-            self._metadata = _metadata_from(await self._fetch(self._discovery_url), self.issuer)
+            self._metadata = _parse_metadata(await self._fetch(self._discovery_url), self.issuer)
             self._metadata_at = self._clock()
         return self._metadata
 
@@ -158,7 +158,7 @@ class IdentityProvider:
     async def _fetch_keys(self) -> None:
         try:
             metadata = await self.read_metadata()
-            self._keys = _keys_from(await self._fetch(metadata.jwks_uri), metadata.jwks_uri)
+            self._keys = _parse_keys(await self._fetch(metadata.jwks_uri), metadata.jwks_uri)
             self._keys_at, self._failure = self._clock(), None
         except ProviderUnavailableError as error:
             self._failure = error
@@ -177,7 +177,7 @@ def connect_provider(issuer: str, outage_s: float, ca_file: Path | None) -> Iden
     return IdentityProvider(issuer, outage_s, transport)
 
 
-def _metadata_from(document: Any, issuer: str) -> Metadata:
+def _parse_metadata(document: Any, issuer: str) -> Metadata:
     if not isinstance(document, dict) or document.get("issuer") != issuer:
         # Otherwise one provider could speak for the subjects of another (OpenID Discovery 4.3).
         raise ProviderUnavailableError(f"the discovery document is not one of {issuer}")
@@ -192,7 +192,7 @@ def _metadata_from(document: Any, issuer: str) -> Metadata:
     return Metadata(**urls, takes_basic=isinstance(methods, list) and BASIC in methods)
 
 
-def _keys_from(document: Any, url: str) -> tuple[SigningKey, ...]:
+def _parse_keys(document: Any, url: str) -> tuple[SigningKey, ...]:
     try:
         return read_signing_keys(document)
     except UnusableKeysError as error:

@@ -16,7 +16,7 @@ from urllib.parse import quote_plus, urlencode
 
 from optimization.errors import RuleError
 from serve_app.auth.errors import AuthenticationError, ProviderUnavailableError, SignInFailedError
-from serve_app.auth.oidc.authentication import verifier_of
+from serve_app.auth.oidc.authentication import build_verifier
 from serve_app.auth.oidc.claims import ClaimNames
 from serve_app.auth.oidc.identity_provider import IdentityProvider
 from serve_app.auth.principals import Principal
@@ -83,8 +83,8 @@ class SignIn:
         self.client_id = settings.oidc_client_id
         self._settings = settings
         self._provider = provider
-        self._verifier = verifier_of(settings, provider)
-        self._claim_names = ClaimNames.of(settings)
+        self._verifier = build_verifier(settings, provider)
+        self._claim_names = ClaimNames.read(settings)
 
     async def authorization_url(self, attempt: SignInAttempt, redirect_uri: str) -> str:
         """Return the page of the provider on which the person signs in."""
@@ -119,7 +119,7 @@ class SignIn:
             raise SignInFailedError(f"the provider says {_plain(answer.get('error'))}")
         tokens = await self._redeem(answer["code"], attempt, redirect_uri)
         try:
-            return self._claim_names.principal_of(await self._claims_of(tokens, attempt))
+            return self._claim_names.build_principal(await self._choose_claims(tokens, attempt))
         except AuthenticationError as error:
             raise SignInFailedError(str(error)) from None
 
@@ -139,7 +139,7 @@ class SignIn:
             query["post_logout_redirect_uri"] = f"{self._settings.public_url}{DEFAULT_PATH}"
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
-    async def _claims_of(self, tokens: Mapping[str, Any], attempt: SignInAttempt) -> Any:
+    async def _choose_claims(self, tokens: Mapping[str, Any], attempt: SignInAttempt) -> Any:
         """Return the claims of the access token if it is for this service, else of the id token.
 
         So a person has the same rights here and as a caller with that access token.

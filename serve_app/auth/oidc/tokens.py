@@ -98,7 +98,7 @@ class TokenVerifier:
         found = await self._keys.find_keys(key_id, algorithm)
         if not found or len(found) > MAX_KEYS_TRIED or (key_id is None and len(found) > 1):
             raise _RefusedError(f"{len(found)} keys fit its header")
-        if not any(self._is_signed_by(key, token, algorithm) for key in found):
+        if not any(self._has_signed(key, token, algorithm) for key in found):
             raise _RefusedError("its signature is wrong")
         return _decode_object(token.split(".")[1])
 
@@ -116,7 +116,7 @@ class TokenVerifier:
             raise _RefusedError("its key id is no short text")
         return algorithm, key_id
 
-    def _is_signed_by(self, key: SigningKey, token: str, algorithm: str) -> bool:
+    def _has_signed(self, key: SigningKey, token: str, algorithm: str) -> bool:
         try:
             deserialize_compact(token, key.key, [algorithm], self._registry)
         except (JoseError, TypeError, ValueError):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, Most, Timeout, Token, Url, client_of
-from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
+from serve_app.cli.arguments import TIMEOUT_S, URL, Most, Timeout, Token, Url, build_client
+from serve_app.cli.downloads import STDOUT, Output, derive_format, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
 from serve_app.cli.service_command import Printer, service_command
 
@@ -87,7 +87,7 @@ def verify(
     from serve_app.cli.output import show_json, show_spinner
     from serve_app.client.audit_models import verify_entries
 
-    noted = [_link_of(text) for text in expected or ()]
+    noted = [_parse_link(text) for text in expected or ()]
     with show_spinner("verifying"):
         head = client.read_audit_head()
         found = verify_entries(head, client.stream_audit(), client.read_audit_head, noted)
@@ -117,9 +117,9 @@ def export(
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the changes to a file, the oldest first; its ending may say how."""
-    with one_line_errors(), client_of(url, timeout, token) as client:
+    with one_line_errors(), build_client(url, timeout, token) as client:
         pieces = client.export_audit(
-            (kind or format_of(output, AuditFormat.CSV)).value,
+            (kind or derive_format(output, AuditFormat.CSV)).value,
             object_type=object_type,
             object_id=object_id,
             principal=principal,
@@ -129,7 +129,7 @@ def export(
         write_pieces(output, pieces)
 
 
-def _link_of(text: str) -> "ChainLink":
+def _parse_link(text: str) -> "ChainLink":
     from serve_app.client.audit_models import ChainLink
 
     seq, _, noted = text.partition(":")

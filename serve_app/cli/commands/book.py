@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import Most, decimal_of
+from serve_app.cli.arguments import Most, parse_decimal
 from serve_app.cli.completions import complete_models
 from serve_app.cli.exit_codes import CommandError, Ending
 from serve_app.cli.service_command import Printer, service_command
@@ -73,8 +73,8 @@ def show(
     limit: Most = 20,
 ) -> None:
     """List portfolios of the last scan of the book, those with the most drift first."""
-    least = decimal_of("--min-drift", min_drift, WEIGHT)
-    greatest = decimal_of("--max-drift", max_drift, WEIGHT)
+    least = parse_decimal("--min-drift", min_drift, WEIGHT)
+    greatest = parse_decimal("--max-drift", max_drift, WEIGHT)
     scanned = _last_scan(client)
     every = client.list_drift_lines(
         scanned.scan_id,

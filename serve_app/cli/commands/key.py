@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve_app.auth.permissions import Role, Scope
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, client_of
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, build_client
 from serve_app.cli.exit_codes import one_line_errors
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def create(
                 owner, roles or [], scopes or [], limits, days or None, approver_level
             )
         else:
-            with client_of(url, timeout, token) as client:
+            with build_client(url, timeout, token) as client:
                 new = client.add_key(
                     owner,
                     roles=roles or (),
@@ -87,7 +87,7 @@ def list_keys(
         if database:
             found = [*_database_keys().list_keys()]
         else:
-            with client_of(url, timeout, token) as client:
+            with build_client(url, timeout, token) as client:
                 found = [*client.list_keys()]
         if as_json:
             show_json(found)
@@ -112,7 +112,7 @@ def rotate(
         if database:
             new = _database_keys().rotate(key_id, overlap)
         else:
-            with client_of(url, timeout, token) as client:
+            with build_client(url, timeout, token) as client:
                 new = client.rotate_key(key_id, overlap_hours=overlap)
         _show_new(new, as_json=as_json)
 
@@ -133,7 +133,7 @@ def revoke(
         if database:
             revoked = _database_keys().revoke(key_id)
         else:
-            with client_of(url, timeout, token) as client:
+            with build_client(url, timeout, token) as client:
                 revoked = client.revoke_key(key_id)
         if as_json:
             show_json(revoked)

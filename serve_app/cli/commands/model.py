@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from serve_app.cli.arguments import Most, OptionsText, Version, options_of
+from serve_app.cli.arguments import Most, OptionsText, Version, parse_options
 from serve_app.cli.completions import complete_models
 from serve_app.cli.service_command import Printer, service_command
 
@@ -147,14 +147,14 @@ def _create(client: "Client", text: str, own: "Mapping[str, Any]") -> "Model":
 
 
 def _create_from_table(client: "Client", path: Path, own: "Mapping[str, Any]") -> "Model":
-    from serve_app.cli.model_table import name_cells, positions_of, read_model_table
+    from serve_app.cli.model_table import build_positions, name_cells, read_model_table
     from serve_app.cli.model_text import require_members
 
     table = read_model_table(str(path), path.read_bytes())
     require_members(own, "name", "portfolios")
     with name_cells(table):
         # As the table has them, because the service checks them.
-        positions: Any = positions_of(table)
+        positions: Any = build_positions(table)
         return client.add_model(own["name"], positions, own["portfolios"])
 
 
@@ -209,7 +209,7 @@ def try_changes(
     """Rebalance followers of a model to changed positions, and store nothing."""
     from serve_app.cli.model_changes import change_positions
 
-    asked = options_of(options)
+    asked = parse_options(options)
     changed = change_positions(client.read_model(model_id), positions or (), removed or ())
     found = client.try_model(
         model_id, changed.positions, asked, portfolios=portfolios or None, sample=sample

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, AsJson, Timeout, Token, Wide, client_of
+from serve_app.cli.arguments import TIMEOUT_S, AsJson, Timeout, Token, Wide, build_client
 from serve_app.cli.exit_codes import one_line_errors
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def optimize(
     with one_line_errors(as_json=as_json):
         from serve_app.files.readers import is_json
 
-        form = _form_of(output)
+        form = _choose_format(output)
         given = [(str(path), _read(path)) for path in files]
         in_json = [is_json(data) for _, data in given]
         if any(in_json) and len(given) > 1:
@@ -80,7 +80,7 @@ def optimize(
             if output is not None or options is not None:
                 raise typer.BadParameter("--output and --options are for files solved here")
             _optimize_at_service(
-                client_of(url, timeout, token), given[0][1], as_json=as_json, wide=wide
+                build_client(url, timeout, token), given[0][1], as_json=as_json, wide=wide
             )
             return
         outcomes, notes = _optimize_here(given, options)
@@ -117,17 +117,17 @@ def _optimize_here(
 def _request(given: Sequence[tuple[str, bytes]], options: str | None) -> "GivenRequest":
     from serve_app.files.readers import is_json, read_tables
     from serve_app.files.request import (
-        options_from_json,
-        request_from_json,
-        request_from_tables,
+        build_request,
+        parse_json_options,
+        parse_request,
         with_options,
     )
 
-    asked = None if options is None else options_from_json(*_options_text(options))
+    asked = None if options is None else parse_json_options(*_options_text(options))
     if is_json(given[0][1]):
-        return with_options(request_from_json(*given[0]), asked)
+        return with_options(parse_request(*given[0]), asked)
     tables = [table for name, data in given for table in read_tables(name, data)]
-    return request_from_tables(tables, asked)
+    return build_request(tables, asked)
 
 
 def _options_text(given: str) -> tuple[str, bytes]:
@@ -149,7 +149,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _form_of(output: Path | None) -> str:
+def _choose_format(output: Path | None) -> str:
     if output is None:
         return ""
     form = output.suffix.removeprefix(".").lower()
@@ -190,7 +190,9 @@ def _write(
         texts = {output: writers.write_workbook(outcomes, notes)}
     else:
         write = writers.write_csv if form == "csv" else writers.write_parquet
-        texts = {_path_of(output, table): write(table, outcomes, notes) for table in writers.TABLES}
+        texts = {
+            _derive_path(output, table): write(table, outcomes, notes) for table in writers.TABLES
+        }
     for path, text in texts.items():
         # Renamed at the end, because a file that breaks off must not look complete.
         part = path.with_name(f"{path.name}.part")
@@ -199,7 +201,7 @@ def _write(
         say(f"{path}: {len(text):,} bytes")
 
 
-def _path_of(output: Path, table: str) -> Path:
+def _derive_path(output: Path, table: str) -> Path:
     """Return the file of a table: that of the trades is the one that was named."""
     if table == "trades":
         return output

@@ -162,7 +162,7 @@ def _tabulate(client: "Client", found: "OrderSubmission") -> "Table":
 def _tabulate_all(client: "Client", found: "Sequence[OrderOfRebalance]") -> "Table":
     from serve_app.cli import tables
 
-    return tables.tabulate_orders_of_all(found, _look_up_names(client, found))
+    return tables.tabulate_all_orders(found, _look_up_names(client, found))
 
 
 def _look_up_names(client: "Client", orders: "Sequence[OrderLine]") -> "Names":

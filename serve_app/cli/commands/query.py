@@ -18,12 +18,12 @@ from serve_app.cli.arguments import (
     Timeout,
     Token,
     Url,
-    client_of,
-    options_of,
+    build_client,
+    parse_options,
     require_one,
 )
 from serve_app.cli.completions import complete_rebalances
-from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
+from serve_app.cli.downloads import STDOUT, Output, derive_format, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
 from serve_app.cli.service_command import Printer, service_command
 
@@ -62,7 +62,7 @@ def rebalance(
     require_one(model_id, portfolio_id)
     from serve_app.cli.output import show_spinner
 
-    asked = options_of(options)
+    asked = parse_options(options)
     with show_spinner("rebalancing"):
         if portfolio_id is not None:
             named: Any = asked
@@ -169,8 +169,8 @@ def export(
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the trade list of a stored rebalance; the ending of the file may say how."""
-    with one_line_errors(), client_of(url, timeout, token) as client:
-        form = kind or format_of(output, TradeListFormat.CSV)
+    with one_line_errors(), build_client(url, timeout, token) as client:
+        form = kind or derive_format(output, TradeListFormat.CSV)
         pieces = client.export_transactions(rebalance_id, form.value, portfolio_id or ())
         write_pieces(output, pieces)
 

@@ -13,12 +13,12 @@ from serve_app.cli.arguments import (
     Timeout,
     Token,
     Url,
-    client_of,
-    options_of,
+    build_client,
+    parse_options,
 )
 from serve_app.cli.commands.rebalance import print_causes
 from serve_app.cli.completions import complete_models, complete_runs
-from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
+from serve_app.cli.downloads import STDOUT, Output, derive_format, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
 from serve_app.cli.service_command import Printer, service_command
 
@@ -79,12 +79,12 @@ def begin(
         models=models or None,
         portfolios=portfolios or None,
         whole_book=whole_book,
-        options=options_of(options),
+        options=parse_options(options),
         holdings=_holdings(holdings),
     )
     if follow:
         run = _follow(client, run.run_id)
-    _end_with(printer, run)
+    _print_end(printer, run)
 
 
 @service_command(commands)
@@ -100,10 +100,10 @@ def retry(
     follow: Annotated[bool, typer.Option("--follow", help="wait until the run ends")] = False,
 ) -> None:
     """Begin a run over the portfolios that another run left without a plan."""
-    run = client.begin_run(retry_of=run_id, codes=codes or None, options=options_of(options))
+    run = client.begin_run(retry_of=run_id, codes=codes or None, options=parse_options(options))
     if follow:
         run = _follow(client, run.run_id)
-    _end_with(printer, run)
+    _print_end(printer, run)
 
 
 @service_command(commands)
@@ -123,7 +123,7 @@ def show_run(
     run_id: RunId,
 ) -> None:
     """Show where a run stands."""
-    _end_with(printer, client.read_run(run_id))
+    _print_end(printer, client.read_run(run_id))
 
 
 @service_command(commands, "follow")
@@ -133,7 +133,7 @@ def follow_run(
     run_id: RunId,
 ) -> None:
     """Wait for the end of a run, with a progress bar on stderr."""
-    _end_with(printer, _follow(client, run_id))
+    _print_end(printer, _follow(client, run_id))
 
 
 @service_command(commands, "cancel")
@@ -156,8 +156,8 @@ def export_run(
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the outcomes of a run; the ending of the file may say how."""
-    with one_line_errors(), client_of(url, timeout, token) as client:
-        form = kind or format_of(output, OutcomeFormat.JSONL)
+    with one_line_errors(), build_client(url, timeout, token) as client:
+        form = kind or derive_format(output, OutcomeFormat.JSONL)
         write_pieces(output, client.export_outcomes(run_id, form.value))
 
 
@@ -195,7 +195,7 @@ def _follow(client: "Client", run_id: str) -> "Run":
     return run
 
 
-def _end_with(printer: Printer, run: "Run") -> None:
+def _print_end(printer: Printer, run: "Run") -> None:
     _print(printer, run)
     if run.status in {"STOPPED", "CANCELLED"}:
         raise typer.Exit(Ending.REFUSED)

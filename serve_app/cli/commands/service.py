@@ -134,9 +134,9 @@ def _run(
 
 def _demonstrate(settings: "Settings") -> None:
     from serve_app.cli.demo import show_demonstration
-    from serve_app.launch.launcher import url_of
+    from serve_app.launch.launcher import format_url
 
-    show_demonstration(settings, url_of(settings))
+    show_demonstration(settings, format_url(settings))
 
 
 def _require_simulated_market(settings: "Settings") -> None:
@@ -162,10 +162,10 @@ def _console() -> "Console":
 
 
 def _show_addresses(say: "Say", settings: "Settings") -> None:
-    from serve_app.launch.launcher import url_of
+    from serve_app.launch.launcher import format_url
     from serve_app.web import CONSOLE, is_built
 
-    url = url_of(settings)
+    url = format_url(settings)
     say("")
     if is_built():
         say(f"console    {url}{CONSOLE}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import Most, RebalanceId, decimal_of
+from serve_app.cli.arguments import Most, RebalanceId, parse_decimal
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def trades(
         approval=[each.name for each in approval or ()],
         ticker=ticker,
         portfolio_id=portfolios or (),
-        min_amount=decimal_of("--min-amount", min_amount, NUMBER),
-        max_amount=decimal_of("--max-amount", max_amount, NUMBER),
-        min_drift=decimal_of("--min-drift", min_drift, NUMBER),
+        min_amount=parse_decimal("--min-amount", min_amount, NUMBER),
+        max_amount=parse_decimal("--max-amount", max_amount, NUMBER),
+        min_drift=parse_decimal("--min-drift", min_drift, NUMBER),
     )
     size = min(limit, 1000)
     pages = client.list_trades(rebalance_id, trade_filter, sort_by=sort_by, limit=size)

@@ -11,8 +11,8 @@ from serve_app.cli.tables.drifts import (
 from serve_app.cli.tables.keys import tabulate_keys
 from serve_app.cli.tables.models import tabulate_model, tabulate_models, tabulate_versions
 from serve_app.cli.tables.orders import (
+    tabulate_all_orders,
     tabulate_orders,
-    tabulate_orders_of_all,
     tabulate_submission,
 )
 from serve_app.cli.tables.outcomes import (
@@ -39,6 +39,7 @@ from serve_app.cli.tables.system import tabulate_settings, tabulate_system
 from serve_app.cli.tables.trades import tabulate_reviewed_trades
 
 __all__ = [
+    "tabulate_all_orders",
     "tabulate_audit",
     "tabulate_book",
     "tabulate_causes",
@@ -52,7 +53,6 @@ __all__ = [
     "tabulate_model",
     "tabulate_models",
     "tabulate_orders",
-    "tabulate_orders_of_all",
     "tabulate_outcome_summaries",
     "tabulate_outcome_totals",
     "tabulate_outcomes",

@@ -16,7 +16,7 @@ def round_to_cents(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else amount.quantize(CENT, context=WIDE)
 
 
-def amount_of(quantity: Decimal | None, price: Decimal) -> Decimal | None:
+def compute_amount(quantity: Decimal | None, price: Decimal) -> Decimal | None:
     """Return the amount of a trade in cents; None without a trade."""
     return None if quantity is None else round_to_cents(WIDE.multiply(quantity, price))
 

@@ -42,7 +42,7 @@ def tabulate_orders(found: OrderSubmission, names: Names = NO_NAMES) -> Table:
     return make_table("Orders", COLUMNS, [_cells(each, names) for each in found.orders])
 
 
-def tabulate_orders_of_all(found: Iterable[OrderOfRebalance], names: Names = NO_NAMES) -> Table:
+def tabulate_all_orders(found: Iterable[OrderOfRebalance], names: Names = NO_NAMES) -> Table:
     """Tabulate orders of several rebalances."""
     rows = [
         (each.rebalance_id, format_moment(each.rebalance_date), *_cells(each, names))

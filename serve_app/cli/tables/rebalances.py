@@ -7,7 +7,7 @@ from rich.table import Table
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import (
-    amount_of,
+    compute_amount,
     format_counts,
     format_moment,
     percent,
@@ -91,7 +91,7 @@ def tabulate_positions(
             each.adjusted_quantity,
             each.transaction_type,
             each.trade_quantity,
-            amount_of(each.trade_quantity, each.price),
+            compute_amount(each.trade_quantity, each.price),
             percent(each.target),
             percent(each.actual),
         )

@@ -15,11 +15,11 @@ MODEL = "6540F1A2B3C4D5E6F7A8B9C0"
 
 
 def names_of(**settings: Any) -> ClaimNames:
-    return ClaimNames.of(settings_from(settings))
+    return ClaimNames.read(settings_from(settings))
 
 
 def test_a_caller_is_its_subject_with_the_scopes_of_its_roles() -> None:
-    principal = ClaimNames().principal_of(ADA)
+    principal = ClaimNames().build_principal(ADA)
 
     assert (principal.name, principal.display_name) == ("248289761001", "Ada Lovelace")
     assert principal.scopes == ROLES[Role.TRADER]
@@ -36,7 +36,7 @@ def test_a_caller_is_its_subject_with_the_scopes_of_its_roles() -> None:
     ],
 )
 def test_roles_come_from_the_claim_of_the_settings(claims: dict[str, Any], claim: str) -> None:
-    principal = names_of(oidc_roles_claim=claim).principal_of({**claims, "sub": "ada"})
+    principal = names_of(oidc_roles_claim=claim).build_principal({**claims, "sub": "ada"})
 
     assert principal.scopes == ROLES[Role.VIEWER] | ROLES[Role.OPERATOR]
 
@@ -45,27 +45,27 @@ def test_names_of_the_provider_stand_for_roles_and_then_no_other_name_does() -> 
     names = names_of(oidc_role_names="trader=desk-7,viewer=everybody")
     claims = {**ADA, "roles": ["desk-7", "admin", "trader"]}
 
-    assert names.principal_of(claims).scopes == ROLES[Role.TRADER]
+    assert names.build_principal(claims).scopes == ROLES[Role.TRADER]
 
 
 @pytest.mark.parametrize("roles", [None, 7, {}, {"admin": True}, [["admin"]], "Admin", "*", ""])
 def test_a_claim_that_names_no_role_gives_no_right(roles: Any) -> None:
-    assert ClaimNames().principal_of({**ADA, "roles": roles}).scopes == frozenset()
+    assert ClaimNames().build_principal({**ADA, "roles": roles}).scopes == frozenset()
 
 
 def test_scopes_give_rights_only_if_the_settings_name_their_claim() -> None:
     claims = {"sub": "nightly", "scope": "openid models:read unknown:scope"}
 
-    assert ClaimNames().principal_of(claims).scopes == frozenset()
-    assert names_of(oidc_scopes_claim="scope").principal_of(claims).scopes == {Scope.MODELS_READ}
+    assert ClaimNames().build_principal(claims).scopes == frozenset()
+    assert names_of(oidc_scopes_claim="scope").build_principal(claims).scopes == {Scope.MODELS_READ}
 
 
 def test_a_caller_without_the_claim_of_a_limit_is_limited_to_nothing() -> None:
     names = names_of(oidc_models_claim="models", oidc_portfolios_claim="portfolios")
 
-    limited = names.principal_of({**ADA, "models": [MODEL], "portfolios": ["P1", "P2"]})
-    unlimited = names.principal_of({**ADA, "models": "*", "portfolios": ["*"]})
-    without = names.principal_of(ADA)
+    limited = names.build_principal({**ADA, "models": [MODEL], "portfolios": ["P1", "P2"]})
+    unlimited = names.build_principal({**ADA, "models": "*", "portfolios": ["*"]})
+    without = names.build_principal(ADA)
 
     assert (limited.models, limited.portfolios) == ({MODEL.lower()}, {"P1", "P2"})
     assert not unlimited.is_limited
@@ -79,25 +79,29 @@ def test_a_caller_without_the_claim_of_a_limit_is_limited_to_nothing() -> None:
 def test_an_approver_has_the_level_of_its_claim_or_the_lowest(value: Any, level: int) -> None:
     claims = {**ADA, "level": value}
 
-    assert names_of(oidc_approver_level_claim="level").principal_of(claims).approver_level == level
-    assert ClaimNames().principal_of(claims).approver_level == 1
+    assert (
+        names_of(oidc_approver_level_claim="level").build_principal(claims).approver_level == level
+    )
+    assert ClaimNames().build_principal(claims).approver_level == 1
 
 
 @pytest.mark.parametrize("name", [None, 7, "", " ada", "ada\n", "a" * 256, "-ada", "åda", ["ada"]])
 def test_a_token_whose_name_is_none_is_refused(name: Any) -> None:
     with pytest.raises(AuthenticationError, match="no usable claim preferred_username"):
-        names_of(oidc_name_claim="preferred_username").principal_of(
+        names_of(oidc_name_claim="preferred_username").build_principal(
             {**ADA, "preferred_username": name}
         )
 
 
 @pytest.mark.parametrize("name", ["auth0|5f7c8ec7c33c6c004bbafe82", "ada@example.com", "a:b=c~d"])
 def test_names_as_providers_give_them_are_taken(name: str) -> None:
-    assert ClaimNames().principal_of({"sub": name}).name == name
+    assert ClaimNames().build_principal({"sub": name}).name == name
 
 
 def test_the_name_for_people_is_printable_and_short() -> None:
-    principal = ClaimNames().principal_of({"sub": "ada", "name": "\x1b[31mAda\u202e" + "a" * 500})
+    principal = ClaimNames().build_principal(
+        {"sub": "ada", "name": "\x1b[31mAda\u202e" + "a" * 500}
+    )
 
     assert principal.display_name.startswith("[31mAdaa")
     assert len(principal.display_name) == 100
