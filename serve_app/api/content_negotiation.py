@@ -41,8 +41,8 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str:
     best: tuple[float, int] = (0.0, 0)
     found = None
     for media_type in offered:
-        fitting = [each for each in ranges if each.fits(media_type)]
-        wanted = max(fitting, key=lambda each: each.exactness, default=None)
+        fitting = [accepted for accepted in ranges if accepted.fits(media_type)]
+        wanted = max(fitting, key=lambda media_range: media_range.exactness, default=None)
         if wanted is not None and wanted.quality > 0:
             rank = (wanted.quality, wanted.exactness)
             if rank > best:

@@ -103,7 +103,9 @@ async def _settings(request: Request) -> Settings:
 
 async def _responds_async(prefer: Prefer = None) -> bool:
     preferences = ",".join(prefer or ()).split(",")
-    return any(each.split(";")[0].strip().lower() == RESPOND_ASYNC for each in preferences)
+    return any(
+        preference.split(";")[0].strip().lower() == RESPOND_ASYNC for preference in preferences
+    )
 
 
 AllPorts = Annotated[Ports, Depends(_ports)]

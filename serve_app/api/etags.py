@@ -104,9 +104,9 @@ def proposal_etag(proposal: Proposal) -> str:
 def not_modified(etag: str, if_none_match: str | None) -> Response | None:
     """Make the 304 of a caller whose copy is current, compressed or not; None for any other."""
     tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
-    for each in (etag, compressed_etag(etag)):
-        if each in tags or "*" in tags:
-            return Response(status_code=304, headers={"ETag": each})
+    for candidate in (etag, compressed_etag(etag)):
+        if candidate in tags or "*" in tags:
+            return Response(status_code=304, headers={"ETag": candidate})
     return None
 
 

@@ -57,7 +57,7 @@ class ExactRoute(APIRoute):
         handle = super().get_route_handler()
         body = self.body_field and self.body_field.field_info
         shape = body.annotation if body else None
-        by_rules = [each for each in body.metadata if isinstance(each, ByRules)] if body else []
+        by_rules = [mark for mark in body.metadata if isinstance(mark, ByRules)] if body else []
 
         async def exactly(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
@@ -78,6 +78,6 @@ def _name_ignored(value: Any, shape: Any, answer: Response) -> None:
     if found:
         pointers = (json_pointer([str(step) for step in path]) for path in found)
         # Written as a URI fragment, because a header is ASCII and a name may have commas.
-        named = header_list((each[:MAX_POINTER_LENGTH] for each in pointers), safe="/~[]$")
+        named = header_list((pointer[:MAX_POINTER_LENGTH] for pointer in pointers), safe="/~[]$")
         answer.headers[IGNORED_FIELDS] = named
         logger.info("ignored fields of a body: %s", named)

@@ -54,7 +54,7 @@ def _sort(part: Any) -> Any:
             name: part[name] if name in ("example", "examples") else _sort(part[name])
             for name in sorted(part)
         }
-    return [_sort(each) for each in part] if isinstance(part, list) else part
+    return [_sort(element) for element in part] if isinstance(part, list) else part
 
 
 def _group_routes(document: Json) -> Mapping[str, list[str]]:

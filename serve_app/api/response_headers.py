@@ -38,9 +38,9 @@ def header_list(items: Iterable[str], safe: str = "/") -> str:
     encoded: list[str] = []
     left = MAX_LIST_BYTES
     for item in items:
-        each = quote(item, safe=safe)
-        left -= len(each) + len(", ")
+        text = quote(item, safe=safe)
+        left -= len(text) + len(", ")
         if left < 0:
             break
-        encoded.append(each)
+        encoded.append(text)
     return ", ".join(encoded)

@@ -208,7 +208,9 @@ def refuse_all(
     path: str, heading: Heading, outcomes: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """Answer with the problem that all portfolios share, or with NONE_REBALANCED."""
-    kinds = {find_refusal_kind(each.refusal) for each in outcomes if each.refusal is not None}
+    kinds = {
+        find_refusal_kind(element.refusal) for element in outcomes if element.refusal is not None
+    }
     kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""
     detail = f"{kind.title}: none of {len(outcomes)} portfolios{of_model} was rebalanced."

@@ -53,7 +53,7 @@ async def _select(store: Store, run_id: str, codes: Sequence[str]) -> Selection:
                 found, total = await store.search_outcomes(
                     part, outcome_filter, (), offset, PAGE_SIZE
                 )
-                portfolios |= dict.fromkeys(each.portfolio_id for each in found)
+                portfolios |= dict.fromkeys(outcome.portfolio_id for outcome in found)
                 models |= {part.model_id: None} if found else {}
                 if len(portfolios) > MAX_PORTFOLIOS:
                     rule = f"at most {MAX_PORTFOLIOS:,} portfolios are tried again at once"

@@ -127,7 +127,7 @@ def build_principal(key: ApiKey) -> Principal:
     return Principal(
         key.owner,
         derive_scopes(key.roles, key.scopes),
-        None if key.models is None else frozenset(each.lower() for each in key.models),
+        None if key.models is None else frozenset(model_id.lower() for model_id in key.models),
         None if key.portfolios is None else frozenset(key.portfolios),
         approver_level=key.approver_level,
     )

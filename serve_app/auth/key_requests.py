@@ -60,7 +60,7 @@ class KeyRequest:
             secret_hash=text.secret_hash,
             created_at=now,
             created_by=created_by,
-            models=self.models and tuple(each.lower() for each in self.models),
+            models=self.models and tuple(model_id.lower() for model_id in self.models),
             portfolios=self.portfolios,
             expires_at=None if self.days is None else now + timedelta(days=self.days),
             approver_level=self.approver_level,

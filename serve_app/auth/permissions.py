@@ -60,4 +60,4 @@ def derive_scopes(roles: Iterable[str], scopes: Iterable[str] = ()) -> frozenset
     known_roles = {role.value: ROLES[role] for role in Role}
     known = {scope.value: scope for scope in Scope}
     of_roles = (known_roles.get(role, frozenset[Scope]()) for role in roles)
-    return frozenset[Scope]().union(*of_roles, (known[each] for each in scopes if each in known))
+    return frozenset[Scope]().union(*of_roles, (known[name] for name in scopes if name in known))

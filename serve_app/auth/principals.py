@@ -49,12 +49,12 @@ class Principal:
         """Raise OutsideLimitsError unless the caller may use each of these models, at least one."""
         if self.models is None:
             return
-        asked = [each.lower() for each in model_ids]
+        asked = [model_id.lower() for model_id in model_ids]
         if not asked:
             raise OutsideLimitsError(self.name, MODELS, "name the models")
-        for each in asked:
-            if each not in self.models:
-                raise OutsideLimitsError(self.name, MODELS, f"{each} is none of them")
+        for model_id in asked:
+            if model_id not in self.models:
+                raise OutsideLimitsError(self.name, MODELS, f"{model_id} is none of them")
 
     def require_portfolios(self, portfolio_ids: Iterable[str]) -> None:
         """Raise OutsideLimitsError unless the caller may use each of these, at least one."""
@@ -63,9 +63,9 @@ class Principal:
         asked = list(portfolio_ids)
         if not asked:
             raise OutsideLimitsError(self.name, PORTFOLIOS, "name the portfolios")
-        for each in asked:
-            if each not in self.portfolios:
-                raise OutsideLimitsError(self.name, PORTFOLIOS, f"{each} is none of them")
+        for portfolio_id in asked:
+            if portfolio_id not in self.portfolios:
+                raise OutsideLimitsError(self.name, PORTFOLIOS, f"{portfolio_id} is none of them")
 
 
 UNRESTRICTED: Final = Principal("", frozenset(Scope))

@@ -22,7 +22,7 @@ def complete_models(incomplete: str) -> list[Offer]:
     return _offer(
         incomplete,
         lambda client: client.list_models(limit=MAX_OFFERED),
-        lambda each: (each.model_id, each.name),
+        lambda model: (model.model_id, model.name),
     )
 
 
@@ -31,7 +31,10 @@ def complete_rebalances(incomplete: str) -> list[Offer]:
     return _offer(
         incomplete,
         lambda client: client.list_rebalances(limit=MAX_OFFERED),
-        lambda each: (each.rebalance_id, f"{each.model_name} {each.rebalance_date:%Y-%m-%d %H:%M}"),
+        lambda rebalance: (
+            rebalance.rebalance_id,
+            f"{rebalance.model_name} {rebalance.rebalance_date:%Y-%m-%d %H:%M}",
+        ),
     )
 
 
@@ -40,7 +43,7 @@ def complete_runs(incomplete: str) -> list[Offer]:
     return _offer(
         incomplete,
         lambda client: client.list_runs(limit=MAX_OFFERED),
-        lambda each: (each.run_id, f"{each.status} {each.created_at:%Y-%m-%d %H:%M}"),
+        lambda run: (run.run_id, f"{run.status} {run.created_at:%Y-%m-%d %H:%M}"),
     )
 
 
@@ -61,7 +64,7 @@ def _offer(
         with Client(
             url, token=token, ca_file=ca_file, timeout_s=WITHIN_S, retry_s=RETRY_S
         ) as client:
-            every = [offer(each) for each in islice(ask(client), MAX_OFFERED)]
+            every = [offer(item) for item in islice(ask(client), MAX_OFFERED)]
     except Exception:  # noqa: BLE001 - an error of any kind would be printed into the prompt
         return []
-    return [one for one in every if one[0].startswith(incomplete)]
+    return [item for item in every if item[0].startswith(incomplete)]

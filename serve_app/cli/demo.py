@@ -33,13 +33,13 @@ def show_demonstration(settings: Settings, url: str) -> None:
         names = look_up_names(
             client,
             portfolio_ids=model.portfolios,
-            security_ids=[each.security_id for each in model.positions],
+            security_ids=[position.security_id for position in model.positions],
         )
         count = len(model.portfolios)
         with show_spinner(f"rebalancing {count} portfolios"):
             outcomes = client.rebalance_model(model.model_id)
         show(tables.tabulate_outcomes(outcomes, names))
-        traded = next((each for each in outcomes if each.transactions), None)
+        traded = next((outcome for outcome in outcomes if outcome.transactions), None)
         if traded is None or traded.rebalance_id is None:
             return
         _show_trades(client, traded.rebalance_id, traded.portfolio_id, names)
@@ -59,7 +59,9 @@ def store_model(client: Client, market: Market) -> Model:
     )
     following = range(0, market.portfolios, len(market.strategies))[:MAX_PORTFOLIOS]
     portfolios = tuple(market.portfolio_id(number) for number in following)
-    found = next((each for each in client.list_models() if each.name == strategy.name), None)
+    found = next(
+        (candidate for candidate in client.list_models() if candidate.name == strategy.name), None
+    )
     origin = "new"
     if found is None:
         model = client.add_model(strategy.name, positions, portfolios)
@@ -97,7 +99,7 @@ def _trade(client: Client, rebalance_id: str, market_url: str) -> None:
 
 
 def _result(outcomes: Sequence[PortfolioOutcome]) -> str:
-    in_band = sum(each.status == "IN_BAND" for each in outcomes)
+    in_band = sum(outcome.status == "IN_BAND" for outcome in outcomes)
     return (
         f"{in_band} of {len(outcomes)} portfolios are in band:"
         " every security is inside its band, and nothing is left to trade"

@@ -79,8 +79,8 @@ def _solver() -> Check:
 
         ids = [letter * 24 for letter in "AB"]
         band = DriftBand(Decimal("0.2"), Decimal("0.2"))
-        targets = tuple(Target(each, Decimal("0.4"), band) for each in ids)
-        prices = {each: Decimal("31.50") for each in ids}
+        targets = tuple(Target(security_id, Decimal("0.4"), band) for security_id in ids)
+        prices = {security_id: Decimal("31.50") for security_id in ids}
         group = GroupBand("both", frozenset(ids), Decimal(0), Decimal("0.7"))
         options = RebalanceOptions(groups=(group,), maximum_trades=2, time_limit_s=WITHIN_S)
         begin = time.perf_counter()
@@ -90,7 +90,10 @@ def _solver() -> Check:
         certificate = answer.certificate
     except Exception as error:  # noqa: BLE001 - any error is the finding
         return Check("solver", "fail", f"{type(error).__name__}: {error}", "make clean install")
-    if certificate is None or sum(each.quantity for each in answer.transactions) != 22:
+    if (
+        certificate is None
+        or sum(transaction.quantity for transaction in answer.transactions) != 22
+    ):
         return Check("solver", "fail", "a small problem has a wrong answer", "make clean install")
     detail = f"{certificate.method} in {took:.2f} s, {certificate.proof}"
     return Check("solver", "ok", detail)

@@ -35,8 +35,8 @@ def _set_position(model: "Model", text: str) -> "Model":
 
     # At the last =, because an id may have one.
     security_id, _, amounts = text.rpartition("=")
-    parts = [_weight(each, text) for each in amounts.split(",")]
-    held = {each.security_id: each for each in model.positions}
+    parts = [_weight(part, text) for part in amounts.split(",")]
+    held = {position.security_id: position for position in model.positions}
     old = held.get(security_id)
     match len(parts):
         case 1 if old is not None:
@@ -56,20 +56,22 @@ def _set_position(model: "Model", text: str) -> "Model":
 
 def _remove_positions(model: "Model", security_ids: Sequence[str]) -> "Model":
     """Remove securities; raise BadParameter for one that the model does not have."""
-    _require_held(security_ids, [each.security_id for each in model.positions], "--remove")
-    left = tuple(each for each in model.positions if each.security_id not in security_ids)
+    _require_held(security_ids, [position.security_id for position in model.positions], "--remove")
+    left = tuple(
+        position for position in model.positions if position.security_id not in security_ids
+    )
     return replace(model, positions=left)
 
 
 def change_followers(model: "Model", added: Sequence[str], removed: Sequence[str]) -> "Model":
     """Add and remove portfolios; raise BadParameter for one to remove that does not follow."""
     _require_held(removed, model.portfolios, "--remove-portfolio")
-    left = [each for each in model.portfolios if each not in removed]
+    left = [portfolio for portfolio in model.portfolios if portfolio not in removed]
     return replace(model, portfolios=tuple(dict.fromkeys([*left, *added])))
 
 
 def _require_held(wanted: Sequence[str], held: Sequence[str], option: str) -> None:
-    if missing := [each for each in wanted if each not in held]:
+    if missing := [identifier for identifier in wanted if identifier not in held]:
         raise typer.BadParameter(f"{option} {missing[0]}: the model does not have it")
 
 

@@ -25,7 +25,7 @@ def edit_model(client: "Client", stored: "Model") -> "Model":
     Without a terminal, and if another changed the model meanwhile, a refusal ends the command. A
     text that was not stored is kept in a file.
     """
-    ids = [each.security_id for each in stored.positions]
+    ids = [position.security_id for position in stored.positions]
     names = look_up_names(client, portfolio_ids=stored.portfolios, security_ids=ids)
     path = _new_file()
     text, reasons = model_text(stored, names), list[str]()

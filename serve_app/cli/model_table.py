@@ -79,6 +79,6 @@ def name_cells(model: ModelTargets) -> Generator[None]:
     try:
         yield
     except ProblemError as error:
-        errors = [locate(each) for each in error.errors]
+        errors = [locate(fault) for fault in error.errors]
         problem = {**error.problem, **({"errors": errors} if errors else {})}
         raise ProblemError(error.status, problem, error.retry_after_s) from error

@@ -30,20 +30,26 @@ LINE: Final = (
 
 def model_text(model: "Model", names: "Names") -> str:
     """Write a model, a line for each position, with tickers and portfolio names as comments."""
-    positions = [_members(each, LINE) for each in model.positions]
+    positions = [_members(position, LINE) for position in model.positions]
     members = [f'"name": {_json(model.name)}', f'"positions": {_list(positions)}']
     members.append(f'"portfolios": {_list(model.portfolios)}')
     if model.rebalance_options:
         members.append(f'"rebalance_options": {_json(model.rebalance_options)}')
-    known = [f"# {each} is {name}" for each, name in (names.tickers | names.portfolios).items()]
+    known = [
+        f"# {identifier} is {name}"
+        for identifier, name in (names.tickers | names.portfolios).items()
+    ]
     body = ",\n  ".join(members)
     return "\n".join([*known, f"{{\n  {body}\n}}\n"])
 
 
 def model_document(model: "Model") -> dict[str, Any]:
     """Build the document of a model whose positions have only the band that was given."""
-    members = {each.name: getattr(model, each.name) for each in fields(model)}
-    positions = [_members(each, [one.name for one in fields(each)]) for each in model.positions]
+    members = {field.name: getattr(model, field.name) for field in fields(model)}
+    positions = [
+        _members(position, [field.name for field in fields(position)])
+        for position in model.positions
+    ]
     return members | {"positions": positions}
 
 
@@ -100,9 +106,8 @@ def _json(value: Any) -> str:
         case Fraction():
             return json.dumps(str(value))
         case Mapping():
-            return (
-                f"{{{', '.join(f'{_json(name)}: {_json(each)}' for name, each in value.items())}}}"
-            )
+            members = (f"{_json(name)}: {_json(member)}" for name, member in value.items())
+            return f"{{{', '.join(members)}}}"
         case list() | tuple():
             return f"[{', '.join(map(_json, value))}]"
         case _:

@@ -44,9 +44,9 @@ def _look_up(
     wanted = [*islice(dict.fromkeys(ids), MAX_NAMED)]
     try:
         for first in range(0, len(wanted), IDS_PER_REQUEST):
-            for each in ask(wanted[first : first + IDS_PER_REQUEST]):
-                if (known := getattr(each, name)) is not None:
-                    found[getattr(each, key)] = known
+            for entry in ask(wanted[first : first + IDS_PER_REQUEST]):
+                if (known := getattr(entry, name)) is not None:
+                    found[getattr(entry, key)] = known
     except (ProblemError, httpx.TransportError):
         pass  # because a table without names is better than no table
     return found

@@ -47,7 +47,8 @@ def show_json(value: Any) -> None:
     text = orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2).decode()
     if not text.isascii():  # orjson itself escapes what ASCII has of control characters
         text = "".join(
-            _json_escape(each) if each != "\n" and _is_hidden(each) else each for each in text
+            _json_escape(character) if character != "\n" and _is_hidden(character) else character
+            for character in text
         )
     typer.echo(text)
 
@@ -93,7 +94,9 @@ def escape_unprintable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(ascii(each)[1:-1] if _is_hidden(each) else each for each in text)
+    return "".join(
+        ascii(character)[1:-1] if _is_hidden(character) else character for character in text
+    )
 
 
 def say(text: str) -> None:

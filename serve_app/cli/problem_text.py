@@ -27,9 +27,13 @@ def refusal_lines(error: "ProblemError") -> list[str]:
     lines = [f"{error.status} {error.type}: {error.detail}"]
     lines += _indent([*_some(error.places, "errors"), *detail_lines(problem)])
     portfolios = _mappings(problem.get("portfolios"))
-    failures = [each for each in portfolios if isinstance(each.get("error"), Mapping)]
-    lines += reason_lines((str(each.get("portfolio_id")), each["error"]) for each in failures)
-    others = [_brief(each) for each in portfolios if each not in failures]
+    failures = [
+        portfolio for portfolio in portfolios if isinstance(portfolio.get("error"), Mapping)
+    ]
+    lines += reason_lines(
+        (str(failure.get("portfolio_id")), failure["error"]) for failure in failures
+    )
+    others = [_brief(portfolio) for portfolio in portfolios if portfolio not in failures]
     lines += _indent(_some(others, "portfolios"))
     if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and (
         rebalance_id := problem.get("rebalance_id")
@@ -57,11 +61,13 @@ def detail_lines(problem: Problem) -> Iterator[str]:
     """Yield lines for the members of a problem that its detail does not mention."""
     detail = str(problem.get("detail", ""))
     yield from _some(_securities(problem.get("securities"), detail), "securities")
-    limits = [_brief(each) for each in _mappings(problem.get("limits"))]
-    if unsaid := [each for each in limits if each not in detail]:
+    limits = [_brief(limit) for limit in _mappings(problem.get("limits"))]
+    if unsaid := [limit for limit in limits if limit not in detail]:
         yield f"in the way: {', '.join(unsaid)}"
     admitting = _mappings(problem.get("admits"))
-    if unsaid := [_brief(each) for each in admitting if str(each.get("option")) not in detail]:
+    if unsaid := [
+        _brief(option) for option in admitting if str(option.get("option")) not in detail
+    ]:
         yield f"what would admit a plan: {', '.join(unsaid)}"
     plan = problem.get("nearest_plan")
     if isinstance(plan, Mapping):
@@ -95,8 +101,8 @@ def _band(entry: Mapping[str, Any]) -> str:
 
 def _plan(plan: Mapping[str, Any]) -> str:
     trades = [
-        f"{each.get('transaction_type')} {each.get('quantity')} {each.get('security_id')}"
-        for each in _mappings(plan.get("transactions"))
+        f"{trade.get('transaction_type')} {trade.get('quantity')} {trade.get('security_id')}"
+        for trade in _mappings(plan.get("transactions"))
     ]
     parts = [", ".join(trades) if len(trades) <= MAX_TRADES else f"{len(trades):,} trades"]
     if not trades:
@@ -106,8 +112,8 @@ def _plan(plan: Mapping[str, Any]) -> str:
     if (drift := plan.get("objective")) is not None:
         parts.append(f"drift {drift}")
     outside = [
-        f"{each.get('security_id')} at {each.get('actual')}"
-        for each in _mappings(plan.get("outside_band"))
+        f"{position.get('security_id')} at {position.get('actual')}"
+        for position in _mappings(plan.get("outside_band"))
     ]
     if outside:
         more = (
@@ -133,23 +139,23 @@ def _brief(value: Any) -> str:
     if isinstance(value, Mapping) and "option" in value:
         amount = value.get("by") or value.get("short_by")
         words = [value["option"], value.get("value"), amount and f"by {amount}"]
-        return " ".join(str(each) for each in words if each)
+        return " ".join(str(word) for word in words if word)
     if isinstance(value, Mapping):
-        return " ".join(f"{name} {_brief(each)}" for name, each in value.items())
+        return " ".join(f"{name} {_brief(member)}" for name, member in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         more = (
             f" and {len(value) - MAX_LISTED_ENTRIES} more"
             if len(value) > MAX_LISTED_ENTRIES
             else ""
         )
-        return f"{', '.join(_brief(each) for each in value[:MAX_LISTED_ENTRIES])}{more}"
+        return f"{', '.join(_brief(entry) for entry in value[:MAX_LISTED_ENTRIES])}{more}"
     return str(value)
 
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
     if not isinstance(value, Sequence):
         return []
-    return [each for each in value if isinstance(each, Mapping)]
+    return [entry for entry in value if isinstance(entry, Mapping)]
 
 
 def _indent(lines: Iterable[str]) -> list[str]:

@@ -81,7 +81,7 @@ def service_command(
 
         @wraps(function)
         def command(**arguments: Any) -> None:
-            connection = {each: arguments.pop(each) for each in common}
+            connection = {name: arguments.pop(name) for name in common}
             with open_service(**connection) as (client, printer):
                 function(client, printer, **arguments)
 
@@ -95,4 +95,4 @@ def service_command(
 def _set_parameters(command: Any, parameters: list[Parameter]) -> None:
     """Set what Typer reads: it asks for the signature, and for the annotations too."""
     command.__signature__ = Signature(parameters)
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

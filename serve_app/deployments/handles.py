@@ -73,7 +73,7 @@ async def reach(*deployments: LivenessPort, within_s: float = REACH_TIMEOUT_S) -
     """
     try:
         async with asyncio.timeout(within_s):
-            await asyncio.gather(*(each.answer() for each in deployments))
+            await asyncio.gather(*(deployment.answer() for deployment in deployments))
     except (TimeoutError, OverloadedError, ReplicaLostError) as error:
         logger.warning("not every deployment was reached at the start: %r", error)
 

@@ -119,7 +119,7 @@ async def _answer_by_slices(asked: RawRequest, slices: int, settings: Settings) 
 
 def require_distinct(reports: Iterable[SliceReport]) -> None:
     """Raise BodyRefusedError if a portfolio is in two slices; each slice has checked its own."""
-    ids = [each for report in reports for each in report.portfolio_ids]
+    ids = [portfolio_id for report in reports for portfolio_id in report.portfolio_ids]
     if len(set(ids)) < len(ids):
         raise BodyRefusedError
 

@@ -62,7 +62,7 @@ async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
 async def _answer(
     asked: Upload, given: GivenRequest, outcomes: Sequence[PortfolioOutcome]
 ) -> Response:
-    positions = sum(len(each.before) for each in outcomes)
+    positions = sum(len(element.before) for element in outcomes)
     are_listed = asked.positions and positions <= MAX_POSITIONS
     heading = Heading(None, None, asked.trade_date, given.notes, positions=are_listed)
     # In a header, too, because a list of trades has no column for what was assumed.

@@ -82,7 +82,9 @@ def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTar
         rule = "a model is for all portfolios of the files: leave the portfolio out"
         faults.add(table.head(columns.places["portfolio"]), None, rule)
         return model
-    reader = _Reader(columns, notation, tuple(each for each in optional[2:] if columns.has(each)))
+    reader = _Reader(
+        columns, notation, tuple(field for field in optional[2:] if columns.has(field))
+    )
     for row in table.rows:
         reader.read(row)
     reader.check_sum()
@@ -148,7 +150,10 @@ class _Reader:
     def lines_with_bands(self) -> dict[str, tuple[Line, DriftBand]]:
         """Return the lines with their bands."""
         if self.notation != ("low", "high"):
-            return {each: (line, self._distances(line)) for each, line in self.lines.items()}
+            return {
+                security_id: (line, self._distances(line))
+                for security_id, line in self.lines.items()
+            }
         lines = [*self.lines.values()]
         others = [line for line in lines if not line.is_edge_like]
         edges = [line for line in lines if line.is_edge_like and not line.is_neutral]
@@ -157,10 +162,16 @@ class _Reader:
             for line in others:
                 rule = f"the target is not between low and high, as it is in {shown}; {DISTANCES}"
                 self.columns.add(line.row, "target", rule)
-            return {each: (line, _between(line)) for each, line in self.lines.items() if not others}
+            return {
+                security_id: (line, _between(line))
+                for security_id, line in self.lines.items()
+                if not others
+            }
         if lines and not others:
             self.columns.add(lines[0].row, "low", EDGES_OR_DISTANCES)
-        return {each: (line, DriftBand(*line.band)) for each, line in self.lines.items()}
+        return {
+            security_id: (line, DriftBand(*line.band)) for security_id, line in self.lines.items()
+        }
 
     def _read_cash(self, row: Row) -> None:
         weight = self.columns.weight(row, "target")
@@ -197,7 +208,7 @@ class _Reader:
                 return DriftBand(line.band[0], line.band[0])
             case ("relative_drift",):
                 # _band admits decimals alone here, because the engine multiplies them exactly.
-                relative, *absolute = (each for each in line.band if isinstance(each, Decimal))
+                relative, *absolute = (edge for edge in line.band if isinstance(edge, Decimal))
                 return relative_band(line.weight, relative, *absolute)
             case _:
                 return DriftBand(*line.band)

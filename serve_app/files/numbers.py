@@ -91,8 +91,8 @@ def parse_number(text: str) -> WrittenNumber:
         raise ValueError(NOT_A_NUMBER)
     if found["exponent"] and _SHORTENED.fullmatch(found["exponent"]):
         raise ValueError(SHORTENED)
-    signs = [each for each in (found["sign"], found["inner"], in_brackets and "-") if each]
-    currencies = [each for each in (found["before"], found["after"]) if each]
+    signs = [sign for sign in (found["sign"], found["inner"], in_brackets and "-") if sign]
+    currencies = [currency for currency in (found["before"], found["after"]) if currency]
     if len(signs) > 1 or len(currencies) > 1 or (found["percent"] and currencies):
         raise ValueError(NOT_A_NUMBER)
     readings = _readings(found["digits"], found["exponent"] or "")

@@ -166,7 +166,7 @@ def _value(columns: Columns, row: Row, name: str, cell: Cell) -> object:
         return _flag(cell)
     if name in ID_LISTS:
         parts = _SEPARATOR.split(cell) if isinstance(cell, str) else [cell]
-        return [read_identifier(each) for each in parts if each]
+        return [read_identifier(part) for part in parts if part]
     if name in CHOICES and isinstance(cell, str):
         return re.sub(r"[\s-]+", "_", cell.upper())
     if isinstance(cell, Unreadable):

@@ -39,7 +39,7 @@ def _require_bounded(file: str, metadata: Any, max_inflated_bytes: int) -> None:
     if cells > MAX_CELLS:
         raise refuse(Place(file), f"a table has at most {MAX_CELLS:,} cells", f"{cells:,}")
     groups = range(metadata.num_row_groups)
-    inflated = sum(metadata.row_group(each).total_byte_size for each in groups)
+    inflated = sum(metadata.row_group(group).total_byte_size for group in groups)
     if inflated > max_inflated_bytes:
         rule = f"a file has at most {max_inflated_bytes:,} bytes once it is inflated"
         raise refuse(Place(file), rule, f"{inflated:,}")

@@ -120,7 +120,7 @@ def list_drift(outcomes: Sequence[PortfolioOutcome]) -> Iterator[DriftRow]:
         value, base = outcome.market_value, outcome.base
         if value is None or base is None:
             continue
-        outside = {each.security_id for each in outcome.outside_band}
+        outside = {position.security_id for position in outcome.outside_band}
         for security, before, after in outcome.positions:
             yield DriftRow(
                 outcome.portfolio_id,

@@ -98,7 +98,9 @@ def build_request(
         portfolios=_portfolios(accounts, own),
         options=options,
     )
-    without_cash = tuple(each for each, account in accounts.items() if account.cash is None)
+    without_cash = tuple(
+        portfolio_id for portfolio_id, account in accounts.items() if account.cash is None
+    )
     return _request(body, model.place, Place(OPTIONS), own, without_cash)
 
 
@@ -110,7 +112,7 @@ def parse_json_options(file: str, text: bytes) -> RebalanceOptionsBody:
         raise _refuse_places(Place(file), json_errors(error)) from error
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        entries = [{**each, "loc": ("body", *each["loc"])} for each in found]
+        entries = [{**entry, "loc": ("body", *entry["loc"])} for entry in found]
         raise _refuse_places(Place(file), entries) from error
 
 

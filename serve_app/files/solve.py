@@ -27,13 +27,15 @@ async def solve_request(
     body, options = given.body, given.options
     common, own = options.build_common(time_limit_s), options.build_own(time_limit_s)
     ids = [portfolio.portfolio_id for portfolio in body.portfolios]
-    for each in {own.get(portfolio_id, common) for portfolio_id in ids}:
-        require_targets(given.model.targets, each)
+    for choice in {own.get(portfolio_id, common) for portfolio_id in ids}:
+        require_targets(given.model.targets, choice)
     try:
         securities = price_targets(given.model, body.prices)
     except UNPRICED as error:
         return tuple(failed_outcome(portfolio_id, error) for portfolio_id in ids)
-    balances = [Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios]
+    balances = [
+        Balance(account.portfolio_id, account.cash, account.holdings) for account in body.portfolios
+    ]
     firsts = range(0, len(ids), SOLVE_BATCH_SIZE)
     time_split = TimeSplit(len(firsts), 1)
     found: list[PortfolioOutcome] = []

@@ -60,7 +60,7 @@ class CellFormat:
         money = _MONEY.search(code)
         sign = (money[1] or money[2] or "").strip() if money else ""
         return cls(
-            is_date=bool(_ELAPSED.search(code)) or any(each in bare for each in "dmyhs"),
+            is_date=bool(_ELAPSED.search(code)) or any(letter in bare for letter in "dmyhs"),
             is_percent="%" in bare,
             currency=parse_currency(sign),
             width=len(code) if _ZEROS.fullmatch(code) else 0,
@@ -181,7 +181,9 @@ class SheetCells:
         for number, cells in self.rows.items():
             if top <= number <= bottom:
                 columns = range(left, right + 1)
-                cells.update({each: hidden for each in columns if (number, each) != (top, left)})
+                cells.update(
+                    {column: hidden for column in columns if (number, column) != (top, left)}
+                )
 
 
 def shortest(text: str) -> Decimal:
@@ -208,7 +210,7 @@ def parse_xml(
     parser.buffer_text = True
 
     def start_element(name: str, attributes: dict[str, str]) -> None:
-        start(_local(name), {_local(each): value for each, value in attributes.items()})
+        start(_local(name), {_local(attribute): value for attribute, value in attributes.items()})
 
     def end_element(name: str) -> None:
         if end is not None:

@@ -75,7 +75,7 @@ def write_json(
 ) -> bytes:
     """Write the outcomes as POST /optimize answers them."""
     lines = OutcomeLines(trade_date)
-    return encode([outcome_json(each, None, None, lines, notes) for each in outcomes])
+    return encode([outcome_json(outcome, None, None, lines, notes) for outcome in outcomes])
 
 
 def write_parquet(
@@ -168,14 +168,14 @@ def _text(value: Any) -> str:
 
 def _arrow_array(name: str, column: Sequence[Any]) -> Any:
     if name in TEXTS:
-        return pa.array([None if each is None else _text(each) for each in column], pa.string())
+        return pa.array([None if cell is None else _text(cell) for cell in column], pa.string())
     if name == "trades":
         return pa.array(column, pa.int32())
     if name == "in_band":
         return pa.array(column, pa.bool_())
-    numbers = [None if each is None else Decimal(each) for each in column]
+    numbers = [None if cell is None else Decimal(cell) for cell in column]
     # The wide type only where it is needed, because few programs read it.
     is_fine = any(
-        each is not None and count_needed_decimals(each) > MAX_DECIMALS for each in numbers
+        number is not None and count_needed_decimals(number) > MAX_DECIMALS for number in numbers
     )
     return pa.array(numbers, pa.decimal256(76, 36) if is_fine else pa.decimal128(38, MAX_DECIMALS))

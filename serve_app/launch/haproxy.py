@@ -93,7 +93,7 @@ def _count_replicas_alone(configuration: str) -> str:
         block = re.search(rf"{start}((?:[ \t]+.*\n|\n)*)", configuration, re.MULTILINE)
         lines = block[1].splitlines() if block else []
         words = [line.split() for line in lines if not line.endswith(" backup")]
-        servers = [each[1] for each in words if each[:1] == ["server"]]
+        servers = [word[1] for word in words if word[:1] == ["server"]]
         asked = [f"srv_is_up({backend}/{server})" for server in servers] or ["always_false"]
         return "\n".join(f"{acl} {condition}" for condition in asked)
 

@@ -59,9 +59,9 @@ def read_configuration(
 
 def _fill_in_defaults(content: Mapping[str, Any], application: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in Serve's defaults for the keys that a configuration leaves out."""
-    deployments = [dict(each) for each in application.get("deployments") or ()]
-    for each in deployments:
-        each["name"] = str(each["name"])
+    deployments = [dict(entry) for entry in application.get("deployments") or ()]
+    for deployment in deployments:
+        deployment["name"] = str(deployment["name"])
     whole = {"name": "default", "route_prefix": "/", **application, "deployments": deployments}
     optional = {key: dict(content.get(key) or {}) for key in ("http_options", "logging_config")}
     return {**content, **optional, "applications": [whole]}

@@ -37,7 +37,8 @@ class GivenOptions:
         defaults = RebalanceOptions(time_limit_s=time_limit_s)
         # Merged first, because options of the call may conflict where a portfolio replaces them.
         return {
-            each: self.common.override_by(own).apply_to(defaults) for each, own in self.own.items()
+            portfolio_id: self.common.override_by(own).apply_to(defaults)
+            for portfolio_id, own in self.own.items()
         }
 
 

@@ -42,7 +42,7 @@ WORD_BITS: Final = 64
 
 def outcome_table(rebalance_id: str, page: OutcomePage) -> Table:
     """Convert the outcomes of a page to a table of OUTCOMES, in the order of their ordinals."""
-    placed = [(each, _build_outcomes(rebalance_id, block)) for each, block in _plain(page)]
+    placed = [(places, _build_outcomes(rebalance_id, block)) for places, block in _plain(page)]
     ordinals = np.array([ordinal for ordinal, _ in page.objects], np.intp)
     outcomes = [outcome for _, outcome in page.objects]
     return _merge([*placed, (ordinals, outcomes_batch(rebalance_id, outcomes))])
@@ -50,7 +50,7 @@ def outcome_table(rebalance_id: str, page: OutcomePage) -> Table:
 
 def transaction_table(rebalance_id: str, page: OutcomePage, trade_date: str) -> Table:
     """Convert the transactions of a page to a table of TRANSACTIONS, in the order of outcomes."""
-    placed = [_build_trades(rebalance_id, *each, trade_date) for each in _plain(page)]
+    placed = [_build_trades(rebalance_id, *rows, trade_date) for rows in _plain(page)]
     lines, ordinals = list[Line](), list[int]()
     for ordinal, outcome in page.objects:
         lines += list_lines(rebalance_id, [outcome], trade_date)
@@ -68,7 +68,7 @@ def list_broken_rules(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRu
     found = [outcome for _, outcome in page.objects]
     for _, block in _plain(page):
         found += list_all_outcomes(block)
-    return {each.portfolio_id: rules.list_broken(each) for each in found}
+    return {outcome.portfolio_id: rules.list_broken(outcome) for outcome in found}
 
 
 def _plain(page: OutcomePage) -> Iterator[tuple[Places, BlockOutcome]]:
@@ -83,7 +83,7 @@ def _merge(placed: list[PlacedBatch]) -> Table:
     table = pa.Table.from_batches(
         [batch for _, batch in placed if batch.num_rows] or [placed[0][1]]
     )
-    ordinals = np.concatenate([each for each, _ in placed])
+    ordinals = np.concatenate([places for places, _ in placed])
     if np.all(ordinals[1:] >= ordinals[:-1]):
         return table
     return table.take(pa.array(np.argsort(ordinals, kind="stable"))).combine_chunks()
@@ -94,7 +94,7 @@ def _build_outcomes(rebalance_id: str, block: BlockOutcome) -> RecordBatch:
     columns = [
         pa.repeat(pa.scalar(rebalance_id, TEXT), count),
         pa.array(block.portfolio_ids, TEXT),
-        pa.array([each.value for each in STATUSES], TEXT).take(pa.array(block.status)),
+        pa.array([status.value for status in STATUSES], TEXT).take(pa.array(block.status)),
         market_value,
         market_value,  # the base, because outcomes in columns have no costs
         convert_to_decimals(block.cash_before),

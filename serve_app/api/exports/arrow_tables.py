@@ -162,7 +162,7 @@ def transactions_batch(page: Page) -> RecordBatch:
 def add_rules(table: Table, broken: Sequence[Sequence[Sequence[str] | None]]) -> Table:
     """Add the columns of RULES; for each row both lists of names, None without any rule."""
     for place, field in enumerate(RULES):
-        names = [None if each[place] is None else list(each[place] or ()) for each in broken]
+        names = [None if rules[place] is None else list(rules[place] or ()) for rules in broken]
         table = table.append_column(field, pa.array(names, field.type))
     return table
 
@@ -187,22 +187,22 @@ def outcomes_batch(rebalance_id: str, outcomes: Sequence[PortfolioOutcome]) -> R
     return _batch(columns, OUTCOMES)
 
 
-def _outside(each: OutsideBand) -> dict[str, Any]:
-    side, held_by = each.side.value, list(each.held_by)
-    outside = each.outside
+def _outside(edge: OutsideBand) -> dict[str, Any]:
+    side, held_by = edge.side.value, list(edge.held_by)
+    outside = edge.outside
     if count_needed_decimals(outside) > DECIMAL.scale:
         outside = EXACT.quantize(outside, LAST_DECIMAL)
-    return {"security_id": each.security_id, "side": side, "outside": outside, "held_by": held_by}
+    return {"security_id": edge.security_id, "side": side, "outside": outside, "held_by": held_by}
 
 
 def _positions(outcomes: Sequence[PortfolioOutcome]) -> Any:
     """Lists of positions from flat columns, because an object a position would take as long."""
     held = [(*outcome.securities, *outcome.others) for outcome in outcomes]
     columns = [
-        pa.array([each.security_id for row in held for each in row], TEXT),
-        _array([each.price for row in held for each in row], DECIMAL),
-        _array([Decimal(each) for outcome in outcomes for each in outcome.before], DECIMAL),
-        _array([Decimal(each) for outcome in outcomes for each in outcome.after], DECIMAL),
+        pa.array([security.security_id for row in held for security in row], TEXT),
+        _array([security.price for row in held for security in row], DECIMAL),
+        _array([Decimal(shares) for outcome in outcomes for shares in outcome.before], DECIMAL),
+        _array([Decimal(shares) for outcome in outcomes for shares in outcome.after], DECIMAL),
     ]
     ends = pa.array([*accumulate(map(len, held), initial=0)], pa.int32())
     return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(columns, fields=[*POSITION]))
@@ -210,8 +210,8 @@ def _positions(outcomes: Sequence[PortfolioOutcome]) -> Any:
 
 def _batch(columns: Iterable[Any], schema: Schema) -> RecordBatch:
     arrays = [
-        column if isinstance(column, pa.Array) else _array(column, each.type)
-        for column, each in zip(columns, schema, strict=True)
+        column if isinstance(column, pa.Array) else _array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -223,4 +223,4 @@ def _array(values: Sequence[Any], of_type: Any) -> Any:
         if of_type != DECIMAL:
             raise
         # Arrow counts the zeros at the end, too, and refuses numbers that would fit without them.
-        return pa.array([each and each.normalize(EXACT) for each in values], of_type)
+        return pa.array([value and value.normalize(EXACT) for value in values], of_type)

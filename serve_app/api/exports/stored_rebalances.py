@@ -114,4 +114,4 @@ def portfolios_json(
 ) -> list[PortfolioResult]:
     """Build portfolios of a stored rebalance."""
     day, check = derive_trade_date(rebalance, zone), RuleCheck.from_rebalance(rebalance)
-    return [portfolio_json(each, day, check) for each in outcomes]
+    return [portfolio_json(outcome, day, check) for outcome in outcomes]

@@ -46,7 +46,9 @@ def _with_rules(
     table, broken = convert(page), list_broken_rules(page, rules)
     if not broken:
         return add_rules(table, [UNCHECKED] * table.num_rows)
-    return add_rules(table, [broken[each] for each in table["portfolio_id"].to_pylist()])
+    return add_rules(
+        table, [broken[portfolio_id] for portfolio_id in table["portfolio_id"].to_pylist()]
+    )
 
 
 async def _pages(

@@ -215,7 +215,7 @@ def build_example(kind: ProblemKind) -> Json:
 def _examples() -> Mapping[str, Json]:
     """Make the body of an answer of every kind, by code."""
     answers = [error_answer(error, find_kind(error), path) for path, error in OF_REQUESTS]
-    answers += [refuse_one(OF_PORTFOLIO, HEADING, each, {}) for each in OF_PORTFOLIOS]
+    answers += [refuse_one(OF_PORTFOLIO, HEADING, error, {}) for error in OF_PORTFOLIOS]
     answers += [
         http_answer(400, ONE_MODEL),
         http_answer(404, "/api/v1/modells"),

@@ -70,5 +70,5 @@ async def measure_portfolios(
 ) -> Response:
     """List the drift of a model's portfolios; a FAILED portfolio is listed with its reason."""
     summaries, total = await optimizer.measure_portfolios(model_id, offset, limit)
-    lines = [drift_summary_json(each) for each in summaries]
+    lines = [drift_summary_json(summary) for summary in summaries]
     return json_response(lines, headers=page_headers(request, offset, limit, total))

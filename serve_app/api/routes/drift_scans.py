@@ -110,7 +110,7 @@ async def list_drift_scans(
 ) -> Response:
     """List scans, the newest first; a new one that is over removes all but three."""
     scans, total = await store.list_drift_scans(frozenset(status), offset, limit)
-    listed = [drift_scan_json(each) for each in scans]
+    listed = [drift_scan_json(scan) for scan in scans]
     return json_response(listed, headers=page_headers(request, offset, limit, total))
 
 
@@ -141,7 +141,7 @@ async def list_drift_lines(
     """
     scan = await store.read_drift_scan(scan_id)
     lines, total = await store.search_drift_lines(scan, line_filter, order, offset, limit)
-    listed = [drift_line_json(each) for each in lines]
+    listed = [drift_line_json(line) for line in lines]
     return json_response(listed, headers=page_headers(request, offset, limit, total))
 
 

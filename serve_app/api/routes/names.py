@@ -60,8 +60,14 @@ async def name_portfolios(
     else:
         found = await store.find_portfolios(name, MAX_NAMED)
         own = caller.portfolios
-        names = {each: known for each, known in found.items() if own is None or each in own}
-    return [PortfolioName(portfolio_id=each, name=name) for each, name in names.items()]
+        names = {
+            portfolio_id: known
+            for portfolio_id, known in found.items()
+            if own is None or portfolio_id in own
+        }
+    return [
+        PortfolioName(portfolio_id=portfolio_id, name=name) for portfolio_id, name in names.items()
+    ]
 
 
 @router.get("/securities", tags=["securities"], responses=REFUSALS)
@@ -70,4 +76,7 @@ async def name_securities(
 ) -> list[SecurityTicker]:
     """Look up tickers of securities; null if unknown or the security service is down."""
     tickers = await optimizer.name_securities(tuple(dict.fromkeys(ids)))
-    return [SecurityTicker(security_id=each, ticker=ticker) for each, ticker in tickers.items()]
+    return [
+        SecurityTicker(security_id=security_id, ticker=ticker)
+        for security_id, ticker in tickers.items()
+    ]

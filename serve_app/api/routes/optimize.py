@@ -168,7 +168,10 @@ async def optimize(
 
 def build_balances(body: OptimizeBody) -> tuple[Balance, ...]:
     """Convert the portfolios to their balances, in order."""
-    return tuple(Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios)
+    return tuple(
+        Balance(portfolio.portfolio_id, portfolio.cash, portfolio.holdings)
+        for portfolio in body.portfolios
+    )
 
 
 async def _answer_elsewhere(request: Request) -> Response:

@@ -81,7 +81,7 @@ async def list_rebalance_summaries(
 ) -> Response:
     """List rebalances without their portfolios, the newest first."""
     rebalances, total = await store.list_rebalances(offset, limit, order)
-    listed = [rebalance_summary_json(each) for each in rebalances]
+    listed = [rebalance_summary_json(rebalance) for rebalance in rebalances]
     return json_response(listed, 200, page_headers(request, offset, limit, total))
 
 
@@ -193,7 +193,7 @@ async def list_last_outcomes(
     caller.require_portfolios(ids)
     caller.require_models([])  # because a portfolio may have rebalances of any model
     found = await store.list_last_outcomes(tuple(dict.fromkeys(ids)))
-    return json_response([last_outcome_json(each) for each in found])
+    return json_response([last_outcome_json(outcome) for outcome in found])
 
 
 async def _summaries(
@@ -202,6 +202,6 @@ async def _summaries(
     yield b"["
     for start in range(0, len(outcomes), BATCH_SIZE):
         batch = outcomes[start : start + BATCH_SIZE]
-        lines = [outcome_summary_json(each, rules) for each in batch]
+        lines = [outcome_summary_json(outcome, rules) for outcome in batch]
         yield (b"," if start else b"") + encode(lines)[1:-1]
     yield b"]"

@@ -103,7 +103,7 @@ async def list_proposals(
     proposal_filter = ProposalFilter(statuses, rebalance_id, caller.models, caller.portfolios)
     found, total = await store.list_proposals(proposal_filter, offset, limit)
     headers = page_headers(request, offset, limit, total)
-    return json_response([proposal_json(each) for each in found], headers=headers)
+    return json_response([proposal_json(proposal) for proposal in found], headers=headers)
 
 
 @router.get(
@@ -135,7 +135,7 @@ async def list_holds(
     """List the portfolios and trades that are not sent, by portfolio and security."""
     found, total = await store.list_holds(proposal_id, offset, limit)
     headers = page_headers(request, offset, limit, total)
-    return json_response([hold_json(each) for each in found], headers=headers)
+    return json_response([hold_json(hold) for hold in found], headers=headers)
 
 
 @router.post(

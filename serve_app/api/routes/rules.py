@@ -32,7 +32,7 @@ WRONG_CHANGE: Final = (
 @router.get("/rules", response_model=list[RuleAnswer], responses=refuses(catalogue.INVALID_REQUEST))
 async def list_rules(_: ReadsRebalances, store: StorePort) -> Response:
     """List all rules by name, at most 50."""
-    return json_response([rule_json(each) for each in await store.list_rules()])
+    return json_response([rule_json(rule) for rule in await store.list_rules()])
 
 
 @router.post(

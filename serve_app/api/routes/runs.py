@@ -264,7 +264,7 @@ async def _lines(
 ) -> AsyncIterator[bytes]:
     async for part, outcomes in pages:
         portfolios = portfolios_json(part, outcomes, zone)
-        yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
+        yield b"".join(outcome_line(part.rebalance_id, portfolio) for portfolio in portfolios)
 
 
 async def _tables(store: StorePort, run: Run) -> Tables:

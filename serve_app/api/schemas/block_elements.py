@@ -185,9 +185,9 @@ class _OtherLines:
         before_id, after_id, to, middle, end = frame.drift
         self._end = f'"{to}"0"{middle}"{plain(NO_WEIGHT)}"{end}'
         self._traded_end = frame.sell[2]
-        self._starts = [f'{before_id}{each}{after_id}"' for each in ids]
-        self._sells = [f"{frame.sell[0]}{each}{frame.sell[1]}" for each in ids]
-        self._buys = [f"{frame.buy[0]}{each}{frame.buy[1]}" for each in ids]
+        self._starts = [f'{before_id}{security_id}{after_id}"' for security_id in ids]
+        self._sells = [f"{frame.sell[0]}{security_id}{frame.sell[1]}" for security_id in ids]
+        self._buys = [f"{frame.buy[0]}{security_id}{frame.buy[1]}" for security_id in ids]
 
     def drifts(self, places: slice) -> str:
         """Write the drifts of some holdings, joined by commas."""
@@ -200,7 +200,7 @@ class _OtherLines:
         if all(is_long):
             starts = map(self._sells.__getitem__, securities)
         else:
-            sides = (self._sells if each else self._buys for each in is_long)
+            sides = (self._sells if is_sale else self._buys for is_sale in is_long)
             starts = (side[place] for side, place in zip(sides, securities, strict=True))
         return _join(starts, self._traded[places], self._traded_end)
 

@@ -52,6 +52,6 @@ def find_held_ids(text: bytes) -> frozenset[str]:
     """Find the securities that any portfolio of a body holds; raises BodyRefusedError."""
     try:
         portfolios = decode_body(text)["portfolios"]
-        return frozenset[str]().union(*(each["holdings"] for each in portfolios))
+        return frozenset[str]().union(*(portfolio["holdings"] for portfolio in portfolios))
     except (TypeError, LookupError) as error:
         raise BodyRefusedError from error

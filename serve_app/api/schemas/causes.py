@@ -55,7 +55,7 @@ def causes_json(causes: Causes) -> CausesAnswer:
     return {
         "examined": causes.examined,
         "is_whole": causes.is_whole,
-        "causes": [_cause_json(each) for each in causes.causes],
+        "causes": [_cause_json(cause) for cause in causes.causes],
     }
 
 
@@ -68,7 +68,7 @@ def _cause_json(cause: Cause) -> CauseAnswer:
         "subject": cause.subject,
         "portfolios": cause.portfolios,
         "examples": list(cause.examples),
-        "bands": [_band_json(each) for each in cause.bands],
+        "bands": [_band_json(band) for band in cause.bands],
     }
 
 

@@ -131,7 +131,7 @@ def drift_histogram_json(histogram: DriftHistogram) -> DriftHistogramAnswer:
         "median": string(histogram.median),
         "p95": string(histogram.p95),
         "largest": string(histogram.largest),
-        "bins": [_bin_json(each) for each in histogram.bins],
+        "bins": [_bin_json(bar) for bar in histogram.bins],
     }
 
 
@@ -145,10 +145,10 @@ def _deviation_json(largest: Deviation) -> LineDeviation:
     }
 
 
-def _bin_json(each: Bin) -> BinAnswer:
+def _bin_json(bar: Bin) -> BinAnswer:
     return {
-        "lower": plain(each.lower),
-        "upper": string(each.upper),
-        "portfolios": each.portfolios,
-        "out_of_band": each.out_of_band,
+        "lower": plain(bar.lower),
+        "upper": string(bar.upper),
+        "portfolios": bar.portfolios,
+        "out_of_band": bar.out_of_band,
     }

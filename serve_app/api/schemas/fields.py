@@ -97,7 +97,7 @@ class DocumentedAs:
 def inline_enum(values: type[StrEnum]) -> Any:
     """Make a literal of an enumeration's values, because an enumeration would be a component."""
     literal: Any = Literal
-    return literal[tuple(each.value for each in values)]
+    return literal[tuple(value.value for value in values)]
 
 
 def document_counts(values: type[StrEnum]) -> DocumentedAs:
@@ -138,6 +138,6 @@ def _find_ignored(
 
 def _shapes(annotation: Any) -> Iterator[type[BaseModel]]:
     """Find the shapes of the rows of a list."""
-    for each in get_args(annotation):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            yield each
+    for argument in get_args(annotation):
+        if isinstance(argument, type) and issubclass(argument, BaseModel):
+            yield argument

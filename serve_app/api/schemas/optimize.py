@@ -163,7 +163,7 @@ def _validate(document: Any) -> OptimizeBody:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         kept = found[:MAX_ERRORS]
         raise BodyRefusedError(
-            [{**each, "loc": ("body", *each["loc"])} for each in kept]
+            [{**fault, "loc": ("body", *fault["loc"])} for fault in kept]
         ) from error
 
 
@@ -173,7 +173,7 @@ def convert_model(body: OptimizeBody) -> Model:
     _require_unique(ids)
     try:
         targets = tuple(
-            _build_target(index, each) for index, each in enumerate(body.model.positions)
+            _build_target(index, position) for index, position in enumerate(body.model.positions)
         )
         return Model(body.model.name, targets, ids)
     except RuleError as error:

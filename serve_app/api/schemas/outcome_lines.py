@@ -149,7 +149,7 @@ def _reads_alike(known: PricedTarget, security: PricedTarget) -> bool:
     # By their text, because equal numbers may be written with other digits.
     numbers = (known.weight, security.weight), (known.band.low, security.band.low)
     more = (known.band.high, security.band.high)
-    return all(str(one) == str(other) for one, other in (*numbers, more))
+    return all(str(number) == str(other) for number, other in (*numbers, more))
 
 
 def _array(elements: list[str]) -> orjson.Fragment:

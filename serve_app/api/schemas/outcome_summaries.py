@@ -253,7 +253,7 @@ def outcome_detail_json(
         "binding": [*map(binding_json, certificate.binding)] if certificate else [],
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
-        "outside_band": [outside_json(each) for each in outcome.outside_band],
+        "outside_band": [outside_json(outside) for outside in outcome.outside_band],
         "problem": outcome.refusal and build_problem(outcome.refusal),
         "positions": positions_json(outcome),
     }

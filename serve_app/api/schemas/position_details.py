@@ -81,12 +81,12 @@ def positions_json(outcome: PortfolioOutcome) -> list[PositionDetail]:
         return []
     before, after = measured
     standings = zip(before.standings, after.standings, outcome.drifts, strict=True)
-    return [_position_json(*each) for each in standings]
+    return [_position_json(*standing) for standing in standings]
 
 
 def given_positions_json(outcome: PortfolioOutcome) -> list[GivenPositionDetail]:
     """Build the same of a portfolio that was given whole, whose ids may be tickers."""
-    return [GivenPositionDetail(**each) for each in positions_json(outcome)]
+    return [GivenPositionDetail(**position) for position in positions_json(outcome)]
 
 
 def _position_json(before: Standing, after: Standing, drift: Drift) -> PositionDetail:

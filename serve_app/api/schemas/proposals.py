@@ -157,9 +157,10 @@ def build_decision(body: DecisionBody, caller: Principal) -> Decision:
     """Convert a body to the decision of a caller with a name; RuleError if it does not add up."""
     name = caller.require_name()
     targets = (
-        *(DecisionTarget(each) for each in dict.fromkeys(body.portfolios)),
+        *(DecisionTarget(portfolio_id) for portfolio_id in dict.fromkeys(body.portfolios)),
         *dict.fromkeys(
-            DecisionTarget(each.portfolio_id, each.security_id) for each in body.transactions
+            DecisionTarget(transaction.portfolio_id, transaction.security_id)
+            for transaction in body.transactions
         ),
     )
     if body.all and targets:
@@ -190,7 +191,7 @@ def proposal_json(proposal: Proposal) -> ProposalAnswer:
         "begun_by": proposal.begun_by,
         "note": proposal.note,
         "required_approvals": proposal.required_approvals,
-        "approvals": [_approval_json(each) for each in proposal.approvals],
+        "approvals": [_approval_json(approval) for approval in proposal.approvals],
         "ending": None if proposal.ending is None else _ending_json(proposal.ending),
         "override": None if proposal.override is None else _override_json(proposal.override),
         "number_of_holds": proposal.number_of_holds,

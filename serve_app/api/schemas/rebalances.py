@@ -155,7 +155,7 @@ def outcome_json(
         "open_orders_counted": outcome.counted_orders,
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
-        "outside_band": [outside_json(each) for each in outcome.outside_band],
+        "outside_band": [outside_json(outside) for outside in outcome.outside_band],
         "error": outcome.refusal and build_problem(outcome.refusal),
     }
     if outcome.portfolio_id in notes:
@@ -168,11 +168,11 @@ def binding_json(binding: Binding) -> BindingAnswer:
     return {"constraint": binding.constraint, "slack": plain(binding.slack)}
 
 
-def outside_json(each: OutsideBand) -> OutsideBandAnswer:
+def outside_json(outside: OutsideBand) -> OutsideBandAnswer:
     """Build a security that the plan leaves outside its band."""
     return {
-        "security_id": each.security_id,
-        "side": each.side,
-        "outside": plain(each.outside),
-        "held_by": list(each.held_by),
+        "security_id": outside.security_id,
+        "side": outside.side,
+        "outside": plain(outside.outside),
+        "held_by": list(outside.held_by),
     }

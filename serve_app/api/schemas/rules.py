@@ -135,7 +135,9 @@ class StoredRuleResult(TypedDict):
 
 def build_rule(body: RulePost, rule_id: str = "", version: int = 1) -> Rule:
     """Convert a body to a rule; RuleError for a member that does not belong to its kind."""
-    models = None if body.models is None else frozenset(each.lower() for each in body.models)
+    models = (
+        None if body.models is None else frozenset(model_id.lower() for model_id in body.models)
+    )
     return Rule(
         name=body.name,
         kind=body.kind,
@@ -172,12 +174,12 @@ def rule_json(rule: Rule) -> RuleAnswer:
 
 def rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[RuleResultAnswer]:
     """Build the results of rules for the plan of a portfolio, with decimals as strings."""
-    return [_result_json(each, string) for each in check.evaluate(outcome)]
+    return [_result_json(result, string) for result in check.evaluate(outcome)]
 
 
 def stored_rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[StoredRuleResult]:
     """Build the results of rules for a stored plan, with decimals as numbers."""
-    return [_result_json(each, number) for each in check.evaluate(outcome)]
+    return [_result_json(result, number) for result in check.evaluate(outcome)]
 
 
 def _result_json(result: RuleResult, write: Callable[[Decimal | None], Any]) -> Any:

@@ -52,7 +52,7 @@ class ByRules:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        shapes = [handler.generate_schema(each) for each in (self.globeco, self.general)]
+        shapes = [handler.generate_schema(shape) for shape in (self.globeco, self.general)]
         # The union is there for its definitions alone: `_validate` chooses, because the errors of
         # a union name each of its members.
         return core_schema.no_info_wrap_validator_function(

@@ -264,7 +264,7 @@ def run_json(
         "counts": {str(status): count for status, count in run.totals.counts.items()},
         "methods": dict(run.totals.methods),
         "proofs": dict(run.totals.proofs),
-        "seconds": {stage: round(each, 3) for stage, each in run.totals.seconds.items()},
+        "seconds": {stage: round(seconds, 3) for stage, seconds in run.totals.seconds.items()},
         "portfolios_per_second": None if rate is None else round(rate, 1),
         "remaining_seconds": None if remaining is None else round(remaining, 1),
         "selection": _selection_json(run.selection),

@@ -183,7 +183,7 @@ def portfolio_json(
         "positions": positions_json(outcome, trade_date),
         "status": outcome.status,
         "open_orders_counted": outcome.counted_orders,
-        "outside_band": [_outside_json(each) for each in outcome.outside_band],
+        "outside_band": [_outside_json(outside) for outside in outcome.outside_band],
         "error": outcome.refusal and build_problem(outcome.refusal),
     }
     if rules:  # left out without, because clients of the original do not know the member
@@ -196,12 +196,12 @@ def positions_json(outcome: PortfolioOutcome, trade_date: str) -> list[PositionR
     return [_position_json(drift, trade_date) for drift in outcome.drifts]
 
 
-def _outside_json(each: OutsideBand) -> OutsideBandResult:
+def _outside_json(outside: OutsideBand) -> OutsideBandResult:
     return {
-        "security_id": each.security_id,
-        "side": each.side,
-        "outside": number(each.outside),
-        "held_by": list(each.held_by),
+        "security_id": outside.security_id,
+        "side": outside.side,
+        "outside": number(outside.outside),
+        "held_by": list(outside.held_by),
     }
 
 

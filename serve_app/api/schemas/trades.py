@@ -64,17 +64,23 @@ class LiveHolds:
 
     def __init__(self, proposal: Proposal | None = None, holds: Iterable[Hold] = ()) -> None:
         self.proposal = proposal
-        self._holds = {(each.portfolio_id, each.security_id): each for each in holds}
+        self._holds = {(hold.portfolio_id, hold.security_id): hold for hold in holds}
 
     @property
     def portfolios(self) -> frozenset[str]:
         """Portfolios that are held with all their trades."""
-        return frozenset(each for each, security_id in self._holds if security_id is None)
+        return frozenset(
+            portfolio_id for portfolio_id, security_id in self._holds if security_id is None
+        )
 
     @property
     def trades(self) -> frozenset[tuple[str, str]]:
         """Single trades that are held, by portfolio and security."""
-        return frozenset((each, security) for each, security in self._holds if security is not None)
+        return frozenset(
+            (portfolio_id, security)
+            for portfolio_id, security in self._holds
+            if security is not None
+        )
 
     @property
     def approval(self) -> TradeApproval:

@@ -70,10 +70,10 @@ def spread(portfolio_ids: Sequence[str], most: int) -> tuple[str, ...]:
 
 def what_if_json(stored: Model, outcomes: Sequence[PortfolioOutcome]) -> WhatIfAnswer:
     """Build the outcomes of an attempt."""
-    lines = [outcome_summary_json(each) for each in outcomes]
-    counts = Counter(str(each.status) for each in outcomes)
+    lines = [outcome_summary_json(outcome) for outcome in outcomes]
+    counts = Counter(str(outcome.status) for outcome in outcomes)
     sides = [
-        [each for line in lines if (each := line[side]) and each["out_of_band"]]
+        [drift for line in lines if (drift := line[side]) and drift["out_of_band"]]
         for side in ("before", "after")
     ]
     return {

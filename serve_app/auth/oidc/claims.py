@@ -58,13 +58,13 @@ class ClaimNames:
         names = _texts(find_claim(claims, self.roles))
         roles = names
         if self.role_names:
-            roles = frozenset(self.role_names[each] for each in names if each in self.role_names)
+            roles = frozenset(self.role_names[role] for role in names if role in self.role_names)
         scopes = _texts(find_claim(claims, self.scopes)) if self.scopes else frozenset[str]()
         models = _limit(claims, self.models)
         return Principal(
             name,
             derive_scopes(roles, scopes),
-            None if models is None else frozenset(each.lower() for each in models),
+            None if models is None else frozenset(model_id.lower() for model_id in models),
             _limit(claims, self.portfolios),
             _display_name(claims),
             _approver_level(claims, self.approver_level),
@@ -92,7 +92,7 @@ def _texts(value: Any) -> frozenset[str]:
     words = value.split() if isinstance(value, str) else value
     if not isinstance(words, list):
         return frozenset()
-    return frozenset(each for each in words if isinstance(each, str))
+    return frozenset(word for word in words if isinstance(word, str))
 
 
 def _limit(claims: Claims, path: str | None) -> frozenset[str] | None:
@@ -111,5 +111,5 @@ def _approver_level(claims: Claims, path: str | None) -> int:
 
 def _display_name(claims: Claims) -> str:
     given = (claims.get(name) for name in DISPLAY_CLAIMS)
-    text = next((each for each in given if isinstance(each, str) and each), "")
-    return "".join(each for each in text if each.isprintable())[:MAX_DISPLAY_LENGTH]
+    text = next((value for value in given if isinstance(value, str) and value), "")
+    return "".join(character for character in text if character.isprintable())[:MAX_DISPLAY_LENGTH]

@@ -78,7 +78,7 @@ def show(
     scanned = _last_scan(client)
     every = client.list_drift_lines(
         scanned.scan_id,
-        status=[each.value for each in status or ()],
+        status=[state.value for state in status or ()],
         models=models or (),
         min_drift=least,
         max_drift=greatest,
@@ -103,7 +103,7 @@ def histogram(
     found = client.read_drift_histogram(
         _last_scan(client).scan_id,
         bins=bins,
-        status=[each.value for each in status or ()],
+        status=[state.value for state in status or ()],
         models=models or (),
     )
     printer.print(found, lambda: tables.tabulate_histogram(found))
@@ -122,9 +122,9 @@ def _tabulate(client: "Client", scanned: "DriftScan", found: "list[DriftLine]") 
 
     names = look_up_names(
         client,
-        portfolio_ids=[each.portfolio_id for each in found],
+        portfolio_ids=[line.portfolio_id for line in found],
         security_ids=[
-            each.largest_deviation.security_id for each in found if each.largest_deviation
+            line.largest_deviation.security_id for line in found if line.largest_deviation
         ],
     )
     return tables.tabulate_book(scanned, found, names)

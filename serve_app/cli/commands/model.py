@@ -71,7 +71,7 @@ def show_models(
         _show(client, client.read_model(model_id), printer)
         return
     found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
-    documents = [model_document(each) for each in found]
+    documents = [model_document(model) for model in found]
     printer.print(documents, lambda: tables.tabulate_models(found))
 
 
@@ -93,8 +93,8 @@ def versions(
         found = [*islice(pages, limit)]
         printer.print(found, lambda: tables.tabulate_versions(found))
     else:
-        one = client.read_model_version(model_id, version)
-        printer.print(one, lambda: _tabulate(client, one.model))
+        model_version = client.read_model_version(model_id, version)
+        printer.print(model_version, lambda: _tabulate(client, model_version.model))
 
 
 @service_command(commands)
@@ -235,7 +235,9 @@ def _tabulate_trial(client: "Client", found: "WhatIf") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in found.outcomes])
+    names = look_up_names(
+        client, portfolio_ids=[outcome.portfolio_id for outcome in found.outcomes]
+    )
     title = (
         f"{found.tried:,} of {found.followers:,} followers, out of band: "
         f"{found.out_of_band_before:,} before, {found.out_of_band_after:,} after"
@@ -253,5 +255,7 @@ def _tabulate(client: "Client", model: "Model") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(client, security_ids=[each.security_id for each in model.positions])
+    names = look_up_names(
+        client, security_ids=[position.security_id for position in model.positions]
+    )
     return tables.tabulate_model(model, names)

@@ -154,7 +154,9 @@ def _choose_format(output: Path | None) -> str:
         return ""
     form = output.suffix.removeprefix(".").lower()
     if form not in ENDINGS:
-        raise typer.BadParameter(f"--output ends with {', '.join(f'.{each}' for each in ENDINGS)}")
+        raise typer.BadParameter(
+            f"--output ends with {', '.join(f'.{ending}' for ending in ENDINGS)}"
+        )
     return form
 
 

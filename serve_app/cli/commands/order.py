@@ -170,6 +170,6 @@ def _look_up_names(client: "Client", orders: "Sequence[OrderLine]") -> "Names":
 
     return look_up_names(
         client,
-        portfolio_ids=[each.portfolio_id for each in orders],
-        security_ids=[each.security_id for each in orders],
+        portfolio_ids=[order.portfolio_id for order in orders],
+        security_ids=[order.security_id for order in orders],
     )

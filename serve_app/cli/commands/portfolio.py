@@ -49,5 +49,5 @@ def _tabulate(client: "Client", found: "tuple[LastOutcome, ...]") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in found])
+    names = look_up_names(client, portfolio_ids=[portfolio.portfolio_id for portfolio in found])
     return tables.tabulate_last_outcomes(found, names)

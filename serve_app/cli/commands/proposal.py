@@ -62,7 +62,7 @@ def list_proposals(
     limit: Most = 100,
 ) -> None:
     """List proposals, the newest first."""
-    states = [each.name for each in statuses or ()]
+    states = [state.name for state in statuses or ()]
     size = min(limit, 1000)
     pages = client.list_proposals(status=states, rebalance_id=rebalance_id, limit=size)
     _print(printer, [*islice(pages, limit)])
@@ -199,10 +199,10 @@ def _decide(
 
 def _pairs(trades: list[str] | None) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    for each in trades or ():
-        portfolio_id, slash, security_id = each.partition("/")
+    for trade in trades or ():
+        portfolio_id, slash, security_id = trade.partition("/")
         if not (portfolio_id and slash and security_id):
-            raise typer.BadParameter(f"--trade {each}: give PORTFOLIO_ID/SECURITY_ID")
+            raise typer.BadParameter(f"--trade {trade}: give PORTFOLIO_ID/SECURITY_ID")
         found.append((portfolio_id, security_id))
     return found
 
@@ -220,7 +220,7 @@ def _tabulate_holds(client: "Client", proposal_id: str) -> "Table":
     holds = [*islice(client.list_holds(proposal_id, limit=MAX_HOLDS_SHOWN), MAX_HOLDS_SHOWN)]
     names = look_up_names(
         client,
-        portfolio_ids=[each.portfolio_id for each in holds],
-        security_ids=[each.security_id for each in holds if each.security_id],
+        portfolio_ids=[hold.portfolio_id for hold in holds],
+        security_ids=[hold.security_id for hold in holds if hold.security_id],
     )
     return tables.tabulate_holds(holds, names)

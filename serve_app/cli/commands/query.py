@@ -62,17 +62,17 @@ def rebalance(
     require_one(model_id, portfolio_id)
     from serve_app.cli.output import show_spinner
 
-    asked = parse_options(options)
+    own = parse_options(options)
     with show_spinner("rebalancing"):
         if portfolio_id is not None:
-            named: Any = asked
+            merged: Any = own
             if model_id is not None:
-                named = {**(asked or {}), "model_id": model_id}
-            one = client.rebalance_portfolio(portfolio_id, named, dry_run=dry_run)
-            found: Sequence[PortfolioOutcome] = (one,)
+                merged = {**(own or {}), "model_id": model_id}
+            outcome = client.rebalance_portfolio(portfolio_id, merged, dry_run=dry_run)
+            outcomes: Sequence[PortfolioOutcome] = (outcome,)
         else:
-            found = client.rebalance_model(str(model_id), asked, dry_run=dry_run)
-    show_outcomes(found, as_json=printer.as_json, wide=printer.wide, client=client)
+            outcomes = client.rebalance_model(str(model_id), own, dry_run=dry_run)
+    show_outcomes(outcomes, as_json=printer.as_json, wide=printer.wide, client=client)
 
 
 @service_command(commands)
@@ -117,7 +117,7 @@ def _show_positions(
 
     lines = client.list_positions(rebalance_id, portfolio_id)
     title = f"{portfolio_id} in {rebalance_id}"
-    ids = [each.security_id for each in lines]
+    ids = [line.security_id for line in lines]
     printer.print(
         lines,
         lambda: tables.tabulate_positions(title, lines, look_up_names(client, security_ids=ids)),
@@ -131,7 +131,7 @@ def _show_portfolios(client: "Client", printer: Printer, rebalance_id: str, limi
     pages = client.list_portfolios(rebalance_id, limit=min(limit, MAX_REBALANCES_PER_PAGE))
     found = [*islice(pages, limit)]
     title = f"Rebalance {rebalance_id}"
-    ids = [each.portfolio_id for each in found]
+    ids = [line.portfolio_id for line in found]
     printer.print(
         found,
         lambda: tables.tabulate_portfolios(title, found, look_up_names(client, portfolio_ids=ids)),
@@ -183,14 +183,14 @@ def _show_drift(
     from serve_app.cli.output import show_spinner
 
     with show_spinner("measuring"):
-        one = client.measure_portfolio(portfolio_id, model_id=model_id)
+        measurement = client.measure_portfolio(portfolio_id, model_id=model_id)
 
     def tabulate() -> "Table":
-        ids = [each.security_id for each in one.drifts]
+        ids = [drift.security_id for drift in measurement.drifts]
         names = look_up_names(client, portfolio_ids=[portfolio_id], security_ids=ids)
-        return tables.tabulate_drift(one, names)
+        return tables.tabulate_drift(measurement, names)
 
-    printer.print(one, tabulate)
+    printer.print(measurement, tabulate)
 
 
 def _show_drifts(client: "Client", printer: Printer, model_id: str, limit: int) -> None:
@@ -201,7 +201,7 @@ def _show_drifts(client: "Client", printer: Printer, model_id: str, limit: int) 
     with show_spinner("measuring"):
         every = client.measure_portfolios(model_id, limit=min(limit, 1000))
         found = [*islice(every, limit)]
-    ids = [each.portfolio_id for each in found]
+    ids = [line.portfolio_id for line in found]
     printer.print(
         found, lambda: tables.tabulate_drifts(found, look_up_names(client, portfolio_ids=ids))
     )
@@ -226,7 +226,7 @@ def show_outcomes(
     else:
         _show_outcome_tables(found, wide=wide, client=client, all_trades=trades)
         _say_reasons(found)
-    if not any(each.status in WITH_PLAN for each in found):
+    if not any(outcome.status in WITH_PLAN for outcome in found):
         raise typer.Exit(Ending.REFUSED)
 
 
@@ -242,13 +242,13 @@ def _show_outcome_tables(
     from serve_app.cli.output import show as shown
 
     trades = found[0].transactions if len(found) == 1 and all_trades is None else ()
-    outside = [one for each in found for one in each.outside_band]
+    outside = [edge for outcome in found for edge in outcome.outside_band]
     names = NO_NAMES
     if client is not None:
         names = look_up_names(
             client,
-            portfolio_ids=[each.portfolio_id for each in found],
-            security_ids=[each.security_id for each in (*trades, *outside)],
+            portfolio_ids=[outcome.portfolio_id for outcome in found],
+            security_ids=[line.security_id for line in (*trades, *outside)],
         )
     shown(tables.tabulate_outcomes(found, names), wide=wide)
     if all_trades is not None:
@@ -262,5 +262,7 @@ def _show_outcome_tables(
 def _say_reasons(found: "Sequence[PortfolioOutcome | PortfolioResult]") -> None:
     from serve_app.cli.problem_text import reason_lines
 
-    for line in reason_lines((each.portfolio_id, each.error) for each in found if each.error):
+    for line in reason_lines(
+        (outcome.portfolio_id, outcome.error) for outcome in found if outcome.error
+    ):
         typer.echo(line)

@@ -56,7 +56,7 @@ def outcomes(
     """List the outcomes of a rebalance: those with these statuses, reasons and portfolios."""
     pages = client.list_outcomes(
         rebalance_id,
-        status=cast("list[Status]", [each.value for each in status or ()]),
+        status=cast("list[Status]", [state.value for state in status or ()]),
         code=codes or (),
         portfolio_id=portfolios or (),
         sort_by=sort_by,
@@ -113,7 +113,7 @@ def print_causes(client: "Client", printer: Printer, found: "Causes") -> None:
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    ids = [each.subject or "" for each in found.causes if each.kind == "security"]
+    ids = [cause.subject or "" for cause in found.causes if cause.kind == "security"]
     printer.print(
         found, lambda: tables.tabulate_causes(found, look_up_names(client, security_ids=ids))
     )
@@ -140,7 +140,7 @@ def _tabulate(
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in found])
+    names = look_up_names(client, portfolio_ids=[outcome.portfolio_id for outcome in found])
     return tables.tabulate_outcome_summaries(f"Rebalance {rebalance_id}", found, names)
 
 
@@ -148,5 +148,7 @@ def _tabulate_positions(client: "Client", found: "OutcomeDetail") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(client, security_ids=[each.security_id for each in found.positions])
+    names = look_up_names(
+        client, security_ids=[position.security_id for position in found.positions]
+    )
     return tables.tabulate_positions("Positions", found.positions, names)

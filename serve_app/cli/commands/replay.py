@@ -47,10 +47,10 @@ def replay(
         settings = settings_from()
         differing: list[Comparison] = []
 
-        def note(one: "Comparison") -> None:
-            differing.append(one)
+        def note(comparison: "Comparison") -> None:
+            differing.append(comparison)
             if not as_json:
-                _print(one.portfolio_id, one.differences)
+                _print(comparison.portfolio_id, comparison.differences)
 
         verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most, note))
         from serve_app.rebalances.replay import DIFFER, format_counts
@@ -81,13 +81,15 @@ async def _replay(
         stored = RebalanceStore(database)
         rebalance = await stored.read(rebalance_id)
         with show_spinner("solving again") as status:
-            async for one in replay_rebalance(rebalance, stored, settings.optimization_timeout):
-                verdicts[one.verdict] += 1
+            async for comparison in replay_rebalance(
+                rebalance, stored, settings.optimization_timeout
+            ):
+                verdicts[comparison.verdict] += 1
                 status.text = (
                     f"solved {verdicts.total():,} of {rebalance.number_of_portfolios:,} again"
                 )
-                if one.verdict == DIFFER and verdicts[DIFFER] <= most:
-                    note(one)
+                if comparison.verdict == DIFFER and verdicts[DIFFER] <= most:
+                    note(comparison)
     finally:
         await disconnect(database)
     return verdicts
@@ -97,9 +99,14 @@ def _document(
     rebalance_id: str, verdicts: "Counter[str]", differing: "Sequence[Comparison]"
 ) -> dict[str, object]:
     differences = [
-        {"portfolio_id": each.portfolio_id, "field": name, "stored": str(before), "now": str(now)}
-        for each in differing
-        for name, (before, now) in each.differences.items()
+        {
+            "portfolio_id": comparison.portfolio_id,
+            "field": name,
+            "stored": str(before),
+            "now": str(now),
+        }
+        for comparison in differing
+        for name, (before, now) in comparison.differences.items()
     ]
     return {"rebalance_id": rebalance_id, "counts": verdicts, "differences": differences}
 

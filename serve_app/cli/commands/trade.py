@@ -62,8 +62,8 @@ def trades(
     from serve_app.client import TradeFilter
 
     trade_filter = TradeFilter(
-        side=[each.name for each in side or ()],
-        approval=[each.name for each in approval or ()],
+        side=[member.name for member in side or ()],
+        approval=[member.name for member in approval or ()],
         ticker=ticker,
         portfolio_id=portfolios or (),
         min_amount=parse_decimal("--min-amount", min_amount, NUMBER),
@@ -84,8 +84,8 @@ def _tabulate(
 
     names = look_up_names(
         client,
-        portfolio_ids=[each.portfolio_id for each in found],
-        security_ids=[each.security_id for each in found],
+        portfolio_ids=[trade.portfolio_id for trade in found],
+        security_ids=[trade.security_id for trade in found],
     )
     return tables.tabulate_reviewed_trades(
         found, client.read_trade_totals(rebalance_id, trade_filter), names

@@ -13,14 +13,14 @@ def tabulate_audit(found: Iterable[AuditEntry]) -> Table:
     columns = ("entry", "time", "principal", "action", "object", "version", "correlation id")
     rows = [
         (
-            each.seq,
-            f"{each.at:%Y-%m-%d %H:%M:%S}",
-            each.principal,
-            each.action,
-            each.object_id,
-            each.version,
-            each.correlation_id,
+            entry.seq,
+            f"{entry.at:%Y-%m-%d %H:%M:%S}",
+            entry.principal,
+            entry.action,
+            entry.object_id,
+            entry.version,
+            entry.correlation_id,
         )
-        for each in found
+        for entry in found
     ]
     return make_table("Changes", columns, rows)

@@ -20,10 +20,10 @@ from serve_app.client.models import (
 )
 
 
-def tabulate_drift(one: PortfolioDrift, names: Names = NO_NAMES) -> Table:
+def tabulate_drift(drift: PortfolioDrift, names: Names = NO_NAMES) -> Table:
     """Tabulate the drift of one portfolio by security."""
-    who = " ".join(filter(None, (one.portfolio_id, names.portfolios.get(one.portfolio_id))))
-    title = f"{who} {one.status}, total drift {round_to_cents(one.total_drift):,}"
+    who = " ".join(filter(None, (drift.portfolio_id, names.portfolios.get(drift.portfolio_id))))
+    title = f"{who} {drift.status}, total drift {round_to_cents(drift.total_drift):,}"
     columns = (
         "security",
         "ticker",
@@ -37,17 +37,17 @@ def tabulate_drift(one: PortfolioDrift, names: Names = NO_NAMES) -> Table:
     )
     rows = [
         (
-            each.security_id,
-            names.tickers.get(each.security_id),
-            each.quantity,
-            each.price,
-            percent(each.target),
-            percent(each.actual),
-            round_to_cents(each.deviation),
-            each.side,
-            round_to_cents(each.outside),
+            position.security_id,
+            names.tickers.get(position.security_id),
+            position.quantity,
+            position.price,
+            percent(position.target),
+            percent(position.actual),
+            round_to_cents(position.deviation),
+            position.side,
+            round_to_cents(position.outside),
         )
-        for each in one.drifts
+        for position in drift.drifts
     ]
     return make_table(title, columns, rows)
 
@@ -65,15 +65,15 @@ def tabulate_drifts(found: Iterable[DriftSummary], names: Names = NO_NAMES) -> T
     )
     rows = [
         (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            format_status(each.status, each.error),
-            round_to_cents(each.market_value),
-            round_to_cents(each.total_drift),
-            percent(each.total_drift_weight),
-            each.out_of_band,
+            summary.portfolio_id,
+            names.portfolios.get(summary.portfolio_id),
+            format_status(summary.status, summary.error),
+            round_to_cents(summary.market_value),
+            round_to_cents(summary.total_drift),
+            percent(summary.total_drift_weight),
+            summary.out_of_band,
         )
-        for each in found
+        for summary in found
     ]
     return make_table("Drift", columns, rows)
 
@@ -83,14 +83,14 @@ def tabulate_scans(found: Iterable[DriftScan]) -> Table:
     columns = ("scan", "status", "started", "done", "total", "portfolios")
     rows = [
         (
-            each.scan_id,
-            format_status(each.status, each.error),
-            format_moment(each.created_at),
-            each.portfolios.done,
-            each.portfolios.total,
-            format_counts(each.counts),
+            scan.scan_id,
+            format_status(scan.status, scan.error),
+            format_moment(scan.created_at),
+            scan.portfolios.done,
+            scan.portfolios.total,
+            format_counts(scan.counts),
         )
-        for each in found
+        for scan in found
     ]
     return make_table("Scans of the book", columns, rows)
 
@@ -110,7 +110,7 @@ def tabulate_book(scan: DriftScan, found: Iterable[DriftLine], names: Names = NO
         "out of band",
         "cash",
     )
-    rows = [_book_row(each, names) for each in found]
+    rows = [_book_row(line, names) for line in found]
     counts = format_counts(scan.counts)
     return make_table(f"Book of {format_moment(scan.created_at)}, {counts}", columns, rows)
 
@@ -137,8 +137,8 @@ def _book_row(line: DriftLine, names: Names) -> tuple[object, ...]:
 def tabulate_histogram(found: DriftHistogram) -> Table:
     """Tabulate how many portfolios have how much drift, as parts of market value."""
     rows = [
-        (percent(each.lower), percent(each.upper), each.portfolios, each.out_of_band)
-        for each in found.bins
+        (percent(bar.lower), percent(bar.upper), bar.portfolios, bar.out_of_band)
+        for bar in found.bins
     ]
     marks = (("median", found.median), ("p95", found.p95), ("largest", found.largest))
     known = [f"{name} {percent(weight)}" for name, weight in marks if weight is not None]

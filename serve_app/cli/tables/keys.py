@@ -14,15 +14,15 @@ def tabulate_keys(found: Iterable[ApiKey]) -> Table:
     columns = ("key", "owner", "rights", "limited to", "created", "last used", "ends")
     rows = [
         (
-            each.key_id,
-            each.owner,
-            _format_rights(each),
-            _format_limits(each),
-            format_moment(each.created_at),
-            format_moment(each.last_used_at),
-            _format_end(each),
+            key.key_id,
+            key.owner,
+            _format_rights(key),
+            _format_limits(key),
+            format_moment(key.created_at),
+            format_moment(key.last_used_at),
+            _format_end(key),
         )
-        for each in found
+        for key in found
     ]
     return make_table("API keys", columns, rows)
 

@@ -22,43 +22,43 @@ def tabulate_models(found: Iterable[Model]) -> Table:
         columns,
         [
             (
-                each.model_id,
-                each.name,
-                len(each.positions),
-                len(each.portfolios),
-                each.version,
-                format_moment(each.last_rebalance_date),
+                model.model_id,
+                model.name,
+                len(model.positions),
+                len(model.portfolios),
+                model.version,
+                format_moment(model.last_rebalance_date),
             )
-            for each in found
+            for model in found
         ],
     )
 
 
-def tabulate_model(one: Model, names: Names = NO_NAMES) -> Table:
+def tabulate_model(model: Model, names: Names = NO_NAMES) -> Table:
     """Tabulate the securities of a model."""
     rows = [
         (
-            each.security_id,
-            names.tickers.get(each.security_id),
-            percent(each.target),
+            position.security_id,
+            names.tickers.get(position.security_id),
+            percent(position.target),
             percent(below),
             percent(above),
         )
-        for each in one.positions
-        for below, above in [_widths(each)]
+        for position in model.positions
+        for below, above in [_widths(position)]
     ]
-    who = f"{one.name} ({one.model_id})"
-    title = f"{who}, version {one.version}, {len(one.portfolios):,} portfolios"
+    who = f"{model.name} ({model.model_id})"
+    title = f"{who}, version {model.version}, {len(model.portfolios):,} portfolios"
     return make_table(title, ("security", "ticker", "target", "below", "above"), rows)
 
 
-def _widths(one: Position) -> tuple[Weight | None, Weight | None]:
+def _widths(position: Position) -> tuple[Weight | None, Weight | None]:
     """Compute the band below and above the target, also of one that is relative to the target."""
-    if one.relative_drift is None:
-        return one.low_drift, one.high_drift
-    width = Fraction(one.target) * Fraction(one.relative_drift)
-    if one.absolute_drift is not None:
-        width = min(width, Fraction(one.absolute_drift))
+    if position.relative_drift is None:
+        return position.low_drift, position.high_drift
+    width = Fraction(position.target) * Fraction(position.relative_drift)
+    if position.absolute_drift is not None:
+        width = min(width, Fraction(position.absolute_drift))
     return width, width
 
 
@@ -66,13 +66,13 @@ def tabulate_versions(found: Iterable[ModelVersion]) -> Table:
     """Tabulate the versions of a model, one line for each change."""
     rows = [
         (
-            each.version,
-            format_moment(each.at),
-            each.principal,
-            each.name,
-            "; ".join(_describe_changes(each.changes)),
+            version.version,
+            format_moment(version.at),
+            version.principal,
+            version.name,
+            "; ".join(_describe_changes(version.changes)),
         )
-        for each in found
+        for version in found
     ]
     return make_table("Versions", ("version", "time", "author", "name", "changes"), rows)
 

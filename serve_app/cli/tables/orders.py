@@ -39,14 +39,13 @@ def tabulate_submission(found: OrderSubmission) -> Table:
 
 def tabulate_orders(found: OrderSubmission, names: Names = NO_NAMES) -> Table:
     """Tabulate orders with the last answer of the order service."""
-    return make_table("Orders", COLUMNS, [_cells(each, names) for each in found.orders])
+    return make_table("Orders", COLUMNS, [_cells(order, names) for order in found.orders])
 
 
 def tabulate_all_orders(found: Iterable[OrderOfRebalance], names: Names = NO_NAMES) -> Table:
     """Tabulate orders of several rebalances."""
     rows = [
-        (each.rebalance_id, format_moment(each.rebalance_date), *_cells(each, names))
-        for each in found
+        (row.rebalance_id, format_moment(row.rebalance_date), *_cells(row, names)) for row in found
     ]
     return make_table("Orders", ("rebalance", "started", *COLUMNS), rows)
 

@@ -35,16 +35,16 @@ def tabulate_outcomes(found: Sequence[PortfolioOutcome], names: Names = NO_NAMES
     )
     rows = [
         (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            each.status,
-            round_to_cents(each.market_value),
-            round_to_cents(each.cash_after_rebalance),
-            len(each.transactions),
-            round_to_cents(each.turnover),
-            round_to_cents(each.objective),
+            outcome.portfolio_id,
+            names.portfolios.get(outcome.portfolio_id),
+            outcome.status,
+            round_to_cents(outcome.market_value),
+            round_to_cents(outcome.cash_after_rebalance),
+            len(outcome.transactions),
+            round_to_cents(outcome.turnover),
+            round_to_cents(outcome.objective),
         )
-        for each in found
+        for outcome in found
     ]
     return make_table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
 
@@ -57,20 +57,20 @@ def tabulate_outcome_summaries(
     figures = ("trades", "turnover", "cost", "drift before", "objective", "reason")
     rows = [
         (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            each.status,
-            round_to_cents(each.market_value),
-            round_to_cents(each.cash_before_rebalance),
-            round_to_cents(each.cash_after_rebalance),
-            each.transactions,
-            round_to_cents(each.turnover),
-            round_to_cents(each.cost),
-            None if each.before is None else round_to_cents(each.before.total_drift),
-            round_to_cents(each.objective),
-            None if each.error is None else each.error.title,
+            outcome.portfolio_id,
+            names.portfolios.get(outcome.portfolio_id),
+            outcome.status,
+            round_to_cents(outcome.market_value),
+            round_to_cents(outcome.cash_before_rebalance),
+            round_to_cents(outcome.cash_after_rebalance),
+            outcome.transactions,
+            round_to_cents(outcome.turnover),
+            round_to_cents(outcome.cost),
+            None if outcome.before is None else round_to_cents(outcome.before.total_drift),
+            round_to_cents(outcome.objective),
+            None if outcome.error is None else outcome.error.title,
         )
-        for each in found
+        for outcome in found
     ]
     return make_table(title, (*columns, *figures), rows)
 
@@ -93,33 +93,33 @@ def tabulate_outside_bands(found: Iterable[PortfolioOutcome], names: Names = NO_
     columns = ("portfolio", "security", "ticker", "side", "outside", "held by")
     rows = [
         (
-            each.portfolio_id,
-            one.security_id,
-            names.tickers.get(one.security_id),
-            one.side,
-            round_to_cents(one.outside),
-            ", ".join(one.held_by),
+            outcome.portfolio_id,
+            outside.security_id,
+            names.tickers.get(outside.security_id),
+            outside.side,
+            round_to_cents(outside.outside),
+            ", ".join(outside.held_by),
         )
-        for each in found
-        for one in each.outside_band
+        for outcome in found
+        for outside in outcome.outside_band
     ]
     return make_table("Left outside their bands", columns, rows)
 
 
-def tabulate_trades(one: PortfolioOutcome, names: Names = NO_NAMES) -> Table:
+def tabulate_trades(outcome: PortfolioOutcome, names: Names = NO_NAMES) -> Table:
     """Tabulate the trades of one portfolio."""
     rows = [
         (
-            each.transaction_type,
-            each.security_id,
-            names.tickers.get(each.security_id),
-            each.quantity,
-            each.trade_date,
+            transaction.transaction_type,
+            transaction.security_id,
+            names.tickers.get(transaction.security_id),
+            transaction.quantity,
+            transaction.trade_date,
         )
-        for each in one.transactions
+        for transaction in outcome.transactions
     ]
     columns = ("", "security", "ticker", "quantity", "day")
-    return make_table(f"Trades of {one.portfolio_id}", columns, rows)
+    return make_table(f"Trades of {outcome.portfolio_id}", columns, rows)
 
 
 def tabulate_planned_trades(trades: "Iterable[TradeRow]") -> Table:
@@ -128,16 +128,16 @@ def tabulate_planned_trades(trades: "Iterable[TradeRow]") -> Table:
     weights = ("weight before", "target", "after")
     rows = [
         (
-            each.portfolio,
-            each.security,
-            each.side,
-            each.quantity,
-            each.price,
-            round_to_cents(each.amount),
-            percent(each.weight_before),
-            percent(each.target),
-            percent(each.weight_after),
+            trade.portfolio,
+            trade.security,
+            trade.side,
+            trade.quantity,
+            trade.price,
+            round_to_cents(trade.amount),
+            percent(trade.weight_before),
+            percent(trade.target),
+            percent(trade.weight_after),
         )
-        for each in trades
+        for trade in trades
     ]
     return make_table("Trades", (*columns, *weights), rows)

@@ -13,7 +13,7 @@ from serve_app.client.outcome_models import LastOutcome
 
 def tabulate_found_portfolios(found: Iterable[PortfolioName]) -> Table:
     """Tabulate portfolios with their names."""
-    rows = [(each.portfolio_id, each.name) for each in found]
+    rows = [(portfolio.portfolio_id, portfolio.name) for portfolio in found]
     return make_table("Portfolios", ("portfolio", "name"), rows)
 
 
@@ -22,14 +22,14 @@ def tabulate_last_outcomes(found: Iterable[LastOutcome], names: Names = NO_NAMES
     columns = ("portfolio", "name", "outcome", "rebalance", "model", "version", "started")
     rows = [
         (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            each.status,
-            each.rebalance_id,
-            each.model_name,
-            each.model_version,
-            format_moment(each.rebalance_date),
+            portfolio.portfolio_id,
+            names.portfolios.get(portfolio.portfolio_id),
+            portfolio.status,
+            portfolio.rebalance_id,
+            portfolio.model_name,
+            portfolio.model_version,
+            format_moment(portfolio.rebalance_date),
         )
-        for each in found
+        for portfolio in found
     ]
     return make_table("Last outcomes", columns, rows)

@@ -27,19 +27,19 @@ def tabulate_proposals(found: Iterable[Proposal]) -> Table:
     )
     rows = [
         (
-            each.proposal_id,
-            each.version,
-            each.rebalance_id,
-            each.model_name,
-            each.number_of_portfolios,
-            each.number_of_holds,
-            each.status,
-            each.proposed_by,
-            format_moment(each.proposed_at),
-            _format_approvals(each),
-            None if each.ending is None else each.ending.reason,
+            proposal.proposal_id,
+            proposal.version,
+            proposal.rebalance_id,
+            proposal.model_name,
+            proposal.number_of_portfolios,
+            proposal.number_of_holds,
+            proposal.status,
+            proposal.proposed_by,
+            format_moment(proposal.proposed_at),
+            _format_approvals(proposal),
+            None if proposal.ending is None else proposal.ending.reason,
         )
-        for each in found
+        for proposal in found
     ]
     return make_table("Proposals", columns, rows)
 
@@ -49,19 +49,19 @@ def tabulate_holds(found: Iterable[Hold], names: Names = NO_NAMES) -> Table:
     columns = ("portfolio", "name", "security", "ticker", "held by", "at", "note")
     rows = [
         (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            each.security_id or "all",
-            names.tickers.get(each.security_id or ""),
-            each.principal,
-            format_moment(each.at),
-            each.note,
+            hold.portfolio_id,
+            names.portfolios.get(hold.portfolio_id),
+            hold.security_id or "all",
+            names.tickers.get(hold.security_id or ""),
+            hold.principal,
+            format_moment(hold.at),
+            hold.note,
         )
-        for each in found
+        for hold in found
     ]
     return make_table("Held", columns, rows)
 
 
 def _format_approvals(proposal: Proposal) -> str:
-    names = ", ".join(each.principal for each in proposal.approvals)
+    names = ", ".join(approval.principal for approval in proposal.approvals)
     return f"{len(proposal.approvals)} of {proposal.required_approvals}{names and f': {names}'}"

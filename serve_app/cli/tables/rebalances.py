@@ -26,14 +26,14 @@ def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
     columns = ("rebalance", "model", "started", "status", "portfolios", "outcomes")
     rows = [
         (
-            each.rebalance_id,
-            each.model_name,
-            format_moment(each.rebalance_date),
-            each.status,
-            each.number_of_portfolios,
-            format_counts(each.counts),
+            rebalance.rebalance_id,
+            rebalance.model_name,
+            format_moment(rebalance.rebalance_date),
+            rebalance.status,
+            rebalance.number_of_portfolios,
+            format_counts(rebalance.counts),
         )
-        for each in found
+        for rebalance in found
     ]
     return make_table("Rebalances", columns, rows)
 
@@ -53,15 +53,15 @@ def tabulate_portfolios(
     )
     rows = [
         (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            each.status,
-            round_to_cents(each.market_value),
-            round_to_cents(each.cash_before_rebalance),
-            round_to_cents(each.cash_after_rebalance),
-            sum(position.transaction_type is not None for position in each.positions),
+            rebalance.portfolio_id,
+            names.portfolios.get(rebalance.portfolio_id),
+            rebalance.status,
+            round_to_cents(rebalance.market_value),
+            round_to_cents(rebalance.cash_before_rebalance),
+            round_to_cents(rebalance.cash_after_rebalance),
+            sum(position.transaction_type is not None for position in rebalance.positions),
         )
-        for each in found
+        for rebalance in found
     ]
     return make_table(title, columns, rows)
 
@@ -84,17 +84,17 @@ def tabulate_positions(
     )
     rows = [
         (
-            each.security_id,
-            names.tickers.get(each.security_id),
-            each.price,
-            each.original_quantity,
-            each.adjusted_quantity,
-            each.transaction_type,
-            each.trade_quantity,
-            compute_amount(each.trade_quantity, each.price),
-            percent(each.target),
-            percent(each.actual),
+            position.security_id,
+            names.tickers.get(position.security_id),
+            position.price,
+            position.original_quantity,
+            position.adjusted_quantity,
+            position.transaction_type,
+            position.trade_quantity,
+            compute_amount(position.trade_quantity, position.price),
+            percent(position.target),
+            percent(position.actual),
         )
-        for each in found
+        for position in found
     ]
     return make_table(title, columns, rows)

@@ -23,17 +23,17 @@ def tabulate_rules(found: Iterable[Rule]) -> Table:
     )
     rows = [
         (
-            each.rule_id,
-            each.version,
-            each.name,
-            each.kind,
-            each.severity,
-            "yes" if each.as_option else "no",
-            _format_limit(each),
-            _format_scope(each),
-            len(each.security_ids or ()) or None,
+            rule.rule_id,
+            rule.version,
+            rule.name,
+            rule.kind,
+            rule.severity,
+            "yes" if rule.as_option else "no",
+            _format_limit(rule),
+            _format_scope(rule),
+            len(rule.security_ids or ()) or None,
         )
-        for each in found
+        for rule in found
     ]
     return make_table("Rules", columns, rows)
 

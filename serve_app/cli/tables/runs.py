@@ -21,15 +21,15 @@ def tabulate_causes(found: Causes, names: Names = NO_NAMES) -> Table:
     columns = ("reason", "security or option", "ticker", "portfolios", "first", "low", "high")
     rows = [
         (
-            each.title,
-            each.subject,
-            names.tickers.get(each.subject or ""),
-            each.portfolios,
-            each.examples[0],
-            percent(each.bands[-1].low_drift) if each.bands else None,
-            percent(each.bands[-1].high_drift) if each.bands else None,
+            cause.title,
+            cause.subject,
+            names.tickers.get(cause.subject or ""),
+            cause.portfolios,
+            cause.examples[0],
+            percent(cause.bands[-1].low_drift) if cause.bands else None,
+            percent(cause.bands[-1].high_drift) if cause.bands else None,
         )
-        for each in found.causes
+        for cause in found.causes
     ]
     more = "" if found.is_whole else ", there are more"
     return make_table(f"{found.examined} portfolios without a plan{more}", columns, rows)
@@ -40,14 +40,14 @@ def tabulate_runs(found: Iterable[Run]) -> Table:
     columns = ("run", "status", "started", "done", "total", "outcomes", "per second")
     rows = [
         (
-            each.run_id,
-            format_status(each.status, each.error),
-            format_moment(each.created_at),
-            each.portfolios.done,
-            each.portfolios.total,
-            format_counts(each.counts),
-            each.portfolios_per_second,
+            run.run_id,
+            format_status(run.status, run.error),
+            format_moment(run.created_at),
+            run.portfolios.done,
+            run.portfolios.total,
+            format_counts(run.counts),
+            run.portfolios_per_second,
         )
-        for each in found
+        for run in found
     ]
     return make_table("Runs", columns, rows)

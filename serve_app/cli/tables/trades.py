@@ -18,24 +18,24 @@ def tabulate_reviewed_trades(
     columns = ("portfolio", "name", "security", "ticker", "side", "quantity", "price", "amount")
     rows = [
         (
-            each.portfolio_id,
-            names.portfolios.get(each.portfolio_id),
-            each.security_id,
-            names.tickers.get(each.security_id),
-            each.transaction_type,
-            each.trade_quantity,
-            each.price,
-            round_to_cents(each.trade_amount),
-            percent(each.original_weight),
-            percent(each.target),
-            percent(each.actual),
-            _approval(each),
+            trade.portfolio_id,
+            names.portfolios.get(trade.portfolio_id),
+            trade.security_id,
+            names.tickers.get(trade.security_id),
+            trade.transaction_type,
+            trade.trade_quantity,
+            trade.price,
+            round_to_cents(trade.trade_amount),
+            percent(trade.original_weight),
+            percent(trade.target),
+            percent(trade.actual),
+            _approval(trade),
         )
-        for each in found
+        for trade in found
     ]
     sides = (("BUY", totals.buys), ("SELL", totals.sells), ("held", totals.held))
     sums = ", ".join(
-        f"{each.transactions:,} {name} of {round_to_cents(each.amount):,}" for name, each in sides
+        f"{side.transactions:,} {name} of {round_to_cents(side.amount):,}" for name, side in sides
     )
     return make_table(f"Trades: {sums}", (*columns, *weights, "approval"), rows)
 
