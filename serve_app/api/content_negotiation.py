@@ -39,17 +39,17 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str:
     """
     ranges = tuple(_ranges(accept)) or (Range("*", "*", 1.0),)
     best: tuple[float, int] = (0.0, 0)
-    found = None
+    choice = None
     for media_type in offered:
         fitting = [accepted for accepted in ranges if accepted.fits(media_type)]
-        wanted = max(fitting, key=lambda media_range: media_range.exactness, default=None)
-        if wanted is not None and wanted.quality > 0:
-            rank = (wanted.quality, wanted.exactness)
+        preference = max(fitting, key=lambda media_range: media_range.exactness, default=None)
+        if preference is not None and preference.quality > 0:
+            rank = (preference.quality, preference.exactness)
             if rank > best:
-                best, found = rank, media_type
-    if found is None:
+                best, choice = rank, media_type
+    if choice is None:
         raise NotAcceptableError(accept, tuple(offered))
-    return found
+    return choice
 
 
 def accepts(codings: str, coding: str) -> bool:

@@ -121,12 +121,12 @@ async def require_known_parameters(request: Request) -> None:
 
     A parameter may be repeated if the route takes a list.
     """
-    given = Counter(name for name, _ in request.query_params.multi_items())
-    if not given:
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if not counts:
         return
     known = known_parameters(request.scope["route"].dependant)
-    unknown = [name for name in given if name not in known]
-    repeated = [name for name, count in given.items() if count > 1 and known.get(name) is False]
+    unknown = [name for name in counts if name not in known]
+    repeated = [name for name, count in counts.items() if count > 1 and known.get(name) is False]
     errors = [_error(name, "unknown query parameter") for name in unknown]
     errors += [_error(name, "give it only once") for name in repeated]
     if errors:

@@ -66,11 +66,11 @@ async def read_precondition(
     """Read the If-Match of a request; a version found stale later fails it, too."""
     if if_match is None and settings.require_if_match:
         raise PreconditionRequiredError
-    found = Precondition(if_match)
+    precondition = Precondition(if_match)
     try:
-        yield found
+        yield precondition
     except StaleVersionError as error:
-        if found.versions is None:
+        if precondition.versions is None:
             raise
         raise PreconditionFailedError(str(if_match), error.actual) from error
 

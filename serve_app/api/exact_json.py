@@ -74,9 +74,9 @@ class ExactRoute(APIRoute):
 def _name_ignored(value: Any, shape: Any, answer: Response) -> None:
     if not (isinstance(shape, type) and issubclass(shape, BaseModel)):
         return  # options are optional, and ignore nothing
-    found = ignored_fields(value, shape, MAX_NAMED_FIELDS)
-    if found:
-        pointers = (json_pointer([str(step) for step in path]) for path in found)
+    paths = ignored_fields(value, shape, MAX_NAMED_FIELDS)
+    if paths:
+        pointers = (json_pointer([str(step) for step in path]) for path in paths)
         # Written as a URI fragment, because a header is ASCII and a name may have commas.
         named = header_list((pointer[:MAX_POINTER_LENGTH] for pointer in pointers), safe="/~[]$")
         answer.headers[IGNORED_FIELDS] = named

@@ -61,13 +61,13 @@ class IdempotentRequest:
         if reference is not None:
             return await recall(reference), REPLAYED
         try:
-            made = await work()
+            result = await work()
         except BaseException:
             # Also after a hang-up, because the retry needs the key.
             await self._release(self.key)
             raise
-        await asyncio.shield(self._complete(self.key, reference_of(made)))
-        return made, {}
+        await asyncio.shield(self._complete(self.key, reference_of(result)))
+        return result, {}
 
     async def _release(self, key: str) -> None:
         await asyncio.shield(self.store.release_key(key, self.owner))

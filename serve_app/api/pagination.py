@@ -70,15 +70,15 @@ def order_by(*fields: str) -> Callable[[str], Awaitable[Sort]]:
     ) -> Sort:
         # strip() also removes an unencoded +, because it arrives as a blank; no sign is ascending
         parts = [part.strip() for part in sort_by.split(",") if part.strip()]
-        found = tuple(
+        sort = tuple(
             (part.removeprefix("-").removeprefix("+"), DESCENDING if part[0] == "-" else ASCENDING)
             for part in parts
         )
-        unknown = [name for name, _ in found if name not in fields]
+        unknown = [name for name, _ in sort if name not in fields]
         if unknown:
             message = f"the fields are {', '.join(fields)}"
             place = ("query", "sort_by")
             raise RequestValidationError([{"type": "value", "loc": place, "msg": message}])
-        return found
+        return sort
 
     return order

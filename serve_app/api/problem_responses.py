@@ -63,11 +63,11 @@ async def answer_invalid(request: Request, error: Exception) -> Response:
     return invalid_answer(error.errors(), request.url.path)
 
 
-def invalid_answer(found: Sequence[Mapping[str, Any]], path: str) -> Response:
+def invalid_answer(entries: Sequence[Mapping[str, Any]], path: str) -> Response:
     """Answer violations as the framework lists them; the first ones are shown."""
-    errors = [_invalid(entry) for entry in found[:MAX_ERRORS]]
+    errors = [_invalid(entry) for entry in entries[:MAX_ERRORS]]
     detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
-    return response(_find_invalid_kind(found), detail, path, {"errors": errors})
+    return response(_find_invalid_kind(entries), detail, path, {"errors": errors})
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
@@ -88,19 +88,19 @@ def http_answer(status: int, path: str, headers: Mapping[str, str] | None = None
 def _methods(request: Request) -> list[str]:
     """List all methods of a path, because the router knows only its first matching route."""
     paths: Mapping[str, Mapping[str, Any]] = request.app.openapi()["paths"]
-    found = {
+    methods = {
         method.upper()
         for template, operations in paths.items()
         if compile_path(template.replace(PORTFOLIO, PORTFOLIO_PATH))[0].match(request.url.path)
         for method in operations
     }
-    return sorted(found) or ["GET"]
+    return sorted(methods) or ["GET"]
 
 
-def _find_invalid_kind(found: Sequence[Mapping[str, Any]]) -> ProblemKind:
-    if any(entry["loc"][0] == "path" for entry in found):
+def _find_invalid_kind(entries: Sequence[Mapping[str, Any]]) -> ProblemKind:
+    if any(entry["loc"][0] == "path" for entry in entries):
         return catalogue.BAD_ID
-    unreadable = any(entry["type"] == "json_invalid" for entry in found)
+    unreadable = any(entry["type"] == "json_invalid" for entry in entries)
     return catalogue.NOT_JSON if unreadable else catalogue.INVALID_REQUEST
 
 

@@ -59,22 +59,22 @@ def _sort(part: Any) -> Any:
 
 def _group_routes(document: Json) -> Mapping[str, list[str]]:
     """Group routes by the kinds of problems they answer."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             for answer in operation["responses"].values():
                 for slug in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", ()):
-                    found.setdefault(slug, []).append(f"{method.upper()} {path}")
-    return found
+                    groups.setdefault(slug, []).append(f"{method.upper()} {path}")
+    return groups
 
 
 def find_stale(docs: Path) -> dict[Path, str | None]:
     """Find the files to write, by path; None for a page whose problem is gone."""
-    wanted = {docs / path: text for path, text in build_files().items()}
-    gone = dict.fromkeys(set((docs / PROBLEMS).glob("*.md")) - wanted.keys())
+    texts = {docs / path: text for path, text in build_files().items()}
+    gone = dict.fromkeys(set((docs / PROBLEMS).glob("*.md")) - texts.keys())
     old = {
         path: text
-        for path, text in wanted.items()
+        for path, text in texts.items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     }
     return {**old, **gone}

@@ -214,6 +214,6 @@ def refuse_all(
     kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""
     detail = f"{kind.title}: none of {len(outcomes)} portfolios{of_model} was rebalanced."
-    listed = [_element(heading, outcome) for outcome in outcomes[:MAX_LISTED_PORTFOLIOS]]
-    members = {"rebalance_id": heading.rebalance_id, "portfolios": listed}
+    elements = [_element(heading, outcome) for outcome in outcomes[:MAX_LISTED_PORTFOLIOS]]
+    members = {"rebalance_id": heading.rebalance_id, "portfolios": elements}
     return response(kind, detail, path, members, {**headers, **retry_headers(kind)})

@@ -50,11 +50,11 @@ async def _select(store: Store, run_id: str, codes: Sequence[str]) -> Selection:
     while parts := await store.list_run_rebalances(run_id, last, MAX_LISTED_REBALANCES):
         for part in parts:
             for offset in range(0, part.number_of_portfolios, PAGE_SIZE):
-                found, total = await store.search_outcomes(
+                outcomes, total = await store.search_outcomes(
                     part, outcome_filter, (), offset, PAGE_SIZE
                 )
-                portfolios |= dict.fromkeys(outcome.portfolio_id for outcome in found)
-                models |= {part.model_id: None} if found else {}
+                portfolios |= dict.fromkeys(outcome.portfolio_id for outcome in outcomes)
+                models |= {part.model_id: None} if outcomes else {}
                 if len(portfolios) > MAX_PORTFOLIOS:
                     rule = f"at most {MAX_PORTFOLIOS:,} portfolios are tried again at once"
                     raise RuleError(("retry_of",), run_id, rule)

@@ -69,12 +69,12 @@ class ApiKeyAuthenticator:
 
     async def authenticate(self, token: str) -> Principal:
         """Return the principal of an API key."""
-        given = parse_key(token)
-        if given is None:
+        credentials = parse_key(token)
+        if credentials is None:
             raise AuthenticationError(INVALID)
-        key = await self._find(given.key_id) or UNKNOWN_KEY
+        key = await self._find(credentials.key_id) or UNKNOWN_KEY
         now = datetime.now(UTC)
-        secret_hash = given.secret_hash
+        secret_hash = credentials.secret_hash
         # Both comparisons always, because the time must not tell which ids exist.
         is_present = hmac.compare_digest(secret_hash, key.secret_hash)
         is_former = hmac.compare_digest(secret_hash, key.former_hash or UNKNOWN_KEY.secret_hash)

@@ -49,10 +49,10 @@ class Principal:
         """Raise OutsideLimitsError unless the caller may use each of these models, at least one."""
         if self.models is None:
             return
-        asked = [model_id.lower() for model_id in model_ids]
-        if not asked:
+        lower_ids = [model_id.lower() for model_id in model_ids]
+        if not lower_ids:
             raise OutsideLimitsError(self.name, MODELS, "name the models")
-        for model_id in asked:
+        for model_id in lower_ids:
             if model_id not in self.models:
                 raise OutsideLimitsError(self.name, MODELS, f"{model_id} is none of them")
 
@@ -60,10 +60,10 @@ class Principal:
         """Raise OutsideLimitsError unless the caller may use each of these, at least one."""
         if self.portfolios is None:
             return
-        asked = list(portfolio_ids)
-        if not asked:
+        ids = list(portfolio_ids)
+        if not ids:
             raise OutsideLimitsError(self.name, PORTFOLIOS, "name the portfolios")
-        for portfolio_id in asked:
+        for portfolio_id in ids:
             if portfolio_id not in self.portfolios:
                 raise OutsideLimitsError(self.name, PORTFOLIOS, f"{portfolio_id} is none of them")
 

@@ -70,10 +70,10 @@ def build_client(url: str, timeout_s: float, token: str | None) -> "Client":
 
     # Retries are not logged, because they are no news to a person.
     logging.getLogger("stamina").setLevel(logging.ERROR)
-    given = token or token_from_environment() or saved_token(url)
+    secret = token or token_from_environment() or saved_token(url)
     authorities = authorities_from_environment()
     try:
-        return Client(url, token=given, ca_file=authorities, timeout_s=timeout_s, retry_s=RETRY_S)
+        return Client(url, token=secret, ca_file=authorities, timeout_s=timeout_s, retry_s=RETRY_S)
     except OSError as error:
         reason = f"ORDERGEN_CA_FILE {authorities} cannot be used: {error.strerror or error}"
         raise typer.BadParameter(reason) from error

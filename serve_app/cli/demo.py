@@ -59,16 +59,16 @@ def store_model(client: Client, market: Market) -> Model:
     )
     following = range(0, market.portfolios, len(market.strategies))[:MAX_PORTFOLIOS]
     portfolios = tuple(market.portfolio_id(number) for number in following)
-    found = next(
+    present = next(
         (candidate for candidate in client.list_models() if candidate.name == strategy.name), None
     )
     origin = "new"
-    if found is None:
+    if present is None:
         model = client.add_model(strategy.name, positions, portfolios)
     else:
-        wanted = replace(found, positions=positions, portfolios=portfolios)
+        target = replace(present, positions=positions, portfolios=portfolios)
         origin = "of an earlier start"
-        model = found if wanted == found else client.replace_model(wanted)
+        model = present if target == present else client.replace_model(target)
     typer.echo(
         f"\nmodel      {model.name} ({model.model_id}), {origin}:"
         f" {len(positions)} securities, {len(portfolios)} portfolios\n"

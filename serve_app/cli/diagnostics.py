@@ -35,17 +35,17 @@ class Check:
 
 def run_checks(url: str | None) -> list[Check]:
     """Run all checks, in the order in which the service needs their subjects."""
-    found = [_python(), _ray(), _solver()]
+    checks = [_python(), _ray(), _solver()]
     try:
         settings = settings_from()
     except SettingsError as error:
         remedy = "docs/reference/settings.md has every setting, its default and its rule"
-        return [*found, Check("settings", "fail", str(error), remedy)]
+        return [*checks, Check("settings", "fail", str(error), remedy)]
     clocks: list[str] = []
-    found += [Check("settings", "ok", "valid"), _database(settings)]
-    found += [*_upstreams(settings, clocks), *_credentials(settings)]
-    found += [_service(settings, url, clocks), _clock(clocks)]
-    return found
+    checks += [Check("settings", "ok", "valid"), _database(settings)]
+    checks += [*_upstreams(settings, clocks), *_credentials(settings)]
+    checks += [_service(settings, url, clocks), _clock(clocks)]
+    return checks
 
 
 def _python() -> Check:

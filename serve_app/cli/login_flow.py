@@ -118,8 +118,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        given = answer.get("state", "").encode()
-        is_ours = secrets.compare_digest(given, self.server.state.encode())
+        state = answer.get("state", "").encode()
+        is_ours = secrets.compare_digest(state, self.server.state.encode())
         if parts.path != CALLBACK or not is_ours:
             self.send_error(404)
             return

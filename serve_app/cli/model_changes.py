@@ -70,8 +70,8 @@ def change_followers(model: "Model", added: Sequence[str], removed: Sequence[str
     return replace(model, portfolios=tuple(dict.fromkeys([*left, *added])))
 
 
-def _require_held(wanted: Sequence[str], held: Sequence[str], option: str) -> None:
-    if missing := [identifier for identifier in wanted if identifier not in held]:
+def _require_held(identifiers: Sequence[str], held: Sequence[str], option: str) -> None:
+    if missing := [identifier for identifier in identifiers if identifier not in held]:
         raise typer.BadParameter(f"{option} {missing[0]}: the model does not have it")
 
 

@@ -70,10 +70,10 @@ def name_cells(model: ModelTargets) -> Generator[None]:
     places = [*model.places.values()]
 
     def locate(error: Mapping[str, Any]) -> dict[str, Any]:
-        found = POSITION.fullmatch(str(error.get("pointer", "")))
-        if found is None or int(found[1]) >= len(places):
+        position = POSITION.fullmatch(str(error.get("pointer", "")))
+        if position is None or int(position[1]) >= len(places):
             return {**error}
-        place = places[int(found[1])]
+        place = places[int(position[1])]
         return {**error, "detail": f"{error.get('detail', '')} ({place.file}, row {place.row})"}
 
     try:

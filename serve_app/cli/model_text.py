@@ -55,8 +55,8 @@ def model_document(model: "Model") -> dict[str, Any]:
 
 def _members(position: "Position", names: Iterable[str]) -> dict[str, Any]:
     """Select the members that a position has."""
-    found = {name: getattr(position, name) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    members = {name: getattr(position, name) for name in names}
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def read_model_text(text: str, lines_above: int = 0) -> dict[str, Any]:

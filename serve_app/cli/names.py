@@ -40,13 +40,13 @@ def _look_up(
 
     from serve_app.client import ProblemError
 
-    found: dict[str, str] = {}
-    wanted = [*islice(dict.fromkeys(ids), MAX_NAMED)]
+    names: dict[str, str] = {}
+    sample = [*islice(dict.fromkeys(ids), MAX_NAMED)]
     try:
-        for first in range(0, len(wanted), IDS_PER_REQUEST):
-            for entry in ask(wanted[first : first + IDS_PER_REQUEST]):
+        for first in range(0, len(sample), IDS_PER_REQUEST):
+            for entry in ask(sample[first : first + IDS_PER_REQUEST]):
                 if (known := getattr(entry, name)) is not None:
-                    found[getattr(entry, key)] = known
+                    names[getattr(entry, key)] = known
     except (ProblemError, httpx.TransportError):
         pass  # because a table without names is better than no table
-    return found
+    return names

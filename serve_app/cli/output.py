@@ -125,7 +125,7 @@ def show_spinner(text: str) -> Generator[Elapsed]:
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Make a table with numbers to the right and ids that are not folded."""
-    made = Table(title=escape_unprintable(title))
+    table = Table(title=escape_unprintable(title))
     rows = [*rows]
     nameless = [
         place
@@ -136,15 +136,15 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     cells = [[_cell(value) for value in row] for row in rows]
     for place, column in enumerate(columns):
         kinds = {type(row[place]).__name__ for row in rows} - {"NoneType"}
-        made.add_column(
+        table.add_column(
             column,
             justify="right" if kinds and kinds <= NUMBERS else "left",
             no_wrap=not any(" " in row[place] for row in cells),
             overflow="fold",
         )
     for row in cells:
-        made.add_row(*row)
-    return made
+        table.add_row(*row)
+    return table
 
 
 def _leave_out(values: Sequence[Any], places: Sequence[int]) -> list[Any]:

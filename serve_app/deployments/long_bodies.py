@@ -72,30 +72,32 @@ class WrittenSlice:
     report: SliceReport
 
 
-async def answer_text(asked: RawRequest, settings: Settings) -> RawResponse:
+async def answer_text(raw_request: RawRequest, settings: Settings) -> RawResponse:
     """Answer the text of a request; raise BodyRefusedError or RuleError for invalid text."""
-    body = parse_body(asked.text)
+    body = parse_body(raw_request.text)
     model, options = convert_model(body), convert_options(body)
     limit_s, balances = settings.optimization_timeout, build_balances(body)
-    found = await optimize_portfolios(model, balances, body.prices, options, limit_s, settings)
-    return flatten_response(await answer_all(asked.path, _heading(asked), found, {}))
+    outcomes = await optimize_portfolios(model, balances, body.prices, options, limit_s, settings)
+    return flatten_response(await answer_all(raw_request.path, _heading(raw_request), outcomes, {}))
 
 
-async def answer_in_workers(asked: RawRequest, settings: Settings) -> RawResponse:
+async def answer_in_workers(raw_request: RawRequest, settings: Settings) -> RawResponse:
     """Answer in worker processes, because parsing the text here would block the event loop."""
     at_a_time = await tasks_at_a_time(settings)
-    slices = min(at_a_time, len(asked.text) // MIN_SLICE_BYTES, MAX_SLICES)
+    slices = min(at_a_time, len(raw_request.text) // MIN_SLICE_BYTES, MAX_SLICES)
     if slices > 1:
         try:
-            return await _answer_by_slices(asked, slices, settings)
+            return await _answer_by_slices(raw_request, slices, settings)
         except (BodyRefusedError, OptimizationError):
             pass  # the whole request is refused; a reading of the whole finds the place
     context = CallContext.capture_for_worker()
-    return await result_of(_text_task.remote(asked, settings, context))
+    return await result_of(_text_task.remote(raw_request, settings, context))
 
 
-async def _answer_by_slices(asked: RawRequest, slices: int, settings: Settings) -> RawResponse:
-    stored = ray.put(asked)
+async def _answer_by_slices(
+    raw_request: RawRequest, slices: int, settings: Settings
+) -> RawResponse:
+    stored = ray.put(raw_request)
     texts: dict[int, ObjectRef[Text]] = {}
 
     def submit(number: int, _: Sequence[int]) -> ObjectRef[list[tuple[SliceReport, int]]]:
@@ -110,7 +112,7 @@ async def _answer_by_slices(asked: RawRequest, slices: int, settings: Settings) 
     written = [number for number, (_, size) in enumerate(reports) if size]
     if all(reports[number][0].refused for number in written):
         refused = [outcome for report, _ in reports for outcome in report.refused]
-        return flatten_response(refuse_all(asked.path, _heading(asked), refused, {}))
+        return flatten_response(refuse_all(raw_request.path, _heading(raw_request), refused, {}))
     length = sum(size for _, size in reports) + len(written) + len("[]") - 1
     headers = {"content-type": "application/json", "content-length": str(length)}
     parts = (StoredText(texts[number], reports[number][1]) for number in written)
@@ -125,21 +127,21 @@ def require_distinct(reports: Iterable[SliceReport]) -> None:
 
 
 async def answer_slice(
-    asked: RawRequest, body_slice: BodySlice, settings: Settings
+    raw_request: RawRequest, body_slice: BodySlice, settings: Settings
 ) -> WrittenSlice:
     """Answer a slice of the portfolios of a request.
 
     Raises BodyRefusedError or an OptimizationError if the request is refused, not always with the
     true place in the body, because the slice is all that it validates.
     """
-    body = parse_slice(asked.text, body_slice)
+    body = parse_slice(raw_request.text, body_slice)
     if body is None:
         return WrittenSlice(b"", SliceReport())
-    model, options = convert_model(body), _parse_options(body, asked.text)
+    model, options = convert_model(body), _parse_options(body, raw_request.text)
     limit_s, balances = settings.optimization_timeout, build_balances(body)
     parts = await optimize_in_arrays(model, balances, body.prices, options, limit_s)
     report = SliceReport(model.portfolio_ids, _list_refused(parts, len(balances)))
-    return WrittenSlice(_write(_heading(asked), parts, len(balances)), report)
+    return WrittenSlice(_write(_heading(raw_request), parts, len(balances)), report)
 
 
 def _parse_options(body: OptimizeBody, text: bytes) -> GivenOptions:
@@ -152,10 +154,10 @@ def _parse_options(body: OptimizeBody, text: bytes) -> GivenOptions:
 
 def _list_refused(parts: Iterable[SolvedPart], count: int) -> tuple[PortfolioOutcome, ...]:
     """List the outcomes of ``count`` portfolios in order if none has a plan, otherwise none."""
-    found: dict[int, PortfolioOutcome] = {}
+    refusals: dict[int, PortfolioOutcome] = {}
     for part in parts:
-        found |= part.objects()
-    outcomes = tuple(found[place] for place in sorted(found))
+        refusals |= part.objects()
+    outcomes = tuple(refusals[place] for place in sorted(refusals))
     return outcomes if len(outcomes) == count and are_refused(outcomes) else ()
 
 
@@ -177,23 +179,23 @@ def _elements(
     return (encode(outcome_json(outcome, *members)) for outcome in outcomes)
 
 
-def _heading(asked: RawRequest) -> Heading:
-    return Heading(None, None, asked.trade_date)
+def _heading(raw_request: RawRequest) -> Heading:
+    return Heading(None, None, raw_request.trade_date)
 
 
 # The task takes no processor, because it may wait for tasks that need one to solve.
 @ray.remote(num_cpus=0, max_retries=3, retry_exceptions=False)
-def _text_task(asked: RawRequest, settings: Settings, context: CallContext) -> RawResponse:
+def _text_task(raw_request: RawRequest, settings: Settings, context: CallContext) -> RawResponse:
     """Answer the text of a request, in a worker process."""
-    return asyncio.run(run_in_worker(answer_text(asked, settings), context))
+    return asyncio.run(run_in_worker(answer_text(raw_request, settings), context))
 
 
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def _slice_task(
-    asked: RawRequest, body_slice: BodySlice, settings: Settings, context: CallContext
+    raw_request: RawRequest, body_slice: BodySlice, settings: Settings, context: CallContext
 ) -> tuple[list[tuple[SliceReport, int]], Text]:
     """Answer a slice of a request, in a worker process."""
-    answering = answer_slice(asked, body_slice, settings)
+    answering = answer_slice(raw_request, body_slice, settings)
     with _without_collector():
         written = asyncio.run(run_in_worker(answering, context))
     text = np.frombuffer(written.text, dtype=np.uint8)  # because arrays are read without a copy

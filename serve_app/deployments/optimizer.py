@@ -164,13 +164,13 @@ class OptimizerDeployment(Optimizer):
         limit_s = self._settings.optimization_timeout
         return await optimize_portfolios(model, balances, prices, options, limit_s, self._settings)
 
-    async def optimize_text(self, given: RawRequest) -> RawResponse:
+    async def optimize_text(self, raw_request: RawRequest) -> RawResponse:
         """Rebalance the portfolios of a long text, which a worker process reads and answers."""
-        return await self._parts.answer_text(given, self._settings)
+        return await self._parts.answer_text(raw_request, self._settings)
 
-    async def optimize_upload(self, given: Upload) -> RawResponse:
+    async def optimize_upload(self, upload: Upload) -> RawResponse:
         """Rebalance the portfolios of tables, which a worker process reads and answers."""
-        return await self._parts.answer_upload(given, self._settings)
+        return await self._parts.answer_upload(upload, self._settings)
 
     async def measure_portfolio(
         self, portfolio_id: str, model_id: str | None

@@ -40,47 +40,47 @@ WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome], Notes], b
 }
 
 
-async def answer_upload_in_worker(asked: Upload, settings: Settings) -> RawResponse:
+async def answer_upload_in_worker(upload: Upload, settings: Settings) -> RawResponse:
     """Answer in a worker process, because reading tables here would block the event loop."""
     task: Any = _upload_task
     context = CallContext.capture_for_worker()
-    return await result_of(task.remote(asked, settings, context))
+    return await result_of(task.remote(upload, settings, context))
 
 
-async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
+async def answer_upload(upload: Upload, settings: Settings) -> RawResponse:
     """Answer an upload; a fault of its files is a problem that names the places."""
     try:
-        given = await read_upload(asked.data, asked.content_type)
+        request = await read_upload(upload.data, upload.content_type)
     except FilesRefusedError as error:
-        return flatten_response(_refuse(asked.path, error))
+        return flatten_response(_refuse(upload.path, error))
     # Reserved, because otherwise a search would go on until the answer is due.
-    with reserve_time(len(given.body.portfolios)):
-        outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
-    return flatten_response(await _answer(asked, given, outcomes))
+    with reserve_time(len(request.body.portfolios)):
+        outcomes = await solve_request(request, time_limit_s=settings.optimization_timeout)
+    return flatten_response(await _answer(upload, request, outcomes))
 
 
 async def _answer(
-    asked: Upload, given: GivenRequest, outcomes: Sequence[PortfolioOutcome]
+    upload: Upload, request: GivenRequest, outcomes: Sequence[PortfolioOutcome]
 ) -> Response:
     positions = sum(len(element.before) for element in outcomes)
-    are_listed = asked.positions and positions <= MAX_POSITIONS
-    heading = Heading(None, None, asked.trade_date, given.notes, positions=are_listed)
+    are_listed = upload.positions and positions <= MAX_POSITIONS
+    heading = Heading(None, None, upload.trade_date, request.notes, positions=are_listed)
     # In a header, too, because a list of trades has no column for what was assumed.
-    common = {**VARY, "Notes": given.summary} if given.notes else VARY
-    if asked.answer_type == JSON:
-        return await answer_all(asked.path, heading, outcomes, common)
+    common = {**VARY, "Notes": request.summary} if request.notes else VARY
+    if upload.answer_type == JSON:
+        return await answer_all(upload.path, heading, outcomes, common)
     if are_refused(outcomes):
-        return refuse_all(asked.path, heading, outcomes, common)
-    text = WRITERS[asked.answer_type](asked.table, outcomes, given.notes)
-    name = "rebalance" if asked.answer_type == XLSX else asked.table
+        return refuse_all(upload.path, heading, outcomes, common)
+    text = WRITERS[upload.answer_type](upload.table, outcomes, request.notes)
+    name = "rebalance" if upload.answer_type == XLSX else upload.table
     counts = Counter(outcome.status.value for outcome in outcomes)
     headers = {
         **common,
-        "Content-Disposition": f'attachment; filename="{name}.{ENDINGS[asked.answer_type]}"',
+        "Content-Disposition": f'attachment; filename="{name}.{ENDINGS[upload.answer_type]}"',
         # Told in a header, because a list of trades does not show the portfolios without a plan.
         "Outcomes": ", ".join(f"{status}={count}" for status, count in sorted(counts.items())),
     }
-    return Response(text, headers=headers, media_type=asked.answer_type)
+    return Response(text, headers=headers, media_type=upload.answer_type)
 
 
 def _refuse(path: str, error: FilesRefusedError) -> Response:
@@ -91,6 +91,6 @@ def _refuse(path: str, error: FilesRefusedError) -> Response:
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def _upload_task(asked: Upload, settings: Settings, context: CallContext) -> RawResponse:
+def _upload_task(upload: Upload, settings: Settings, context: CallContext) -> RawResponse:
     """Answer an upload, in a worker process."""
-    return asyncio.run(run_in_worker(answer_upload(asked, settings), context))
+    return asyncio.run(run_in_worker(answer_upload(upload, settings), context))

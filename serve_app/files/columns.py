@@ -72,14 +72,14 @@ class Columns:
     def find(
         cls,
         table: Table,
-        wanted: Collection[str],
+        fields: Collection[str],
         optional: Collection[str],
         faults: Faults,
         currencies: Currencies,
     ) -> "Columns | None":
         """Find the columns; note what is missing or ambiguous and return None."""
         try:
-            places = find_columns(table.heads, wanted, optional)
+            places = find_columns(table.heads, fields, optional)
         except ColumnsError as error:
             for rule in error.rules:
                 faults.add(table.head_place, None, rule)

@@ -50,8 +50,8 @@ def read_holdings(
     for table in tables:
         fields = {find_field(head) for head in table.heads}
         is_long = bool(fields & {"security", "quantity"})
-        wanted = LONG if is_long else WIDE
-        columns = Columns.find(table, wanted, ("cash", "currency"), faults, currencies)
+        needs = LONG if is_long else WIDE
+        columns = Columns.find(table, needs, ("cash", "currency"), faults, currencies)
         if columns is None:
             continue
         columns.require_units()
@@ -121,9 +121,9 @@ class _WideReader:
 
 def _wide(columns: Columns, accounts: Accounts, is_known: Callable[[str], bool]) -> _WideReader:
     """Make the reader of a wide table; note heads that are no securities."""
-    taken, securities = set(columns.places.values()), dict[int, str]()
+    places, securities = set(columns.places.values()), dict[int, str]()
     for place, head in enumerate(columns.table.heads):
-        if place in taken:
+        if place in places:
             continue
         has_values = any(row.cells[place] is not None for row in columns.table.rows)
         if is_known(head):

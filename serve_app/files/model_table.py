@@ -72,9 +72,9 @@ def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTar
     """Read a model; in a table of holdings a line may be repeated, and a target may be blank."""
     model = ModelTargets(table.head_place)
     notation = _notation(table, faults)
-    wanted = ("security", "target", *notation)
+    needs = ("security", "target", *notation)
     optional = ("quantity", "portfolio", *NOTATIONS.get(notation, ()))
-    columns = Columns.find(table, wanted, optional, faults, currencies)
+    columns = Columns.find(table, needs, optional, faults, currencies)
     if columns is None or not notation:
         return model
     columns.require_units()
@@ -182,7 +182,7 @@ class _Reader:
             self.cash = Line(row, weight, ())
 
     def _band(self, row: Row) -> tuple[Weight, ...] | None:
-        found: list[Weight] = []
+        weights: list[Weight] = []
         for name in (*self.notation, *self.more):
             number = self.columns.weight(row, name)
             if number is None:
@@ -192,9 +192,9 @@ class _Reader:
             elif name.endswith("e_drift") and not isinstance(number, Decimal):
                 self.columns.add(row, name, "a relative band is a decimal or a percentage")
             else:
-                found.append(number)
-        complete = len(found) == len(self.notation) + len(self.more)
-        return tuple(found) if complete else None
+                weights.append(number)
+        complete = len(weights) == len(self.notation) + len(self.more)
+        return tuple(weights) if complete else None
 
     def _is_percent(self, row: Row, name: str) -> bool:
         cell = self.columns.cell(row, name)

@@ -86,19 +86,19 @@ def parse_number(text: str) -> WrittenNumber:
     (Decimal('0.333'), Decimal('1.234'))
     """
     in_brackets = text.startswith("(") and text.endswith(")")
-    found = _PARTS.fullmatch(text[1:-1].strip() if in_brackets else text)
-    if found is None:
+    parts = _PARTS.fullmatch(text[1:-1].strip() if in_brackets else text)
+    if parts is None:
         raise ValueError(NOT_A_NUMBER)
-    if found["exponent"] and _SHORTENED.fullmatch(found["exponent"]):
+    if parts["exponent"] and _SHORTENED.fullmatch(parts["exponent"]):
         raise ValueError(SHORTENED)
-    signs = [sign for sign in (found["sign"], found["inner"], in_brackets and "-") if sign]
-    currencies = [currency for currency in (found["before"], found["after"]) if currency]
-    if len(signs) > 1 or len(currencies) > 1 or (found["percent"] and currencies):
+    signs = [sign for sign in (parts["sign"], parts["inner"], in_brackets and "-") if sign]
+    currencies = [currency for currency in (parts["before"], parts["after"]) if currency]
+    if len(signs) > 1 or len(currencies) > 1 or (parts["percent"] and currencies):
         raise ValueError(NOT_A_NUMBER)
-    readings = _readings(found["digits"], found["exponent"] or "")
+    readings = _readings(parts["digits"], parts["exponent"] or "")
     if not readings:
         raise ValueError(NOT_A_NUMBER)
-    is_negative, is_percent = bool(signs) and signs[0] != "+", bool(found["percent"])
+    is_negative, is_percent = bool(signs) and signs[0] != "+", bool(parts["percent"])
     scaled = {
         mark: _scale(value, is_negative=is_negative, is_percent=is_percent)
         for mark, value in readings.items()
@@ -107,15 +107,15 @@ def parse_number(text: str) -> WrittenNumber:
 
 
 def _readings(digits: str, exponent: str) -> dict[Mark, Decimal]:
-    found: dict[Mark, Decimal] = {}
+    readings: dict[Mark, Decimal] = {}
     for mark, pattern in _BY_MARK.items():
         matched = pattern.fullmatch(digits)
         if matched is not None:
             whole, part = _NO_DIGITS.sub("", matched["whole"]), matched["part"] or ""
-            found[mark] = Decimal(f"{whole or '0'}.{part or '0'}{exponent}")
+            readings[mark] = Decimal(f"{whole or '0'}.{part or '0'}{exponent}")
             if not part:  # otherwise a whole number would have a decimal
-                found[mark] = Decimal(f"{whole or '0'}{exponent}")
-    return found
+                readings[mark] = Decimal(f"{whole or '0'}{exponent}")
+    return readings
 
 
 def _scale(value: Decimal, *, is_negative: bool, is_percent: bool) -> Decimal:

@@ -79,18 +79,18 @@ def read_options(
 
 def _find_options(columns: Columns) -> dict[str, int]:
     """Find the columns of options; other heads are faults, otherwise a typo would be lost."""
-    found: dict[str, int] = {}
+    options: dict[str, int] = {}
     for place, head in enumerate(columns.table.heads):
         name = _NAMES.get(normalize_name(head))
         has_values = any(row.cells[place] is not None for row in columns.table.rows)
-        if name in found:
+        if name in options:
             columns.faults.add(columns.table.head(place), head, "two columns have this head")
         elif name is not None:
-            found[name] = place
+            options[name] = place
         elif has_values and place not in columns.places.values() and head.casefold() not in NOTES:
             rule = NO_ORDERS if normalize_name(head) == normalize_name(ORDERS) else NOT_AN_OPTION
             columns.faults.add(columns.table.head(place), head or None, rule)
-    return found
+    return options
 
 
 @dataclass(slots=True)
@@ -122,10 +122,10 @@ class _Reader:
         self, portfolio: str, columns: Columns, options: Mapping[str, int], row: Row
     ) -> None:
         known = len(self.faults.found) + self.faults.omitted
-        given = dict(_read_cells(columns, options, row))
+        values = dict(_read_cells(columns, options, row))
         try:
             # In spite of cells that are faults already, because all are to be told at once.
-            body = RebalanceOptionsBody.model_validate(given)
+            body = RebalanceOptionsBody.model_validate(values)
             # Merged, because an option may conflict with one of all portfolios.
             self.common.override_by(build_options(body)).apply_to(RebalanceOptions())
         except ValidationError as error:
@@ -135,12 +135,12 @@ class _Reader:
                 columns.add(row, name, f"{at}{entry['msg']}")
         except RuleError as error:
             name = str(error.field[0])
-            if name in given:  # otherwise the fault is one of the common options, told there
+            if name in values:  # otherwise the fault is one of the common options, told there
                 columns.add(row, name, error.rule)
         except OptionsConflictError as error:
             self.faults.add(columns.place(row, "portfolio"), portfolio, str(error))
         else:
-            places = {name: columns.place(row, name) for name in given}
+            places = {name: columns.place(row, name) for name in values}
             if places and len(self.faults.found) + self.faults.omitted == known:
                 self.found[portfolio] = PortfolioOptions(body, places)
 

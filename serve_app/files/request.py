@@ -67,14 +67,14 @@ def parse_request(file: str, text: bytes) -> GivenRequest:
         raise _refuse_places(Place(file), error.errors) from error
 
 
-def with_options(given: GivenRequest, options: RebalanceOptionsBody | None) -> GivenRequest:
+def with_options(request: GivenRequest, options: RebalanceOptionsBody | None) -> GivenRequest:
     """Replace the options of a request; raise FilesRefusedError if it has some of its own."""
     if options is None:
-        return given
-    if given.body.options is not None:
+        return request
+    if request.body.options is not None:
         raise refuse(Place(OPTIONS), "the JSON file has options, too: give them once")
-    body = given.body.model_copy(update={"options": options})
-    return _request(body, Place(OPTIONS), Place(OPTIONS), without_cash=given.without_cash)
+    body = request.body.model_copy(update={"options": options})
+    return _request(body, Place(OPTIONS), Place(OPTIONS), without_cash=request.without_cash)
 
 
 def build_request(
@@ -111,8 +111,8 @@ def parse_json_options(file: str, text: bytes) -> RebalanceOptionsBody:
     except (JSONDecodeError, AmbiguousTextError) as error:
         raise _refuse_places(Place(file), json_errors(error)) from error
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        entries = [{**entry, "loc": ("body", *entry["loc"])} for entry in found]
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        entries = [{**entry, "loc": ("body", *entry["loc"])} for entry in errors]
         raise _refuse_places(Place(file), entries) from error
 
 
@@ -175,10 +175,10 @@ def _find_option_place(
     return Place(of_options.file, column=json_pointer([str(step) for step in path]))
 
 
-def _refuse_places(place: Place, found: Sequence[Mapping[str, Any]]) -> FilesRefusedError:
+def _refuse_places(place: Place, entries: Sequence[Mapping[str, Any]]) -> FilesRefusedError:
     """Make the refusal of violations as the framework lists them."""
     faults = Faults()
-    for entry in found:
+    for entry in entries:
         _, *path = entry["loc"]
         if entry["type"] == "json_invalid":
             rule = f"invalid JSON: {entry['ctx']['error']} at character {path[0]}"

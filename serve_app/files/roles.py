@@ -44,19 +44,19 @@ def assign_roles(tables: Sequence[Table]) -> RoleTables:
 
     Raises FilesRefusedError if a role has no table, or the model has several.
     """
-    found = RoleTables()
+    roles = RoleTables()
     for table in tables:
         role = recognize_role(table)
         if role is not None:
-            found.list_tables(role).append(table)
-    _borrow_holdings(found)
-    missing = [role for role in NEEDS if not found.list_tables(role)]
+            roles.list_tables(role).append(table)
+    _borrow_holdings(roles)
+    missing = [role for role in NEEDS if not roles.list_tables(role)]
     if missing:
         raise _missing_error(tables, missing)
-    if len(found.model) > 1:
-        others = " and ".join(str(_build_place(table)) for table in found.model)
-        raise refuse(_build_place(found.model[-1]), f"give one model, not several: {others}")
-    return found
+    if len(roles.model) > 1:
+        others = " and ".join(str(_build_place(table)) for table in roles.model)
+        raise refuse(_build_place(roles.model[-1]), f"give one model, not several: {others}")
+    return roles
 
 
 def recognize_role(table: Table) -> str | None:
@@ -83,13 +83,13 @@ def _named_role(table: Table) -> str | None:
     return NAMES.get(name.strip().casefold().replace("_", " "))
 
 
-def _borrow_holdings(found: RoleTables) -> None:
+def _borrow_holdings(roles: RoleTables) -> None:
     """Let tables of holdings serve as prices and model, if they have the columns and none else."""
-    if not found.prices:
-        found.prices.extend(table for table in found.holdings if _has(table, "price"))
-    if not found.model:
+    if not roles.prices:
+        roles.prices.extend(table for table in roles.holdings if _has(table, "price"))
+    if not roles.model:
         # A weight beside a quantity is that of today, so the head must say that it is a target.
-        found.model.extend(table for table in found.holdings if has_target_head(table))
+        roles.model.extend(table for table in roles.holdings if has_target_head(table))
 
 
 def has_target_head(table: Table) -> bool:

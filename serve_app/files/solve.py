@@ -15,7 +15,7 @@ TIME_LIMIT_S: Final = 30.0  # of one portfolio, as the service has it by default
 
 
 async def solve_request(
-    given: GivenRequest,
+    request: GivenRequest,
     on_progress: Callable[[int], None] = lambda _: None,
     time_limit_s: float = TIME_LIMIT_S,
 ) -> tuple[PortfolioOutcome, ...]:
@@ -24,13 +24,13 @@ async def solve_request(
     ``on_progress`` gets the number of portfolios done since the last call. Raises EmptyModelError
     if everything would be sold unasked, and OptionsConflictError.
     """
-    body, options = given.body, given.options
+    body, options = request.body, request.options
     common, own = options.build_common(time_limit_s), options.build_own(time_limit_s)
     ids = [portfolio.portfolio_id for portfolio in body.portfolios]
     for choice in {own.get(portfolio_id, common) for portfolio_id in ids}:
-        require_targets(given.model.targets, choice)
+        require_targets(request.model.targets, choice)
     try:
-        securities = price_targets(given.model, body.prices)
+        securities = price_targets(request.model, body.prices)
     except UNPRICED as error:
         return tuple(failed_outcome(portfolio_id, error) for portfolio_id in ids)
     balances = [
@@ -38,15 +38,15 @@ async def solve_request(
     ]
     firsts = range(0, len(ids), SOLVE_BATCH_SIZE)
     time_split = TimeSplit(len(firsts), 1)
-    found: list[PortfolioOutcome] = []
+    answers: list[PortfolioOutcome] = []
     for first in firsts:
         part = slice(first, first + SOLVE_BATCH_SIZE)
         inputs = ChunkInputs(ids[part], balances[part], body.prices)
         with set_deadline(time_split.next_s()):
             outcomes = await solve_chunk(securities, inputs, common, _ignore, own)
         on_progress(len(outcomes))
-        found += outcomes
-    return tuple(found)
+        answers += outcomes
+    return tuple(answers)
 
 
 def _ignore(outcomes: Sequence[PortfolioOutcome], seconds: float) -> None:

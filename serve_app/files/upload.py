@@ -31,16 +31,16 @@ async def read_upload(data: bytes, content_type: str) -> GivenRequest:
     """Read a body by its media type; raise FilesRefusedError."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == FORM:
-        given = await _read_form(data, content_type)
+        form = await _read_form(data, content_type)
     elif is_json(data) and media_type not in ENDINGS:
-        given = parse_request("body", data)
+        form = parse_request("body", data)
     else:
-        given = build_request(_tables(ENDINGS.get(media_type, "body.csv"), data))
-    count = len(given.body.portfolios)
+        form = build_request(_tables(ENDINGS.get(media_type, "body.csv"), data))
+    count = len(form.body.portfolios)
     if count > MAX_PORTFOLIOS:
         rule = f"a request has at most {MAX_PORTFOLIOS:,} portfolios"
         raise refuse(Place("body"), rule, f"{count:,}")
-    return given
+    return form
 
 
 async def _read_form(data: bytes, content_type: str) -> GivenRequest:

@@ -234,10 +234,10 @@ def _local(name: str) -> str:
 
 
 def _parse_column(reference: str | None, otherwise: int) -> int:
-    found = _REFERENCE.fullmatch(reference or "")
-    if found is None:
+    match = _REFERENCE.fullmatch(reference or "")
+    if match is None:
         return otherwise
     column = 0
-    for letter in found[1]:
+    for letter in match[1]:
         column = column * 26 + ord(letter) - ord("A") + 1
     return column - 1

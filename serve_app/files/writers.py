@@ -114,7 +114,7 @@ def write_workbook(outcomes: Sequence[PortfolioOutcome], notes: Notes = NO_NOTES
 def _write_sheet(
     sheet: Any,
     table: str,
-    given: tuple[Sequence[PortfolioOutcome], Notes],
+    answer: tuple[Sequence[PortfolioOutcome], Notes],
     formats: Mapping[str, Any],
 ) -> None:
     fields, rows = TABLES[table]
@@ -123,7 +123,7 @@ def _write_sheet(
         sheet.write_string(0, column, name.replace("_", " "), formats["head"])
     sheet.freeze_panes(1, 0)
     number = 0
-    for number, row in enumerate(rows(*given), 1):
+    for number, row in enumerate(rows(*answer), 1):
         if number == MAX_SHEET_ROWS:
             raise TooManyRowsError(MAX_SHEET_ROWS)
         for column, (name, value) in enumerate(zip(fields, row, strict=True)):

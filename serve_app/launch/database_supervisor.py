@@ -15,9 +15,9 @@ from storage.embedded.restarting_server import RestartingServer
 class SupervisedDatabase:
     """Running server and the settings with its address; the owner calls ``watch`` regularly."""
 
-    def __init__(self, settings: Settings, kept: RestartingServer, say: Say) -> None:
+    def __init__(self, settings: Settings, database: RestartingServer, say: Say) -> None:
         self._given = settings
-        self._kept = kept
+        self._kept = database
         self._say = say
 
     @property
@@ -49,10 +49,10 @@ def keep_database(
         return
     begin = time.monotonic()
     with step("database   starting"):
-        kept = RestartingServer(settings.data_directory, settings.mongod, owned=True)
+        database = RestartingServer(settings.data_directory, settings.mongod, owned=True)
     took_s = time.monotonic() - begin
-    say(f"database   {kept.server.engine}, data in {settings.data_directory} ({took_s:.1f} s)")
+    say(f"database   {database.server.engine}, data in {settings.data_directory} ({took_s:.1f} s)")
     try:
-        yield SupervisedDatabase(settings, kept, say)
+        yield SupervisedDatabase(settings, database, say)
     finally:
         server.stop(settings.data_directory)

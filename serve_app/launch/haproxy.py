@@ -87,15 +87,15 @@ def _count_replicas_alone(configuration: str) -> str:
     Ray counts the fallback, too: the proxy of the head, behind which requests wait for a replica.
     """
 
-    def ask_each_replica(found: re.Match[str]) -> str:
-        acl, backend = found.groups()
+    def ask_each_replica(match: re.Match[str]) -> str:
+        acl, backend = match.groups()
         start = rf"^backend {re.escape(backend)}\n"
         block = re.search(rf"{start}((?:[ \t]+.*\n|\n)*)", configuration, re.MULTILINE)
         lines = block[1].splitlines() if block else []
         words = [line.split() for line in lines if not line.endswith(" backup")]
         servers = [word[1] for word in words if word[:1] == ["server"]]
-        asked = [f"srv_is_up({backend}/{server})" for server in servers] or ["always_false"]
-        return "\n".join(f"{acl} {condition}" for condition in asked)
+        conditions = [f"srv_is_up({backend}/{server})" for server in servers] or ["always_false"]
+        return "\n".join(f"{acl} {condition}" for condition in conditions)
 
     counted = r"^(\s*acl backend_\S+_server_up) nbsrv\((\S+)\) ge 1$"
     hardened = re.sub(counted, ask_each_replica, configuration, flags=re.MULTILINE)

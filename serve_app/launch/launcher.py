@@ -57,10 +57,11 @@ def serve_until_stopped(
     The embedded database is restarted if it ends meanwhile. Raises KeyboardInterrupt if the signal
     comes while the service starts.
     """
-    told = threading.Event()
+    stop_signal = threading.Event()
 
     def interrupt(_number: int, _frame: object) -> None:
-        told.set()  # kept, because an exception inside a destructor or a callback goes no further
+        # The event stays set, because an exception in a destructor or a callback goes no further.
+        stop_signal.set()
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -69,7 +70,7 @@ def serve_until_stopped(
         complete = settings if database is None else database.settings
         with run_service(complete, content, say, step) as complete:
             on_start(complete)
-            _wait_for_signal(told, database.watch if database is not None else _do_nothing)
+            _wait_for_signal(stop_signal, database.watch if database is not None else _do_nothing)
             say("stopping")
 
 
@@ -211,12 +212,12 @@ def _drain(haproxy_directory: Path) -> None:
 
 def _haproxies(directory: Path) -> list[int]:
     """List the HAProxy processes whose configuration is in this directory."""
-    found: list[int] = []
+    pids: list[int] = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if f"{directory}/".encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
-    return found
+                pids.append(int(entry.parent.name))
+    return pids
 
 
 def format_url(settings: Settings) -> str:
@@ -230,15 +231,15 @@ def format_url(settings: Settings) -> str:
     )
 
 
-def _wait_for_signal(told: threading.Event, watch: Callable[[], None]) -> None:
+def _wait_for_signal(stop_signal: threading.Event, watch: Callable[[], None]) -> None:
     """Wait until a signal has told to stop; meanwhile call ``watch`` five times a second."""
 
     def stop(_number: int, _frame: object) -> None:
-        told.set()
+        stop_signal.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    while not told.wait(WATCH_S):
+    while not stop_signal.wait(WATCH_S):
         watch()
 
 

@@ -109,8 +109,8 @@ def ray_directory() -> Path:
     except OSError as error:
         rule = f"no directory can be made in it ({error.strerror})"
         raise SettingsError("RAY_TMPDIR", repr(str(parent)), rule) from error
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise SettingsError("RAY_TMPDIR", repr(str(parent)), f"{directory} belongs to another user")
     directory.chmod(PRIVATE)
     # A directory below, because Ray opens its own directory to everybody.

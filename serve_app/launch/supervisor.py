@@ -47,9 +47,9 @@ def supervise(work: Work) -> int:
     attempt = 1
     while True:
         child = _fork(work, attempt, mask)
-        code, told = _wait(child, heard)
+        code, is_stopping = _wait(child, heard)
         end_descendants()
-        if code != AGAIN or told:
+        if code != AGAIN or is_stopping:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             return 0 if code == AGAIN else code
         attempt += 1
@@ -64,8 +64,8 @@ def end_descendants() -> None:
     """End every process below this one, by SIGTERM and after 2 s by SIGKILL."""
     until = time.monotonic() + ORPHANS_WITHIN_S
     number = signal.SIGTERM
-    while found := list(_descendants()):
-        for pid in found:
+    while pids := list(_descendants()):
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         _reap()
@@ -102,19 +102,19 @@ def _fork(work: Work, attempt: int, mask: Collection[int]) -> int:
 
 def _wait(child: int, heard: Collection[int]) -> tuple[int, bool]:
     """Wait for the child; return its exit code, and whether a signal stopped it."""
-    told, until = False, float("inf")
+    is_stopping, until = False, float("inf")
     while True:
         code = _reap_child(child)
         if code is not None:
-            return code, told
+            return code, is_stopping
         wait_s = min(60.0, max(0.0, until - time.monotonic()))
         came = signal.sigtimedwait({*heard, signal.SIGCHLD}, wait_s)
         late = time.monotonic() >= until
-        if late or (came is not None and came.si_signo != signal.SIGCHLD and told):
+        if late or (came is not None and came.si_signo != signal.SIGCHLD and is_stopping):
             os.kill(child, signal.SIGKILL)
             until = float("inf")
         elif came is not None and came.si_signo != signal.SIGCHLD:
-            told, until = True, time.monotonic() + STOP_WITHIN_S
+            is_stopping, until = True, time.monotonic() + STOP_WITHIN_S
             os.kill(child, STOP)
 
 

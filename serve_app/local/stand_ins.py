@@ -96,15 +96,15 @@ class DatabaseKeeper:
 
 def start_missing_services(settings: Settings) -> Settings:
     """Start the database and upstreams that the settings leave open; fill in their addresses."""
-    found: dict[str, object] = {}
+    services: dict[str, object] = {}
     if settings.mongodb_uri is None:
         _require_one_node("MONGODB_URI")
-        found["mongodb_uri"] = SecretStr(_database_uri(settings))
+        services["mongodb_uri"] = SecretStr(_database_uri(settings))
     if settings.simulated_upstreams:
         _require_one_node(UPSTREAM_URLS["accounting"].upper())
-        found |= dict.fromkeys(UPSTREAM_URLS.values(), _market_url(settings))
-        found["upstreams"] = "simulated"
-    settings = settings.model_copy(update=found)
+        services |= dict.fromkeys(UPSTREAM_URLS.values(), _market_url(settings))
+        services["upstreams"] = "simulated"
+    settings = settings.model_copy(update=services)
     asyncio.run(prepare_database(settings))
     return settings
 

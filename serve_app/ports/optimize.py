@@ -104,12 +104,12 @@ class StatelessRebalancing(Protocol):
 
     @repeatable
     @abstractmethod
-    async def optimize_text(self, given: RawRequest) -> RawResponse:
+    async def optimize_text(self, raw_request: RawRequest) -> RawResponse:
         """Answer the text of a request in another process."""
         ...
 
     @repeatable
     @abstractmethod
-    async def optimize_upload(self, given: Upload) -> RawResponse:
+    async def optimize_upload(self, upload: Upload) -> RawResponse:
         """Answer tables, or JSON with tables, in another process."""
         ...

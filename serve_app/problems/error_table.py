@@ -332,8 +332,8 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
 
 def find_row(error: BaseException) -> Row[Any]:
     """Find the row of the error's class or of its nearest base."""
-    found = (ERROR_TABLE[base] for base in type(error).__mro__ if base in ERROR_TABLE)
-    return next(found, UNFORESEEN)
+    rows = (ERROR_TABLE[base] for base in type(error).__mro__ if base in ERROR_TABLE)
+    return next(rows, UNFORESEEN)
 
 
 def find_kind(error: BaseException) -> ProblemKind:
@@ -356,8 +356,8 @@ def list_members(error: BaseException) -> Members:
 
 def build_headers(error: BaseException, kind: ProblemKind) -> Mapping[str, str]:
     """Make the headers of a whole answer to an error."""
-    found = find_row(error)
-    return {**found.headers(error), **retry_headers(kind, found.retry_after_s(error))}
+    entry = find_row(error)
+    return {**entry.headers(error), **retry_headers(kind, entry.retry_after_s(error))}
 
 
 def retry_headers(kind: ProblemKind, seconds: int = DEFAULT_RETRY_AFTER_S) -> Mapping[str, str]:

@@ -65,10 +65,10 @@ def list_broken_rules(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRu
     """
     if not rules:
         return {}
-    found = [outcome for _, outcome in page.objects]
+    outcomes = [outcome for _, outcome in page.objects]
     for _, block in _plain(page):
-        found += list_all_outcomes(block)
-    return {outcome.portfolio_id: rules.list_broken(outcome) for outcome in found}
+        outcomes += list_all_outcomes(block)
+    return {outcome.portfolio_id: rules.list_broken(outcome) for outcome in outcomes}
 
 
 def _plain(page: OutcomePage) -> Iterator[tuple[Places, BlockOutcome]]:
@@ -172,8 +172,8 @@ def _product(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
 def _securities(block: BlockOutcome, places: Places) -> tuple[Array, Array]:
     """Ids and prices by place: the securities of the model, then those of other holdings."""
     ids = [*(security.security_id for security in block.securities), *block.others.ids]
-    chosen = pa.array(places)
-    return pa.array(ids, TEXT).take(chosen), pa.array(_prices(block), DECIMAL).take(chosen)
+    indices = pa.array(places)
+    return pa.array(ids, TEXT).take(indices), pa.array(_prices(block), DECIMAL).take(indices)
 
 
 def _prices(block: BlockOutcome) -> list[Decimal]:

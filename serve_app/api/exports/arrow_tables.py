@@ -145,9 +145,9 @@ class _Sink(io.RawIOBase):
 
     def take(self) -> bytes:
         """Return what was written since the last call."""
-        taken = b"".join(self._parts)
+        content = b"".join(self._parts)
         self._parts.clear()
-        return taken
+        return content
 
 
 def transactions_batch(page: Page) -> RecordBatch:

@@ -78,19 +78,19 @@ async def page_text(page: Sequence[ListedRebalance], zone: tzinfo) -> AsyncItera
         yield b"[]"
         return
     separator = b"["
-    for listed in page:
-        async for part in rebalance_text(listed, zone):
+    for entry in page:
+        async for part in rebalance_text(entry, zone):
             yield separator + part
             separator = b""
         separator = b","
     yield b"]"
 
 
-async def rebalance_text(listed: ListedRebalance, zone: tzinfo) -> AsyncIterator[bytes]:
+async def rebalance_text(entry: ListedRebalance, zone: tzinfo) -> AsyncIterator[bytes]:
     """Write a rebalance with its portfolios."""
-    head = rebalance_json(listed.shown.rebalance, [], listed.omitted, listed.link)
+    head = rebalance_json(entry.shown.rebalance, [], entry.omitted, entry.link)
     begin = encode(head).removesuffix(b"[]}")
-    async for part in portfolios_text(listed.shown, zone):
+    async for part in portfolios_text(entry.shown, zone):
         yield begin + part
         begin = b""
     yield b"}"

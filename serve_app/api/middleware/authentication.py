@@ -65,11 +65,15 @@ class Authentication:
             raise
 
     async def _authenticate(self, headers: Headers, scope: Scope) -> Principal:
-        given = headers.getlist("authorization")
-        if not given:
+        credentials = headers.getlist("authorization")
+        if not credentials:
             return await self._find_session(headers, scope) or self._find_open(scope["path"])
-        scheme, _, token = given[0].strip().partition(" ")
-        if len(given) > 1 or scheme.lower() != "bearer" or self.identity.authenticator is None:
+        scheme, _, token = credentials[0].strip().partition(" ")
+        if (
+            len(credentials) > 1
+            or scheme.lower() != "bearer"
+            or self.identity.authenticator is None
+        ):
             raise AuthenticationError(MISSING)
         if len(token) > MAX_TOKEN_LENGTH:
             raise AuthenticationError(INVALID)

@@ -54,8 +54,8 @@ class Bounds:
 
     def find_limit(self, path: str) -> int:
         """Look up the limit of bodies sent to this path."""
-        found = (most for pattern, most in self.by_path if pattern.fullmatch(path))
-        return next(found, self.otherwise)
+        limits = (most for pattern, most in self.by_path if pattern.fullmatch(path))
+        return next(limits, self.otherwise)
 
 
 class RequestBodies:
@@ -80,9 +80,9 @@ class RequestBodies:
         uploads = UPLOADS if scope["path"] == OF_UPLOADS else ()
         body = _Body(receive, headers, most, self.within_s, uploads)
         media_type = headers.get("content-type", "")
-        kept = media_type if _bare(media_type) in uploads else JSON
+        body_type = media_type if _bare(media_type) in uploads else JSON
         # Changed in place, because the request metrics find the route in the same scope.
-        scope["headers"] = _as_plain(scope["headers"], kept)
+        scope["headers"] = _as_plain(scope["headers"], body_type)
         await self.app(scope, body.receive, send)
 
 
@@ -176,8 +176,8 @@ def _bare(media_type: str) -> str:
 def _as_plain(headers: Iterable[tuple[bytes, bytes]], media_type: str) -> list[tuple[bytes, bytes]]:
     """Replace the headers of the body by those of a plain one."""
     changed = {b"content-type", b"content-encoding", b"content-length"}
-    kept = [(name, value) for name, value in headers if name.lower() not in changed]
-    return [*kept, (b"content-type", media_type.encode("latin-1"))]
+    others = [(name, value) for name, value in headers if name.lower() not in changed]
+    return [*others, (b"content-type", media_type.encode("latin-1"))]
 
 
 class Deadlines:
@@ -187,11 +187,11 @@ class Deadlines:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = Headers(scope=scope).get(HEADER) if scope["type"] == "http" else None
-        if given is None:
+        text = Headers(scope=scope).get(HEADER) if scope["type"] == "http" else None
+        if text is None:
             await self.app(scope, receive, send)
             return
-        seconds = _seconds(given)
+        seconds = _seconds(text)
         if seconds is None:
             errors = [{"parameter": HEADER, "detail": RULE}]
             refusal = response(
@@ -215,6 +215,6 @@ class Deadlines:
             raise DeadlineExceededError(HEADER, seconds) from None
 
 
-def _seconds(given: str) -> float | None:
-    seconds = float(given) if NUMBER.fullmatch(given) else 0.0
+def _seconds(text: str) -> float | None:
+    seconds = float(text) if NUMBER.fullmatch(text) else 0.0
     return seconds if 0 < seconds <= MAX_DEADLINE_S else None

@@ -149,9 +149,9 @@ class RequestMeasurement:
         method = scope["method"] if scope["method"] in METHODS else OTHER
         self.watch.note_begin()
         try:
-            with span("request", is_request=True) as opened:
+            with span("request", is_request=True) as request_span:
                 await self.app(scope, receive, note_status)
-                opened.describe(f"{method} {find_route(scope)}", http_status=status)
+                request_span.describe(f"{method} {find_route(scope)}", http_status=status)
         finally:
             milliseconds = (time.perf_counter() - begin) * 1000
             self.watch.note_end(method, find_route(scope), status, milliseconds)

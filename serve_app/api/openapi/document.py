@@ -155,5 +155,5 @@ def _example(schema: Json, schemas: Json) -> Any:
     if "items" in schema:
         item = _example(schema["items"], schemas)
         return None if item is None else [item]
-    found = (_example(part, schemas) for part in schema.get("anyOf", []))
-    return next((example for example in found if example is not None), None)
+    examples = (_example(part, schemas) for part in schema.get("anyOf", []))
+    return next((example for example in examples if example is not None), None)

@@ -36,5 +36,5 @@ def add_links(operation: Json) -> None:
 
 def _links(pointer: str) -> Json:
     parameter = pointer.rpartition("/")[2]
-    given = {parameter: f"$response.body#{pointer}"}
-    return {name: {"operationId": name, "parameters": given} for name in OF_ID[parameter]}
+    parameters = {parameter: f"$response.body#{pointer}"}
+    return {name: {"operationId": name, "parameters": parameters} for name in OF_ID[parameter]}

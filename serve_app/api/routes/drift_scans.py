@@ -110,8 +110,8 @@ async def list_drift_scans(
 ) -> Response:
     """List scans, the newest first; a new one that is over removes all but three."""
     scans, total = await store.list_drift_scans(frozenset(status), offset, limit)
-    listed = [drift_scan_json(scan) for scan in scans]
-    return json_response(listed, headers=page_headers(request, offset, limit, total))
+    body = [drift_scan_json(scan) for scan in scans]
+    return json_response(body, headers=page_headers(request, offset, limit, total))
 
 
 @router.get("/drift-scans/{scan_id}", response_model=DriftScanAnswer, responses=WRONG_SCAN)
@@ -141,8 +141,8 @@ async def list_drift_lines(
     """
     scan = await store.read_drift_scan(scan_id)
     lines, total = await store.search_drift_lines(scan, line_filter, order, offset, limit)
-    listed = [drift_line_json(line) for line in lines]
-    return json_response(listed, headers=page_headers(request, offset, limit, total))
+    body = [drift_line_json(line) for line in lines]
+    return json_response(body, headers=page_headers(request, offset, limit, total))
 
 
 @router.get(

@@ -44,12 +44,12 @@ async def live() -> Health:
 @router.get("/health/ready", responses=refuses(catalogue.NOT_READY))
 async def ready(parts: AllPorts, settings: ServiceSettings, caller: Caller) -> Health:
     """Check every required part; 503 names those that fail."""
-    found = await _examine(parts)
-    failing = tuple(name for name in found.failing_parts if name not in NOT_NEEDED)
+    findings = await _examine(parts)
+    failing = tuple(name for name in findings.failing_parts if name not in NOT_NEEDED)
     if failing:
-        breakers = found.breakers if _sees_details(caller) else {}
-        raise NotReadyError(failing, found.checks, breakers)
-    return _build_health("ready", found, settings, caller)
+        breakers = findings.breakers if _sees_details(caller) else {}
+        raise NotReadyError(failing, findings.checks, breakers)
+    return _build_health("ready", findings, settings, caller)
 
 
 @router.get("/health")
@@ -60,8 +60,8 @@ async def health(parts: AllPorts, settings: ServiceSettings, caller: Caller) -> 
     ``status`` is ``healthy``, ``degraded`` if an upstream is failing, ``unhealthy`` if the
     database is.
     """
-    found = await _examine(parts)
-    return _build_health(_derive_status(parts, found), found, settings, caller)
+    findings = await _examine(parts)
+    return _build_health(_derive_status(parts, findings), findings, settings, caller)
 
 
 @router.get(
@@ -80,9 +80,9 @@ async def system(
     caller: ReadsSystem, request: Request, parts: AllPorts, settings: ServiceSettings
 ) -> SystemAnswer:
     """Report state, version and settings, without secrets."""
-    found = await _examine(parts)
+    findings = await _examine(parts)
     streams: Streams = request.app.state.streams
-    health = _build_health(_derive_status(parts, found), found, settings, caller)
+    health = _build_health(_derive_status(parts, findings), findings, settings, caller)
     return system_json(
         settings, request.app.version, health, {"open": streams.open, "most": streams.most}
     )
@@ -106,24 +106,24 @@ class Findings:
         )
 
 
-def _derive_status(parts: Ports, found: Findings) -> str:
-    if parts.checks.keys() & set(found.failing_parts):
+def _derive_status(parts: Ports, findings: Findings) -> str:
+    if parts.checks.keys() & set(findings.failing_parts):
         return "unhealthy"
-    return "degraded" if found.failing_parts else HEALTHY
+    return "degraded" if findings.failing_parts else HEALTHY
 
 
 def _sees_details(caller: Principal) -> bool:
     return Scope.SYSTEM_READ in caller.scopes
 
 
-def _build_health(status: str, found: Findings, settings: Settings, caller: Principal) -> Health:
+def _build_health(status: str, findings: Findings, settings: Settings, caller: Principal) -> Health:
     """Describe the parts: names and states for everybody, details for those with system:read."""
     if not _sees_details(caller):
-        return Health(status=status, checks=found.checks)
+        return Health(status=status, checks=findings.checks)
     return Health(
         status=status,
-        checks=found.checks,
-        breakers=found.breakers,
+        checks=findings.checks,
+        breakers=findings.breakers,
         simulated=settings.simulated_upstreams,
     )
 

@@ -43,8 +43,8 @@ async def list_keys(
 ) -> Response:
     """List API keys, the newest first; no answer has a secret."""
     keys, total = await store.list_api_keys(offset, limit)
-    listed = [key_json(key) for key in keys]
-    return json_response(listed, headers=page_headers(request, offset, limit, total))
+    body = [key_json(key) for key in keys]
+    return json_response(body, headers=page_headers(request, offset, limit, total))
 
 
 @router.post(

@@ -41,8 +41,8 @@ async def list_model_versions(
     """List the versions of a model, the newest first; those of a deleted model stay."""
     caller.require_models([model_id])
     versions, total = await store.list_model_versions(model_id, offset, limit)
-    listed = [version_json(version) for version in versions]
-    return json_response(listed, headers=page_headers(request, offset, limit, total))
+    body = [version_json(version) for version in versions]
+    return json_response(body, headers=page_headers(request, offset, limit, total))
 
 
 @router.get(

@@ -66,8 +66,8 @@ async def list_models(
 ) -> Response:
     """List models, the oldest first by default."""
     models, total = await store.list_models(offset, limit, order, caller.models, name)
-    listed = [model_json(model) for model in models]
-    return json_response(listed, headers=page_headers(request, offset, limit, total))
+    body = [model_json(model) for model in models]
+    return json_response(body, headers=page_headers(request, offset, limit, total))
 
 
 @router.post(

@@ -58,11 +58,11 @@ async def name_portfolios(
         caller.require_portfolios(ids)
         names = await store.name_portfolios(tuple(dict.fromkeys(ids)))
     else:
-        found = await store.find_portfolios(name, MAX_NAMED)
+        portfolios = await store.find_portfolios(name, MAX_NAMED)
         own = caller.portfolios
         names = {
             portfolio_id: known
-            for portfolio_id, known in found.items()
+            for portfolio_id, known in portfolios.items()
             if own is None or portfolio_id in own
         }
     return [

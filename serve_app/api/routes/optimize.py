@@ -176,9 +176,9 @@ def build_balances(body: OptimizeBody) -> tuple[Balance, ...]:
 
 async def _answer_elsewhere(request: Request) -> Response:
     settings: Settings = request.app.state.settings
-    given = RawRequest(await request.body(), request.url.path, _today(settings))
+    raw_request = RawRequest(await request.body(), request.url.path, _today(settings))
     try:
-        written = await _find_optimizer(request).optimize_text(given)
+        written = await _find_optimizer(request).optimize_text(raw_request)
     except BodyRefusedError as error:
         # The framework's error, because one handler then renders both kinds of bodies.
         raise RequestValidationError(error.errors) from error

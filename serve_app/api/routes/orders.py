@@ -105,8 +105,10 @@ async def list_orders(
     status: States = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """List the orders of a rebalance; NOT_SENT before it is handed over."""
-    found = await store.read_submission(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
-    return _answer(found, 200, page_headers(request, offset, limit, found.listed))
+    submission = await store.read_submission(
+        rebalance_id, offset, limit, tuple(dict.fromkeys(status))
+    )
+    return _answer(submission, 200, page_headers(request, offset, limit, submission.listed))
 
 
 @router.get(
@@ -128,5 +130,5 @@ async def list_orders_of_all(
     return json_response([order_json(order) for order in orders], 200, headers)
 
 
-def _answer(found: OrderSubmission, status: int, headers: dict[str, str]) -> Response:
-    return json_response(hand_over_json(found), status, headers)
+def _answer(submission: OrderSubmission, status: int, headers: dict[str, str]) -> Response:
+    return json_response(hand_over_json(submission), status, headers)

@@ -81,8 +81,8 @@ async def list_rebalance_summaries(
 ) -> Response:
     """List rebalances without their portfolios, the newest first."""
     rebalances, total = await store.list_rebalances(offset, limit, order)
-    listed = [rebalance_summary_json(rebalance) for rebalance in rebalances]
-    return json_response(listed, 200, page_headers(request, offset, limit, total))
+    body = [rebalance_summary_json(rebalance) for rebalance in rebalances]
+    return json_response(body, 200, page_headers(request, offset, limit, total))
 
 
 @router.get(
@@ -192,8 +192,8 @@ async def list_last_outcomes(
     """
     caller.require_portfolios(ids)
     caller.require_models([])  # because a portfolio may have rebalances of any model
-    found = await store.list_last_outcomes(tuple(dict.fromkeys(ids)))
-    return json_response([last_outcome_json(outcome) for outcome in found])
+    outcomes = await store.list_last_outcomes(tuple(dict.fromkeys(ids)))
+    return json_response([last_outcome_json(outcome) for outcome in outcomes])
 
 
 async def _summaries(

@@ -101,9 +101,9 @@ async def list_proposals(
     """List proposals, the newest first; a limited caller sees those within its limits alone."""
     statuses = tuple(dict.fromkeys(status))
     proposal_filter = ProposalFilter(statuses, rebalance_id, caller.models, caller.portfolios)
-    found, total = await store.list_proposals(proposal_filter, offset, limit)
+    proposals, total = await store.list_proposals(proposal_filter, offset, limit)
     headers = page_headers(request, offset, limit, total)
-    return json_response([proposal_json(proposal) for proposal in found], headers=headers)
+    return json_response([proposal_json(proposal) for proposal in proposals], headers=headers)
 
 
 @router.get(
@@ -133,9 +133,9 @@ async def list_holds(
     limit: Portfolios = 100,
 ) -> Response:
     """List the portfolios and trades that are not sent, by portfolio and security."""
-    found, total = await store.list_holds(proposal_id, offset, limit)
+    holds, total = await store.list_holds(proposal_id, offset, limit)
     headers = page_headers(request, offset, limit, total)
-    return json_response([hold_json(hold) for hold in found], headers=headers)
+    return json_response([hold_json(hold) for hold in holds], headers=headers)
 
 
 @router.post(

@@ -51,7 +51,7 @@ async def add_rule(_: WritesRules, body: RulePost, store: StorePort, once: Idemp
     """Store a new rule, which holds for the rebalances that begin from now on."""
     rule = build_rule(body)
     added, replayed = await once(
-        lambda: store.add_rule(rule), lambda made: made.rule_id, store.read_rule
+        lambda: store.add_rule(rule), lambda stored_rule: stored_rule.rule_id, store.read_rule
     )
     location = {"Location": f"/api/v1/rule/{added.rule_id}"}
     return _answer(added, 201, location | replayed)

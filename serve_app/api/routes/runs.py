@@ -139,8 +139,8 @@ async def list_runs(
 ) -> Response:
     """List runs, the newest first."""
     runs, total = await store.list_runs(offset, limit, frozenset(status), since)
-    listed = [await progress_json(store, run) for run in runs]
-    return json_response(listed, 200, page_headers(request, offset, limit, total))
+    body = [await progress_json(store, run) for run in runs]
+    return json_response(body, 200, page_headers(request, offset, limit, total))
 
 
 @router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)

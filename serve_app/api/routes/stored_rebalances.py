@@ -107,10 +107,10 @@ async def list_rebalances_of_portfolios(
     portfolio_ids = tuple(dict.fromkeys(body.portfolios))
     caller.require_portfolios(portfolio_ids)
     caller.require_models([])  # because a portfolio may have rebalances of any model
-    found, total = await store.list_portfolio_rebalances(portfolio_ids, offset, limit)
+    rebalances, total = await store.list_portfolio_rebalances(portfolio_ids, offset, limit)
     page: list[ListedRebalance] = []
-    for place, shown in enumerate(split_page(count for _, count in found), offset):
-        rebalance, count = found[place - offset]
+    for place, shown in enumerate(split_page(count for _, count in rebalances), offset):
+        rebalance, count = rebalances[place - offset]
         portfolios = PortfolioSlice(
             rebalance, 0, shown, partial(store.list_portfolio_outcomes, rebalance, portfolio_ids)
         )

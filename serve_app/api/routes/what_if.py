@@ -44,12 +44,12 @@ async def try_model(
     """Rebalance portfolios to a model with these positions; nothing is stored."""
     caller.require_models([model_id])
     stored = await store.read_model(model_id)
-    chosen = tuple(dict.fromkeys(body.portfolios or ())) or spread(
+    sample = tuple(dict.fromkeys(body.portfolios or ())) or spread(
         stored.portfolio_ids, body.sample
     )
-    caller.require_portfolios(chosen)
+    caller.require_portfolios(sample)
     targets = stored.targets if body.positions is None else build_targets(body.positions)
-    tried = replace(stored, targets=targets, portfolio_ids=chosen)
+    tried = replace(stored, targets=targets, portfolio_ids=sample)
     rules_in_force().check(tried)
     _, outcomes = await optimizer.try_model(tried, build_options(body.options))
     return json_response(what_if_json(stored, outcomes))

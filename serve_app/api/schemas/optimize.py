@@ -160,10 +160,10 @@ def _validate(document: Any) -> OptimizeBody:
     try:
         return OptimizeBody.model_validate(document)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        kept = found[:MAX_ERRORS]
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        faults = errors[:MAX_ERRORS]
         raise BodyRefusedError(
-            [{**fault, "loc": ("body", *fault["loc"])} for fault in kept]
+            [{**fault, "loc": ("body", *fault["loc"])} for fault in faults]
         ) from error
 
 

@@ -241,8 +241,8 @@ def build_options(body: RebalanceOptionsBody | None) -> OptionOverrides:
     if body is None:
         return NO_OVERRIDES
     # Only what the body names, because an absent option is taken from the model.
-    given = {name: getattr(body, name) for name in body.model_fields_set if name != "model_id"}
-    return OptionOverrides({name: _value(name, value) for name, value in given.items()})
+    values = {name: getattr(body, name) for name in body.model_fields_set if name != "model_id"}
+    return OptionOverrides({name: _value(name, value) for name, value in values.items()})
 
 
 def options_json(options: RebalanceOptions) -> Json:

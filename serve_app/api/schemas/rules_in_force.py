@@ -65,8 +65,8 @@ class ByRules:
         wrapper: Any = schema
         globeco, general = wrapper["schema"]["choices"]
         # Inside the wrapper, because the handler follows references only of what a schema contains.
-        chosen: Any = {**wrapper, "schema": globeco if rules_in_force() is GLOBECO else general}
-        return handler(chosen)
+        choice: Any = {**wrapper, "schema": globeco if rules_in_force() is GLOBECO else general}
+        return handler(choice)
 
     def _validate(self, value: Any, _: Any) -> Any:
         return _adapter(self.shape).validate_python(value)

@@ -223,11 +223,11 @@ def build_own_options(body: RunRequest) -> dict[str, OptionOverrides]:
     common, named = build_options(body.options), 0
     selected = None if body.models or not body.portfolios else frozenset(body.portfolios)
     own: dict[str, OptionOverrides] = {}
-    for portfolio_id, given in (body.options_by_portfolio or {}).items():
+    for portfolio_id, options_body in (body.options_by_portfolio or {}).items():
         place = ("options_by_portfolio", portfolio_id)
         if selected is not None and portfolio_id not in selected:
             raise RuleError(place, portfolio_id, "the run does not select this portfolio")
-        own[portfolio_id] = build_options(given)
+        own[portfolio_id] = build_options(options_body)
         try:
             options = common.override_by(own[portfolio_id]).apply_to(RebalanceOptions())
         except RuleError as error:

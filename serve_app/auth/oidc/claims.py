@@ -110,6 +110,6 @@ def _approver_level(claims: Claims, path: str | None) -> int:
 
 
 def _display_name(claims: Claims) -> str:
-    given = (claims.get(name) for name in DISPLAY_CLAIMS)
-    text = next((value for value in given if isinstance(value, str) and value), "")
+    values = (claims.get(name) for name in DISPLAY_CLAIMS)
+    text = next((value for value in values if isinstance(value, str) and value), "")
     return "".join(character for character in text if character.isprintable())[:MAX_DISPLAY_LENGTH]

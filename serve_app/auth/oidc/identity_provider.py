@@ -79,10 +79,10 @@ class IdentityProvider:
         Raises ProviderUnavailableError if that cannot be known.
         """
         await self._require_usable_keys()
-        found = self._select_keys(key_id, algorithm)
-        if not found and await self._refresh():
-            found = self._select_keys(key_id, algorithm)
-        return found
+        keys = self._select_keys(key_id, algorithm)
+        if not keys and await self._refresh():
+            keys = self._select_keys(key_id, algorithm)
+        return keys
 
     async def read_metadata(self) -> Metadata:
         """Return the endpoints of the provider; raise ProviderUnavailableError if unknown."""
@@ -92,7 +92,7 @@ class IdentityProvider:
             self._metadata_at = self._clock()
         return self._metadata
 
-    async def fetch_json(self, request: Request, wanted: Collection[int] = OK) -> Any:
+    async def fetch_json(self, request: Request, statuses: Collection[int] = OK) -> Any:
         """Send a request to the provider; return the JSON of its answer.
 
         Raises ProviderUnavailableError if the answer is late, too large, or not what was wanted.
@@ -102,8 +102,8 @@ class IdentityProvider:
             raise ProviderUnavailableError(f"{url} is neither https nor on loopback")
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                answer = await exchange(self._transport, request, wanted, MAX_DOCUMENT_BYTES)
-            if answer.status_code not in wanted:
+                answer = await exchange(self._transport, request, statuses, MAX_DOCUMENT_BYTES)
+            if answer.status_code not in statuses:
                 raise ProviderUnavailableError(f"{url} answered {answer.status_code}")
             return parse_json(answer.content)
         except TimeoutError:

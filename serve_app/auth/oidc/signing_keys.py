@@ -52,10 +52,10 @@ def read_signing_keys(document: Any) -> tuple[SigningKey, ...]:
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list) or len(members) > MAX_KEYS:
         raise UnusableKeysError(f"is no list of at most {MAX_KEYS} keys")
-    found = tuple(key for member in members if (key := _read_key(member)) is not None)
-    if not found:
+    keys = tuple(key for member in members if (key := _read_key(member)) is not None)
+    if not keys:
         raise UnusableKeysError("has no key that can verify a token")
-    return found
+    return keys
 
 
 def _read_key(member: Any) -> SigningKey | None:

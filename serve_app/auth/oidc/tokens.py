@@ -95,10 +95,10 @@ class TokenVerifier:
             raise _RefusedError("it is no signed JWT in the compact form")
         header = _decode_object(token.partition(".")[0])
         algorithm, key_id = self._read_header(header)
-        found = await self._keys.find_keys(key_id, algorithm)
-        if not found or len(found) > MAX_KEYS_TRIED or (key_id is None and len(found) > 1):
-            raise _RefusedError(f"{len(found)} keys fit its header")
-        if not any(self._has_signed(key, token, algorithm) for key in found):
+        keys = await self._keys.find_keys(key_id, algorithm)
+        if not keys or len(keys) > MAX_KEYS_TRIED or (key_id is None and len(keys) > 1):
+            raise _RefusedError(f"{len(keys)} keys fit its header")
+        if not any(self._has_signed(key, token, algorithm) for key in keys):
             raise _RefusedError("its signature is wrong")
         return _decode_object(token.split(".")[1])
 

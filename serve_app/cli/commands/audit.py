@@ -62,8 +62,8 @@ def list_entries(
         since=since,
         limit=min(limit, 1000),
     )
-    found = [*islice(pages, limit)]
-    printer.print(found, lambda: tables.tabulate_audit(found))
+    entries = [*islice(pages, limit)]
+    printer.print(entries, lambda: tables.tabulate_audit(entries))
 
 
 @service_command(commands, has_tables=False)
@@ -90,16 +90,16 @@ def verify(
     noted = [_parse_link(text) for text in expected or ()]
     with show_spinner("verifying"):
         head = client.read_audit_head()
-        found = verify_entries(head, client.stream_audit(), client.read_audit_head, noted)
+        verification = verify_entries(head, client.stream_audit(), client.read_audit_head, noted)
     if printer.as_json:
-        show_json(found)
+        show_json(verification)
     else:
-        for fault in found.faults:
+        for fault in verification.faults:
             typer.echo(str(fault))
-        verdict = "the chain is whole" if not found.faults else "the chain is broken"
-        typer.echo(f"{found.entries:,} entries: {verdict}")
-        typer.echo(f"{found.last.seq}:{found.last.hash}")
-    if found.faults:
+        verdict = "the chain is whole" if not verification.faults else "the chain is broken"
+        typer.echo(f"{verification.entries:,} entries: {verdict}")
+        typer.echo(f"{verification.last.seq}:{verification.last.hash}")
+    if verification.faults:
         raise typer.Exit(Ending.REFUSED)
 
 

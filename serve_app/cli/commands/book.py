@@ -52,8 +52,8 @@ def scan(
     """Begin to measure every portfolio of the book; the scan goes on by itself."""
     from serve_app.cli import tables
 
-    begun = client.begin_drift_scan()
-    scanned = _follow(client, begun) if follow else begun
+    drift_scan = client.begin_drift_scan()
+    scanned = _follow(client, drift_scan) if follow else drift_scan
     printer.print(scanned, lambda: tables.tabulate_scans([scanned]))
     if scanned.status == "STOPPED":
         raise typer.Exit(Ending.REFUSED)
@@ -85,8 +85,8 @@ def show(
         sort_by=sort_by,
         limit=min(limit, 1000),
     )
-    found = [*islice(every, limit)]
-    printer.print(found, lambda: _tabulate(client, scanned, found))
+    lines = [*islice(every, limit)]
+    printer.print(lines, lambda: _tabulate(client, scanned, lines))
 
 
 @service_command(commands)
@@ -100,13 +100,13 @@ def histogram(
     """Show how many portfolios of the last scan of the book have how much drift."""
     from serve_app.cli import tables
 
-    found = client.read_drift_histogram(
+    drift_histogram = client.read_drift_histogram(
         _last_scan(client).scan_id,
         bins=bins,
         status=[state.value for state in status or ()],
         models=models or (),
     )
-    printer.print(found, lambda: tables.tabulate_histogram(found))
+    printer.print(drift_histogram, lambda: tables.tabulate_histogram(drift_histogram))
 
 
 def _last_scan(client: "Client") -> "DriftScan":
@@ -116,25 +116,25 @@ def _last_scan(client: "Client") -> "DriftScan":
     return scanned
 
 
-def _tabulate(client: "Client", scanned: "DriftScan", found: "list[DriftLine]") -> "Table":
+def _tabulate(client: "Client", scanned: "DriftScan", lines: "list[DriftLine]") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
     names = look_up_names(
         client,
-        portfolio_ids=[line.portfolio_id for line in found],
+        portfolio_ids=[line.portfolio_id for line in lines],
         security_ids=[
-            line.largest_deviation.security_id for line in found if line.largest_deviation
+            line.largest_deviation.security_id for line in lines if line.largest_deviation
         ],
     )
-    return tables.tabulate_book(scanned, found, names)
+    return tables.tabulate_book(scanned, lines, names)
 
 
-def _follow(client: "Client", begun: "DriftScan") -> "DriftScan":
+def _follow(client: "Client", drift_scan: "DriftScan") -> "DriftScan":
     from serve_app.cli.output import show_spinner
 
     with show_spinner("measuring the book"):
-        while begun.status == "RUNNING":
+        while drift_scan.status == "RUNNING":
             time.sleep(LOOK_EVERY_S)
-            begun = client.read_drift_scan(begun.scan_id)
-    return begun
+            drift_scan = client.read_drift_scan(drift_scan.scan_id)
+    return drift_scan

@@ -29,12 +29,12 @@ def doctor(
         from serve_app.cli.output import escape_unprintable, show_json, show_spinner
 
         with show_spinner("looking"):
-            found = run_checks(url)
+            checks = run_checks(url)
         if as_json:
-            show_json(found)
+            show_json(checks)
         else:
             console = Console(highlight=False, soft_wrap=True)
-            for check in found:
+            for check in checks:
                 mark = f"[{MARKS[check.verdict]}]{check.verdict:<4}[/]"
                 console.print(f"{mark} {check.name:<10}", end=" ")
                 console.print(escape_unprintable(check.detail), markup=False, emoji=False)
@@ -42,5 +42,5 @@ def doctor(
                     console.print(
                         f"{'':16}{escape_unprintable(check.remedy)}", markup=False, emoji=False
                     )
-        if any(check.verdict == "fail" for check in found):
+        if any(check.verdict == "fail" for check in checks):
             raise typer.Exit(Ending.REFUSED)

@@ -85,14 +85,14 @@ def list_keys(
         from serve_app.cli.output import show, show_json
 
         if database:
-            found = [*_database_keys().list_keys()]
+            keys = [*_database_keys().list_keys()]
         else:
             with build_client(url, timeout, token) as client:
-                found = [*client.list_keys()]
+                keys = [*client.list_keys()]
         if as_json:
-            show_json(found)
+            show_json(keys)
         else:
-            show(tables.tabulate_keys(found), wide=wide)
+            show(tables.tabulate_keys(keys), wide=wide)
 
 
 @commands.command()
@@ -158,7 +158,7 @@ def _add_to_database(
 ) -> "NewApiKey":
     from serve_app.auth.key_requests import KeyRequest
 
-    ids = {name: None if given is None else tuple(given) for name, given in limits.items()}
+    ids = {name: None if value is None else tuple(value) for name, value in limits.items()}
     request = KeyRequest(
         owner, tuple(roles), tuple(scopes), days=days, approver_level=approver_level, **ids
     )

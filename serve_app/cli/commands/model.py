@@ -70,9 +70,9 @@ def show_models(
     if model_id is not None:
         _show(client, client.read_model(model_id), printer)
         return
-    found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
-    documents = [model_document(model) for model in found]
-    printer.print(documents, lambda: tables.tabulate_models(found))
+    models = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
+    documents = [model_document(model) for model in models]
+    printer.print(documents, lambda: tables.tabulate_models(models))
 
 
 @service_command(commands)
@@ -90,8 +90,8 @@ def versions(
 
     if version is None:
         pages = client.list_model_versions(model_id, limit=min(limit, 100))
-        found = [*islice(pages, limit)]
-        printer.print(found, lambda: tables.tabulate_versions(found))
+        newest = [*islice(pages, limit)]
+        printer.print(newest, lambda: tables.tabulate_versions(newest))
     else:
         model_version = client.read_model_version(model_id, version)
         printer.print(model_version, lambda: _tabulate(client, model_version.model))
@@ -124,8 +124,8 @@ def create(
     """
     if (file is None) == (table is None):
         raise typer.BadParameter("give a FILE of JSON or --from-csv TABLE, one of them")
-    given = {"name": name, "portfolios": portfolios}
-    own = {member: value for member, value in given.items() if value}
+    fields = {"name": name, "portfolios": portfolios}
+    own = {member: value for member, value in fields.items() if value}
     if table is not None:
         created = _create_from_table(client, table, own)
     else:
@@ -209,12 +209,12 @@ def try_changes(
     """Rebalance followers of a model to changed positions, and store nothing."""
     from serve_app.cli.model_changes import change_positions
 
-    asked = parse_options(options)
+    overrides = parse_options(options)
     changed = change_positions(client.read_model(model_id), positions or (), removed or ())
-    found = client.try_model(
-        model_id, changed.positions, asked, portfolios=portfolios or None, sample=sample
+    trial = client.try_model(
+        model_id, changed.positions, overrides, portfolios=portfolios or None, sample=sample
     )
-    printer.print(found, lambda: _tabulate_trial(client, found))
+    printer.print(trial, lambda: _tabulate_trial(client, trial))
 
 
 @service_command(commands, has_tables=False)
@@ -231,18 +231,18 @@ def delete(
     say(f"model {model_id} is deleted")
 
 
-def _tabulate_trial(client: "Client", found: "WhatIf") -> "Table":
+def _tabulate_trial(client: "Client", trial: "WhatIf") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
     names = look_up_names(
-        client, portfolio_ids=[outcome.portfolio_id for outcome in found.outcomes]
+        client, portfolio_ids=[outcome.portfolio_id for outcome in trial.outcomes]
     )
     title = (
-        f"{found.tried:,} of {found.followers:,} followers, out of band: "
-        f"{found.out_of_band_before:,} before, {found.out_of_band_after:,} after"
+        f"{trial.tried:,} of {trial.followers:,} followers, out of band: "
+        f"{trial.out_of_band_before:,} before, {trial.out_of_band_after:,} after"
     )
-    return tables.tabulate_outcome_summaries(title, found.outcomes, names)
+    return tables.tabulate_outcome_summaries(title, trial.outcomes, names)
 
 
 def _show(client: "Client", model: "Model", printer: Printer) -> None:

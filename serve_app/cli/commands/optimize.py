@@ -69,9 +69,9 @@ def optimize(
         from serve_app.files.readers import is_json
 
         form = _choose_format(output)
-        given = [(str(path), _read(path)) for path in files]
-        in_json = [is_json(data) for _, data in given]
-        if any(in_json) and len(given) > 1:
+        contents = [(str(path), _read(path)) for path in files]
+        in_json = [is_json(data) for _, data in contents]
+        if any(in_json) and len(contents) > 1:
             raise typer.BadParameter("a JSON file has everything: give it alone")
         # The variable alone does not send tables away, because it is set for other commands.
         if url is not None and not all(in_json) and _is_typed(context, "url"):
@@ -80,10 +80,10 @@ def optimize(
             if output is not None or options is not None:
                 raise typer.BadParameter("--output and --options are for files solved here")
             _optimize_at_service(
-                build_client(url, timeout, token), given[0][1], as_json=as_json, wide=wide
+                build_client(url, timeout, token), contents[0][1], as_json=as_json, wide=wide
             )
             return
-        outcomes, notes = _optimize_here(given, options)
+        outcomes, notes = _optimize_here(contents, options)
         if output is not None:
             _write(output, form, outcomes, notes)
         _show(outcomes, as_json=as_json, wide=wide)
@@ -95,18 +95,18 @@ def _optimize_at_service(service: "Client", body: bytes, *, as_json: bool, wide:
 
     with service as client:
         with show_spinner("optimizing"):
-            found = client.optimize(body)
-        show_outcomes(found, as_json=as_json, wide=wide)
+            outcomes = client.optimize(body)
+        show_outcomes(outcomes, as_json=as_json, wide=wide)
 
 
 def _optimize_here(
-    given: Sequence[tuple[str, bytes]], options: str | None
+    contents: Sequence[tuple[str, bytes]], options: str | None
 ) -> "tuple[Sequence[PortfolioOutcome], Mapping[str, str]]":
     from serve_app.cli.output import say, show_spinner
     from serve_app.files.solve import solve_request
 
     with show_spinner("reading"):
-        request = _request(given, options)
+        request = _request(contents, options)
     if request.notes:
         first = ", ".join([*request.notes][:MAX_NAMED])
         say(f"note: {request.summary} ({first}{', ...' if len(request.notes) > MAX_NAMED else ''})")
@@ -114,7 +114,7 @@ def _optimize_here(
         return asyncio.run(solve_request(request, advance)), request.notes
 
 
-def _request(given: Sequence[tuple[str, bytes]], options: str | None) -> "GivenRequest":
+def _request(contents: Sequence[tuple[str, bytes]], options: str | None) -> "GivenRequest":
     from serve_app.files.readers import is_json, read_tables
     from serve_app.files.request import (
         build_request,
@@ -123,18 +123,18 @@ def _request(given: Sequence[tuple[str, bytes]], options: str | None) -> "GivenR
         with_options,
     )
 
-    asked = None if options is None else parse_json_options(*_options_text(options))
-    if is_json(given[0][1]):
-        return with_options(parse_request(*given[0]), asked)
-    tables = [table for name, data in given for table in read_tables(name, data)]
-    return build_request(tables, asked)
+    options_body = None if options is None else parse_json_options(*_options_text(options))
+    if is_json(contents[0][1]):
+        return with_options(parse_request(*contents[0]), options_body)
+    tables = [table for name, data in contents for table in read_tables(name, data)]
+    return build_request(tables, options_body)
 
 
-def _options_text(given: str) -> tuple[str, bytes]:
+def _options_text(options: str) -> tuple[str, bytes]:
     """Return the text of the options, and the name of their place."""
-    if given.lstrip().startswith("{"):
-        return "--options", given.encode()
-    path = Path(given.removeprefix("@"))
+    if options.lstrip().startswith("{"):
+        return "--options", options.encode()
+    path = Path(options.removeprefix("@"))
     return str(path), _read(path)
 
 
@@ -222,10 +222,10 @@ def _show(outcomes: "Sequence[PortfolioOutcome]", *, as_json: bool, wide: bool) 
 
     # Read back as an answer of the service, because both are printed in the same way.
     answers = TypeAdapter(tuple[PortfolioOutcome, ...])
-    found = answers.validate_python(decode(write_json(outcomes, _today())))
+    answer = answers.validate_python(decode(write_json(outcomes, _today())))
     trades = [*list_trades(outcomes)]
     table = tabulate_planned_trades(trades) if 0 < len(trades) <= MAX_PRINTED_TRADES else None
-    show_outcomes(found, as_json=as_json, wide=wide, trades=table)
+    show_outcomes(answer, as_json=as_json, wide=wide, trades=table)
     if len(trades) > MAX_PRINTED_TRADES and not as_json:
         from serve_app.cli.output import say
 

@@ -102,9 +102,9 @@ def orders(
 ) -> None:
     """Show where the orders of a rebalance stand, or those of all, the latest first."""
     if rebalance_id is None:
-        begun = since and since.replace(tzinfo=UTC)
+        start = since and since.replace(tzinfo=UTC)
         pages = client.list_orders_of_all(
-            status=status or (), since=begun, limit=min(limit, MAX_ORDERS_PER_PAGE)
+            status=status or (), since=start, limit=min(limit, MAX_ORDERS_PER_PAGE)
         )
         every = [*islice(pages, limit)]
         printer.print(every, lambda: _tabulate_all(client, every))
@@ -119,9 +119,9 @@ def _show_orders(
 ) -> None:
     from serve_app.cli import tables
 
-    found = _list_orders(client, rebalance_id, status, limit)
+    listing = _list_orders(client, rebalance_id, status, limit)
     printer.print(
-        found, lambda: tables.tabulate_submission(found), lambda: _tabulate(client, found)
+        listing, lambda: tables.tabulate_submission(listing), lambda: _tabulate(client, listing)
     )
 
 
@@ -153,16 +153,16 @@ def _list_orders(
             return replace(page, orders=tuple(lines))
 
 
-def _tabulate(client: "Client", found: "OrderSubmission") -> "Table":
+def _tabulate(client: "Client", submission: "OrderSubmission") -> "Table":
     from serve_app.cli import tables
 
-    return tables.tabulate_orders(found, _look_up_names(client, found.orders))
+    return tables.tabulate_orders(submission, _look_up_names(client, submission.orders))
 
 
-def _tabulate_all(client: "Client", found: "Sequence[OrderOfRebalance]") -> "Table":
+def _tabulate_all(client: "Client", listing: "Sequence[OrderOfRebalance]") -> "Table":
     from serve_app.cli import tables
 
-    return tables.tabulate_all_orders(found, _look_up_names(client, found))
+    return tables.tabulate_all_orders(listing, _look_up_names(client, listing))
 
 
 def _look_up_names(client: "Client", orders: "Sequence[OrderLine]") -> "Names":

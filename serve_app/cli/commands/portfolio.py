@@ -28,8 +28,8 @@ def find(
     """Find up to 100 portfolios by a part of their name, the newest first."""
     from serve_app.cli import tables
 
-    found = client.find_portfolios(name)
-    printer.print(found, lambda: tables.tabulate_found_portfolios(found))
+    portfolios = client.find_portfolios(name)
+    printer.print(portfolios, lambda: tables.tabulate_found_portfolios(portfolios))
 
 
 @service_command(commands)
@@ -41,13 +41,15 @@ def last(
     ],
 ) -> None:
     """Show the newest outcome of portfolios; one that was never rebalanced is left out."""
-    found = client.list_last_outcomes(portfolio_ids)
-    printer.print(found, lambda: _tabulate(client, found))
+    last_outcomes = client.list_last_outcomes(portfolio_ids)
+    printer.print(last_outcomes, lambda: _tabulate(client, last_outcomes))
 
 
-def _tabulate(client: "Client", found: "tuple[LastOutcome, ...]") -> "Table":
+def _tabulate(client: "Client", portfolios: "tuple[LastOutcome, ...]") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(client, portfolio_ids=[portfolio.portfolio_id for portfolio in found])
-    return tables.tabulate_last_outcomes(found, names)
+    names = look_up_names(
+        client, portfolio_ids=[portfolio.portfolio_id for portfolio in portfolios]
+    )
+    return tables.tabulate_last_outcomes(portfolios, names)

@@ -77,11 +77,11 @@ def show(
     """Show a proposal, and the first of its portfolios and trades that are not sent."""
     from serve_app.cli import tables
 
-    found = client.read_proposal(proposal_id)
-    shown = [lambda: tables.tabulate_proposals([found])]
-    if found.number_of_holds:
+    proposal = client.read_proposal(proposal_id)
+    shown = [lambda: tables.tabulate_proposals([proposal])]
+    if proposal.number_of_holds:
         shown.append(lambda: _tabulate_holds(client, proposal_id))
-    printer.print(found, *shown)
+    printer.print(proposal, *shown)
 
 
 @service_command(commands)
@@ -145,8 +145,8 @@ def hold(
     """Hold portfolios and trades back: they are not sent."""
     if not (portfolios or trades):
         raise typer.BadParameter("give --portfolio or --trade")
-    chosen = portfolios or [], _pairs(trades)
-    _print(printer, [_decide(client, proposal_id, "HOLD", version, note, *chosen)])
+    targets = portfolios or [], _pairs(trades)
+    _print(printer, [_decide(client, proposal_id, "HOLD", version, note, *targets)])
 
 
 @service_command(commands)
@@ -160,8 +160,8 @@ def release(
     note: Note = None,
 ) -> None:
     """Release what is held back, all of it by default; the proposal has to be approved again."""
-    chosen = portfolios or [], _pairs(trades)
-    _print(printer, [_decide(client, proposal_id, "RELEASE", version, note, *chosen)])
+    targets = portfolios or [], _pairs(trades)
+    _print(printer, [_decide(client, proposal_id, "RELEASE", version, note, *targets)])
 
 
 @service_command(commands)
@@ -198,19 +198,19 @@ def _decide(
 
 
 def _pairs(trades: list[str] | None) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for trade in trades or ():
         portfolio_id, slash, security_id = trade.partition("/")
         if not (portfolio_id and slash and security_id):
             raise typer.BadParameter(f"--trade {trade}: give PORTFOLIO_ID/SECURITY_ID")
-        found.append((portfolio_id, security_id))
-    return found
+        pairs.append((portfolio_id, security_id))
+    return pairs
 
 
-def _print(printer: Printer, found: "list[Proposal]") -> None:
+def _print(printer: Printer, proposals: "list[Proposal]") -> None:
     from serve_app.cli import tables
 
-    printer.print(found, lambda: tables.tabulate_proposals(found))
+    printer.print(proposals, lambda: tables.tabulate_proposals(proposals))
 
 
 def _tabulate_holds(client: "Client", proposal_id: str) -> "Table":

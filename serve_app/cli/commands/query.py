@@ -105,8 +105,8 @@ def _show_rebalances(
         pages = client.list_rebalances(limit=size)
     else:
         pages = client.list_rebalances_of_portfolios([portfolio_id], limit=size)
-    found = [*islice(pages, limit)]
-    printer.print(found, lambda: tables.tabulate_rebalances(found))
+    rebalances = [*islice(pages, limit)]
+    printer.print(rebalances, lambda: tables.tabulate_rebalances(rebalances))
 
 
 def _show_positions(
@@ -129,15 +129,15 @@ def _show_portfolios(client: "Client", printer: Printer, rebalance_id: str, limi
     from serve_app.cli.names import look_up_names
 
     pages = client.list_portfolios(rebalance_id, limit=min(limit, MAX_REBALANCES_PER_PAGE))
-    found = [*islice(pages, limit)]
+    lines = [*islice(pages, limit)]
     title = f"Rebalance {rebalance_id}"
-    ids = [line.portfolio_id for line in found]
+    ids = [line.portfolio_id for line in lines]
     printer.print(
-        found,
-        lambda: tables.tabulate_portfolios(title, found, look_up_names(client, portfolio_ids=ids)),
+        lines,
+        lambda: tables.tabulate_portfolios(title, lines, look_up_names(client, portfolio_ids=ids)),
     )
     if not printer.as_json:
-        _say_reasons(found)
+        _say_reasons(lines)
 
 
 @service_command(commands)
@@ -200,15 +200,15 @@ def _show_drifts(client: "Client", printer: Printer, model_id: str, limit: int) 
 
     with show_spinner("measuring"):
         every = client.measure_portfolios(model_id, limit=min(limit, 1000))
-        found = [*islice(every, limit)]
-    ids = [line.portfolio_id for line in found]
+        lines = [*islice(every, limit)]
+    ids = [line.portfolio_id for line in lines]
     printer.print(
-        found, lambda: tables.tabulate_drifts(found, look_up_names(client, portfolio_ids=ids))
+        lines, lambda: tables.tabulate_drifts(lines, look_up_names(client, portfolio_ids=ids))
     )
 
 
 def show_outcomes(
-    found: "Sequence[PortfolioOutcome]",
+    outcomes: "Sequence[PortfolioOutcome]",
     *,
     as_json: bool,
     wide: bool = False,
@@ -222,16 +222,16 @@ def show_outcomes(
     from serve_app.cli.output import show_json
 
     if as_json:
-        show_json(found)
+        show_json(outcomes)
     else:
-        _show_outcome_tables(found, wide=wide, client=client, all_trades=trades)
-        _say_reasons(found)
-    if not any(outcome.status in WITH_PLAN for outcome in found):
+        _show_outcome_tables(outcomes, wide=wide, client=client, all_trades=trades)
+        _say_reasons(outcomes)
+    if not any(outcome.status in WITH_PLAN for outcome in outcomes):
         raise typer.Exit(Ending.REFUSED)
 
 
 def _show_outcome_tables(
-    found: "Sequence[PortfolioOutcome]",
+    outcomes: "Sequence[PortfolioOutcome]",
     *,
     wide: bool,
     client: "Client | None",
@@ -241,28 +241,28 @@ def _show_outcome_tables(
     from serve_app.cli.names import NO_NAMES, look_up_names
     from serve_app.cli.output import show as shown
 
-    trades = found[0].transactions if len(found) == 1 and all_trades is None else ()
-    outside = [edge for outcome in found for edge in outcome.outside_band]
+    trades = outcomes[0].transactions if len(outcomes) == 1 and all_trades is None else ()
+    outside = [edge for outcome in outcomes for edge in outcome.outside_band]
     names = NO_NAMES
     if client is not None:
         names = look_up_names(
             client,
-            portfolio_ids=[outcome.portfolio_id for outcome in found],
+            portfolio_ids=[outcome.portfolio_id for outcome in outcomes],
             security_ids=[line.security_id for line in (*trades, *outside)],
         )
-    shown(tables.tabulate_outcomes(found, names), wide=wide)
+    shown(tables.tabulate_outcomes(outcomes, names), wide=wide)
     if all_trades is not None:
         shown(all_trades, wide=wide)
     if trades:
-        shown(tables.tabulate_trades(found[0], names), wide=wide)
+        shown(tables.tabulate_trades(outcomes[0], names), wide=wide)
     if outside:
-        shown(tables.tabulate_outside_bands(found, names), wide=wide)
+        shown(tables.tabulate_outside_bands(outcomes, names), wide=wide)
 
 
-def _say_reasons(found: "Sequence[PortfolioOutcome | PortfolioResult]") -> None:
+def _say_reasons(outcomes: "Sequence[PortfolioOutcome | PortfolioResult]") -> None:
     from serve_app.cli.problem_text import reason_lines
 
     for line in reason_lines(
-        (outcome.portfolio_id, outcome.error) for outcome in found if outcome.error
+        (outcome.portfolio_id, outcome.error) for outcome in outcomes if outcome.error
     ):
         typer.echo(line)

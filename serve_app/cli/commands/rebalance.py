@@ -62,8 +62,8 @@ def outcomes(
         sort_by=sort_by,
         limit=min(limit, 1000),
     )
-    found = [*islice(pages, limit)]
-    printer.print(found, lambda: _tabulate(client, rebalance_id, found))
+    page = [*islice(pages, limit)]
+    printer.print(page, lambda: _tabulate(client, rebalance_id, page))
 
 
 @service_command(commands)
@@ -74,14 +74,14 @@ def outcome(
     portfolio_id: Annotated[str, typer.Argument(metavar="PORTFOLIO_ID")],
 ) -> None:
     """Show the outcome of one portfolio in full; --json has its proof and what binds it, too."""
-    found = client.read_outcome(rebalance_id, portfolio_id)
+    detail = client.read_outcome(rebalance_id, portfolio_id)
     printer.print(
-        found,
-        lambda: _tabulate(client, rebalance_id, [found]),
-        lambda: _tabulate_positions(client, found),
+        detail,
+        lambda: _tabulate(client, rebalance_id, [detail]),
+        lambda: _tabulate_positions(client, detail),
     )
-    if found.problem is not None and not printer.as_json:
-        for line in reason_lines([(portfolio_id, found.problem)]):
+    if detail.problem is not None and not printer.as_json:
+        for line in reason_lines([(portfolio_id, detail.problem)]):
             typer.echo(line)
 
 
@@ -94,8 +94,8 @@ def totals(
     """Show market value, cash and objective of a rebalance, added up over its portfolios."""
     from serve_app.cli import tables
 
-    found = client.read_outcome_totals(rebalance_id)
-    printer.print(found, lambda: tables.tabulate_outcome_totals(found))
+    outcome_totals = client.read_outcome_totals(rebalance_id)
+    printer.print(outcome_totals, lambda: tables.tabulate_outcome_totals(outcome_totals))
 
 
 @service_command(commands)
@@ -108,14 +108,14 @@ def causes(
     print_causes(client, printer, client.list_causes(rebalance_id))
 
 
-def print_causes(client: "Client", printer: Printer, found: "Causes") -> None:
+def print_causes(client: "Client", printer: Printer, reasons: "Causes") -> None:
     """Print why portfolios of a rebalance or of a run have no plan, with tickers."""
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    ids = [cause.subject or "" for cause in found.causes if cause.kind == "security"]
+    ids = [cause.subject or "" for cause in reasons.causes if cause.kind == "security"]
     printer.print(
-        found, lambda: tables.tabulate_causes(found, look_up_names(client, security_ids=ids))
+        reasons, lambda: tables.tabulate_causes(reasons, look_up_names(client, security_ids=ids))
     )
 
 
@@ -135,20 +135,20 @@ def delete(
 
 
 def _tabulate(
-    client: "Client", rebalance_id: str, found: "list[OutcomeSummary] | list[OutcomeDetail]"
+    client: "Client", rebalance_id: str, page: "list[OutcomeSummary] | list[OutcomeDetail]"
 ) -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
-    names = look_up_names(client, portfolio_ids=[outcome.portfolio_id for outcome in found])
-    return tables.tabulate_outcome_summaries(f"Rebalance {rebalance_id}", found, names)
+    names = look_up_names(client, portfolio_ids=[outcome.portfolio_id for outcome in page])
+    return tables.tabulate_outcome_summaries(f"Rebalance {rebalance_id}", page, names)
 
 
-def _tabulate_positions(client: "Client", found: "OutcomeDetail") -> "Table":
+def _tabulate_positions(client: "Client", detail: "OutcomeDetail") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
     names = look_up_names(
-        client, security_ids=[position.security_id for position in found.positions]
+        client, security_ids=[position.security_id for position in detail.positions]
     )
-    return tables.tabulate_positions("Positions", found.positions, names)
+    return tables.tabulate_positions("Positions", detail.positions, names)

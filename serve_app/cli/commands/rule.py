@@ -98,7 +98,7 @@ def _read_rule(file: str) -> dict[str, Any]:
     return rule
 
 
-def _print(printer: Printer, found: list[Any]) -> None:
+def _print(printer: Printer, rules: list[Any]) -> None:
     from serve_app.cli import tables
 
-    printer.print(found, lambda: tables.tabulate_rules(found))
+    printer.print(rules, lambda: tables.tabulate_rules(rules))

@@ -201,11 +201,11 @@ def _print_end(printer: Printer, run: "Run") -> None:
         raise typer.Exit(Ending.REFUSED)
 
 
-def _print(printer: Printer, found: "Run | list[Run]") -> None:
+def _print(printer: Printer, result: "Run | list[Run]") -> None:
     from serve_app.cli import tables
 
-    runs = found if isinstance(found, list) else [found]
-    printer.print(found, lambda: tables.tabulate_runs(runs))
+    runs = result if isinstance(result, list) else [result]
+    printer.print(result, lambda: tables.tabulate_runs(runs))
 
 
 def _holdings(source: str | None) -> dict[str, Any] | None:

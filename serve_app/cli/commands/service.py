@@ -151,8 +151,8 @@ def _require_simulated_market(settings: "Settings") -> None:
 
 
 def _market(prices: Path | None, portfolios: int | None) -> dict[str, object]:
-    given = {"market_prices_file": prices, "market_portfolios": portfolios}
-    return {name: value for name, value in given.items() if value is not None}
+    values = {"market_prices_file": prices, "market_portfolios": portfolios}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _console() -> "Console":

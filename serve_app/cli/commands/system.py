@@ -20,7 +20,7 @@ def system(
     """Show the state, version and settings of the service; of secrets only whether they are set."""
     from serve_app.cli import tables
 
-    found = client.system()
+    state = client.system()
     printer.print(
-        found, lambda: tables.tabulate_system(found), lambda: tables.tabulate_settings(found)
+        state, lambda: tables.tabulate_system(state), lambda: tables.tabulate_settings(state)
     )

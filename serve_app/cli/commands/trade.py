@@ -72,21 +72,21 @@ def trades(
     )
     size = min(limit, 1000)
     pages = client.list_trades(rebalance_id, trade_filter, sort_by=sort_by, limit=size)
-    found = [*islice(pages, limit)]
-    printer.print(found, lambda: _tabulate(client, rebalance_id, trade_filter, found))
+    page = [*islice(pages, limit)]
+    printer.print(page, lambda: _tabulate(client, rebalance_id, trade_filter, page))
 
 
 def _tabulate(
-    client: "Client", rebalance_id: str, trade_filter: "TradeFilter", found: "list[TradeDetail]"
+    client: "Client", rebalance_id: str, trade_filter: "TradeFilter", page: "list[TradeDetail]"
 ) -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
     names = look_up_names(
         client,
-        portfolio_ids=[trade.portfolio_id for trade in found],
-        security_ids=[trade.security_id for trade in found],
+        portfolio_ids=[trade.portfolio_id for trade in page],
+        security_ids=[trade.security_id for trade in page],
     )
     return tables.tabulate_reviewed_trades(
-        found, client.read_trade_totals(rebalance_id, trade_filter), names
+        page, client.read_trade_totals(rebalance_id, trade_filter), names
     )

@@ -8,7 +8,7 @@ from serve_app.cli.output import make_table
 from serve_app.client.audit_models import AuditEntry
 
 
-def tabulate_audit(found: Iterable[AuditEntry]) -> Table:
+def tabulate_audit(entries: Iterable[AuditEntry]) -> Table:
     """Tabulate entries of the audit log."""
     columns = ("entry", "time", "principal", "action", "object", "version", "correlation id")
     rows = [
@@ -21,6 +21,6 @@ def tabulate_audit(found: Iterable[AuditEntry]) -> Table:
             entry.version,
             entry.correlation_id,
         )
-        for entry in found
+        for entry in entries
     ]
     return make_table("Changes", columns, rows)

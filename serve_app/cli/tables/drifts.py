@@ -52,7 +52,7 @@ def tabulate_drift(drift: PortfolioDrift, names: Names = NO_NAMES) -> Table:
     return make_table(title, columns, rows)
 
 
-def tabulate_drifts(found: Iterable[DriftSummary], names: Names = NO_NAMES) -> Table:
+def tabulate_drifts(summaries: Iterable[DriftSummary], names: Names = NO_NAMES) -> Table:
     """Tabulate the drift of portfolios."""
     columns = (
         "portfolio",
@@ -73,12 +73,12 @@ def tabulate_drifts(found: Iterable[DriftSummary], names: Names = NO_NAMES) -> T
             percent(summary.total_drift_weight),
             summary.out_of_band,
         )
-        for summary in found
+        for summary in summaries
     ]
     return make_table("Drift", columns, rows)
 
 
-def tabulate_scans(found: Iterable[DriftScan]) -> Table:
+def tabulate_scans(scans: Iterable[DriftScan]) -> Table:
     """Tabulate scans of the book."""
     columns = ("scan", "status", "started", "done", "total", "portfolios")
     rows = [
@@ -90,12 +90,12 @@ def tabulate_scans(found: Iterable[DriftScan]) -> Table:
             scan.portfolios.total,
             format_counts(scan.counts),
         )
-        for scan in found
+        for scan in scans
     ]
     return make_table("Scans of the book", columns, rows)
 
 
-def tabulate_book(scan: DriftScan, found: Iterable[DriftLine], names: Names = NO_NAMES) -> Table:
+def tabulate_book(scan: DriftScan, lines: Iterable[DriftLine], names: Names = NO_NAMES) -> Table:
     """Tabulate portfolios of a scan."""
     columns = (
         "portfolio",
@@ -110,7 +110,7 @@ def tabulate_book(scan: DriftScan, found: Iterable[DriftLine], names: Names = NO
         "out of band",
         "cash",
     )
-    rows = [_book_row(line, names) for line in found]
+    rows = [_book_row(line, names) for line in lines]
     counts = format_counts(scan.counts)
     return make_table(f"Book of {format_moment(scan.created_at)}, {counts}", columns, rows)
 
@@ -134,13 +134,13 @@ def _book_row(line: DriftLine, names: Names) -> tuple[object, ...]:
     )
 
 
-def tabulate_histogram(found: DriftHistogram) -> Table:
+def tabulate_histogram(histogram: DriftHistogram) -> Table:
     """Tabulate how many portfolios have how much drift, as parts of market value."""
     rows = [
         (percent(bar.lower), percent(bar.upper), bar.portfolios, bar.out_of_band)
-        for bar in found.bins
+        for bar in histogram.bins
     ]
-    marks = (("median", found.median), ("p95", found.p95), ("largest", found.largest))
+    marks = (("median", histogram.median), ("p95", histogram.p95), ("largest", histogram.largest))
     known = [f"{name} {percent(weight)}" for name, weight in marks if weight is not None]
-    title = ", ".join((f"Drift of {found.portfolios:,} portfolios", *known))
+    title = ", ".join((f"Drift of {histogram.portfolios:,} portfolios", *known))
     return make_table(title, ("from", "to below", "portfolios", "out of band"), rows)

@@ -9,7 +9,7 @@ from serve_app.cli.tables.formats import format_moment
 from serve_app.client.key_models import ApiKey
 
 
-def tabulate_keys(found: Iterable[ApiKey]) -> Table:
+def tabulate_keys(keys: Iterable[ApiKey]) -> Table:
     """Tabulate API keys."""
     columns = ("key", "owner", "rights", "limited to", "created", "last used", "ends")
     rows = [
@@ -22,7 +22,7 @@ def tabulate_keys(found: Iterable[ApiKey]) -> Table:
             format_moment(key.last_used_at),
             _format_end(key),
         )
-        for key in found
+        for key in keys
     ]
     return make_table("API keys", columns, rows)
 

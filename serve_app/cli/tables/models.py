@@ -14,7 +14,7 @@ from serve_app.cli.tables.formats import (
 from serve_app.client.models import Model, ModelChanges, ModelVersion, Position, Weight
 
 
-def tabulate_models(found: Iterable[Model]) -> Table:
+def tabulate_models(models: Iterable[Model]) -> Table:
     """Tabulate models."""
     columns = ("model", "name", "securities", "portfolios", "version", "last rebalance")
     return make_table(
@@ -29,7 +29,7 @@ def tabulate_models(found: Iterable[Model]) -> Table:
                 model.version,
                 format_moment(model.last_rebalance_date),
             )
-            for model in found
+            for model in models
         ],
     )
 
@@ -62,7 +62,7 @@ def _widths(position: Position) -> tuple[Weight | None, Weight | None]:
     return width, width
 
 
-def tabulate_versions(found: Iterable[ModelVersion]) -> Table:
+def tabulate_versions(versions: Iterable[ModelVersion]) -> Table:
     """Tabulate the versions of a model, one line for each change."""
     rows = [
         (
@@ -72,7 +72,7 @@ def tabulate_versions(found: Iterable[ModelVersion]) -> Table:
             version.name,
             "; ".join(_describe_changes(version.changes)),
         )
-        for version in found
+        for version in versions
     ]
     return make_table("Versions", ("version", "time", "author", "name", "changes"), rows)
 

@@ -30,22 +30,27 @@ COLUMNS = (
 )
 
 
-def tabulate_submission(found: OrderSubmission) -> Table:
+def tabulate_submission(submission: OrderSubmission) -> Table:
     """Tabulate the state of a submission in one row."""
-    counts = {status: count for status, count in found.counts.items() if count}
-    row = (found.rebalance_id, found.status, found.number_of_transactions, format_counts(counts))
+    counts = {status: count for status, count in submission.counts.items() if count}
+    row = (
+        submission.rebalance_id,
+        submission.status,
+        submission.number_of_transactions,
+        format_counts(counts),
+    )
     return make_table("Hand-over", ("rebalance", "status", "transactions", "orders"), [row])
 
 
-def tabulate_orders(found: OrderSubmission, names: Names = NO_NAMES) -> Table:
+def tabulate_orders(submission: OrderSubmission, names: Names = NO_NAMES) -> Table:
     """Tabulate orders with the last answer of the order service."""
-    return make_table("Orders", COLUMNS, [_cells(order, names) for order in found.orders])
+    return make_table("Orders", COLUMNS, [_cells(order, names) for order in submission.orders])
 
 
-def tabulate_all_orders(found: Iterable[OrderOfRebalance], names: Names = NO_NAMES) -> Table:
+def tabulate_all_orders(orders: Iterable[OrderOfRebalance], names: Names = NO_NAMES) -> Table:
     """Tabulate orders of several rebalances."""
     rows = [
-        (row.rebalance_id, format_moment(row.rebalance_date), *_cells(row, names)) for row in found
+        (row.rebalance_id, format_moment(row.rebalance_date), *_cells(row, names)) for row in orders
     ]
     return make_table("Orders", ("rebalance", "started", *COLUMNS), rows)
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from serve_app.files.report import TradeRow
 
 
-def tabulate_outcomes(found: Sequence[PortfolioOutcome], names: Names = NO_NAMES) -> Table:
+def tabulate_outcomes(outcomes: Sequence[PortfolioOutcome], names: Names = NO_NAMES) -> Table:
     """Tabulate the outcomes of portfolios."""
-    rebalance_id = found[0].rebalance_id if found else None
+    rebalance_id = outcomes[0].rebalance_id if outcomes else None
     columns = (
         "portfolio",
         "name",
@@ -44,13 +44,13 @@ def tabulate_outcomes(found: Sequence[PortfolioOutcome], names: Names = NO_NAMES
             round_to_cents(outcome.turnover),
             round_to_cents(outcome.objective),
         )
-        for outcome in found
+        for outcome in outcomes
     ]
     return make_table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
 
 
 def tabulate_outcome_summaries(
-    title: str, found: Iterable[OutcomeSummary], names: Names = NO_NAMES
+    title: str, outcomes: Iterable[OutcomeSummary], names: Names = NO_NAMES
 ) -> Table:
     """Tabulate stored outcomes of portfolios, with the drift before and the reason of a refusal."""
     columns = ("portfolio", "name", "outcome", "market value", "cash before", "cash after")
@@ -70,25 +70,25 @@ def tabulate_outcome_summaries(
             round_to_cents(outcome.objective),
             None if outcome.error is None else outcome.error.title,
         )
-        for outcome in found
+        for outcome in outcomes
     ]
     return make_table(title, (*columns, *figures), rows)
 
 
-def tabulate_outcome_totals(found: OutcomeTotals) -> Table:
+def tabulate_outcome_totals(totals: OutcomeTotals) -> Table:
     """Tabulate the sums over the portfolios of a rebalance."""
     columns = ("portfolios", "market value", "cash before", "cash after", "objective")
     row = (
-        found.portfolios,
-        round_to_cents(found.market_value),
-        round_to_cents(found.cash_before_rebalance),
-        round_to_cents(found.cash_after_rebalance),
-        round_to_cents(found.objective),
+        totals.portfolios,
+        round_to_cents(totals.market_value),
+        round_to_cents(totals.cash_before_rebalance),
+        round_to_cents(totals.cash_after_rebalance),
+        round_to_cents(totals.objective),
     )
-    return make_table(f"Totals of rebalance {found.rebalance_id}", columns, [row])
+    return make_table(f"Totals of rebalance {totals.rebalance_id}", columns, [row])
 
 
-def tabulate_outside_bands(found: Iterable[PortfolioOutcome], names: Names = NO_NAMES) -> Table:
+def tabulate_outside_bands(outcomes: Iterable[PortfolioOutcome], names: Names = NO_NAMES) -> Table:
     """Tabulate the securities that stay outside their bands."""
     columns = ("portfolio", "security", "ticker", "side", "outside", "held by")
     rows = [
@@ -100,7 +100,7 @@ def tabulate_outside_bands(found: Iterable[PortfolioOutcome], names: Names = NO_
             round_to_cents(outside.outside),
             ", ".join(outside.held_by),
         )
-        for outcome in found
+        for outcome in outcomes
         for outside in outcome.outside_band
     ]
     return make_table("Left outside their bands", columns, rows)

@@ -11,13 +11,13 @@ from serve_app.client.models import PortfolioName
 from serve_app.client.outcome_models import LastOutcome
 
 
-def tabulate_found_portfolios(found: Iterable[PortfolioName]) -> Table:
+def tabulate_found_portfolios(portfolios: Iterable[PortfolioName]) -> Table:
     """Tabulate portfolios with their names."""
-    rows = [(portfolio.portfolio_id, portfolio.name) for portfolio in found]
+    rows = [(portfolio.portfolio_id, portfolio.name) for portfolio in portfolios]
     return make_table("Portfolios", ("portfolio", "name"), rows)
 
 
-def tabulate_last_outcomes(found: Iterable[LastOutcome], names: Names = NO_NAMES) -> Table:
+def tabulate_last_outcomes(outcomes: Iterable[LastOutcome], names: Names = NO_NAMES) -> Table:
     """Tabulate the newest outcome of each portfolio with the rebalance that has it."""
     columns = ("portfolio", "name", "outcome", "rebalance", "model", "version", "started")
     rows = [
@@ -30,6 +30,6 @@ def tabulate_last_outcomes(found: Iterable[LastOutcome], names: Names = NO_NAMES
             portfolio.model_version,
             format_moment(portfolio.rebalance_date),
         )
-        for portfolio in found
+        for portfolio in outcomes
     ]
     return make_table("Last outcomes", columns, rows)

@@ -10,7 +10,7 @@ from serve_app.cli.tables.formats import format_moment
 from serve_app.client.proposal_models import Hold, Proposal
 
 
-def tabulate_proposals(found: Iterable[Proposal]) -> Table:
+def tabulate_proposals(proposals: Iterable[Proposal]) -> Table:
     """Tabulate proposals with who proposed and approved them."""
     columns = (
         "proposal",
@@ -39,12 +39,12 @@ def tabulate_proposals(found: Iterable[Proposal]) -> Table:
             _format_approvals(proposal),
             None if proposal.ending is None else proposal.ending.reason,
         )
-        for proposal in found
+        for proposal in proposals
     ]
     return make_table("Proposals", columns, rows)
 
 
-def tabulate_holds(found: Iterable[Hold], names: Names = NO_NAMES) -> Table:
+def tabulate_holds(holds: Iterable[Hold], names: Names = NO_NAMES) -> Table:
     """Tabulate the portfolios and trades that are not sent."""
     columns = ("portfolio", "name", "security", "ticker", "held by", "at", "note")
     rows = [
@@ -57,7 +57,7 @@ def tabulate_holds(found: Iterable[Hold], names: Names = NO_NAMES) -> Table:
             format_moment(hold.at),
             hold.note,
         )
-        for hold in found
+        for hold in holds
     ]
     return make_table("Held", columns, rows)
 

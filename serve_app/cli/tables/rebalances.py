@@ -21,7 +21,7 @@ from serve_app.client.models import (
 from serve_app.client.position_models import PositionDetail
 
 
-def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
+def tabulate_rebalances(rebalances: Iterable[RebalanceResult]) -> Table:
     """Tabulate stored rebalances."""
     columns = ("rebalance", "model", "started", "status", "portfolios", "outcomes")
     rows = [
@@ -33,13 +33,13 @@ def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
             rebalance.number_of_portfolios,
             format_counts(rebalance.counts),
         )
-        for rebalance in found
+        for rebalance in rebalances
     ]
     return make_table("Rebalances", columns, rows)
 
 
 def tabulate_portfolios(
-    title: str, found: Iterable[PortfolioResult], names: Names = NO_NAMES
+    title: str, portfolios: Iterable[PortfolioResult], names: Names = NO_NAMES
 ) -> Table:
     """Tabulate the portfolios of a stored rebalance."""
     columns = (
@@ -61,13 +61,13 @@ def tabulate_portfolios(
             round_to_cents(rebalance.cash_after_rebalance),
             sum(position.transaction_type is not None for position in rebalance.positions),
         )
-        for rebalance in found
+        for rebalance in portfolios
     ]
     return make_table(title, columns, rows)
 
 
 def tabulate_positions(
-    title: str, found: Iterable[PositionResult | PositionDetail], names: Names = NO_NAMES
+    title: str, positions: Iterable[PositionResult | PositionDetail], names: Names = NO_NAMES
 ) -> Table:
     """Tabulate the securities of one portfolio in a stored rebalance."""
     columns = (
@@ -95,6 +95,6 @@ def tabulate_positions(
             percent(position.target),
             percent(position.actual),
         )
-        for position in found
+        for position in positions
     ]
     return make_table(title, columns, rows)

@@ -8,7 +8,7 @@ from serve_app.cli.output import make_table
 from serve_app.client.rule_models import Rule
 
 
-def tabulate_rules(found: Iterable[Rule]) -> Table:
+def tabulate_rules(rules: Iterable[Rule]) -> Table:
     """Tabulate rules with their limits and the number of ids that they name."""
     columns = (
         "rule",
@@ -33,7 +33,7 @@ def tabulate_rules(found: Iterable[Rule]) -> Table:
             _format_scope(rule),
             len(rule.security_ids or ()) or None,
         )
-        for rule in found
+        for rule in rules
     ]
     return make_table("Rules", columns, rows)
 

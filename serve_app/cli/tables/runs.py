@@ -16,7 +16,7 @@ from serve_app.client.outcome_models import Causes
 from serve_app.client.run_models import Run
 
 
-def tabulate_causes(found: Causes, names: Names = NO_NAMES) -> Table:
+def tabulate_causes(causes: Causes, names: Names = NO_NAMES) -> Table:
     """Tabulate why portfolios have no plan, with the band that would admit all of them."""
     columns = ("reason", "security or option", "ticker", "portfolios", "first", "low", "high")
     rows = [
@@ -29,13 +29,13 @@ def tabulate_causes(found: Causes, names: Names = NO_NAMES) -> Table:
             percent(cause.bands[-1].low_drift) if cause.bands else None,
             percent(cause.bands[-1].high_drift) if cause.bands else None,
         )
-        for cause in found.causes
+        for cause in causes.causes
     ]
-    more = "" if found.is_whole else ", there are more"
-    return make_table(f"{found.examined} portfolios without a plan{more}", columns, rows)
+    more = "" if causes.is_whole else ", there are more"
+    return make_table(f"{causes.examined} portfolios without a plan{more}", columns, rows)
 
 
-def tabulate_runs(found: Iterable[Run]) -> Table:
+def tabulate_runs(runs: Iterable[Run]) -> Table:
     """Tabulate runs."""
     columns = ("run", "status", "started", "done", "total", "outcomes", "per second")
     rows = [
@@ -48,6 +48,6 @@ def tabulate_runs(found: Iterable[Run]) -> Table:
             format_counts(run.counts),
             run.portfolios_per_second,
         )
-        for run in found
+        for run in runs
     ]
     return make_table("Runs", columns, rows)

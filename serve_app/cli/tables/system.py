@@ -6,23 +6,23 @@ from serve_app.cli.output import make_table
 from serve_app.client.models import System
 
 
-def tabulate_system(found: System) -> Table:
+def tabulate_system(system: System) -> Table:
     """Tabulate the parts of the service, the circuits to the upstreams, and what is simulated."""
-    health = found.health
+    health = system.health
     rows = [
-        ("model rules", found.model_rules),
-        ("auth", found.auth),
+        ("model rules", system.model_rules),
+        ("auth", system.auth),
         *health.checks.items(),
         *((f"circuit to {name}", state) for name, state in health.breakers.items()),
         ("simulated", ", ".join(health.simulated) or "nothing"),
-        ("event streams", "{open:,} of {most:,}".format(**found.event_streams)),
+        ("event streams", "{open:,} of {most:,}".format(**system.event_streams)),
     ]
-    return make_table(f"Version {found.version}, {health.status}", ("part", "state"), rows)
+    return make_table(f"Version {system.version}, {health.status}", ("part", "state"), rows)
 
 
-def tabulate_settings(found: System) -> Table:
+def tabulate_settings(state: System) -> Table:
     """Tabulate the settings by name."""
-    rows = [(name, _text(value)) for name, value in found.settings.items()]
+    rows = [(name, _text(value)) for name, value in state.settings.items()]
     return make_table("Settings", ("setting", "value"), rows)
 
 

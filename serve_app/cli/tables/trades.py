@@ -11,7 +11,7 @@ from serve_app.client.trade_models import TradeDetail, TradeTotals
 
 
 def tabulate_reviewed_trades(
-    found: Iterable[TradeDetail], totals: TradeTotals, names: Names = NO_NAMES
+    trades: Iterable[TradeDetail], totals: TradeTotals, names: Names = NO_NAMES
 ) -> Table:
     """Tabulate trades with their weights; the title has the totals of all that match."""
     weights = ("weight before", "target", "after")
@@ -31,7 +31,7 @@ def tabulate_reviewed_trades(
             percent(trade.actual),
             _approval(trade),
         )
-        for trade in found
+        for trade in trades
     ]
     sides = (("BUY", totals.buys), ("SELL", totals.sells), ("held", totals.held))
     sums = ", ".join(
