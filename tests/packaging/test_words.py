@@ -133,6 +133,16 @@ PARTICIPLE = re.compile(
 NO_PARTICIPLES = {"embed", "heading", "ping", "string", "unsigned"}
 OF_THE_DRIVER = {"failed", "started", "succeeded"}
 
+# Rooms whose functions are a verb and its object, and whose loops name the element.
+PLAIN_ROOMS = tuple(
+    ROOT / "serve_app" / room
+    for room in (
+        *("api", "auth", "cli", "deployments", "files"),
+        *("launch", "local", "ports", "problems", "web"),
+    )
+)
+WITH_PREPOSITION = re.compile(r"of|\w+_(of|from|for)")
+
 
 def test_no_function_is_named_by_a_participle_alone() -> None:
     found = [
@@ -150,6 +160,31 @@ def test_no_function_is_named_by_a_participle_alone() -> None:
     assert found == []
 
 
+def test_no_function_is_a_noun_with_a_preposition() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in plain_sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and WITH_PREPOSITION.fullmatch(node.name.strip("_"))
+    ]
+
+    assert found == []
+
+
+def test_no_loop_is_over_each_or_one() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in plain_sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Store)
+        and node.id in {"each", "one"}
+    ]
+
+    assert found == []
+
+
 def test_no_class_function_module_or_constant_has_a_retired_name() -> None:
     found = {name: places for name, places in names().items() if name in RETIRED}
 
@@ -162,6 +197,13 @@ def test_the_glossary_names_none_of_the_retired() -> None:
 
     assert len(named) > 15
     assert named.isdisjoint(RETIRED)
+
+
+def plain_sources() -> Iterator[Path]:
+    """List the modules whose names are held to verbs and nouns."""
+    for room in PLAIN_ROOMS:
+        assert room.is_dir()
+        yield from sorted(room.rglob("*.py"))
 
 
 def names() -> Mapping[str, list[str]]:
