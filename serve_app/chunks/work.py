@@ -30,6 +30,7 @@ from serve_app.chunks.assumed_fills import assume_fills, fetch_counted_orders
 from serve_app.chunks.blocks import complete_outcome, list_separate_outcomes, price_block
 from serve_app.chunks.fetch import find_source, price_balances
 from serve_app.chunks.solve import (
+    NarrowOptions,
     OwnOptions,
     refused_outcome,
     solve_chunk,
@@ -126,24 +127,21 @@ async def solve_outcomes(
 ) -> tuple[list[PortfolioOutcome], Seconds]:
     """Fetch and solve the portfolios of a chunk; return their outcomes and the seconds by stage."""
     correlation_id.set(shared.correlation_id)
+    ids = chunk.portfolio_ids
     if shared.refusal is not None:
-        return [
-            refused_outcome(portfolio_id, shared.refusal) for portfolio_id in chunk.portfolio_ids
-        ], {}
+        return [refused_outcome(portfolio_id, shared.refusal) for portfolio_id in ids], {}
     begin = time.perf_counter()
     own = _merge_own_options(shared, chunk)
     counting_ids = [
-        portfolio_id
-        for portfolio_id in chunk.portfolio_ids
-        if _is_counting(own.get(portfolio_id, shared.options))
+        portfolio_id for portfolio_id in ids if _is_counting(own.get(portfolio_id, shared.options))
     ]
     # Orders before holdings, because otherwise an order filled between the two reads would be
     # missing from both.
     orders = await fetch_counted_orders(counting_ids, resources) if counting_ids else {}
     source = find_source(shared.settings, resources, shared.holdings)
-    balance_by_id = await fetch_holdings(source, chunk.portfolio_ids, shared.tries)
+    balance_by_id = await fetch_holdings(source, ids, shared.tries)
     additional_ids = frozenset(order.security_id for row in orders.values() for order in row)
-    model, ids = shared.rebalance.securities, chunk.portfolio_ids
+    model = shared.rebalance.securities
     inputs = await price_balances(
         model, ids, balance_by_id, resources.securities, shared.snapshot, additional_ids
     )
@@ -152,12 +150,8 @@ async def solve_outcomes(
     if shared.must_match is not None:
         require_matched(shared.must_match, model, inputs)
     solving = time.perf_counter()
-    rules, narrow = shared.rebalance.rules, None
-    if rules and any(
-        isinstance(options, RebalanceOptions) and depends_on_value(options, rules)
-        for options in (shared.options, *own.values())
-    ):
-        narrow = partial(narrow_by_value, rules)
+    rules = shared.rebalance.rules
+    narrow = _find_narrowing(shared, own)
     outcomes = await solve_chunk(model, inputs, shared.options, count_solved, own, narrow)
     if rules:
         outcomes = [*name_rules(rules, outcomes)]
@@ -167,6 +161,17 @@ async def solve_outcomes(
             for outcome in outcomes
         ]
     return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
+
+
+def _find_narrowing(shared: RebalanceInput, own: OwnOptions) -> NarrowOptions | None:
+    """Return how rules narrow the options at a market value; None if no rule depends on it."""
+    rules = shared.rebalance.rules
+    if rules and any(
+        isinstance(options, RebalanceOptions) and depends_on_value(options, rules)
+        for options in (shared.options, *own.values())
+    ):
+        return partial(narrow_by_value, rules)
+    return None
 
 
 def _merge_own_options(shared: RebalanceInput, chunk: Chunk) -> OwnOptions:
