@@ -25,6 +25,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+MAX_TEXT_LENGTH = 60
 # Listed because str.isprintable accepts them although they are invisible: joiners, fillers,
 # variation selectors.
 INVISIBLE = re.compile(
@@ -256,4 +257,13 @@ def format_value(value: object) -> str:
     """Shorten a value for an error message; decimals without exponent."""
     text = f"{value:f}" if isinstance(value, Decimal) else repr(value)
     text = INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(text)
+
+
+def shorten(text: str, max_length: int = MAX_TEXT_LENGTH) -> str:
+    """Cut a long text for a message, with three dots for what is left out.
+
+    >>> shorten("9" * 100, 10)
+    '9999999...'
+    """
+    return text if len(text) <= max_length else f"{text[: max_length - 3]}..."

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from optimization.errors import shorten
 from serve_app.api.schemas.optimize import MAX_ERRORS
 from serve_app.call_context import correlation_id
 from serve_app.json_text import Json, encode
@@ -24,7 +25,6 @@ from serve_app.problems.error_table import (
 )
 from serve_app.problems.pointers import json_pointer
 
-MAX_FIELD_NAME_LENGTH = 60
 PORTFOLIO, PORTFOLIO_PATH = "{portfolio_id}", "{portfolio_id:path}"  # it may have slashes
 
 logger = logging.getLogger(__name__)
@@ -107,19 +107,15 @@ def _find_invalid_kind(entries: Sequence[Mapping[str, Any]]) -> ProblemKind:
 def _invalid(entry: Mapping[str, Any]) -> Json:
     place, *path = entry["loc"]
     if place != "body":
-        name = ".".join(_shorten(str(step)) for step in path)
+        name = ".".join(shorten(str(step)) for step in path)
         return {"parameter": name, "detail": entry["msg"]}
     if entry["type"] == "json_invalid":  # its path is an offset into the text
         return {"pointer": "", "detail": f"invalid JSON: {entry['ctx']['error']} at {path[0]}"}
     unknown = entry["type"] == "extra_forbidden"
     detail = "unknown field" if unknown else entry["msg"]
     # Without pydantic's mark of an invalid key; shortened, because a name may fill the whole body.
-    steps = [_shorten(str(step)) for step in path if step != "[key]"]
+    steps = [shorten(str(step)) for step in path if step != "[key]"]
     return {"pointer": json_pointer(steps), "detail": detail}
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= MAX_FIELD_NAME_LENGTH else f"{name[: MAX_FIELD_NAME_LENGTH - 3]}..."
 
 
 def _place(entry: Json) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from optimization.errors import shorten
+
 MAX_FAULTS: Final = 100
-MAX_VALUE_LENGTH: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +106,3 @@ class Faults:
 def refuse(place: Place, rule: str, value: str | None = None) -> FilesRefusedError:
     """Make the refusal of a single fault."""
     return FilesRefusedError((Fault(place, value, rule),))
-
-
-def shorten(value: str) -> str:
-    """Shorten a value for a message.
-
-    >>> len(shorten("9" * 100))
-    60
-    """
-    if len(value) <= MAX_VALUE_LENGTH:
-        return value
-    return f"{value[: MAX_VALUE_LENGTH - 3]}..."

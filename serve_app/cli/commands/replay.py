@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 DEFAULT_DIFFERENCES_SHOWN = 20
-MAX_VALUE_LENGTH = 60
+MAX_VALUE_LENGTH = 63
 TIMEOUT_MS = 20_000
 
 
@@ -112,13 +112,15 @@ def _document(
 
 
 def _print(portfolio_id: str, differences: "Mapping[str, tuple[object, object]]") -> None:
-    for name, (before, now) in differences.items():
-        typer.echo(f"{portfolio_id} {name}: {_short(before)} stored, {_short(now)} now")
+    from optimization.errors import shorten
+
+    for name, values in differences.items():
+        before, now = (shorten(_format(value), MAX_VALUE_LENGTH) for value in values)
+        typer.echo(f"{portfolio_id} {name}: {before} stored, {now} now")
 
 
-def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}..."
+def _format(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _database(settings: "Settings") -> str:
