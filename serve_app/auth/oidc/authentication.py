@@ -4,7 +4,7 @@ from serve_app.auth.oidc.claims import ClaimNames
 from serve_app.auth.oidc.identity_provider import IdentityProvider, connect_provider
 from serve_app.auth.oidc.tokens import TokenVerifier
 from serve_app.auth.principals import Principal
-from serve_app.identity_settings import IdentitySettings
+from serve_app.settings import IdentitySettings
 
 
 class TokenAuthenticator:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from serve_app.auth.errors import AuthenticationError
 from serve_app.auth.permissions import derive_scopes
 from serve_app.auth.principals import Principal
-from serve_app.identity_settings import IdentitySettings
+from serve_app.settings import IdentitySettings
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/+|:=~-]{0,254}")
 DISPLAY_CLAIMS: Final = ("name", "preferred_username", "email")

@@ -20,8 +20,8 @@ from serve_app.auth.oidc.authentication import build_verifier
 from serve_app.auth.oidc.claims import ClaimNames
 from serve_app.auth.oidc.identity_provider import IdentityProvider
 from serve_app.auth.principals import Principal
-from serve_app.identity_settings import IdentitySettings
 from serve_app.pkce import METHOD, challenge_of, make_verifier
+from serve_app.settings import IdentitySettings
 from serve_app.upstream.http_exchange import Request
 
 STATE_BYTES: Final = 32

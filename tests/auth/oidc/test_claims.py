@@ -7,8 +7,8 @@ import pytest
 from serve_app.auth.errors import AuthenticationError
 from serve_app.auth.oidc.claims import ClaimNames
 from serve_app.auth.permissions import ROLES, Role, Scope
-from serve_app.identity_settings import ROLES as ROLES_OF_SETTINGS
 from serve_app.settings import settings_from
+from serve_app.settings.identity import ROLES as ROLES_OF_SETTINGS
 
 ADA: dict[str, Any] = {"sub": "248289761001", "name": "Ada Lovelace", "roles": ["trader"]}
 MODEL = "6540F1A2B3C4D5E6F7A8B9C0"

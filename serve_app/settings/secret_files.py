@@ -7,7 +7,7 @@ has an owner and a mode.
 from collections.abc import Mapping
 from pathlib import Path
 
-from serve_app.settings_error import SettingsError
+from serve_app.settings.errors import SettingsError
 
 SUFFIX = "_file"
 MAX_BYTES = 65_536

@@ -23,10 +23,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from serve_app.identity_settings import IdentitySettings, comma_list
 from serve_app.loopback import LOOPBACK_NAMES, is_loopback
-from serve_app.secret_files import read_secret_files
-from serve_app.settings_error import SettingsError
+from serve_app.settings.errors import SettingsError
+from serve_app.settings.identity import IdentitySettings, comma_list
+from serve_app.settings.secret_files import read_secret_files
 
 
 def _known_zone(zone: object) -> object:

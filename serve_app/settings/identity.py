@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, NoDecode
 
 from serve_app.loopback import is_private_on_the_way
-from serve_app.settings_error import SettingsError
+from serve_app.settings.errors import SettingsError
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"

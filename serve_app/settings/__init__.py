@@ -1,0 +1,21 @@
+"""Settings of the service; the one door for every other room of serve_app."""
+
+from serve_app.settings.errors import SettingsError
+from serve_app.settings.identity import IdentitySettings
+from serve_app.settings.settings import (
+    SECRETS,
+    UPSTREAM_URLS,
+    Settings,
+    nearest,
+    settings_from,
+)
+
+__all__ = [
+    "SECRETS",
+    "UPSTREAM_URLS",
+    "IdentitySettings",
+    "Settings",
+    "SettingsError",
+    "nearest",
+    "settings_from",
+]
