@@ -9,8 +9,8 @@ from serve_app.cli.exit_codes import CommandError, Ending
 
 if TYPE_CHECKING:
     from serve_app.client import Client
-    from serve_app.client.models import OrderSubmission
-    from serve_app.client.trade_models import TradeTotals
+    from serve_app.client.responses.orders import OrderSubmission
+    from serve_app.client.responses.trades import TradeTotals
 
 UNANSWERED: Final = (
     "a hand-over sends orders and nobody is here to confirm it: add --yes to send them"

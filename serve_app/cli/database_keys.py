@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from serve_app.auth.api_keys import KeyText, make_key
 from serve_app.auth.key_requests import KeyRequest
-from serve_app.client.key_models import ApiKey as ShownKey
-from serve_app.client.key_models import NewApiKey
+from serve_app.client.responses.keys import ApiKey as ShownKey
+from serve_app.client.responses.keys import NewApiKey
 from serve_app.settings import Settings
 from storage.access.api_key_store import ApiKey, ApiKeyStore
 from storage.audit.author import Author

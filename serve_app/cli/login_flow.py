@@ -11,7 +11,7 @@ from serve_app.client.saved_login import LoginError, SavedLogin, call_provider, 
 from serve_app.pkce import METHOD, challenge_of, make_verifier
 
 if TYPE_CHECKING:
-    from serve_app.client.session_models import SignInWays
+    from serve_app.client.responses.sessions import SignInWays
 
 CALLBACK: Final = "/callback"
 OFFLINE: Final = "offline_access"

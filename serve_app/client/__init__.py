@@ -7,8 +7,9 @@ from serve_app.client.call import Options, PortfolioOptions
 from serve_app.client.clients import AsyncClient, Client
 from serve_app.client.endpoints.trades import TradeFilter
 from serve_app.client.errors import ProblemError
-from serve_app.client.models import Model, PortfolioOutcome, Position
-from serve_app.client.run_models import ChunkDone, Run
+from serve_app.client.responses.models import Model, Position
+from serve_app.client.responses.outcomes import PortfolioOutcome
+from serve_app.client.responses.runs import ChunkDone, Run
 
 __all__ = [
     "AsyncClient",

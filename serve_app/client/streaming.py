@@ -13,7 +13,7 @@ from httpx_sse import EventSource, ServerSentEvent
 
 from serve_app.client.call import Call, parse_answer
 from serve_app.client.errors import LOST, ResponseTooLargeError
-from serve_app.client.run_models import ChunkDone, Run, RunEvent
+from serve_app.client.responses.runs import ChunkDone, Run, RunEvent
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

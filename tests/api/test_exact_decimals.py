@@ -22,7 +22,7 @@ from serve_app.api.schemas.stored_rebalances import portfolio_json
 from serve_app.chunks.assumed_fills import assume_fills
 from serve_app.chunks.fetch import ChunkInputs
 from serve_app.cli import tables
-from serve_app.client.models import DriftSummary
+from serve_app.client.responses.drift import DriftSummary
 from serve_app.json_text import encode, whole
 from serve_app.settings import settings_from
 from serve_app.simulator import Market

@@ -11,7 +11,7 @@ import pytest
 
 from serve_app.cli.output import Percent, make_table, show
 from serve_app.cli.tables import tabulate_causes
-from serve_app.client.outcome_models import AdmittingBand, Cause, Causes
+from serve_app.client.responses.outcomes import AdmittingBand, Cause, Causes
 from tests.support.command_server import Ordergen
 from tests.support.fakes import TICKERS, A, P, Q, Stored
 from tests.support.names import name_everything

@@ -23,7 +23,8 @@ from serve_app.client import (
     streaming,
 )
 from serve_app.client.errors import ResponseTooLargeError
-from serve_app.client.models import OutsideBand, PortfolioResult
+from serve_app.client.responses.outcomes import OutsideBand
+from serve_app.client.responses.rebalances import PortfolioResult
 
 MODEL = Model("6" * 24, "Growth", (), ("P" * 24,), None, 1)
 TEXT = json.dumps(asdict(MODEL))

@@ -14,7 +14,7 @@ from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
     from serve_app.client import Client
-    from serve_app.client.audit_models import ChainLink
+    from serve_app.client.responses.audit import ChainLink
 
 commands = typer.Typer(
     name="audit", help="Who changed what: list, verify, export.", no_args_is_help=True
@@ -85,7 +85,7 @@ def verify(
     elsewhere: with --expect it shows whether the whole log was written anew.
     """
     from serve_app.cli.output import show_json, show_spinner
-    from serve_app.client.audit_models import verify_entries
+    from serve_app.client.responses.audit import verify_entries
 
     noted = [_parse_link(text) for text in expected or ()]
     with show_spinner("verifying"):
@@ -130,7 +130,7 @@ def export(
 
 
 def _parse_link(text: str) -> "ChainLink":
-    from serve_app.client.audit_models import ChainLink
+    from serve_app.client.responses.audit import ChainLink
 
     seq, _, noted = text.partition(":")
     if not (seq.isdecimal() and seq.isascii() and noted):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client
-    from serve_app.client.drift_scan_models import DriftLine, DriftScan
+    from serve_app.client.responses.drift_scans import DriftLine, DriftScan
 
 commands = typer.Typer(name="book", help="Drift of the whole book.", no_args_is_help=True)
 

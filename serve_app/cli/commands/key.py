@@ -10,7 +10,7 @@ from serve_app.cli.exit_codes import one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.cli.database_keys import DatabaseKeys
-    from serve_app.client.key_models import NewApiKey
+    from serve_app.client.responses.keys import NewApiKey
 
 commands = typer.Typer(
     name="keys", help="Make, list, rotate and revoke API keys.", no_args_is_help=True

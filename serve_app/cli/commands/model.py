@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client, Model
-    from serve_app.client.outcome_models import WhatIf
+    from serve_app.client.responses.outcomes import WhatIf
 
 SHOW = "show"
 

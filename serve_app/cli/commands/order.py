@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from serve_app.cli.names import Names
     from serve_app.client import Client
-    from serve_app.client.models import OrderLine, OrderOfRebalance, OrderSubmission
+    from serve_app.client.responses.orders import OrderLine, OrderOfRebalance, OrderSubmission
 
 commands = typer.Typer()
 

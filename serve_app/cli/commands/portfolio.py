@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client
-    from serve_app.client.outcome_models import LastOutcome
+    from serve_app.client.responses.outcomes import LastOutcome
 
 commands = typer.Typer(
     name="portfolios",

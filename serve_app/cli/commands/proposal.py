@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client
-    from serve_app.client.proposal_models import Proposal
+    from serve_app.client.responses.proposals import Proposal
 
 commands = typer.Typer(
     name="proposals",

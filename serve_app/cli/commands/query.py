@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client, PortfolioOutcome
-    from serve_app.client.models import PortfolioResult
+    from serve_app.client.responses.rebalances import PortfolioResult
 
 commands = typer.Typer()
 

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client
-    from serve_app.client.models import Status
-    from serve_app.client.outcome_models import Causes, OutcomeDetail, OutcomeSummary
+    from serve_app.client.responses.outcomes import Causes, OutcomeDetail, OutcomeSummary, Status
 
 commands = typer.Typer(
     name="rebalances",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from serve_app.client import Client, TradeFilter
-    from serve_app.client.trade_models import TradeDetail
+    from serve_app.client.responses.trades import TradeDetail
 
 commands = typer.Typer()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from serve_app.cli.output import make_table
-from serve_app.client.audit_models import AuditEntry
+from serve_app.client.responses.audit import AuditEntry
 
 
 def tabulate_audit(entries: Iterable[AuditEntry]) -> Table:

@@ -13,11 +13,8 @@ from serve_app.cli.tables.formats import (
     percent,
     round_to_cents,
 )
-from serve_app.client.drift_scan_models import DriftHistogram, DriftLine, DriftScan
-from serve_app.client.models import (
-    DriftSummary,
-    PortfolioDrift,
-)
+from serve_app.client.responses.drift import DriftSummary, PortfolioDrift
+from serve_app.client.responses.drift_scans import DriftHistogram, DriftLine, DriftScan
 
 
 def tabulate_drift(drift: PortfolioDrift, names: Names = NO_NAMES) -> Table:

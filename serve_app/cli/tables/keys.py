@@ -6,7 +6,7 @@ from rich.table import Table
 
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import format_moment
-from serve_app.client.key_models import ApiKey
+from serve_app.client.responses.keys import ApiKey
 
 
 def tabulate_keys(keys: Iterable[ApiKey]) -> Table:

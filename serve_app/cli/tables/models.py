@@ -11,7 +11,8 @@ from serve_app.cli.tables.formats import (
     format_moment,
     percent,
 )
-from serve_app.client.models import Model, ModelChanges, ModelVersion, Position, Weight
+from serve_app.client.responses.models import Model, ModelChanges, ModelVersion, Position
+from serve_app.client.responses.positions import Weight
 
 
 def tabulate_models(models: Iterable[Model]) -> Table:

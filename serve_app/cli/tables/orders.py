@@ -10,11 +10,7 @@ from serve_app.cli.tables.formats import (
     format_counts,
     format_moment,
 )
-from serve_app.client.models import (
-    OrderLine,
-    OrderOfRebalance,
-    OrderSubmission,
-)
+from serve_app.client.responses.orders import OrderLine, OrderOfRebalance, OrderSubmission
 
 COLUMNS = (
     "portfolio",

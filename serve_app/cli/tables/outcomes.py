@@ -11,10 +11,7 @@ from serve_app.cli.tables.formats import (
     percent,
     round_to_cents,
 )
-from serve_app.client.models import (
-    PortfolioOutcome,
-)
-from serve_app.client.outcome_models import OutcomeSummary, OutcomeTotals
+from serve_app.client.responses.outcomes import OutcomeSummary, OutcomeTotals, PortfolioOutcome
 
 if TYPE_CHECKING:
     from serve_app.files.report import TradeRow

@@ -7,8 +7,8 @@ from rich.table import Table
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import format_moment
-from serve_app.client.models import PortfolioName
-from serve_app.client.outcome_models import LastOutcome
+from serve_app.client.responses.names import PortfolioName
+from serve_app.client.responses.outcomes import LastOutcome
 
 
 def tabulate_found_portfolios(portfolios: Iterable[PortfolioName]) -> Table:

@@ -7,7 +7,7 @@ from rich.table import Table
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import format_moment
-from serve_app.client.proposal_models import Hold, Proposal
+from serve_app.client.responses.proposals import Hold, Proposal
 
 
 def tabulate_proposals(proposals: Iterable[Proposal]) -> Table:

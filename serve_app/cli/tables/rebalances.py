@@ -13,12 +13,8 @@ from serve_app.cli.tables.formats import (
     percent,
     round_to_cents,
 )
-from serve_app.client.models import (
-    PortfolioResult,
-    PositionResult,
-    RebalanceResult,
-)
-from serve_app.client.position_models import PositionDetail
+from serve_app.client.responses.positions import PositionDetail
+from serve_app.client.responses.rebalances import PortfolioResult, PositionResult, RebalanceResult
 
 
 def tabulate_rebalances(rebalances: Iterable[RebalanceResult]) -> Table:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from serve_app.cli.output import make_table
-from serve_app.client.rule_models import Rule
+from serve_app.client.responses.rules import Rule
 
 
 def tabulate_rules(rules: Iterable[Rule]) -> Table:

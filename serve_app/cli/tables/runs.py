@@ -12,8 +12,8 @@ from serve_app.cli.tables.formats import (
     format_status,
     percent,
 )
-from serve_app.client.outcome_models import Causes
-from serve_app.client.run_models import Run
+from serve_app.client.responses.outcomes import Causes
+from serve_app.client.responses.runs import Run
 
 
 def tabulate_causes(causes: Causes, names: Names = NO_NAMES) -> Table:

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from serve_app.cli.output import make_table
-from serve_app.client.models import System
+from serve_app.client.responses.system import System
 
 
 def tabulate_system(system: System) -> Table:

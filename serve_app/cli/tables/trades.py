@@ -7,7 +7,7 @@ from rich.table import Table
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import percent, round_to_cents
-from serve_app.client.trade_models import TradeDetail, TradeTotals
+from serve_app.client.responses.trades import TradeDetail, TradeTotals
 
 
 def tabulate_reviewed_trades(

@@ -18,7 +18,6 @@ from serve_app.client.endpoints.drift_scans import (
     read_drift_histogram,
     read_drift_scan,
 )
-from serve_app.client.endpoints.health import live, ready, system
 from serve_app.client.endpoints.keys import add_key, list_keys, revoke_key, rotate_key
 from serve_app.client.endpoints.media_types import MEDIA_TYPES, Format
 from serve_app.client.endpoints.models import (
@@ -88,6 +87,7 @@ from serve_app.client.endpoints.runs import (
     stream_outcomes,
 )
 from serve_app.client.endpoints.sessions import read_session
+from serve_app.client.endpoints.system import live, ready, system
 from serve_app.client.endpoints.trades import list_trades, read_trade_totals
 
 __all__ = [

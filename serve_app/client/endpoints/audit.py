@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from serve_app.client.audit_models import AuditEntry, AuditHead
 from serve_app.client.call import Call, get
 from serve_app.client.endpoints.media_types import MEDIA_TYPES
+from serve_app.client.responses.audit import AuditEntry, AuditHead
 from serve_app.client.streaming import Lines, Pieces
 
 AuditFormat = Literal["csv", "jsonl", "parquet", "arrows"]

@@ -4,10 +4,7 @@ from serve_app.client.call import (
     Call,
     get,
 )
-from serve_app.client.models import (
-    DriftSummary,
-    PortfolioDrift,
-)
+from serve_app.client.responses.drift import DriftSummary, PortfolioDrift
 
 
 def measure_portfolio(portfolio_id: str, *, model_id: str | None = None) -> Call[PortfolioDrift]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from serve_app.client.call import Call, answer_as, get, path
-from serve_app.client.drift_scan_models import DriftHistogram, DriftLine, DriftScan
+from serve_app.client.responses.drift_scans import DriftHistogram, DriftLine, DriftScan
 
 
 def begin_drift_scan() -> Call[DriftScan]:

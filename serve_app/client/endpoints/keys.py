@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from serve_app.client.call import Call, change, get
-from serve_app.client.key_models import ApiKey, NewApiKey
+from serve_app.client.responses.keys import ApiKey, NewApiKey
 
 
 def list_keys(*, limit: int = 1000) -> Call[tuple[ApiKey, ...]]:

@@ -12,12 +12,7 @@ from serve_app.client.call import (
     get,
     work,
 )
-from serve_app.client.models import (
-    Model,
-    ModelVersion,
-    Position,
-    WholeModelVersion,
-)
+from serve_app.client.responses.models import Model, ModelVersion, Position, WholeModelVersion
 
 
 def list_models(*, sort_by: str = "", name: str = "", limit: int = 1000) -> Call[tuple[Model, ...]]:

@@ -6,10 +6,7 @@ from serve_app.client.call import (
     Call,
     get,
 )
-from serve_app.client.models import (
-    PortfolioName,
-    SecurityTicker,
-)
+from serve_app.client.responses.names import PortfolioName, SecurityTicker
 
 
 def name_portfolios(portfolio_ids: Sequence[str]) -> Call[tuple[PortfolioName, ...]]:

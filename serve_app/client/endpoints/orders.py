@@ -10,11 +10,7 @@ from serve_app.client.call import (
     work,
 )
 from serve_app.client.endpoints.media_types import MEDIA_TYPES, Format
-from serve_app.client.models import (
-    OrderOfRebalance,
-    OrderSubmission,
-    TransactionLine,
-)
+from serve_app.client.responses.orders import OrderOfRebalance, OrderSubmission, TransactionLine
 from serve_app.client.streaming import Lines, Pieces
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from serve_app.client.call import Call, change, get, work
-from serve_app.client.proposal_models import Hold, Proposal
+from serve_app.client.responses.proposals import Hold, Proposal
 
 
 def propose_orders(

@@ -14,23 +14,23 @@ from serve_app.client.call import (
     path,
     work,
 )
-from serve_app.client.models import (
-    Deleted,
-    PortfolioOutcome,
-    PortfolioResult,
-    Position,
-    PositionResult,
-    RebalanceResult,
-    Status,
-)
-from serve_app.client.outcome_models import (
+from serve_app.client.responses.models import Position
+from serve_app.client.responses.outcomes import (
     Causes,
     LastOutcome,
     OutcomeDetail,
     OutcomeSummary,
     OutcomeTotals,
-    RebalanceSummary,
+    PortfolioOutcome,
+    Status,
     WhatIf,
+)
+from serve_app.client.responses.rebalances import (
+    Deleted,
+    PortfolioResult,
+    PositionResult,
+    RebalanceResult,
+    RebalanceSummary,
 )
 
 

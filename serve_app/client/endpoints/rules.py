@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve_app.client.call import Call, change, delete, get, work
-from serve_app.client.rule_models import Rule
+from serve_app.client.responses.rules import Rule
 
 
 def list_rules() -> Call[tuple[Rule, ...]]:

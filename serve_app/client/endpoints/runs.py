@@ -12,10 +12,8 @@ from serve_app.client.call import (
     work,
 )
 from serve_app.client.endpoints.media_types import MEDIA_TYPES
-from serve_app.client.models import (
-    PortfolioResult,
-)
-from serve_app.client.run_models import Run
+from serve_app.client.responses.rebalances import PortfolioResult
+from serve_app.client.responses.runs import Run
 from serve_app.client.streaming import Events, Lines, Pieces
 
 

@@ -1,7 +1,7 @@
 """Who is signed in."""
 
 from serve_app.client.call import Call, answer_as
-from serve_app.client.session_models import SessionState
+from serve_app.client.responses.sessions import SessionState
 
 
 def read_session() -> Call[SessionState]:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from serve_app.client.call import Call, get
-from serve_app.client.position_models import Side
-from serve_app.client.trade_models import Approval, TradeDetail, TradeTotals
+from serve_app.client.responses.positions import Side
+from serve_app.client.responses.trades import Approval, TradeDetail, TradeTotals
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Outcomes of stored rebalances in brief and in full, and why portfolios have no plan."""
+"""Outcomes of portfolios in brief and in full, and why portfolios have no plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,33 +6,84 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from serve_app.client.models import (
-    Binding,
-    OutsideBand,
-    Problem,
-    Status,
-)
-from serve_app.client.position_models import PositionDetail
-from serve_app.client.rule_models import RuleResult
+from serve_app.client.responses.positions import PositionDetail, Side, Weight
+from serve_app.client.responses.problems import Problem
+from serve_app.client.responses.rules import RuleResult
+
+Status = Literal["REBALANCED", "IN_BAND", "NO_TRADE", "INFEASIBLE", "FAILED"]
 
 
 @dataclass(frozen=True, slots=True)
-class RebalanceSummary:
-    """A stored rebalance without its portfolios; ``options`` are those that were given."""
+class Transaction:
+    """A trade."""
 
-    rebalance_id: str
-    run_id: str | None
-    model_id: str
-    model_name: str
-    model_version: int
-    rebalance_date: datetime
-    finished_at: datetime | None
-    status: str
-    number_of_portfolios: int
-    counts: Mapping[str, int]
-    options: Mapping[str, Any]
-    version: int
+    transaction_type: Side
+    security_id: str
+    quantity: Decimal
+    trade_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One security before and after a rebalance."""
+
+    security_id: str
+    original_quantity: Decimal
+    adjusted_quantity: Decimal
+    target: Weight
+    high_drift: Weight
+    low_drift: Weight
+    actual: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A constraint that keeps a plan from less drift."""
+
+    constraint: str
+    slack: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideBand:
+    """A security that a plan leaves outside its band, and what holds it: options or whole_lots."""
+
+    security_id: str
+    side: Literal["BELOW", "ABOVE"]
+    outside: Decimal
+    held_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioOutcome:
+    """The outcome of one portfolio."""
+
+    portfolio_id: str
+    rebalance_id: str | None
+    model_id: str | None
+    status: Status
+    transactions: tuple[Transaction, ...]
+    drifts: tuple[Drift, ...]
+    market_value: Decimal | None
+    base: Decimal | None  # market value after costs
+    cash_before_rebalance: Decimal | None
+    cash_after_rebalance: Decimal | None
+    turnover: Decimal
+    objective: Decimal | None
+    lower_bound: Decimal | None
+    cost: Decimal
+    proof: str | None
+    other_base: Decimal | None
+    method: str | None
+    binding: tuple[Binding, ...]
+    open_orders_counted: int
     error: Problem | None
+    violation: Decimal | None = None
+    violation_lower_bound: Decimal | None = None
+    outside_band: tuple[OutsideBand, ...] = ()
+    notes: tuple[str, ...] = ()  # what was assumed about a portfolio that files gave
+    rules: tuple[RuleResult, ...] = ()  # that the plan was checked by
+    positions: tuple[PositionDetail, ...] = ()  # where they are asked for
 
 
 @dataclass(frozen=True, slots=True)

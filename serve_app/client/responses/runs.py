@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from serve_app.client.models import Problem
+from serve_app.client.responses.problems import Problem
 
 OVER = frozenset({"COMPLETED", "CANCELLED", "STOPPED"})
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from serve_app.client.position_models import PositionDetail
-from serve_app.client.proposal_models import Hold
+from serve_app.client.responses.positions import PositionDetail
+from serve_app.client.responses.proposals import Hold
 
 Approval = Literal["NONE", "PROPOSED", "APPROVED", "ORDERED", "HELD"]
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from serve_app.client.models import Problem, Weight
-from serve_app.client.run_models import Progress
+from serve_app.client.responses.positions import Weight
+from serve_app.client.responses.problems import Problem
+from serve_app.client.responses.runs import Progress
 
 BandStatus = Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]
 

@@ -1,7 +1,7 @@
 """Health of the service, and its state for operators."""
 
 from serve_app.client.call import Call, answer_as, get
-from serve_app.client.models import Health, System
+from serve_app.client.responses.system import Health, System
 
 
 def live() -> Call[Health]:

@@ -1,0 +1,31 @@
+"""Health of the service, and its state for operators."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the service is.
+
+    ``checks`` has each part that was asked, ``breakers`` the circuit to each upstream,
+    ``simulated`` the upstreams that are simulated.
+    """
+
+    status: str
+    checks: Mapping[str, str]
+    breakers: Mapping[str, str]
+    simulated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """State of the service as the answering ingress sees it."""
+
+    version: str
+    model_rules: str
+    auth: str
+    health: Health
+    event_streams: Mapping[Literal["open", "most"], int]
+    settings: Mapping[str, Any]
