@@ -104,7 +104,10 @@ async def test_ids_stay_alone_where_the_service_knows_no_names(
 async def test_a_service_that_fails_to_name_anything_costs_no_table(
     ordergen: Ordergen, model: dict[str, Any], stored: Stored
 ) -> None:
-    stored.resources = replace(stored.resources, portfolios=None)  # pyright: ignore[reportArgumentType]
+    stored.resources = replace(
+        stored.resources,
+        portfolios=None,  # pyright: ignore[reportArgumentType]
+    )
 
     done = await ordergen("drift", "--model", model["model_id"])
 

@@ -114,6 +114,8 @@ async def _run(cluster: Cluster, node: Node, ids: list[str]) -> dict[str, Any]:
         answer = await http.post("/api/v1/runs", json=body)
         assert answer.status_code == 202, answer.text
         path = f"/api/v1/runs/{answer.json()['run_id']}"
-        while (run := (await http.get(path)).json())["status"] in {"QUEUED", "RUNNING"}:  # noqa: ASYNC110
+        run = (await http.get(path)).json()
+        while run["status"] in {"QUEUED", "RUNNING"}:
             await asyncio.sleep(0.5)
+            run = (await http.get(path)).json()
     return run

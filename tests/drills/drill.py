@@ -118,8 +118,10 @@ class Drill:
 
     async def wait_until_over(self, run_id: str) -> Json:
         async with asyncio.timeout(WITHIN_S):
-            while not ((run := await self.read_run(run_id)) and run["status"] in OVER):  # noqa: ASYNC110
+            run = await self.read_run(run_id)
+            while not (run and run["status"] in OVER):
                 await asyncio.sleep(0.2)
+                run = await self.read_run(run_id)
         return run
 
     async def follow_events(self, run_id: str) -> EventLog:

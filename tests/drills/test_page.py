@@ -190,6 +190,8 @@ async def reload_until_answered(page: Page) -> None:
 async def wait_for_ingresses(killed: set[int]) -> list[int]:
     """Wait until as many ingresses run as should, none of them among the killed."""
     async with asyncio.timeout(WITHIN_S):
-        while killed & {*(found := list_processes(INGRESS))} or len(found) < INGRESSES:  # noqa: ASYNC110
+        found = list_processes(INGRESS)
+        while killed & {*found} or len(found) < INGRESSES:
             await asyncio.sleep(0.1)
+            found = list_processes(INGRESS)
     return found

@@ -185,7 +185,11 @@ async def open_context(
     browser: Browser, url: str, shape: str = "wide", **options: Any
 ) -> AsyncIterator[BrowserContext]:
     """Open a context that fails if a page asks another host or writes to its console."""
-    context = await browser.new_context(base_url=url, viewport=SHAPES[shape], **options)  # pyright: ignore[reportArgumentType]
+    context = await browser.new_context(
+        base_url=url,
+        viewport=SHAPES[shape],  # pyright: ignore[reportArgumentType]
+        **options,
+    )
     context.set_default_timeout(TIMEOUT_MS)
     noise: list[str] = []
     context.on("console", lambda line: noise.append(f"console: {line.text}"))

@@ -33,7 +33,8 @@ WRONG_CLAIMS: Final[Mapping[str, tuple[Any, ...]]] = {
             1e300),
     "nbf": (None, "0", True, [], 10**12, -1, 9999999999),
     "iat": (None, "now", False, {}, 10**12, 9999999999),
-    "iss": (MISSING, None, "", 7, True, ["{iss}"], "{iss}/", "{iss} ", "{ISS}", "https://evil.example"),
+    "iss": (MISSING, None, "", 7, True, ["{iss}"], "{iss}/", "{iss} ", "{ISS}",
+            "https://evil.example"),
     "aud": (
         MISSING, None, "", 7, [], [[AUDIENCE]], {AUDIENCE: True}, AUDIENCE.upper(), AUDIENCE + "/",
         AUDIENCE[:-1], f"{AUDIENCE} other", f" {AUDIENCE}", ["other", None], "*", ["*"],

@@ -84,7 +84,8 @@ def read_counts(answer: httpx.Response) -> dict[str, int]:
 async def wait_until_released(stored: Stored, path: str) -> None:
     """Wait until no request has the lease of a submission; its caller may be gone long before."""
     async with asyncio.timeout(30):
-        while await stored.resources.submissions.end_lapsed([parse_rebalance_id(path)]):  # noqa: ASYNC110
+        lapsed = [parse_rebalance_id(path)]
+        while await stored.resources.submissions.end_lapsed(lapsed):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -41,7 +41,9 @@ def settings(issuer: Issuer, changes: dict[str, Any]) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-async def _disconnected(app: FastAPI) -> AsyncIterator[None]:  # pyright: ignore[reportUnusedFunction]
+async def _disconnected(  # pyright: ignore[reportUnusedFunction]
+    app: FastAPI,
+) -> AsyncIterator[None]:
     yield
     await app.state.identity.provider.close()
 

@@ -37,7 +37,8 @@ def thirds(**fields: object) -> Model:
         Target("$UST", "2/6", DriftBand("0.10", "0.010")),
         Target("VTI", LONG, relative_band(LONG, "1.0")),
     )
-    return replace(Model("Thirds", targets, ("A/B", "=1")), **fields)  # pyright: ignore[reportArgumentType]
+    thirds = Model("Thirds", targets, ("A/B", "=1"))
+    return replace(thirds, **fields)  # pyright: ignore[reportArgumentType]
 
 
 async def test_fractions_and_bands_are_stored_exactly_and_as_they_were_written(
