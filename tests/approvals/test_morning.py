@@ -28,7 +28,7 @@ def settings() -> Settings:
     return settings_from({"auth": "keys", "require_approvals": 1})
 
 
-async def test_a_morning_from_drift_to_orders_and_its_story(
+async def test_a_morning_leads_from_drift_to_orders_and_is_audited(
     approvals: Desk,
     app: FastAPI,
     stored: Stored,

@@ -20,7 +20,9 @@ def is_instant(text: str) -> bool:
     return text == moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-async def test_a_session_of_the_portal(http: httpx.AsyncClient, book: Book) -> None:
+async def test_the_portal_gets_its_exact_json_on_every_call(
+    http: httpx.AsyncClient, book: Book
+) -> None:
     portfolio_id = make_portfolio_id()
     security_id, price = next(each for each in book.prices.items() if each[1] < 200)
     book.add(portfolio_id, CASH, {})

@@ -30,7 +30,7 @@ def refusal_of(tmp_path: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_a_right_file_passes(tmp_path: Path) -> None:
+def test_a_right_configuration_file_passes_the_check(tmp_path: Path) -> None:
     path = tmp_path / "serve_config.yaml"
     path.write_text(RIGHT)
 

@@ -83,7 +83,7 @@ async def test_orders_are_not_stored_again_from_the_first_portfolio(
     await assert_each_is_there_once(desk, 450, 1)
 
 
-async def test_looking_up_what_is_unsettled_ends(
+async def test_looking_up_what_is_unsettled_ends_with_the_caller(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     path = await add_rebalance(client, 120)
@@ -101,7 +101,7 @@ async def test_looking_up_what_is_unsettled_ends(
 @pytest.mark.parametrize(
     ("part", "method"), [("portfolio_claims", "take"), ("open_orders", "find_later_rebalances")]
 )
-async def test_the_decision_ends(
+async def test_deciding_what_to_send_ends_with_the_caller(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, part: str, method: str
 ) -> None:
     path = await add_rebalance(client, 501, 1)  # two pages
@@ -112,7 +112,7 @@ async def test_the_decision_ends(
     assert (await client.post(path)).status_code == 200
 
 
-async def test_looking_up_open_orders_ends(
+async def test_looking_up_open_orders_ends_with_the_caller(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     for number in range(6):  # four batches are looked up at once

@@ -18,8 +18,8 @@ MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 40  # without the docstring
 # Tests that tell one story from its beginning to its end, because each step needs those before it.
 STORIES = {
-    "tests/approvals/test_morning.py: test_a_morning_from_drift_to_orders_and_its_story",
-    "tests/end_to_end/test_portal.py: test_a_session_of_the_portal",
+    "tests/approvals/test_morning.py: test_a_morning_leads_from_drift_to_orders_and_is_audited",
+    "tests/end_to_end/test_portal.py: test_the_portal_gets_its_exact_json_on_every_call",
 }
 
 

@@ -15,6 +15,8 @@ PAGES = sorted(
     if page.parent.name != "problems"
 )
 PAGE_COLUMNS = 120
+CODE_COLUMNS = 100  # ruff lets pragmas and addresses go beyond
+MIN_WORDS = 3  # of the shortest sentence: a subject, a verb and what is said
 CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\([^)]*\)|https?://\S+|^\[[^\]]+\]: ")
 FOLDERS = ("optimization", "storage", "serve_app", "tests", "benchmarks", "container", "examples")
@@ -45,6 +47,28 @@ def test_constants_of_bounds_say_max_or_min_and_of_what() -> None:
         for path in SOURCES
         for name in constants(path)
         if WITHOUT_SUBJECT.fullmatch(name)
+    ]
+
+    assert found == []
+
+
+def test_no_line_of_code_is_longer_than_100_columns_with_its_pragmas() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > CODE_COLUMNS
+    ]
+
+    assert found == []
+
+
+def test_the_name_of_a_test_has_three_words_at_least() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+        if len(name.split("_")) < 1 + MIN_WORDS
     ]
 
     assert found == []

@@ -56,7 +56,7 @@ async def test_a_transaction_moves_shares_and_cash(
     assert after.cash - before.cash == Decimal("7.5") * cash
 
 
-async def test_cash_comes_and_goes(
+async def test_a_deposit_adds_cash_and_a_withdrawal_takes_it(
     http: httpx.AsyncClient, transport: httpx.ASGITransport, market: Market
 ) -> None:
     cash = {"securityId": None, "price": 1}

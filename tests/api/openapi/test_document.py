@@ -42,7 +42,7 @@ BODIES = [
 ]
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_the_document_is_of_openapi_3_1() -> None:
     assert DOCUMENT["openapi"].startswith("3.1")
 
 

@@ -353,7 +353,7 @@ async def test_rebalances_of_portfolios_are_cut_down_to_them(
     assert refused.status_code == 422
 
 
-async def test_the_positions_of_one_portfolio_and_which_of_the_two_is_missing(
+async def test_one_portfolio_has_its_positions_and_a_404_names_the_id_that_is_missing(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
     rebalance_id = (await rebalance_model(client, model))[0]["rebalance_id"]

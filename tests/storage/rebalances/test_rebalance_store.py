@@ -205,7 +205,7 @@ async def test_finishing_an_absent_run_is_not_found(rebalances: RebalanceStore) 
         await rebalances.finish(new_rebalance_id(), RebalanceStatus.COMPLETED, NOON)
 
 
-async def test_the_outcome_of_one_portfolio_or_which_of_the_two_is_missing(
+async def test_one_portfolio_has_its_outcome_and_an_error_says_which_of_the_two_is_missing(
     rebalances: RebalanceStore,
 ) -> None:
     await stored_run(rebalances)
