@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from pymongo import UpdateOne, timeout
+from pymongo import timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from storage.access import api_key_store
 from storage.audit import trail as audit_trail
 from storage.audit.chain import (
     CUT,
@@ -30,14 +29,10 @@ from storage.audit.chain import (
     read_cut,
 )
 from storage.audit.trail import (
-    IS_PENDING,
-    OWN_TIMES,
-    PENDING,
-    STORED_AT,
     Action,
     AuditTrail,
-    read_pending,
 )
+from storage.audit_outboxes import Outboxes, WaitingRecords
 from storage.instants import format_instant
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
@@ -47,25 +42,11 @@ from storage.mongo.connection import (
     translate_failures,
 )
 from storage.mongo.sorting import ASCENDING, DESCENDING
-from storage.orders import submission_store
-from storage.proposals import proposal_store
-from storage.rebalances import rebalance
-from storage.rules import rule_store
-from storage.runs import run_store
 
 COLLECTION: Final = "audit"
 HEADS: Final = "audit_heads"
 HEAD: Final = "head"
 BATCH_SIZE: Final = 500  # records in a transaction
-OUTBOXES: Final = (
-    rebalance.COLLECTION,
-    run_store.COLLECTION,
-    submission_store.COLLECTION,
-    api_key_store.COLLECTION,
-    proposal_store.COLLECTION,
-    rule_store.COLLECTION,
-)
-"""Collections whose documents hold the records of their own changes."""
 TIMES: Final = ("at", "sealed_at")
 
 
@@ -100,20 +81,12 @@ class AuditHead:
     cut: Link = START
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Records that wait in one document of a collection."""
-
-    collection: str
-    key: object
-    records: Sequence[Document]
-
-
 class AuditLog:
     """The audit log of one database."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(self, database: AsyncDatabase[Document], outboxes: Outboxes | None = None) -> None:
         self._database = database
+        self._outboxes = outboxes or Outboxes(database)
         self._entries = database[COLLECTION]
         self._heads = database[HEADS]
         self._pending = database[audit_trail.COLLECTION]
@@ -126,9 +99,9 @@ class AuditLog:
         with timeout(WRITER_TIMEOUT_S):
             # Repeated only after a full batch, because otherwise records that arrive one by one
             # would take a transaction each; they wait for the next call.
-            while is_full and (waiting := await self._find_waiting(batch_size)):
+            while is_full and (waiting := await self._outboxes.find_waiting(batch_size)):
                 sealed += await self._seal(waiting)
-                await self._clear(waiting)
+                await self._outboxes.clear(waiting)
                 is_full = len(waiting) >= batch_size
         return sealed
 
@@ -203,23 +176,7 @@ class AuditLog:
         async for document in self._entries.find(sort=[("_id", ASCENDING)]):
             yield entry_json(document)
 
-    async def _find_waiting(self, limit: int) -> list[_Waiting]:
-        """Find records, the oldest of each collection first."""
-        name = audit_trail.COLLECTION
-        found = self._pending.find(sort=[("_id", ASCENDING)], limit=limit)
-        waiting = [_Waiting(name, each.pop("_id"), [each]) async for each in found]
-        fields = dict.fromkeys((PENDING, STORED_AT, *OWN_TIMES), 1)
-        oldest = [(f"{PENDING}.entry_id", ASCENDING)]
-        for name in OUTBOXES:
-            if len(waiting) < limit:
-                remaining = limit - len(waiting)
-                cursor = self._database[name].find(IS_PENDING, fields, sort=oldest, limit=remaining)
-                waiting += [
-                    _Waiting(name, each["_id"], read_pending(each)) async for each in cursor
-                ]
-        return waiting
-
-    async def _seal(self, waiting: Iterable[_Waiting]) -> int:
+    async def _seal(self, waiting: Iterable[WaitingRecords]) -> int:
         """Add the entries of these records to the chain, unless they are there already."""
         records = [record for each in waiting for record in each.records]
         records.sort(key=lambda record: (record["at"], record["entry_id"]))
@@ -249,13 +206,6 @@ class AuditLog:
         await run_transaction(self._database, seal)
         return len(sealed)
 
-    async def _clear(self, waiting: Iterable[_Waiting]) -> None:
-        """Remove sealed records from their documents, unless more were added meanwhile."""
-        for name in OUTBOXES:
-            changes = [_make_clear_update(each) for each in waiting if each.collection == name]
-            if changes:
-                await self._database[name].bulk_write(changes, ordered=False)
-
     async def _ensure_head(self) -> None:
         if await self._heads.find_one({"_id": HEAD}, {"_id": 1}) is None:
             try:
@@ -280,13 +230,6 @@ def _chain(head: Document, records: Iterable[Document], now: datetime) -> Iterab
         entry = {"_id": seq, **record, "sealed_at": sealed_at, "previous_hash": previous}
         previous = hash_entry(entry_json(entry))
         yield {**entry, "hash": previous}
-
-
-def _make_clear_update(waiting: _Waiting) -> UpdateOne:
-    # The first record and the number show that none was added, because records are only appended.
-    first, number = waiting.records[0]["entry_id"], len(waiting.records)
-    same = {"_id": waiting.key, f"{PENDING}.0.entry_id": first, PENDING: {"$size": number}}
-    return UpdateOne(same, {"$unset": {PENDING: ""}})
 
 
 def _new_head() -> Document:

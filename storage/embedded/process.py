@@ -51,7 +51,7 @@ if os.getppid() == int(sys.argv[1]):
 
 # Detaches from its parent before it becomes the server, because Ray kills the children of a worker
 # that ends, and the worker that builds an application ends at once.
-_DETACHER: Final = f"""
+DETACHER: Final = f"""
 import os, sys
 {_OPEN_FILES}
 pid = os.fork()
@@ -66,7 +66,9 @@ os.execv(sys.argv[2], sys.argv[2:])
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
+def spawn(
+    command: Sequence[str], log: Path, lock: int, *, owned: bool, detacher: str = DETACHER
+) -> int:
     """Start a server that inherits the lock, and return its process id.
 
     The server gets its own session, because otherwise the terminal's Ctrl-C would end the server
@@ -76,7 +78,7 @@ def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
         if not is_alive(pid):
             del _children[pid]
     if not owned:
-        return _spawn_detached(command, log, lock)
+        return _spawn_detached(command, log, lock, detacher)
     if sys.platform == "linux":
         command = (sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *command)
     process = _start_process(command, log, lock)
@@ -84,11 +86,12 @@ def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
     return process.pid
 
 
-def _spawn_detached(command: Sequence[str], log: Path, lock: int) -> int:
+def _spawn_detached(command: Sequence[str], log: Path, lock: int, detacher: str) -> int:
     reader, writer = os.pipe()
-    detacher = (sys.executable, "-ISc", _DETACHER, str(writer), *command)
     try:
-        detaching = _start_process(detacher, log, lock, writer)
+        detaching = _start_process(
+            (sys.executable, "-ISc", detacher, str(writer), *command), log, lock, writer
+        )
     finally:
         os.close(writer)  # our copy, because the reader waits until every writer is closed
     with os.fdopen(reader, "rb") as answer:

@@ -70,11 +70,14 @@ class RebalanceStore:
     """The stored rebalances of one database, with the outcomes of their portfolios."""
 
     def __init__(
-        self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
+        self,
+        database: AsyncDatabase[Document],
+        find_author: FindAuthor = find_no_author,
+        removal: RebalanceRemoval | None = None,
     ) -> None:
         self._rebalances = database[COLLECTION]
         self._trail = AuditTrail(database, find_author)
-        self._removal = RebalanceRemoval(self._rebalances, self._trail)
+        self._removal = removal or RebalanceRemoval(self._rebalances, self._trail)
         self._outcomes = database[OUTCOMES]
         self._recorder = OutcomeRecorder(database)
         self._reader = OutcomeReader(database)

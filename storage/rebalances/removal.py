@@ -47,7 +47,7 @@ class RebalanceRemoval:
         parts = {"run_id": ObjectId(run_id)}
         async for part in self._rebalances.find(parts, {"status": 1, "version": 1}):
             if part["status"] == RebalanceStatus.RUNNING.value:
-                await self._delete_outcomes(str(part["_id"]))
+                await self.delete_outcomes(str(part["_id"]))
             else:
                 await self.remove(str(part["_id"]), part["version"])
         with timeout(WRITER_TIMEOUT_S):
@@ -60,11 +60,11 @@ class RebalanceRemoval:
             await self._finish(str(document["_id"]))
 
     async def _finish(self, rebalance_id: str) -> bool:
-        await self._delete_outcomes(rebalance_id)
+        await self.delete_outcomes(rebalance_id)
         await remove_proposals(self._rebalances.database, self._trail, rebalance_id)
         return await self._trail.remove(self._rebalances, {"_id": ObjectId(rebalance_id)})
 
-    async def _delete_outcomes(self, rebalance_id: str) -> None:
+    async def delete_outcomes(self, rebalance_id: str) -> None:
         """Remove the outcomes of a rebalance, the columns last.
 
         Documents without columns would otherwise look like those of an earlier release.

@@ -159,3 +159,30 @@ def test_new_versions_of_everything_that_is_locked_are_looked_for() -> None:
     )
 
     assert {f"/{Path(each).parent}" for each in locked.stdout.split()} == folders
+
+
+def test_no_test_overwrites_a_private() -> None:
+    overwritten = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in iterate_overwritten(ast.parse(path.read_text()))
+        if name.startswith("_")
+    ]
+
+    assert overwritten == []
+    example = ast.parse("monkeypatch.setattr(log, '_clear', die); log._clear = die; self._a = 1")
+    assert [*iterate_overwritten(example)] == ["_clear", "_clear"]
+
+
+def iterate_overwritten(module: ast.Module) -> Iterator[str]:
+    """Yield the attributes that are overwritten from outside, by statement or by ``setattr``."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr"):
+            texts = [argument for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+            yield from (str(text.value).rpartition(".")[2] for text in texts)
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) not in {"self", "cls"}
+        ):
+            yield node.attr

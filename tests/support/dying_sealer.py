@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from storage.audit.trail import Action
+from storage.audit.trail import COLLECTION, Action
 from storage.audit_log import AuditLog
+from storage.audit_outboxes import Outboxes, WaitingRecords
 from storage.models.model_store import ModelStore
 from storage.mongo.connection import connect
 from storage.orders.submission_store import OrderSubmissionStore
@@ -44,30 +45,47 @@ async def change_and_die(uri: str, database_name: str, step: str) -> None:
     submissions = OrderSubmissionStore(database, find_author=anna)
     await submissions.begin(whole.rebalance_id, "me")
     await submissions.announce(whole.rebalance_id, "me", Action.ORDERS_SENT, {"orders": 1})
-    await DyingLog(database, step).seal()
+    log_database: Any = DyingDatabase(database) if step == "in the transaction" else database
+    await AuditLog(log_database, DyingOutboxes(database, step)).seal()
 
 
-class DyingLog(AuditLog):
-    """Audit log whose process dies at a step of the sealing."""
+class DyingOutboxes(Outboxes):
+    """Outboxes whose process dies before the chain grows, or after it."""
 
     def __init__(self, database: Any, step: str) -> None:
         super().__init__(database)
-        if step == "before the chain":
-            self._seal = die
-        elif step == "in the transaction":
-            self._pending = _DyingCollection(self._pending)
-        else:
-            self._clear = die
+        self._step = step
+
+    async def find_waiting(self, limit: int) -> list[WaitingRecords]:
+        """Find records, and die if the step is before the chain."""
+        waiting = await super().find_waiting(limit)
+        if self._step == "before the chain":
+            await die()
+        return waiting
+
+    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
+        """Die instead, because the records are in the chain by now."""
+        await die(waiting)
+
+
+class DyingDatabase:
+    """Database whose process dies at the last step of the sealing's transaction."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def __getitem__(self, name: str) -> Any:
+        return _DyingCollection() if name == COLLECTION else self._database[name]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
 
 
 class _DyingCollection:
     """Collection of waiting records whose removal, the last step of the transaction, kills."""
 
-    delete_many: Callable[..., Awaitable[int]]
-
-    def __init__(self, pending: Any) -> None:
-        self.find = pending.find
-        self.delete_many = die
+    async def delete_many(self, *_: Any, **__: Any) -> None:
+        await die()
 
 
 async def die(*_: Any, **__: Any) -> int:

@@ -11,7 +11,8 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.audit.trail import COLLECTION, IS_PENDING
-from storage.audit_log import OUTBOXES, AuditLog
+from storage.audit_log import AuditLog
+from storage.audit_outboxes import OUTBOXES
 from storage.embedded import engines
 from storage.embedded.server import start, stop
 from storage.mongo.connection import Document

@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.audit.trail import Action
+from storage.audit.trail import Action, AuditTrail
 from storage.audit_log import AuditLog
 from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, read_clock
 from storage.orders.submission_store import OrderSubmissionStore
 from storage.rebalances.rebalance import RebalanceStatus
 from storage.rebalances.rebalance_store import RebalanceStore
+from storage.rebalances.removal import RebalanceRemoval
 from storage.runs.run import RunStatus, Totals
 from storage.runs.run_store import RunStore
 from tests.support.audit import RUN_ID, anna, new_run, seal_and_list, steps
@@ -167,23 +168,21 @@ async def test_a_change_whose_record_cannot_be_stored_does_not_happen(
     assert await models.read_page() == ((), 0)
 
 
+class DyingRemoval(RebalanceRemoval):
+    """Removal whose process dies before the outcomes are deleted."""
+
+    async def delete_outcomes(self, rebalance_id: str) -> None:
+        raise asyncio.CancelledError(rebalance_id)
+
+
 async def test_a_removal_that_broke_off_has_its_entry_and_is_finished_later(
-    rebalances: RebalanceStore,
-    log: AuditLog,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
+    rebalances: RebalanceStore, log: AuditLog, database: Database
 ) -> None:
     whole = replace(make_rebalance(2), status=RebalanceStatus.COMPLETED, finished_at=NOON)
     await rebalances.store(whole, make_outcomes(whole))
-    removal = rebalances._removal  # noqa: SLF001 - the step that the process dies in
-
-    async def die(_: str) -> None:
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr(removal, "_delete_outcomes", die)
+    dying = DyingRemoval(database["rebalances"], AuditTrail(database))
     with pytest.raises(asyncio.CancelledError):
-        await rebalances.delete(whole.rebalance_id, 1)
-    monkeypatch.undo()
+        await RebalanceStore(database, removal=dying).delete(whole.rebalance_id, 1)
     entries = await seal_and_list(log)
     assert [each["action"] for each in entries] == ["rebalance.store", "rebalance.delete"]
 

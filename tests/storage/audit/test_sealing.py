@@ -1,6 +1,7 @@
 """Sealing of records into the chain, reading the chain, and cutting off its beginning."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from storage.audit.author import Author
 from storage.audit.chain import Link
 from storage.audit_log import AuditFilter, AuditLog
+from storage.audit_outboxes import Outboxes, WaitingRecords
 from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, read_clock
 from storage.rebalances.rebalance import RebalanceStatus
@@ -23,25 +25,46 @@ pytestmark = pytest.mark.mongo
 Database = AsyncDatabase[Document]
 
 
-@pytest.mark.parametrize("step", ["_seal", "_clear"])
+class DyingBefore(Outboxes):
+    """Outboxes whose sealer dies when it has read the records."""
+
+    async def find_waiting(self, limit: int) -> list[WaitingRecords]:
+        await super().find_waiting(limit)
+        raise asyncio.CancelledError
+
+
+class DyingAfter(Outboxes):
+    """Outboxes whose sealer dies when the records are in the chain."""
+
+    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
+        raise asyncio.CancelledError(waiting)
+
+
+class ChangedMeanwhile(Outboxes):
+    """Outboxes with a change between the sealing and the clearing, at the first sealing only."""
+
+    def __init__(self, database: Database, change: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(database)
+        self._changes = [change]
+
+    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
+        while self._changes:
+            await self._changes.pop()()
+        await super().clear(waiting)
+
+
+@pytest.mark.parametrize("outboxes", [DyingBefore, DyingAfter])
 async def test_a_sealer_that_dies_before_or_after_the_chain_loses_and_repeats_nothing(
     models: ModelStore,
     rebalances: RebalanceStore,
     database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
+    outboxes: type[Outboxes],
 ) -> None:
     whole = replace(make_rebalance(1), status=RebalanceStatus.COMPLETED, finished_at=NOON)
     await rebalances.store(whole, make_outcomes(whole))
     await models.add(make_model())
-    dying = AuditLog(database)
-
-    async def die(*_: Any) -> int:
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr(dying, step, die)
     with pytest.raises(asyncio.CancelledError):
-        await dying.seal()
+        await AuditLog(database, outboxes(database)).seal()
 
     entries = await seal_and_list(AuditLog(database))
 
@@ -51,36 +74,25 @@ async def test_a_sealer_that_dies_before_or_after_the_chain_loses_and_repeats_no
 
 
 async def test_a_record_that_is_added_while_another_is_sealed_is_not_lost(
-    runs: RunStore, database: Database, monkeypatch: pytest.MonkeyPatch
+    runs: RunStore, database: Database
 ) -> None:
     await runs.add(new_run(), "token", 60)
-    log = AuditLog(database)
-    clear = log._clear  # noqa: SLF001 - the moment between sealing and clearing
-
-    async def meanwhile(waiting: Any) -> None:
-        monkeypatch.undo()
-        await runs.cancel(RUN_ID)
-        await clear(waiting)
-
-    monkeypatch.setattr(log, "_clear", meanwhile)
+    log = AuditLog(database, ChangedMeanwhile(database, lambda: runs.cancel(RUN_ID)))
     await log.seal()
 
     assert [each["action"] for each in await seal_and_list(log)] == ["run.begin", "run.cancel"]
 
 
 async def test_records_that_come_one_by_one_meanwhile_are_sealed_together_the_next_time(
-    models: ModelStore, database: Database, monkeypatch: pytest.MonkeyPatch
+    models: ModelStore, database: Database
 ) -> None:
     await models.add(make_model("Model 0"))
-    log = AuditLog(database)
-    clear = log._clear  # noqa: SLF001 - the moment between sealing and clearing
 
-    async def meanwhile(waiting: Any) -> None:
+    async def add_two() -> None:
         for number in range(2):
-            await models.add(make_model(f"Meanwhile {number} of {len(waiting)}"))
-        await clear(waiting)
+            await models.add(make_model(f"Meanwhile {number}"))
 
-    monkeypatch.setattr(log, "_clear", meanwhile)
+    log = AuditLog(database, ChangedMeanwhile(database, add_two))
 
     assert await log.seal() == 1
     assert await log.seal() == 2

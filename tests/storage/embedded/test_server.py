@@ -362,9 +362,10 @@ def test_a_server_that_nobody_owns_is_no_child_of_its_starter(directory: Path) -
 def test_a_detached_start_that_fails_half_way_says_so_and_waits_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detacher: str
 ) -> None:
-    monkeypatch.setattr(process, "_DETACHER", detacher)
     monkeypatch.setattr(process, "DETACH_WITHIN_S", 1.0)
     lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
     with pytest.raises(ServerDidNotStartError, match="no process for it could be made"):
-        process.spawn(("mongod", "--fork"), tmp_path / "server.log", lock, owned=False)
+        process.spawn(
+            ("mongod", "--fork"), tmp_path / "server.log", lock, owned=False, detacher=detacher
+        )
     os.close(lock)

@@ -1,0 +1,77 @@
+"""Outboxes of the audit log: where records wait between their change and their sealing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pymongo import ASCENDING, UpdateOne
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.access import api_key_store
+from storage.audit import trail as audit_trail
+from storage.audit.trail import IS_PENDING, OWN_TIMES, PENDING, STORED_AT, read_pending
+from storage.mongo.connection import Document
+from storage.orders import submission_store
+from storage.proposals import proposal_store
+from storage.rebalances import rebalance
+from storage.rules import rule_store
+from storage.runs import run_store
+
+OUTBOXES: Final = (
+    rebalance.COLLECTION,
+    run_store.COLLECTION,
+    submission_store.COLLECTION,
+    api_key_store.COLLECTION,
+    proposal_store.COLLECTION,
+    rule_store.COLLECTION,
+)
+"""Collections whose documents hold the records of their own changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRecords:
+    """Records that wait in one document of a collection."""
+
+    collection: str
+    key: object
+    records: Sequence[Document]
+
+
+class Outboxes:
+    """The outboxes of one database: ``audit_pending``, and the documents that changed."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._database = database
+
+    async def find_waiting(self, limit: int) -> list[WaitingRecords]:
+        """Find records, the oldest of each collection first."""
+        name = audit_trail.COLLECTION
+        pending = self._database[name].find(sort=[("_id", ASCENDING)], limit=limit)
+        waiting = [WaitingRecords(name, record.pop("_id"), [record]) async for record in pending]
+        fields = dict.fromkeys((PENDING, STORED_AT, *OWN_TIMES), 1)
+        oldest = [(f"{PENDING}.entry_id", ASCENDING)]
+        for name in OUTBOXES:
+            if len(waiting) < limit:
+                remaining = limit - len(waiting)
+                changed = self._database[name].find(
+                    IS_PENDING, fields, sort=oldest, limit=remaining
+                )
+                waiting += [
+                    WaitingRecords(name, document["_id"], read_pending(document))
+                    async for document in changed
+                ]
+        return waiting
+
+    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
+        """Remove sealed records from their documents, unless more were added meanwhile."""
+        for name in OUTBOXES:
+            changes = [_make_clear_update(place) for place in waiting if place.collection == name]
+            if changes:
+                await self._database[name].bulk_write(changes, ordered=False)
+
+
+def _make_clear_update(waiting: WaitingRecords) -> UpdateOne:
+    # The first record and the number show that none was added, because records are only appended.
+    first, number = waiting.records[0]["entry_id"], len(waiting.records)
+    same = {"_id": waiting.key, f"{PENDING}.0.entry_id": first, PENDING: {"$size": number}}
+    return UpdateOne(same, {"$unset": {PENDING: ""}})
