@@ -64,12 +64,12 @@ def run_step(what: str, command: Sequence[str]) -> None:
         process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
-        wait_for(process, f"setting up: {what}")
+        show_progress(process, f"setting up: {what}")
     if process.returncode != 0:
-        raise StepFailedError(f"{cause_of(LOG.read_text(errors='replace'))} (log: {LOG})")
+        raise StepFailedError(f"{find_cause(LOG.read_text(errors='replace'))} (log: {LOG})")
 
 
-def wait_for(process: "subprocess.Popen[bytes]", text: str) -> None:
+def show_progress(process: "subprocess.Popen[bytes]", text: str) -> None:
     """Wait for the end of a process, with its seconds on a terminal."""
     begin, is_terminal = time.monotonic(), sys.stderr.isatty()
     if not is_terminal:
@@ -85,7 +85,7 @@ def wait_for(process: "subprocess.Popen[bytes]", text: str) -> None:
         sys.stderr.write(f"{CLEAR_LINE}{text} ({time.monotonic() - begin:.1f} s)\n")
 
 
-def cause_of(output: str) -> str:
+def find_cause(output: str) -> str:
     """Say in a line why pip or uv failed, by their output."""
     for words, cause in CAUSES.items():
         if any(word.lower() in output.lower() for word in words):

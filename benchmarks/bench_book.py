@@ -43,7 +43,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bench_service import CONFIG, Caller, percentiles_ms, seconds
 from numpy.typing import NDArray
-from processes import STORE_KEEPER, descendants, kind_of, processor_s
+from processes import STORE_KEEPER, descendants, name_kind, processor_s
 from rich.console import Console
 from rich.table import Table
 
@@ -76,7 +76,7 @@ def portfolio_id(number: int) -> str:
     return f"BookPortfolio{number:011d}"
 
 
-def models_of(
+def make_models(
     market: Market, portfolios: int, positions: int, models: int, tight: int = 0
 ) -> Iterator[Model]:
     """Yield models at nearly equal weights, each followed by its share of the book.
@@ -84,7 +84,7 @@ def models_of(
     Of the models, ``tight`` per cent keep 5 % in cash, which is what their targets leave.
     """
     band = DriftBand(Decimal("0.01"), Decimal("0.01"))
-    priced = [str(one.security_id) for one in market.securities() if one.quote]
+    priced = [str(security.security_id) for security in market.securities() if security.quote]
     models = max(models, -(-portfolios // MAX_PORTFOLIOS))
     for n in range(models):
         chosen = random.Random(n).sample(priced, positions)
@@ -118,7 +118,11 @@ def write_book(
     path: Path, market: Market, models: Iterable[Model], mix: Mix = PLAIN, seed: int = 5
 ) -> None:
     """Write holdings of portfolios worth 1 to 20 million, a third of them outside a band."""
-    prices = {str(one.security_id): one.quote.price for one in market.securities() if one.quote}
+    prices = {
+        str(security.security_id): security.quote.price
+        for security in market.securities()
+        if security.quote
+    }
     rng = np.random.default_rng(seed)
     quantity = pa.decimal128(18, 4) if mix.fractions else pa.int64()
     schema = pa.schema(
@@ -129,7 +133,7 @@ def write_book(
             ids = [target.security_id for target in model.targets]
             others = sorted(prices.keys() - set(ids))[:2]
             weight = np.array([float(target.weight) for target in model.targets])
-            price = np.array([float(prices[each]) for each in ids])
+            price = np.array([float(prices[security_id]) for security_id in ids])
             for start in range(0, len(model.portfolio_ids), 1000):
                 portfolios = model.portfolio_ids[start : start + 1000]
                 count = len(portfolios)
@@ -154,13 +158,13 @@ def _quantities(shares: NDArray[np.int64], mix: Mix) -> pa.Array:
         return pa.array(shares.ravel())
     units = shares * 10_000
     units[mix.has("fractions", len(shares)), 1] += 2_500  # a quarter of a share
-    return pa.array([Decimal(each).scaleb(-4) for each in units.ravel().tolist()]).cast(
+    return pa.array([Decimal(unit_count).scaleb(-4) for unit_count in units.ravel().tolist()]).cast(
         pa.decimal128(18, 4)
     )
 
 
 @contextmanager
-def cluster_of(workers: int) -> Generator[None]:
+def start_cluster(workers: int) -> Generator[None]:
     """Run a Ray cluster of a head without processors for tasks, and workers of two each."""
     import ray  # noqa: PLC0415 - the service reads its environment before
     from ray.cluster_utils import Cluster  # noqa: PLC0415
@@ -218,7 +222,7 @@ class Memory:
         used: dict[str, int] = {}
         for process in descendants(os.getpid()):
             try:
-                kind, own = kind_of(process), _own_memory(process)
+                kind, own = name_kind(process), _own_memory(process)
             except (FileNotFoundError, ProcessLookupError):  # the process has ended
                 continue
             used[kind] = used.get(kind, 0) + own
@@ -272,7 +276,9 @@ def find_failure(port: int, run_id: str) -> Any:
     url = f"http://127.0.0.1:{port}/api/v1/runs/{run_id}/outcomes"
     with httpx.stream("GET", url, timeout=600) as answer:
         outcomes = map(json.loads, answer.iter_lines())
-        return next((one["error"] for one in outcomes if one["status"] == "FAILED"), None)
+        return next(
+            (outcome["error"] for outcome in outcomes if outcome["status"] == "FAILED"), None
+        )
 
 
 def book_table(
@@ -319,8 +325,13 @@ def add_single(call: Caller, market: Market) -> str:
         "name": "Single",
         "portfolios": [single],
         "positions": [
-            {"security_id": each, "target": str(weight), "low_drift": "0.01", "high_drift": "0.01"}
-            for each, weight in market.strategies[0].weights.items()
+            {
+                "security_id": security_id,
+                "target": str(weight),
+                "low_drift": "0.01",
+                "high_drift": "0.01",
+            }
+            for security_id, weight in market.strategies[0].weights.items()
         ],
     }
     call("POST", "/api/v1/models", body, 201)
@@ -403,7 +414,7 @@ def main() -> None:
         market = Market(settings.market_seed, settings.market_portfolios)
         sizes = arguments.portfolios, arguments.positions, arguments.models, arguments.tight
         mix = Mix(arguments.outside, arguments.fractions)
-        write_book(Path(directory) / FILE, market, models_of(market, *sizes), mix)
+        write_book(Path(directory) / FILE, market, make_models(market, *sizes), mix)
         with ExitStack() as stack:
             if arguments.nodes:
                 # Of their own, because on several nodes the service starts neither.
@@ -412,9 +423,9 @@ def main() -> None:
                 url = SimulatedMarket(settings.market_seed, settings.market_portfolios, None).url()
                 given |= {"mongodb_uri": database.uri, **dict.fromkeys(UPSTREAM_URLS.values(), url)}
                 settings, content = read_configuration(CONFIG, given)
-                stack.enter_context(cluster_of(arguments.nodes))
+                stack.enter_context(start_cluster(arguments.nodes))
             complete = stack.enter_context(run_service(settings, content, console.print))
-            ids = asyncio.run(store(complete, models_of(market, *sizes)))
+            ids = asyncio.run(store(complete, make_models(market, *sizes)))
             measure(complete, ids, arguments)
 
 

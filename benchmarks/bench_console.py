@@ -65,24 +65,24 @@ Row = tuple[str, str, str, bool]  # what was measured, figure, budget, whether i
 console = Console()
 
 
-def row_of(name: str, value: float, budget: float, unit: str) -> Row:
+def compare_figure(name: str, value: float, budget: float, unit: str) -> Row:
     """Compare a figure with the most that it may be."""
     return name, f"{value:,.1f} {unit}", f"{budget:,g} {unit}", value <= budget
 
 
 def script_kb() -> float:
     """Return the kilobytes of the scripts as they are sent, compressed."""
-    return sum(len(gzip.compress(each.read_bytes())) for each in PAGE.rglob("*.js")) / 1000
+    return sum(len(gzip.compress(script.read_bytes())) for script in PAGE.rglob("*.js")) / 1000
 
 
 async def median_ms(act: Callable[[int], Awaitable[object]], times: int) -> float:
     """Measure the milliseconds of the median of some repetitions."""
-    taken: list[float] = []
+    durations_ms: list[float] = []
     for number in range(times):
         begin = time.perf_counter()
         await act(number)
-        taken.append(1000 * (time.perf_counter() - begin))
-    return statistics.median(taken)
+        durations_ms.append(1000 * (time.perf_counter() - begin))
+    return statistics.median(durations_ms)
 
 
 class Book:
@@ -148,22 +148,30 @@ async def measure_book(browser: Browser, url: str, portfolios: int, times: int) 
     book = Book(page, portfolios)
     await book.open(0)
     rows = [
-        row_of("Book: load until the first rows", await median_ms(book.open, times), 1000, "ms")
+        compare_figure(
+            "Book: load until the first rows", await median_ms(book.open, times), 1000, "ms"
+        )
     ]
     rows.append(
-        row_of("Book: to the last row", await median_ms(book.go_to_end, 2 * times), 300, "ms")
+        compare_figure(
+            "Book: to the last row", await median_ms(book.go_to_end, 2 * times), 300, "ms"
+        )
     )
-    rows.append(row_of("Book: filter by state", await median_ms(book.filter, 2 * times), 500, "ms"))
-    rows.append(row_of("Book: sort by value", await median_ms(book.sort, 2 * times), 500, "ms"))
+    rows.append(
+        compare_figure("Book: filter by state", await median_ms(book.filter, 2 * times), 500, "ms")
+    )
+    rows.append(
+        compare_figure("Book: sort by value", await median_ms(book.sort, 2 * times), 500, "ms")
+    )
     await book.open(0)
     await page.evaluate(WATCH_FRAMES)
     await page.get_by_role("region", name="Portfolios").evaluate(SCROLL)
     _, late, longest = await read_frames(page)
-    rows.append(row_of("Book: work of a frame while it scrolls, p99", late, 16, "ms"))
-    rows.append(row_of("Book: the same, longest", longest, 50, "ms"))
+    rows.append(compare_figure("Book: work of a frame while it scrolls, p99", late, 16, "ms"))
+    rows.append(compare_figure("Book: the same, longest", longest, 50, "ms"))
     heap, elements = await read_size(page)
-    rows.append(row_of("Book: heap", heap, 50, "MiB"))
-    rows.append(row_of("Book: elements of the document", elements, 1500, ""))
+    rows.append(compare_figure("Book: heap", heap, 50, "MiB"))
+    rows.append(compare_figure("Book: elements of the document", elements, 1500, ""))
     await context.close()
     return rows
 
@@ -188,19 +196,19 @@ async def measure_run(
     heap, elements = await read_size(page)
     await context.close()
     return [
-        row_of("Run: work of a frame, p99", late, 16, "ms"),
-        row_of("Run: the same, longest", longest, 16, "ms"),
-        row_of("Run: its end shows after that of the service", 1000 * late_s, 1000, "ms"),
-        row_of("Run: heap at the end", heap, 50, "MiB"),
-        row_of("Run: elements of the document", elements, 1500, ""),
+        compare_figure("Run: work of a frame, p99", late, 16, "ms"),
+        compare_figure("Run: the same, longest", longest, 16, "ms"),
+        compare_figure("Run: its end shows after that of the service", 1000 * late_s, 1000, "ms"),
+        compare_figure("Run: heap at the end", heap, 50, "MiB"),
+        compare_figure("Run: elements of the document", elements, 1500, ""),
     ]
 
 
 async def prepare(http: httpx.AsyncClient, market: Market) -> str:
     """Store a model that every portfolio follows, measure the book, and return the model's id."""
     positions = [
-        {"security_id": each, "target": str(weight), **BAND}
-        for each, weight in market.strategies[0].weights.items()
+        {"security_id": security_id, "target": str(weight), **BAND}
+        for security_id, weight in market.strategies[0].weights.items()
     ]
     ids = [*market.portfolio_ids()]
     body = {"name": "Everybody", "positions": positions, "portfolios": ids}
@@ -223,7 +231,7 @@ async def measure(url: str, market: Market, times: int) -> None:
             console.print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
             rows = await measure_book(browser, url, market.portfolios, times)
             rows += await measure_run(browser, url, http, model_id)
-    rows.append(row_of("script, compressed", script_kb(), 60, "kB"))
+    rows.append(compare_figure("script, compressed", script_kb(), 60, "kB"))
     table = Table(title=f"the console over {market.portfolios:,} portfolios")
     for name in ("", "figure", "budget", "holds"):
         table.add_column(name, justify="right" if name in {"figure", "budget"} else "left")

@@ -136,7 +136,7 @@ def separable(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: 
         table.add(size, "slack", (each, alone), "", what)
         rates.append(f"{1e-3 / each:.2f} M/s in blocks of {rows}")
         best = best or each
-    some = [one.portfolio for one in instances(rng, model, 128, tight=False)]
+    some = [instance.portfolio for instance in instances(rng, model, 128, tight=False)]
     prices = some[0].prices
     some = [replace(portfolio, prices=prices) for portfolio in some]
     public = min(milliseconds(lambda: rebalance_all(model, some)) for _ in range(5)) / len(some)
@@ -169,7 +169,7 @@ def columns(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Co
         ]
 
         def ours(blocks: Sequence[PortfolioBlock] = every) -> object:
-            return [rebalance_block(model, one) for one in blocks]
+            return [rebalance_block(model, timed_block) for timed_block in blocks]
 
         each = min(milliseconds(ours) for _ in range(15)) / MAX_BLOCK
         bare = each_portfolio_ms(whole, MAX_BLOCK)
@@ -242,7 +242,7 @@ def _mix(
     holdings = dict(portfolio.holdings)
     if rng.random() < others:
         ids = rng.choice(sorted(portfolio.prices.keys() - holdings.keys()), 3, replace=False)
-        holdings |= {str(one): Decimal(int(rng.integers(1, 90))) for one in ids}
+        holdings |= {str(security_id): Decimal(int(rng.integers(1, 90))) for security_id in ids}
     if rng.random() < fractions:
         holdings = {one: shares + Decimal("0.25") for one, shares in holdings.items()}
     return replace(portfolio, holdings=holdings)
@@ -418,9 +418,9 @@ def discrete_allocation(
     times = duel(accounts, ours, theirs, 1)
     table.add(len(model), "floor", times, "", "rebalance_all / PyPortfolioOpt lp_portfolio")
     more = [
-        drift(one, theirs(one))
-        / drift(one, {t.security_id: t.quantity for t in ours(one).transactions})
-        for one in accounts
+        drift(account, theirs(account))
+        / drift(account, {t.security_id: t.quantity for t in ours(account).transactions})
+        for account in accounts
     ]
     return (
         f"N={len(model)}: drift of lp_portfolio's plan / ours: {min(more):.2f} to {max(more):.2f}"

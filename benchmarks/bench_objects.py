@@ -107,17 +107,18 @@ def write(outcome: Any) -> str:
                 )
             ],
             "transactions": [
-                (one.side, one.security_id, str(one.quantity)) for one in outcome.transactions
+                (transaction.side, transaction.security_id, str(transaction.quantity))
+                for transaction in outcome.transactions
             ],
             "drifts": [
                 (
-                    one.security.security_id,
-                    str(one.original_quantity),
-                    str(one.adjusted_quantity),
-                    str(one.security.weight),
-                    str(one.actual),
+                    drift.security.security_id,
+                    str(drift.original_quantity),
+                    str(drift.adjusted_quantity),
+                    str(drift.security.weight),
+                    str(drift.actual),
                 )
-                for one in outcome.drifts
+                for drift in outcome.drifts
             ],
             "binding": [(one.constraint, str(one.slack)) for one in certificate.binding],
         }

@@ -184,12 +184,18 @@ def measure_keys(settings: Settings, port: int, portfolio_id: str, pairs: int) -
     return table
 
 
-def model_of(name: str, securities: list[str], portfolio_ids: tuple[str, ...]) -> dict[str, object]:
+def build_model(
+    name: str, securities: list[str], portfolio_ids: tuple[str, ...]
+) -> dict[str, object]:
     """Build a model of nearly equal weights in steps of half a percent, 95 % in total."""
     steps, more = divmod(190, len(securities))
     positions = [
-        {"security_id": each, "target": str(Decimal(5 * (steps + (n < more))) / 1000), **BAND}
-        for n, each in enumerate(securities)
+        {
+            "security_id": security_id,
+            "target": str(Decimal(5 * (steps + (n < more))) / 1000),
+            **BAND,
+        }
+        for n, security_id in enumerate(securities)
     ]
     return {"name": name, "positions": positions, "portfolios": portfolio_ids}
 
@@ -283,7 +289,7 @@ def long_body() -> bytes:
         }
         for number in range(portfolios)
     ]
-    model = {"positions": model_of("Given", securities[:50], ())["positions"]}
+    model = {"positions": build_model("Given", securities[:50], ())["positions"]}
     return json.dumps({"model": model, "prices": prices, "portfolios": owned}).encode()
 
 
@@ -315,9 +321,13 @@ def measure(settings: Settings, market: Market, arguments: argparse.Namespace) -
     port = settings.port
     call = Caller(port)
     own = list(market.strategies[0].weights)
-    more = [str(one.security_id) for one in market.securities() if one.security_id not in own]
-    wide = model_of("Wide", [*own, *more][: arguments.positions], market.portfolio_ids(1))
-    many = model_of("Many", own, market.portfolio_ids())
+    more = [
+        str(security.security_id)
+        for security in market.securities()
+        if security.security_id not in own
+    ]
+    wide = build_model("Wide", [*own, *more][: arguments.positions], market.portfolio_ids(1))
+    many = build_model("Many", own, market.portfolio_ids())
     # The newest model of a portfolio is the one that its rebalance takes.
     many_id, wide_id = (
         json.loads(call("POST", "/api/v1/models", body, 201))["model_id"] for body in (many, wide)

@@ -344,7 +344,7 @@ async def read_run(database: AsyncDatabase[Document], rebalance: Rebalance) -> d
     async def list_all() -> None:
         for offset in range(0, count, 1_000):
             page = await rebalances.list_outcomes(rebalance, offset, 1_000)
-            assert sum(len(each.transactions) for each in page)
+            assert sum(len(outcome.transactions) for outcome in page)
 
     return {
         "one portfolio": median(one),

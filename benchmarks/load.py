@@ -68,7 +68,7 @@ class Desk(FastHttpUser):
 
     @task(1)
     def rebalance_model(self) -> None:
-        small = [each for each in self.models if len(each["portfolios"]) <= FEW_PORTFOLIOS]
+        small = [model for model in self.models if len(model["portfolios"]) <= FEW_PORTFOLIOS]
         if small:
             path = f"/model/{random.choice(small)['model_id']}/rebalance"
             self.call("POST", path, "POST /model/{model_id}/rebalance", json={})

@@ -20,28 +20,30 @@ def descendants(ancestor: int) -> list[Path]:
             parents[int(status.parent.name)] = int(
                 status.read_bytes().rpartition(b")")[2].split()[1]
             )
-    found, more = {ancestor}, {ancestor}
+    processes, more = {ancestor}, {ancestor}
     while more:
-        more = {child for child, parent in parents.items() if parent in more} - found
-        found |= more
-    return [Path("/proc", str(process)) for process in found - {ancestor}]
+        more = {child for child, parent in parents.items() if parent in more} - processes
+        processes |= more
+    return [Path("/proc", str(process)) for process in processes - {ancestor}]
 
 
 def processor_s() -> dict[str, float]:
     """Measure the CPU seconds of each kind of process of the service."""
     ticks = os.sysconf("SC_CLK_TCK")
-    spent: dict[str, float] = {}
+    seconds_by_kind: dict[str, float] = {}
     for process in descendants(os.getpid()):
         with suppress(OSError):
             kind, stat = (
-                kind_of(process),
+                name_kind(process),
                 (process / "stat").read_bytes().rpartition(b")")[2].split(),
             )
-            spent[kind] = spent.get(kind, 0) + (int(stat[11]) + int(stat[12])) / ticks
-    return spent
+            seconds_by_kind[kind] = (
+                seconds_by_kind.get(kind, 0) + (int(stat[11]) + int(stat[12])) / ticks
+            )
+    return seconds_by_kind
 
 
-def kind_of(process: Path) -> str:
+def name_kind(process: Path) -> str:
     """Tell the kind of a process by its command line."""
     line = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
     return next((kind for name, kind in KINDS.items() if name in line), "Ray itself")

@@ -44,7 +44,7 @@ def run_daemon(program: str, environment: Mapping[str, str]) -> Generator[Engine
     engine = Engine(program, {**environment, "DOCKER_HOST": f"unix://{run}/socket"}, is_own=True)
     process = _start(daemon, run)
     try:
-        _wait_for(engine, process)
+        _await_daemon(engine, process)
         yield engine
     finally:
         _stop(process, run)
@@ -76,7 +76,7 @@ def _start(daemon: str, run: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def _wait_for(engine: Engine, process: "subprocess.Popen[bytes]") -> None:
+def _await_daemon(engine: Engine, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + START_WITHIN_S
     while not engine.answers:
         if process.poll() is not None or time.monotonic() > until:

@@ -32,14 +32,14 @@ def build_app(settings: Settings) -> Application:
 
     Serve fills the settings from ``args`` in serve_config.yaml and scales the deployments by it.
     """
-    settings.require_protection(_listening_host() or settings.host)
+    settings.require_protection(_find_host() or settings.host)
     require_tls_proxy(settings, os.environ)
     settings = start_missing_services(settings)
     logger.warning("upstreams %s", upstreams_line(settings))
     return compose_application(settings, {})
 
 
-def _listening_host() -> str | None:
+def _find_host() -> str | None:
     """Return the address on which the proxies of Serve listen; None before Serve runs."""
     if not ray.is_initialized():
         return None

@@ -45,7 +45,7 @@ class AuditKeeper:
         now = await read_clock(self._resources.database)
         await self._resources.rebalances.finish_removals(now - BROKEN_OFF_AFTER)
         if self._settings.audit_retention_days:
-            # At midnight, because a cut adds an entry: one a day and not one an hour.
+            # The cut is at midnight, because each cut adds an entry: one a day, not one an hour.
             today = now.replace(hour=0, minute=0, second=0, microsecond=0)
             await self._resources.audit.cut(
                 today - timedelta(days=self._settings.audit_retention_days)

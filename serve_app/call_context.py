@@ -18,18 +18,18 @@ from storage.audit.author import Author
 
 # No blanks and no control characters, because the ids go into log lines and request headers.
 ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # of the W3C
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # format of the W3C
 
 MARGIN_S = 0.1
 MARGIN_OF_LEFT = 0.05  # because HiGHS checks its clock between steps: 0.3 s late in 10 s
-MARGIN_PER_PORTFOLIO_S = 0.001  # to verify, store and answer a portfolio; measured 0.7 ms
+MARGIN_PER_PORTFOLIO_S = 0.001  # time to verify, store and answer a portfolio; measured 0.7 ms
 MIN_LEFT = 0.1  # share of the time of a task that no clock of another node takes away
 MAX_MARGIN = 0.5  # share of what remains, otherwise a short deadline would be all margin
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 principal: ContextVar[str] = ContextVar("principal", default="")
-traceparent: ContextVar[str] = ContextVar("traceparent", default="")  # of the open span
+traceparent: ContextVar[str] = ContextVar("traceparent", default="")  # the open span's
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
@@ -65,8 +65,8 @@ def remaining_s() -> float:
 
 def sendable_s() -> float | None:
     """Return ``remaining_s`` as sent to another process; None without a deadline."""
-    left = remaining_s()
-    return None if math.isinf(left) else left
+    remaining = remaining_s()
+    return None if math.isinf(remaining) else remaining
 
 
 @contextmanager
@@ -93,12 +93,12 @@ def lift_deadline() -> Generator[None]:
 @contextmanager
 def reserve_time(portfolios: int) -> Generator[None]:
     """Advance the deadline by the time to verify, store and answer so many portfolios."""
-    left = remaining_s()
-    if math.isinf(left):
+    remaining = remaining_s()
+    if math.isinf(remaining):
         yield
         return
-    margin = MARGIN_S + MARGIN_PER_PORTFOLIO_S * portfolios + MARGIN_OF_LEFT * left
-    with set_deadline(left - min(margin, MAX_MARGIN * left)):
+    margin = MARGIN_S + MARGIN_PER_PORTFOLIO_S * portfolios + MARGIN_OF_LEFT * remaining
+    with set_deadline(remaining - min(margin, MAX_MARGIN * remaining)):
         yield
 
 
@@ -114,10 +114,10 @@ class TimeSplit:
 
     def next_s(self) -> float | None:
         """Return the seconds for the next piece; None without a deadline."""
-        left = remaining_s()
+        remaining = remaining_s()
         rounds = max(1, math.ceil(self._pieces / self._at_a_time))
         self._pieces -= 1
-        return None if math.isinf(left) else left / rounds
+        return None if math.isinf(remaining) else remaining / rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +158,15 @@ class CallContext:
         token, caller = correlation_id.set(self.correlation_id), principal.set(self.principal)
         parent = traceparent.set(self.traceparent)
         try:
-            with set_deadline(self._left_s()):
+            with set_deadline(self._count_left_s()):
                 yield
         finally:
             traceparent.reset(parent)
             principal.reset(caller)
             correlation_id.reset(token)
 
-    def _left_s(self) -> float | None:
+    def _count_left_s(self) -> float | None:
         if self.within_s is None or self.due_at is None:
             return self.within_s
-        # Within bounds, because the clocks of two nodes may differ.
+        # The time is bounded, because the clocks of two nodes may differ.
         return max(self.within_s * MIN_LEFT, min(self.within_s, self.due_at - time.time()))

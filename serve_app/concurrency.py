@@ -11,20 +11,20 @@ async def for_each(
     items: Iterable[Item], call: Callable[[Item], Awaitable[None]], workers: int
 ) -> None:
     """Call for every item, ``workers`` at a time; raise the first error, cancel the others."""
-    listed = list(items)
-    if len(listed) <= 1:  # without a task, which costs more than the call of a known value
-        for item in listed:
+    item_list = list(items)
+    if len(item_list) <= 1:  # because a task costs more than the call of a known value
+        for item in item_list:
             await call(item)
         return
-    waiting = iter(listed)
+    remaining_items = iter(item_list)
 
     async def worker() -> None:
-        for item in waiting:
+        for item in remaining_items:
             await call(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(workers, len(listed))):
+            for _ in range(min(workers, len(item_list))):
                 group.create_task(worker())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
@@ -56,26 +56,26 @@ async def for_each_in_window(
 
 async def _wait_for_first(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     """Wait until a task ends and raise its error; return the tasks that still run."""
-    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    for one in done:
-        one.result()
+    ended_tasks, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended_tasks:
+        task.result()
     return running
 
 
 async def work_while_held(hold: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
     """Run ``work`` while ``hold`` keeps a lease; if ``hold`` fails, cancel and raise its error."""
-    holding, working = asyncio.create_task(hold), asyncio.create_task(work)
+    hold_task, work_task = asyncio.create_task(hold), asyncio.create_task(work)
     try:
-        await asyncio.wait((holding, working), return_when=asyncio.FIRST_COMPLETED)
-        if holding.done():
-            holding.result()
-        working.result()
+        await asyncio.wait((hold_task, work_task), return_when=asyncio.FIRST_COMPLETED)
+        if hold_task.done():
+            hold_task.result()
+        work_task.result()
     finally:
-        await _end((holding, working))
+        await _end((hold_task, work_task))
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    listed = list(tasks)
-    for one in listed:
-        one.cancel()
-    await asyncio.gather(*listed, return_exceptions=True)
+    task_list = list(tasks)
+    for task in task_list:
+        task.cancel()
+    await asyncio.gather(*task_list, return_exceptions=True)

@@ -56,8 +56,8 @@ def find_elements(text: bytes) -> ArrayElements | None:
     if len(arrays) != 1:
         return None
     first = int(arrays[0]) + 1
-    closed = np.flatnonzero(depths[first:] == OF_TOP)
-    inside = slice(first, first + int(closed[0]) if len(closed) else first)
+    array_ends = np.flatnonzero(depths[first:] == OF_TOP)
+    inside = slice(first, first + int(array_ends[0]) if len(array_ends) else first)
     places, opens, depths = places[inside], opens[inside], depths[inside]
     starts = places[opens & (depths == OF_ELEMENT)].tolist()
     ends = (places[~opens & (depths == OF_MEMBER)] + 1).tolist()
@@ -65,7 +65,7 @@ def find_elements(text: bytes) -> ArrayElements | None:
 
 
 def _find_quotes(text: bytes, characters: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Places of the quotes that begin or end a string."""
+    """Find the places of the quotes that begin or end a string."""
     quotes = np.flatnonzero(characters == QUOTE)
     if BACKSLASH not in text:
         return quotes

@@ -14,7 +14,7 @@ from optimization import Weight
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
-SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")  # of a half, or of a whole pair
+SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")  # a half, or a whole pair
 LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -131,12 +131,15 @@ def _read(text: str) -> Any:
     value, is_suspect = None, True
     with suppress(_RepeatedError):
         value = json.loads(
-            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
+            text,
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_build_object,
         )
-        # Only an escape can make half of a pair, because the text itself is UTF-8.
+        # An escape alone can make half of a pair, because the text itself is UTF-8.
         is_suspect = SURROGATE_ESCAPE.search(text) is not None
-    if is_suspect and (found := _first_ambiguity(text)):
-        raise found
+    if is_suspect and (ambiguity := _find_ambiguity(text)):
+        raise ambiguity
     return value
 
 
@@ -144,14 +147,14 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-def _object(members: list[tuple[str, Any]]) -> Json:
-    made = dict(members)
-    if len(made) < len(members):
+def _build_object(members: list[tuple[str, Any]]) -> Json:
+    names_and_values = dict(members)
+    if len(names_and_values) < len(members):
         raise _RepeatedError
-    return made
+    return names_and_values
 
 
-def _first_ambiguity(text: str) -> AmbiguousTextError | None:
+def _find_ambiguity(text: str) -> AmbiguousTextError | None:
     """Find the first place of a text that two readers take for different values."""
     waiting: list[tuple[Path, Any]] = [((), json.loads(text, object_pairs_hook=_Members))]
     while waiting:
@@ -160,17 +163,17 @@ def _first_ambiguity(text: str) -> AmbiguousTextError | None:
             if LONE_SURROGATE.search(value):
                 return LoneSurrogateError(path)
             continue
-        if isinstance(value, _Members) and (found := _ambiguous_name(path, value)):
-            return found
+        if isinstance(value, _Members) and (ambiguity := _find_ambiguous_name(path, value)):
+            return ambiguity
         inner: Iterable[tuple[str | int, Any]] = (
             value if isinstance(value, _Members) else enumerate(value)
         )
-        nested = [((*path, step), each) for step, each in inner if isinstance(each, list | str)]
+        nested = [((*path, step), item) for step, item in inner if isinstance(item, list | str)]
         waiting += reversed(nested)
     return None
 
 
-def _ambiguous_name(path: Path, members: _Members) -> AmbiguousTextError | None:
+def _find_ambiguous_name(path: Path, members: _Members) -> AmbiguousTextError | None:
     names: set[str] = set()
     for name, _ in members:
         if LONE_SURROGATE.search(name):

@@ -14,10 +14,10 @@ def make_verifier() -> str:
     return secrets.token_urlsafe(VERIFIER_BYTES)
 
 
-def challenge_of(verifier: str) -> str:
+def derive_challenge(verifier: str) -> str:
     """Return the S256 challenge of a verifier, which the authorization request carries.
 
-    >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    >>> derive_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
     """
     digest = hashlib.sha256(verifier.encode()).digest()

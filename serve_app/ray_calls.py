@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 ENDS_WITHIN_S = 10.0  # bound of the wait for a cancelled task
 
 
-async def tasks_at_a_time(settings: Settings) -> int:
+async def count_parallel_tasks(settings: Settings) -> int:
     """Return the limit of parallel tasks of one call.
 
     With a deadline the limit is at most one task for each processor of the cluster, because a task
@@ -34,12 +34,12 @@ async def tasks_at_a_time(settings: Settings) -> int:
     """
     if math.isinf(remaining_s()):
         return settings.run_window
-    # In a thread, because the head node is asked, which may be gone.
+    # A thread, because the call asks the head node, which may be gone.
     resources = await asyncio.to_thread(ray.cluster_resources)
     return max(1, min(settings.run_window, int(resources.get("CPU", 1))))
 
 
-async def result_of(task: ObjectRef[T], *, is_awaited: bool = False) -> T:
+async def await_result(task: ObjectRef[T], *, is_awaited: bool = False) -> T:
     """Return the result of a task or raise its own error; cancel the task with its caller.
 
     With ``is_awaited`` a cancelled caller waits for the end of the task.
@@ -47,7 +47,7 @@ async def result_of(task: ObjectRef[T], *, is_awaited: bool = False) -> T:
     try:
         return await task
     except RayTaskError as error:
-        raise cause_of(error) from None
+        raise find_cause(error) from None
     except asyncio.CancelledError:
         ray.cancel(task, force=False)
         if is_awaited:
@@ -75,14 +75,14 @@ async def fan_out(
     async def collect(first: int) -> None:
         with set_deadline(time_split.next_s()):
             task = submit(first, items[first : first + size])
-        results[first] = await result_of(task)
+        results[first] = await await_result(task)
 
     await for_each(firsts, collect, at_a_time)
     return tuple(chain.from_iterable(results[first] for first in firsts))
 
 
 async def run_in_worker(work: Awaitable[T], context: CallContext) -> T:
-    """Do the work of a task in its worker process, in the context of the call that it is for.
+    """Do the work of a task in its worker process, in the context of its call.
 
     A task calls this function and names no context variable itself, because Ray pickles a task with
     the globals that it names, and a context variable cannot be pickled.
@@ -112,7 +112,7 @@ class StoredText:
         return text
 
 
-def cause_of(error: BaseException) -> BaseException:
+def find_cause(error: BaseException) -> BaseException:
     """Return the error that a task or a replica raised, without the wrapper of Ray."""
     cause: object = error.cause if isinstance(error, RayTaskError) else error
     return cause if isinstance(cause, BaseException) else error

@@ -72,7 +72,7 @@ class Resources:
     idempotency: IdempotencyStore
     prices: PricingService
     securities: SecurityService
-    holdings: HoldingsService  # the one that the settings choose
+    holdings: HoldingsService  # the source that the settings choose
     sources: Mapping[str, HoldingsService]
     runs: RunStore
     chunks: ChunkStore
@@ -151,7 +151,7 @@ class _Upstreams:
 
 def _open_upstreams(settings: Settings, watch: Observers) -> _Upstreams:
     tls = make_context(settings)
-    client = partial(_client, settings, watch, tls, _credentials(settings, tls))
+    client = partial(_build_client, settings, watch, tls, _open_credentials(settings, tls))
     pricer = client("pricing", settings.pricing_service_url, pricing.POLICY)
     security = client("security", settings.security_service_url, securities.POLICY)
     balance = client("accounting", settings.portfolio_accounting_service_url, summaries.POLICY)
@@ -168,16 +168,16 @@ def _open_upstreams(settings: Settings, watch: Observers) -> _Upstreams:
     )
 
 
-def _credentials(settings: Settings, tls: SSLContext) -> Credentials | None:
+def _open_credentials(settings: Settings, tls: SSLContext) -> Credentials | None:
     if settings.simulated_upstreams:
-        return None  # because they are secrets of real services
+        return None  # because credentials are secrets of real services
     if (header := settings.upstream_authorization) is not None:
         return FixedCredentials(header.get_secret_value())
-    endpoint = token_endpoint(settings, tls)
+    endpoint = build_token_endpoint(settings, tls)
     return None if endpoint is None else ClientCredentials(endpoint)
 
 
-def token_endpoint(settings: Settings, tls: SSLContext) -> TokenEndpoint | None:
+def build_token_endpoint(settings: Settings, tls: SSLContext) -> TokenEndpoint | None:
     """Make the token endpoint of the settings; None if they have none."""
     if (url := settings.upstream_token_url) is None:
         return None
@@ -193,7 +193,7 @@ def token_endpoint(settings: Settings, tls: SSLContext) -> TokenEndpoint | None:
     )
 
 
-def _client(
+def _build_client(
     settings: Settings,
     watch: Observers,
     tls: SSLContext,

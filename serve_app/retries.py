@@ -44,7 +44,7 @@ def doubling_pauses(first_s: float, longest_s: float) -> Iterator[float]:
 
 
 async def repeat_for_ever(call: Callable[[], Awaitable[None]], every_s: float, what: str) -> None:
-    """Repeat work of the background; an error is logged under the name ``what``."""
+    """Repeat background work; log an error under the name ``what``."""
     while True:
         try:
             await call()

@@ -1,4 +1,4 @@
-"""TLS of the service's own port is spoken by HAProxy, which knows it by the environment alone."""
+"""TLS of the service's own port: HAProxy speaks it, by the environment alone."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,7 +15,7 @@ NEEDED: Final = (
 def require_tls_proxy(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise SettingsError if no HAProxy of ours would speak TLS for a service that should.
 
-    Without it Serve's own proxy would answer in plain HTTP, and nobody would be told.
+    Serve's own proxy would otherwise answer in plain HTTP, and nobody would notice.
     """
     if settings.tls_certificate is None:
         return

@@ -10,7 +10,7 @@ from ray.exceptions import RayTaskError
 
 from serve_app.call_context import sendable_s, set_deadline
 from serve_app.ports.errors import ReplicaLostError
-from serve_app.ray_calls import StoredText, cause_of, fan_out
+from serve_app.ray_calls import StoredText, fan_out, find_cause
 
 ITEMS = tuple(range(7))
 
@@ -70,7 +70,7 @@ async def test_the_error_of_a_task_arrives_as_itself() -> None:
 
 def test_an_error_without_a_cause_is_its_own() -> None:
     for error in (RayTaskError("task", "traceback", None), LookupError("7")):
-        assert cause_of(error) is error
+        assert find_cause(error) is error
 
 
 async def test_a_text_of_another_size_than_its_task_reported_counts_as_lost() -> None:

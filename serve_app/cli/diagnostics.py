@@ -160,11 +160,11 @@ def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
 
 def _credentials(settings: Settings) -> Iterator[Check]:
     """Ask for a token, if upstreams want one."""
-    from serve_app.resources import token_endpoint
+    from serve_app.resources import build_token_endpoint
     from serve_app.upstream.retry_policy import NotSentError
     from serve_app.upstream.tls import make_context
 
-    endpoint = token_endpoint(settings, make_context(settings))
+    endpoint = build_token_endpoint(settings, make_context(settings))
     if endpoint is None or settings.simulated_upstreams:
         return
     remedy = "correct UPSTREAM_TOKEN_URL, UPSTREAM_CLIENT_ID or UPSTREAM_CLIENT_SECRET"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from serve_app.client.saved_login import LoginError, SavedLogin, call_provider, discover
-from serve_app.pkce import METHOD, challenge_of, make_verifier
+from serve_app.pkce import METHOD, derive_challenge, make_verifier
 
 if TYPE_CHECKING:
     from serve_app.client.responses.sessions import SignInWays
@@ -61,7 +61,7 @@ def _build_page_url(
         "redirect_uri": listener.redirect_uri,
         "scope": " ".join(dict.fromkeys(words)),
         "state": listener.state,
-        "code_challenge": challenge_of(verifier),
+        "code_challenge": derive_challenge(verifier),
         "code_challenge_method": METHOD,
         "prompt": "consent",  # because a refresh token is given with the person's consent alone
         **_resource(ways),

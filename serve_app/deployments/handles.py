@@ -28,7 +28,7 @@ from serve_app.ports.health import LivenessPort
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.port import Delivery, Method, list_methods, read_delivery
 from serve_app.ports.store import Store
-from serve_app.ray_calls import cause_of
+from serve_app.ray_calls import find_cause
 
 APPLICATION: Final = "order-generation"
 MAX_ATTEMPTS: Final = 3
@@ -135,7 +135,7 @@ def _translated_errors(deployment: str) -> Generator[None]:
     try:
         yield
     except (RayError, BackPressureError, DeploymentUnavailableError) as error:
-        match cause := cause_of(error):
+        match cause := find_cause(error):
             case RayActorError():
                 raise ReplicaLostError(deployment) from cause
             case BackPressureError() | DeploymentUnavailableError():

@@ -42,10 +42,10 @@ from serve_app.json_text import encode
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
 from serve_app.ray_calls import (
     StoredText,
+    await_result,
+    count_parallel_tasks,
     fan_out,
-    result_of,
     run_in_worker,
-    tasks_at_a_time,
 )
 from serve_app.rebalances.stateless import SolvedPart, optimize_in_arrays, optimize_portfolios
 from serve_app.settings import Settings
@@ -83,7 +83,7 @@ async def answer_text(raw_request: RawRequest, settings: Settings) -> RawRespons
 
 async def answer_in_workers(raw_request: RawRequest, settings: Settings) -> RawResponse:
     """Answer in worker processes, because parsing the text here would block the event loop."""
-    at_a_time = await tasks_at_a_time(settings)
+    at_a_time = await count_parallel_tasks(settings)
     slices = min(at_a_time, len(raw_request.text) // MIN_SLICE_BYTES, MAX_SLICES)
     if slices > 1:
         try:
@@ -91,7 +91,7 @@ async def answer_in_workers(raw_request: RawRequest, settings: Settings) -> RawR
         except (BodyRefusedError, OptimizationError):
             pass  # the whole request is refused; a reading of the whole finds the place
     context = CallContext.capture_for_worker()
-    return await result_of(_text_task.remote(raw_request, settings, context))
+    return await await_result(_text_task.remote(raw_request, settings, context))
 
 
 async def _answer_by_slices(

@@ -26,7 +26,7 @@ from serve_app.files.upload import read_upload
 from serve_app.files.writers import write_csv, write_parquet, write_workbook
 from serve_app.ports.optimize import RawResponse, Upload
 from serve_app.problems import catalogue
-from serve_app.ray_calls import result_of, run_in_worker
+from serve_app.ray_calls import await_result, run_in_worker
 from serve_app.settings import Settings
 
 MAX_POSITIONS: Final = 100_000  # of an answer, about 70 MB of JSON
@@ -44,7 +44,7 @@ async def answer_upload_in_worker(upload: Upload, settings: Settings) -> RawResp
     """Answer in a worker process, because reading tables here would block the event loop."""
     task: Any = _upload_task
     context = CallContext.capture_for_worker()
-    return await result_of(task.remote(upload, settings, context))
+    return await await_result(task.remote(upload, settings, context))
 
 
 async def answer_upload(upload: Upload, settings: Settings) -> RawResponse:

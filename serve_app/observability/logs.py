@@ -28,11 +28,11 @@ def correlate_logs() -> None:
         record.principal = principal.get()
         return record
 
-    # Once a process (`cache`), because each call would wrap the factory of the last.
+    # The cache allows one call a process, because each call would wrap the factory of the last.
     logging.setLogRecordFactory(make_record)
     for name in OURS:
         logging.getLogger(name).parent = logging.getLogger("ray.serve")
-    # One line instead of the default WARNING, because what fails for good is logged by its caller.
+    # One line at DEBUG, because the caller logs an attempt that fails for good.
     set_on_retry_hooks((log_retry,))
 
 

@@ -24,7 +24,7 @@ LONG_S = [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 14
 SHORT_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
 MILLISECONDS = [
     *(1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0),
-    *(each * 1000 for each in SECONDS[7:]),
+    *(seconds * 1000 for seconds in SECONDS[7:]),
 ]
 OWN = re.compile(
     r"^(# (?:HELP|TYPE) )?ray_((?:http|rebalances?|solver|orders|upstream|database)_.*\n?)",
@@ -48,7 +48,7 @@ class HttpMetrics:
 
     def __init__(self) -> None:
         labels = ("method", "route", "status")
-        # Counted here, because a gauge of Ray can be set, but not incremented.
+        # The replica counts, because a gauge of Ray can be set, but not incremented.
         self._in_flight = 0
         self._requests = Counter("http_requests_total", "Requests that were answered", labels)
         self._milliseconds = Histogram(
@@ -167,7 +167,7 @@ def count_rebalance(portfolios: int, seconds: float) -> None:
 def count_run(status: str, seconds: float) -> None:
     """Record the end of a run, whichever replica drove it."""
     _runs().inc(1, {"status": status})
-    # Not negative, because the clocks of its first and its last replica may differ.
+    # Negative seconds become 0, because the clocks of the first and last replica may differ.
     _run_seconds().observe(max(seconds, 0.0), {"status": status})
 
 
@@ -194,11 +194,11 @@ def count_solved(
     seconds: float,
     plain: Mapping[Method, int] = MappingProxyType({}),
 ) -> None:
-    """Record a solved block: these outcomes, and the number of ``plain`` ones by their method."""
+    """Record a solved block: these outcomes, and the number of ``plain`` outcomes by method."""
     _solve_seconds().observe(seconds)
     record_span("solve", seconds, portfolios=len(outcomes) + sum(plain.values()))
-    certificates = (one.certificate for one in outcomes if one.certificate is not None)
-    plans = Tally((str(each.method), str(each.proof)) for each in certificates)
+    certificates = (outcome.certificate for outcome in outcomes if outcome.certificate is not None)
+    plans = Tally((str(certificate.method), str(certificate.proof)) for certificate in certificates)
     for method, count in plain.items():
         plans[str(method), str(Proof.OPTIMAL)] += count
     for (method, proof), count in plans.items():

@@ -1,4 +1,4 @@
-"""Traces: what a request was busy with, in every process, as spans of OpenTelemetry.
+"""Traces: the work on a request, in every process, as spans of OpenTelemetry.
 
 A process that has no TRACES_ENDPOINT imports nothing of OpenTelemetry, and its spans cost a look at
 one variable. The W3C ``traceparent`` of the open span is a context variable of the call, and so
@@ -51,15 +51,15 @@ def start_traces(settings: Settings) -> "TracerProvider | None":
     """
     if settings.traces_endpoint is None or _Tracing.tracer is not None:
         return None
-    # Imported here, because a process without traces must not pay for it.
+    # The import is here, because a process without traces must not pay for it.
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    exporter_of = require_exporter()
-    exporter = exporter_of(settings.traces_endpoint, timeout=EXPORT_WITHIN_S)
+    exporter_class = require_exporter()
+    exporter = exporter_class(settings.traces_endpoint, timeout=EXPORT_WITHIN_S)
     provider = TracerProvider(resource=Resource.create({"service.name": SERVICE_NAME}))
-    # In a thread of its own with a bounded queue, which drops spans if the collector is away.
+    # The processor has a thread and a bounded queue, which drops spans if the collector is away.
     provider.add_span_processor(BatchSpanProcessor(exporter))
     use_provider(provider)
     return provider
@@ -84,28 +84,28 @@ def require_exporter() -> type:
 
 @contextmanager
 def span(name: str, *, is_request: bool = False, **attributes: Value) -> Generator[OpenSpan]:
-    """Make the block a span, below the one that is open; an exception marks it as failed."""
+    """Make the block a span, below the open span; an exception marks the span as failed."""
     if _Tracing.tracer is None:
         yield NO_SPAN
         return
     from opentelemetry.trace import SpanKind, Status, StatusCode  # noqa: PLC0415
 
     kind = SpanKind.SERVER if is_request else SpanKind.INTERNAL
-    opened = _start(_Tracing.tracer, name, kind, attributes, time.time_ns())
-    token = traceparent.set(_header_of(opened))
+    open_span = _start(_Tracing.tracer, name, kind, attributes, time.time_ns())
+    token = traceparent.set(_format_traceparent(open_span))
     try:
-        yield OpenSpan(opened)
+        yield OpenSpan(open_span)
     except BaseException as error:
-        # The type alone, because the text may have what no collector should see.
-        opened.set_status(Status(StatusCode.ERROR, type(error).__name__))
+        # The type alone, because the text may have secrets.
+        open_span.set_status(Status(StatusCode.ERROR, type(error).__name__))
         raise
     finally:
         traceparent.reset(token)
-        opened.end()
+        open_span.end()
 
 
 def record_span(name: str, seconds: float, **attributes: Value) -> None:
-    """Record what took so many seconds until now as a span, below the one that is open."""
+    """Record the work of the last seconds as a span, below the open span."""
     if _Tracing.tracer is None or not traceparent.get():
         return  # work of nobody, such as the look for runs every two seconds
     from opentelemetry.trace import SpanKind  # noqa: PLC0415
@@ -125,12 +125,12 @@ def _start(
 
     carrier = {"traceparent": traceparent.get()}
     parent = TraceContextTextMapPropagator().extract(carrier, Context())
-    known = _write_dotted(attributes)
-    return tracer.start_span(name, parent, kind, known, start_time=begin_ns)
+    dotted_attributes = _write_dotted(attributes)
+    return tracer.start_span(name, parent, kind, dotted_attributes, start_time=begin_ns)
 
 
-def _header_of(opened: "Span") -> str:
-    ids = opened.get_span_context()
+def _format_traceparent(open_span: "Span") -> str:
+    ids = open_span.get_span_context()
     return f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{int(ids.trace_flags):02x}"
 
 

@@ -7,7 +7,7 @@ import ray
 
 from optimization import DriftSummary, PricedTarget
 from serve_app.call_context import CallContext
-from serve_app.ray_calls import result_of
+from serve_app.ray_calls import await_result
 from serve_app.rebalances.drift import measure_followers
 from serve_app.resources import Resources
 from serve_app.runs.task_worker import run_in_worker
@@ -49,6 +49,8 @@ def open_task_meter(settings: Settings, _: Resources, snapshot: PriceSnapshot) -
     ) -> tuple[DriftSummary, ...]:
         start: Any = _measure_task  # because its type knows nothing of references
         context = CallContext.capture()
-        return await result_of(start.remote(settings, shared, securities, portfolio_ids, context))
+        return await await_result(
+            start.remote(settings, shared, securities, portfolio_ids, context)
+        )
 
     return measure

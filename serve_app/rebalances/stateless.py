@@ -26,7 +26,7 @@ from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk, solve_in_thread
 from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions
-from serve_app.ray_calls import fan_out, run_in_worker, tasks_at_a_time
+from serve_app.ray_calls import count_parallel_tasks, fan_out, run_in_worker
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.block import convert_to_block
 from serve_app.upstream.holdings.source import Balance, HoldingsBlock
@@ -176,7 +176,7 @@ async def _fan_out_to_tasks(
     def submit(_: int, part: Sequence[Balance]) -> ObjectRef[list[PortfolioOutcome]]:
         return _solve_task.remote(shared, part, CallContext.capture_for_worker())
 
-    return await fan_out(balances, size, submit, await tasks_at_a_time(settings))
+    return await fan_out(balances, size, submit, await count_parallel_tasks(settings))
 
 
 # Ray retries after a lost worker or node only, because an error of our own code would repeat.

@@ -24,7 +24,7 @@ from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import RebalanceInput, Seconds, match, solve_in_arrays
 from serve_app.observability.traces import span
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOutcomes
-from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
+from serve_app.ray_calls import StoredText, await_result, count_parallel_tasks, fan_out
 from serve_app.resources import Resources
 from serve_app.runs.chunk_texts import ChunkPreview, ChunkTexts, Preview, join_previews
 from serve_app.runs.task_worker import load_worker, run_in_worker
@@ -194,7 +194,7 @@ class TaskRunner:
 
     async def count_at_a_time(self) -> int:
         """Return the number of tasks that the cluster runs at a time for one call."""
-        return await tasks_at_a_time(self._settings)
+        return await count_parallel_tasks(self._settings)
 
     async def run(self, shared: RebalanceInput, chunk: Chunk) -> Report | None:
         """Run the task of a chunk; the input of a rebalance goes to the object store once."""
@@ -207,7 +207,7 @@ class TaskRunner:
         try:
             # The task is awaited although the run may be cancelled, because the end of the run
             # counts the stored outcomes: nothing may be written afterwards.
-            summary: ChunkSummary | None = await result_of(task, is_awaited=True)
+            summary: ChunkSummary | None = await await_result(task, is_awaited=True)
         finally:
             self._tasks.discard(task)
         if summary is None:
@@ -233,7 +233,7 @@ class TaskRunner:
             preview, texts[first] = start.remote(reference, part, self._write, context)
             return preview
 
-        at_a_time = await tasks_at_a_time(settings)
+        at_a_time = await count_parallel_tasks(settings)
         previews = await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
         sizes = (preview.text_bytes for preview in previews)
         stored_texts = [

@@ -17,8 +17,8 @@ from serve_app.simulator.world import Market
 
 
 def market_app(market: Market, latency_s: float = 0.0) -> ASGIApp:
-    """An application with its own transactions, orders and count of price looks."""
-    # Routes are tried in this order: those that a rebalance asks most stand first.
+    """Build an application with its own transactions, orders and count of price looks."""
+    # The order of the routes counts, because the router tries frequent routes first.
     ledger, board, orders = Ledger(market), PriceBoard(market), Orders(market)
     routes = (
         *Accounting(ledger).routes(),

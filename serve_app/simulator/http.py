@@ -55,21 +55,21 @@ def find_search_fault(
     exact, like = query.get(field), query.get(f"{field}_like")
     if exact is not None and like is not None:
         return f"Only one search parameter allowed: {field} or {field}_like"
-    wanted = exact if exact is not None else like
-    if wanted is not None and accepted.fullmatch(wanted) is None:
+    value = exact if exact is not None else like
+    if value is not None and accepted.fullmatch(value) is None:
         return f"Invalid {field} format"
     return None
 
 
 def search_page(
-    query: Mapping[str, str], found: Sequence[T], member: str, body: Callable[[T], Any]
+    query: Mapping[str, str], matches: Sequence[T], member: str, body: Callable[[T], Any]
 ) -> Response:
     """Return the page of a search that a query asks for, as the FastAPI services do."""
     try:
-        limit, offset, pagination = read_page(query, len(found))
+        limit, offset, pagination = read_page(query, len(matches))
     except ValueError as error:
         return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
-    rows = [body(one) for one in found[offset : offset + limit]]
+    rows = [body(match) for match in matches[offset : offset + limit]]
     return json_response({member: rows, "pagination": pagination})
 
 

@@ -38,25 +38,25 @@ class Ledger:
         self._changed: dict[int, tuple[Row, ...]] = {}
         self._sources: set[str] = set()
         self._gains: dict[int, int] = {}  # portfolio -> rows it gained
-        self._numbers: tuple[int, ...] | None = ()  # the same ascending, None until it is asked for
-        self._gained: tuple[int, ...] = (0,)  # rows that the first n of them gained
+        self._numbers: tuple[int, ...] | None = ()  # ascending; None until the next read
+        self._gained: tuple[int, ...] = (0,)  # rows that the first n portfolios gained
 
     def rows(self, number: int) -> tuple[Row, ...]:
         """The balances of a portfolio; new rows stand at the end, so a row keeps its place."""
         changed = self._changed.get(number)
         return self._derive(number) if changed is None else changed
 
-    def rows_before(self, number: int) -> int:
-        """How many balances all portfolios below ``number`` have."""
+    def count_earlier_rows(self, number: int) -> int:
+        """Return the number of balances of all portfolios below ``number``."""
         if self._numbers is None:
             self._numbers = tuple(sorted(self._gains))
             gains = (self._gains[changed] for changed in self._numbers)
             self._gained = tuple(accumulate(gains, initial=0))
         gained = self._gained[bisect_left(self._numbers, number)]
-        return self.market.rows_before(number) + gained
+        return self.market.count_earlier_rows(number) + gained
 
     def knows(self, source_id: str) -> bool:
-        """Whether a transaction of that source was posted."""
+        """Return whether a transaction of that source was posted."""
         return source_id in self._sources
 
     def post(
@@ -68,7 +68,7 @@ class Ledger:
         quantity: Decimal,
         price: Decimal,
     ) -> int:
-        """Apply one transaction and give its number."""
+        """Apply one transaction and return its number."""
         if len(self._sources) >= MAX_TRANSACTIONS:
             raise LedgerFullError
         long, short, cash = EFFECTS[kind]

@@ -49,21 +49,21 @@ def listings(
 
     A security id depends on the ticker alone; with ``natural_ids`` it is the ticker.
     """
-    id_of = str if natural_ids else security_id
+    make_id = str if natural_ids else security_id
     rng = make_random("listings", seed)
-    listed = [
+    all_listings = [
         Listing(
             quote.ticker,
-            None if rng.random() < UNLISTED_SHARE else id_of(quote.ticker),
+            None if rng.random() < UNLISTED_SHARE else make_id(quote.ticker),
             quote,
         )
         for quote in quotes
     ]
-    taken = {listing.ticker for listing in listed}
-    for _ in range(max(1, round(UNLISTED_SHARE * len(listed)))):
-        ticker = _new_ticker(rng, taken)
-        listed.append(Listing(ticker, id_of(ticker), None))
-    return tuple(sorted(listed, key=lambda listing: listing.ticker))
+    used_tickers = {listing.ticker for listing in all_listings}
+    for _ in range(max(1, round(UNLISTED_SHARE * len(all_listings)))):
+        ticker = _make_ticker(rng, used_tickers)
+        all_listings.append(Listing(ticker, make_id(ticker), None))
+    return tuple(sorted(all_listings, key=lambda listing: listing.ticker))
 
 
 def security_id(ticker: str) -> str:
@@ -74,8 +74,8 @@ def security_id(ticker: str) -> str:
 def synthetic_quotes(seed: int, count: int = SYNTHETIC) -> tuple[Quote, ...]:
     """Lognormal prices with median 80 from 2 to 4000; standard deviations about 1.6 % of them."""
     rng = make_random("quotes", seed)
-    taken: set[str] = set()
-    tickers = [*DOTTED, *(_new_ticker(rng, taken) for _ in range(count - len(DOTTED)))]
+    used_tickers: set[str] = set()
+    tickers = [*DOTTED, *(_make_ticker(rng, used_tickers) for _ in range(count - len(DOTTED)))]
     quotes: list[Quote] = []
     for ticker in tickers:
         price = min(max(80 * math.exp(rng.gauss(0, 0.9)), 2), 4000)
@@ -84,7 +84,7 @@ def synthetic_quotes(seed: int, count: int = SYNTHETIC) -> tuple[Quote, ...]:
     return tuple(quotes)
 
 
-def quotes_from(path: Path, date: str | None = None) -> tuple[Quote, ...]:
+def read_quotes(path: Path, date: str | None = None) -> tuple[Quote, ...]:
     """Quotes of one date, the newest by default, of a CSV with price_date,ticker,price,price_std.
 
     Raises a ValueError that names the column or the line.
@@ -96,22 +96,22 @@ def quotes_from(path: Path, date: str | None = None) -> tuple[Quote, ...]:
             raise ValueError(f"there is no column {missing[0]}; {', '.join(COLUMNS)} are needed")
         rows = [(reader.line_num, row) for row in reader]
     chosen = date or max((row["price_date"] for _, row in rows), default="")
-    quotes = tuple(_quote(line, row) for line, row in rows if row["price_date"] == chosen)
+    quotes = tuple(_read_quote(line, row) for line, row in rows if row["price_date"] == chosen)
     if not quotes:
         raise ValueError(f"there are no prices of {chosen or 'any date'}")
     return quotes
 
 
-def _quote(line: int, row: dict[str, str]) -> Quote:
+def _read_quote(line: int, row: dict[str, str]) -> Quote:
     if not row["ticker"]:
         raise ValueError(f"line {line} has no ticker")
-    price, price_std = (_amount(line, name, row[name]) for name in ("price", "price_std"))
+    price, price_std = (_read_amount(line, name, row[name]) for name in ("price", "price_std"))
     if price == 0:
         raise ValueError(f"line {line}: price is 0, an amount above 0 is needed")
     return Quote(row["ticker"], price, price_std)
 
 
-def _amount(line: int, name: str, text: str) -> Decimal:
+def _read_amount(line: int, name: str, text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
@@ -121,9 +121,9 @@ def _amount(line: int, name: str, text: str) -> Decimal:
     return amount
 
 
-def _new_ticker(rng: Random, taken: set[str]) -> str:
+def _make_ticker(rng: Random, used_tickers: set[str]) -> str:
     while True:
         ticker = "".join(rng.choices(ascii_uppercase, k=rng.choice((3, 3, 4))))
-        if ticker not in taken and ticker not in DOTTED:
-            taken.add(ticker)
+        if ticker not in used_tickers and ticker not in DOTTED:
+            used_tickers.add(ticker)
             return ticker

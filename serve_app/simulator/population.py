@@ -1,4 +1,4 @@
-"""Portfolios of the simulated market: derived from seed and number whenever they are asked for."""
+"""Portfolios of the simulated market, derived from seed and number at every request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class KindFractions:
 
 
 class Book(NamedTuple):
-    """The securities that a portfolio can hold: those of its strategy, and others."""
+    """Securities that a portfolio can hold: the securities of its strategy, and others."""
 
     held: Sequence[tuple[str, float, float]]  # security id, weight, mean price
     others: Sequence[tuple[str, float]]  # security id, mean price
@@ -78,28 +78,28 @@ class Deck:
         kinds += [PortfolioKind.ORDINARY] * (DECK - len(kinds))
         make_random("deck", seed).shuffle(kinds)
         self._kinds = tuple(kinds)
-        self._rows = tuple(accumulate((_row_count(kind, positions) for kind in kinds), initial=0))
+        self._rows = tuple(accumulate((_count_rows(kind, positions) for kind in kinds), initial=0))
 
     def kind(self, number: int) -> PortfolioKind:
         """The kind of portfolio ``number``."""
         return self._kinds[number % DECK]
 
-    def rows_before(self, number: int) -> int:
-        """How many balances the portfolios below ``number`` have in all."""
+    def count_earlier_rows(self, number: int) -> int:
+        """Return the number of balances of all portfolios below ``number``."""
         decks, rest = divmod(number, DECK)
         return decks * self._rows[DECK] + self._rows[rest]
 
 
 def derive_rows(kind: PortfolioKind, rng: Random, book: Book) -> tuple[Row, ...]:
-    """The balances of one portfolio: cash first, then by security id."""
+    """Derive the balances of one portfolio: cash first, then by security id."""
     if kind is PortfolioKind.UNFUNDED:
         return ()
     if kind is PortfolioKind.EMPTY:
         return (Row(None, 0, 0),)
-    value = _tiny_value(rng) if kind is PortfolioKind.TINY else _value(rng)
+    value = _draw_tiny_value(rng) if kind is PortfolioKind.TINY else _draw_value(rng)
     if kind is PortfolioKind.ALL_CASH:
         return (Row(None, to_cents(value), 0),)
-    rows = _holdings(rng, book, value)
+    rows = _draw_holdings(rng, book, value)
     _make_odd(kind, rng, rows, book)
     rows.sort()
     cash = value * rng.uniform(0.01, 0.09) * (-1 if kind is PortfolioKind.OVERDRAWN else 1)
@@ -111,22 +111,22 @@ def to_cents(amount: float) -> Decimal:
     return Decimal(round(amount * 100)).scaleb(-2)
 
 
-def _row_count(kind: PortfolioKind, positions: int) -> int:
+def _count_rows(kind: PortfolioKind, positions: int) -> int:
     if kind is PortfolioKind.UNFUNDED:
         return 0
     return 1 if kind in (PortfolioKind.EMPTY, PortfolioKind.ALL_CASH) else positions + 1
 
 
-def _value(rng: Random) -> float:
+def _draw_value(rng: Random) -> float:
     # the load of the KASBench generator
     return rng.uniform(1e5, 1e6) if rng.random() < 0.6 else rng.uniform(1e6, 4e6)
 
 
-def _tiny_value(rng: Random) -> float:
+def _draw_tiny_value(rng: Random) -> float:
     return rng.uniform(200, 5000)
 
 
-def _holdings(rng: Random, book: Book, value: float) -> list[Row]:
+def _draw_holdings(rng: Random, book: Book, value: float) -> list[Row]:
     draw = rng.random
     rows = [
         Row(security, int(value * weight * (0.8 + 0.4 * draw()) / price), 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from serve_app.simulator.chance import make_random
-from serve_app.simulator.listings import Listing, listings, quotes_from, synthetic_quotes
+from serve_app.simulator.listings import Listing, listings, read_quotes, synthetic_quotes
 from serve_app.simulator.population import Book, Deck, KindFractions, Row, derive_rows
 
 # A portfolio id starts with a time, as an ObjectId does; portfolio k was made k seconds after this.
@@ -52,21 +52,21 @@ class Market:
     ) -> None:
         if not 0 <= portfolios <= MAX_PORTFOLIOS:
             raise ValueError(f"portfolios is {portfolios}, from 0 to {MAX_PORTFOLIOS} are possible")
-        quotes = quotes_from(prices_file, price_date) if prices_file else synthetic_quotes(seed)
+        quotes = read_quotes(prices_file, price_date) if prices_file else synthetic_quotes(seed)
         self.seed = seed
         self.portfolios = portfolios
         self.sampled = sampled
         self.natural_ids = natural_ids
         self._listings = listings(quotes, seed, natural_ids=natural_ids)
-        tradable = [one for one in self._listings if one.security_id and one.quote]
+        tradable = [listing for listing in self._listings if listing.security_id and listing.quote]
         if not 1 <= positions <= min(len(tradable) - 1, MAX_POSITIONS):
             raise ValueError(f"positions is {positions}, the prices allow 1 to {len(tradable) - 1}")
         self._deck = Deck(seed, fractions or KindFractions(), positions)
         self.strategies = tuple(
-            _strategy(number, make_random("strategy", seed, number), tradable, positions)
+            _build_strategy(number, make_random("strategy", seed, number), tradable, positions)
             for number in range(strategies)
         )
-        self._books = tuple(_book(strategy, self._listings) for strategy in self.strategies)
+        self._books = tuple(_build_book(strategy, self._listings) for strategy in self.strategies)
 
     def listings(self) -> tuple[Listing, ...]:
         """Everything with a price or a security, by ticker."""
@@ -74,13 +74,13 @@ class Market:
 
     def securities(self) -> tuple[Listing, ...]:
         """Listings with both a security and a price, by ticker."""
-        return tuple(one for one in self._listings if one.security_id and one.quote)
+        return tuple(listing for listing in self._listings if listing.security_id and listing.quote)
 
     def portfolio_id(self, number: int) -> str:
         """The id of portfolio ``number``; ids sort like numbers."""
         if self.natural_ids:
             return f"{ACCOUNT}{number + 1:010d}"
-        return f"{FIRST_MADE_S + number:08x}{self._proof(number)}"
+        return f"{FIRST_MADE_S + number:08x}{self._derive_suffix(number)}"
 
     def portfolio_ids(self, count: int | None = None, start: int = 0) -> tuple[str, ...]:
         """Ids of consecutive portfolios."""
@@ -88,7 +88,7 @@ class Market:
         return tuple(self.portfolio_id(number) for number in range(start, last))
 
     def number(self, portfolio_id: str) -> int | None:
-        """Which portfolio has this id; None where none has."""
+        """Return the number of the portfolio with this id; None if there is no such portfolio."""
         try:
             if self.natural_ids:
                 number = int(portfolio_id.removeprefix(ACCOUNT)) - 1
@@ -96,8 +96,8 @@ class Market:
                 number = int(portfolio_id[:8], 16) - FIRST_MADE_S
         except ValueError:
             return None
-        known = 0 <= number < self.portfolios and self.portfolio_id(number) == portfolio_id
-        return number if known else None
+        is_known = 0 <= number < self.portfolios and self.portfolio_id(number) == portfolio_id
+        return number if is_known else None
 
     def rows(self, number: int) -> tuple[Row, ...]:
         """The balances of a portfolio: cash first, then by security id."""
@@ -105,9 +105,9 @@ class Market:
         book = self._books[number % len(self._books)]
         return derive_rows(self._deck.kind(number), rng, book)
 
-    def rows_before(self, number: int) -> int:
-        """How many balances all portfolios below ``number`` have."""
-        return self._deck.rows_before(number)
+    def count_earlier_rows(self, number: int) -> int:
+        """Return the number of balances of all portfolios below ``number``."""
+        return self._deck.count_earlier_rows(number)
 
     def prices(self, look: int) -> tuple[tuple[Listing, int], ...]:
         """The price in cents of everything that has one, as look number ``look`` samples it."""
@@ -121,12 +121,12 @@ class Market:
                 priced.append((listing, max(cents, 1)))
         return tuple(priced)
 
-    def _proof(self, number: int) -> str:
+    def _derive_suffix(self, number: int) -> str:
         text = f"{self.seed}/{number}".encode()
         return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-def _strategy(number: int, rng: Random, tradable: list[Listing], positions: int) -> Strategy:
+def _build_strategy(number: int, rng: Random, tradable: list[Listing], positions: int) -> Strategy:
     chosen = rng.sample(tradable, positions)
     # dealt in steps; one security in five is twice as likely
     chances = [2 if place % 5 == 0 else 1 for place in range(positions)]
@@ -137,15 +137,19 @@ def _strategy(number: int, rng: Random, tradable: list[Listing], positions: int)
     return Strategy(f"Strategy {number + 1}", weights)
 
 
-def _book(strategy: Strategy, listed: tuple[Listing, ...]) -> Book:
+def _build_book(strategy: Strategy, listings: tuple[Listing, ...]) -> Book:
     priced = {
-        one.security_id: float(one.quote.price) for one in listed if one.security_id and one.quote
+        listing.security_id: float(listing.quote.price)
+        for listing in listings
+        if listing.security_id and listing.quote
     }
-    held = [
+    strategy_lines = [
         (security, float(weight), priced[security]) for security, weight in strategy.weights.items()
     ]
     others = [
         (security, price) for security, price in priced.items() if security not in strategy.weights
     ]
-    unpriced = [one.security_id for one in listed if one.security_id and not one.quote]
-    return Book(tuple(held), tuple(others), tuple(unpriced))
+    unpriced = [
+        listing.security_id for listing in listings if listing.security_id and not listing.quote
+    ]
+    return Book(tuple(strategy_lines), tuple(others), tuple(unpriced))

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from serve_app.api.reference import openapi
 from serve_app.auth.permissions import ROLES, Role, Scope
 from serve_app.settings import Settings, settings_from
-from tests.support.every_route import Operation, operations_of
+from tests.support.every_route import Operation, list_document_operations
 from tests.support.fakes import P, Stored
 from tests.support.keys import add_key, client_with
 
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.mongo
 
 PAGE: Final = Path(__file__).parents[2] / "docs/reference/permissions.md"
 DOCUMENT: Final = openapi()
-OPERATIONS: Final = {f"{each.method} {each.template}": each for each in operations_of(DOCUMENT)}
+OPERATIONS: Final = {
+    f"{each.method} {each.template}": each for each in list_document_operations(DOCUMENT)
+}
 LIMITS: Final = ("models", "portfolios")
 OPEN: Final = "open"
 

@@ -80,13 +80,13 @@ async def test_a_run_over_a_million_portfolios_ends_with_an_outcome_for_each(
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     bench = importlib.import_module("bench_book")
-    models = list(bench.models_of(book.market, PORTFOLIOS, POSITIONS, 10))
+    models = list(bench.make_models(book.market, PORTFOLIOS, POSITIONS, 10))
     await asyncio.to_thread(bench.write_book, image.holdings / FILE, book.market, models)
     os.chown(image.holdings / FILE, USER, USER)
     ids = await store_models(database, models)
     few = [
         replace(model, name=f"Few {model.name}")
-        for model in bench.models_of(book.market, 2_000, POSITIONS, 1)
+        for model in bench.make_models(book.market, 2_000, POSITIONS, 1)
     ]
     await _run(cluster, cluster.workers[0], await store_models(database, few))  # loads modules
 

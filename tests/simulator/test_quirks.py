@@ -171,7 +171,7 @@ async def test_pages_of_balances_hold_every_row_once(
         rows += found["balances"]
         more = found["pagination"]["hasMore"]
 
-    assert len(rows) == found["pagination"]["total"] == market.rows_before(1500)
+    assert len(rows) == found["pagination"]["total"] == market.count_earlier_rows(1500)
     assert len({row["id"] for row in rows}) == len(rows)
     assert [row["portfolioId"] for row in rows] == sorted(row["portfolioId"] for row in rows)
 

@@ -85,7 +85,7 @@ async def test_a_new_holding_is_counted_in_the_pages_of_all_balances(
         page = (await http.get("/api/v1/balances", params={"limit": 10, "offset": offset})).json()
         rows += page["balances"]
 
-    assert page["pagination"]["total"] == market.rows_before(1500) + 2
+    assert page["pagination"]["total"] == market.count_earlier_rows(1500) + 2
     assert len({row["id"] for row in rows}) == 200
     holders = [row["portfolioId"] for row in rows if row.get("securityId") == NEW]
     assert holders == [market.portfolio_id(3), market.portfolio_id(5)]

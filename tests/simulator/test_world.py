@@ -65,7 +65,7 @@ def test_the_number_of_rows_is_known_without_deriving_them() -> None:
     market = Market(11, 3000, positions=7)
     rows = 0
     for number in range(2500):
-        assert market.rows_before(number) == rows
+        assert market.count_earlier_rows(number) == rows
         rows += len(market.rows(number))
 
 

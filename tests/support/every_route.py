@@ -61,10 +61,10 @@ class Operation:
 
 
 def list_operations() -> list[Operation]:
-    return operations_of(DOCUMENT)
+    return list_document_operations(DOCUMENT)
 
 
-def operations_of(document: dict[str, Any]) -> list[Operation]:
+def list_document_operations(document: dict[str, Any]) -> list[Operation]:
     return [*_operations(document)]
 
 

@@ -20,7 +20,7 @@ from serve_app.auth.oidc.authentication import build_verifier
 from serve_app.auth.oidc.claims import ClaimNames
 from serve_app.auth.oidc.identity_provider import IdentityProvider
 from serve_app.auth.principals import Principal
-from serve_app.pkce import METHOD, challenge_of, make_verifier
+from serve_app.pkce import METHOD, derive_challenge, make_verifier
 from serve_app.settings import IdentitySettings
 from serve_app.upstream.http_exchange import Request
 
@@ -98,7 +98,7 @@ class SignIn:
             "scope": " ".join(self._settings.oidc_scopes),
             "state": attempt.state,
             "nonce": attempt.nonce,
-            "code_challenge": challenge_of(attempt.verifier),
+            "code_challenge": derive_challenge(attempt.verifier),
             "code_challenge_method": METHOD,
             **self._resource(),
         }

@@ -23,14 +23,14 @@ UPDATED = "2025-06-06T12:17:03Z"
 
 
 class Accounting:
-    """Its routes. Balances of all portfolios are listed by portfolio and security only."""
+    """Routes of the service. Balances are listed by portfolio and security only."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._market = ledger.market
 
     def routes(self) -> list[Route]:
-        """Its routes, that of transactions with them."""
+        """List the routes, with the route of transactions."""
         return [
             Route("/api/v1/portfolios/{portfolio_id}/summary", self._summary),
             Route("/api/v1/balances", self._balances),
@@ -54,16 +54,16 @@ class Accounting:
         limit, offset = _limit(query.get("limit", "")), _offset(query.get("offset", ""))
         portfolio_id, security_id = query.get("portfolio_id"), query.get("security_id")
         if portfolio_id:
-            found = self._of(self._market.number(portfolio_id))
+            balances = self._list_balances(self._market.number(portfolio_id))
             if security_id:
-                found = [body for body in found if body.get("securityId") == security_id]
-            return _page(found[offset : offset + limit], limit, offset, len(found))
+                balances = [body for body in balances if body.get("securityId") == security_id]
+            return _page(balances[offset : offset + limit], limit, offset, len(balances))
         if security_id == "null":  # is not cash: it is compared with the ids and matches none
             return _page([], limit, offset, 0)
         if security_id:
             return error_response(501, "NOT_SIMULATED", "security_id needs a portfolio_id here")
-        total = self._ledger.rows_before(self._market.portfolios)
-        return _page(self._of_all(offset, limit), limit, offset, total)
+        total = self._ledger.count_earlier_rows(self._market.portfolios)
+        return _page(self._list_balance_page(offset, limit), limit, offset, total)
 
     async def _balance(self, request: Request) -> Response:
         balance_id = request.path_params["balance_id"]
@@ -75,24 +75,24 @@ class Accounting:
             return error_response(404, "NOT_FOUND", "Balance not found")
         return json_response(_body(self._market.portfolio_id(number), number, place, rows[place]))
 
-    def _of(self, number: int | None) -> list[dict[str, Any]]:
+    def _list_balances(self, number: int | None) -> list[dict[str, Any]]:
         if number is None:
             return []
-        placed = sorted(
-            enumerate(self._ledger.rows(number)), key=lambda pair: _by_security(pair[1])
+        places_and_rows = sorted(
+            enumerate(self._ledger.rows(number)), key=lambda pair: _sort_key(pair[1])
         )
         portfolio_id = self._market.portfolio_id(number)
-        return [_body(portfolio_id, number, place, row) for place, row in placed]
+        return [_body(portfolio_id, number, place, row) for place, row in places_and_rows]
 
-    def _of_all(self, offset: int, limit: int) -> list[dict[str, Any]]:
+    def _list_balance_page(self, offset: int, limit: int) -> list[dict[str, Any]]:
         last = self._market.portfolios
-        number = bisect_right(range(last + 1), offset, key=self._ledger.rows_before) - 1
-        skipped = offset - self._ledger.rows_before(number)
-        found: list[dict[str, Any]] = []
-        while number < last and len(found) < skipped + limit:
-            found.extend(self._of(number))
+        number = bisect_right(range(last + 1), offset, key=self._ledger.count_earlier_rows) - 1
+        offset_in_portfolio = offset - self._ledger.count_earlier_rows(number)
+        balances: list[dict[str, Any]] = []
+        while number < last and len(balances) < offset_in_portfolio + limit:
+            balances.extend(self._list_balances(number))
             number += 1
-        return found[skipped : skipped + limit]
+        return balances[offset_in_portfolio : offset_in_portfolio + limit]
 
 
 async def _health(_: Request) -> Response:
@@ -113,14 +113,14 @@ def summary_body(portfolio_id: str, rows: tuple[Row, ...]) -> dict[str, Any]:
 
 @lru_cache(MAX_REMEMBERED_PORTFOLIOS)
 def _summarize(rows: tuple[Row, ...]) -> tuple[str, int, orjson.Fragment]:
-    """Cash, number of securities and their JSON, of the balances that a summary has room for.
+    """Sum up cash, number of securities and their JSON, within the bound of a summary.
 
-    Remembered, because otherwise the market would take a sixth of the processors that it shares
-    with the service.
+    The result is cached, because otherwise the market would take a sixth of the processors that it
+    shares with the service.
     """
     cash: int | Decimal = 0
     securities: list[dict[str, str]] = []
-    for security_id, long, short in sorted(rows, key=_by_security)[:MAX_SUMMARY_ROWS]:
+    for security_id, long, short in sorted(rows, key=_sort_key)[:MAX_SUMMARY_ROWS]:
         if security_id is None:
             cash = long
             continue
@@ -137,14 +137,14 @@ def _summarize(rows: tuple[Row, ...]) -> tuple[str, int, orjson.Fragment]:
 
 
 def format_plain(number: int | Decimal) -> str:
-    """A number as the service's decimals look: no exponent, no trailing zeros."""
+    """Format a number as the service does: no exponent, no trailing zeros."""
     if isinstance(number, int):
         return str(number)
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _by_security(row: Row) -> str:
+def _sort_key(row: Row) -> str:
     return row.security_id or ""
 
 

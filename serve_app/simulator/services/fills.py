@@ -23,22 +23,24 @@ FILLS_PATH = "/simulation/fills"
 
 
 def fill_routes(orders: Orders, ledger: Ledger, board: PriceBoard) -> list[Route]:
-    """The one route; it answers how many orders were filled and how many stay open."""
+    """List the route, which answers the numbers of filled and open orders."""
 
     async def fill(_: Request) -> Response:
-        filled = {"BUY": Decimal(0), "SELL": Decimal(0)}
+        amount_by_side = {"BUY": Decimal(0), "SELL": Decimal(0)}
         count, prices = 0, board.last()
-        waiting = orders.open_orders()
-        for order in waiting:
+        open_orders = orders.open_orders()
+        for order in open_orders:
             amount = _fill(order, ledger, prices)
             if amount is None:
                 continue
             orders.mark_filled(order)
             count += 1
             side = order["orderType"]["abbreviation"]
-            filled[side] = filled.get(side, Decimal(0)) + amount
-        amounts = {side: format_plain(amount) for side, amount in filled.items()}
-        return json_response({"filled": count, "open": len(waiting) - count, "amounts": amounts})
+            amount_by_side[side] = amount_by_side.get(side, Decimal(0)) + amount
+        amounts = {side: format_plain(amount) for side, amount in amount_by_side.items()}
+        return json_response(
+            {"filled": count, "open": len(open_orders) - count, "amounts": amounts}
+        )
 
     return [Route(FILLS_PATH, fill, methods=["POST"])]
 

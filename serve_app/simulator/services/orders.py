@@ -84,10 +84,10 @@ class Orders:
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._tickers = {one.security_id: one.ticker for one in market.listings()}
+        self._tickers = {listing.security_id: listing.ticker for listing in market.listings()}
         self._all: dict[int, dict[str, Any]] = {}
-        # Counted, because the id of a deleted order is not given again.
-        self._made = 0
+        # A counter, because the id of a deleted order is not used again.
+        self._last_id = 0
 
     def open_orders(self) -> list[dict[str, Any]]:
         """List the orders that may still trade, oldest first."""
@@ -100,7 +100,7 @@ class Orders:
         order |= {"status": REFERENCES["statusId"][1][list(STATUSES).index("FULL")]}
 
     def routes(self) -> list[Route]:
-        """Its routes."""
+        """List the routes."""
         order = "/api/v1/order/{order_id}"
         limit = MAX_BODY_BYTES
         return [
@@ -124,37 +124,39 @@ class Orders:
         if not isinstance(batch, list):
             return json_response({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
         if not batch:
-            return json_response(_refusal("No orders provided for processing"), 400)
+            return json_response(_build_refusal("No orders provided for processing"), 400)
         if len(batch) > MAX_ORDERS_PER_BATCH:
             text = f"Batch size {len(batch)} exceeds maximum allowed size of {MAX_ORDERS_PER_BATCH}"
-            return json_response(_refusal(text), 413)
+            return json_response(_build_refusal(text), 413)
         if len(self._all) + len(batch) > MAX_ORDERS:
-            return json_response(_refusal(OVERLOADED), 500)  # the real one means 503 and says 500
-        results = [self._result(order, index) for index, order in enumerate(batch)]
-        return _outcome(results)
+            return json_response(
+                _build_refusal(OVERLOADED), 500
+            )  # the real one means 503 and says 500
+        results = [self._build_result(order, index) for index, order in enumerate(batch)]
+        return _build_response(results)
 
-    def _result(self, order: Any, index: int) -> dict[str, Any]:
-        complaint = _complaint(order)
+    def _build_result(self, order: Any, index: int) -> dict[str, Any]:
+        complaint = _find_complaint(order)
         if complaint:
             return {"status": "FAILURE", "message": complaint, "requestIndex": index}
-        kept = self._keep(order)
-        self._all[kept["id"]] = kept
+        saved_order = self._save(order)
+        self._all[saved_order["id"]] = saved_order
         return {
             "status": "SUCCESS",
             "message": "Order created successfully",
-            "order": kept,
-            "orderId": kept["id"],
+            "order": saved_order,
+            "orderId": saved_order["id"],
             "requestIndex": index,
         }
 
-    def _keep(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._made += 1
+    def _save(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._last_id += 1
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        fields = self._fields(order)
+        fields = self._build_fields(order)
         fields["orderTimestamp"] = fields["orderTimestamp"] or now
-        return {"id": self._made, **fields}
+        return {"id": self._last_id, **fields}
 
-    def _fields(self, order: dict[str, Any]) -> dict[str, Any]:
+    def _build_fields(self, order: dict[str, Any]) -> dict[str, Any]:
         number = self._market.number(str(order["portfolioId"]))
         name = None if number is None else portfolio_name(number)
         ticker = self._tickers.get(str(order["securityId"]))
@@ -172,12 +174,12 @@ class Orders:
         }
 
     async def _search(self, request: Request) -> Response:
-        given = {
+        filters = {
             key: request.query_params[key]
             for key in request.query_params
             if key not in ("limit", "offset", "sort")
         }
-        if unknown := sorted(given.keys() - set(FILTERS)):
+        if unknown := sorted(filters.keys() - set(FILTERS)):
             text = f"Invalid filter fields: {', '.join(unknown)}"
             body = {
                 "error": "Invalid filter parameter",
@@ -185,12 +187,14 @@ class Orders:
                 "validFilterFields": FILTERS,
             }
             return json_response(body, 400)
-        found = [order for order in self._all.values() if _passes(order, given)]
+        matches = [order for order in self._all.values() if _passes(order, filters)]
         try:
-            limit, offset, pagination = read_page(request.query_params, len(found))
+            limit, offset, pagination = read_page(request.query_params, len(matches))
         except ValueError as error:
             return json_response({"error": "Invalid limit parameter", "message": str(error)}, 400)
-        return json_response({"content": found[offset : offset + limit], "pagination": pagination})
+        return json_response(
+            {"content": matches[offset : offset + limit], "pagination": pagination}
+        )
 
     async def _read(self, request: Request) -> Response:
         order = self._all.get(_id(request))
@@ -201,8 +205,8 @@ class Orders:
         order = self._all.get(_id(request))
         if order is None:
             return Response(status_code=404)
-        given = json.loads(await request.body(), parse_float=Decimal)
-        order |= self._fields(given)
+        replacement = json.loads(await request.body(), parse_float=Decimal)
+        order |= self._build_fields(replacement)
         return json_response(order)
 
     async def _delete(self, request: Request) -> Response:
@@ -216,8 +220,8 @@ class Orders:
             return json_response({"code": "RUNTIME_ERROR", "message": "No value present"}, 500)
         if order["status"]["abbreviation"] != "NEW":
             return json_response({"status": "not submitted"}, 400)
-        sent = list(STATUSES).index("SENT")
-        order |= {"status": REFERENCES["statusId"][1][sent], "tradeOrderId": order["id"]}
+        place = list(STATUSES).index("SENT")
+        order |= {"status": REFERENCES["statusId"][1][place], "tradeOrderId": order["id"]}
         return json_response(order)
 
 
@@ -226,7 +230,7 @@ def _id(request: Request) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _complaint(order: Any) -> str | None:
+def _find_complaint(order: Any) -> str | None:
     if not isinstance(order, dict):
         return "Order data is required"
     for member, label in LABELS.items():
@@ -246,22 +250,22 @@ def _is_positive(value: object) -> bool:
     return isinstance(value, int | Decimal) and value > 0
 
 
-def _passes(order: dict[str, Any], given: Mapping[str, str]) -> bool:
-    for path, wanted in given.items():
+def _passes(order: dict[str, Any], filters: Mapping[str, str]) -> bool:
+    for path, values in filters.items():
         value: Any = order
         for step in path.split("."):
             value = value[step]
-        if value not in wanted.split(","):
+        if value not in values.split(","):
             return False
     return True
 
 
-def _refusal(message: str) -> dict[str, Any]:
+def _build_refusal(message: str) -> dict[str, Any]:
     empty = {"totalReceived": 0, "successful": 0, "failed": 0, "orders": []}
     return {"status": "FAILURE", "message": message, **empty}
 
 
-def _outcome(results: list[dict[str, Any]]) -> Response:
+def _build_response(results: list[dict[str, Any]]) -> Response:
     total = len(results)
     successful = sum(result["status"] == "SUCCESS" for result in results)
     status, text = "PARTIAL", f"{successful} of {total} orders processed successfully"

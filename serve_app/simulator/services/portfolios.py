@@ -17,15 +17,15 @@ NAME = re.compile(r"[A-Za-z0-9 _-]{1,200}")
 
 
 def portfolio_routes(market: Market) -> list[Route]:
-    """Its reading routes; a search by part of a name goes through all names."""
+    """List the reading routes; a search by part of a name goes through all names."""
 
     async def portfolio(request: Request) -> Response:
-        wanted = request.path_params["portfolio_id"]
+        portfolio_id = request.path_params["portfolio_id"]
         if not market.natural_ids:
-            if OBJECT_ID.fullmatch(wanted) is None:
+            if OBJECT_ID.fullmatch(portfolio_id) is None:
                 return json_response({"detail": "Internal server error"}, 500)
-            wanted = wanted.lower()
-        number = market.number(wanted)
+            portfolio_id = portfolio_id.lower()
+        number = market.number(portfolio_id)
         if number is None:
             return json_response({"detail": "Portfolio not found"}, 404)
         return json_response(_body(market, number))
@@ -37,8 +37,8 @@ def portfolio_routes(market: Market) -> list[Route]:
         query = request.query_params
         if fault := find_search_fault(query, "name", NAME):
             return json_response({"detail": fault}, 400)
-        found = _numbers(market, query.get("name"), query.get("name_like"))
-        return search_page(query, found, "portfolios", partial(_body, market))
+        numbers = _find_numbers(market, query.get("name"), query.get("name_like"))
+        return search_page(query, numbers, "portfolios", partial(_body, market))
 
     return [
         Route("/api/v1/portfolio/{portfolio_id}", portfolio),
@@ -53,10 +53,10 @@ def portfolio_name(number: int) -> str:
     return f"Portfolio {number + 1}"
 
 
-def _numbers(market: Market, exact: str | None, like: str | None) -> range | list[int]:
+def _find_numbers(market: Market, exact: str | None, like: str | None) -> range | list[int]:
     newest_first = range(market.portfolios - 1, -1, -1)
     if exact is not None:
-        # By the number in the name, because a look through a million names takes seconds.
+        # The name has the number, because a look through a million names takes seconds.
         text = exact.lower().removeprefix("portfolio ")
         number = int(text) - 1 if text.isdecimal() else -1
         same = portfolio_name(number).lower() == exact.lower()
@@ -67,10 +67,10 @@ def _numbers(market: Market, exact: str | None, like: str | None) -> range | lis
 
 
 def _body(market: Market, number: int) -> dict[str, Any]:
-    made = datetime.fromtimestamp(FIRST_MADE_S + number, UTC)
+    created_at = datetime.fromtimestamp(FIRST_MADE_S + number, UTC)
     return {
         "portfolioId": market.portfolio_id(number),
         "name": portfolio_name(number),
-        "dateCreated": f"{made:%Y-%m-%dT%H:%M:%SZ}",
+        "dateCreated": f"{created_at:%Y-%m-%dT%H:%M:%SZ}",
         "version": 1,
     }

@@ -41,7 +41,7 @@ class PriceBoard:
 
 
 def pricing_routes(board: PriceBoard) -> list[Route]:
-    """Its routes."""
+    """List the routes."""
 
     async def prices(_: Request) -> Response:
         rows = (_row(*priced) for priced in enumerate(board.look(), 1))
@@ -52,7 +52,7 @@ def pricing_routes(board: PriceBoard) -> list[Route]:
         for number, priced in enumerate(board.look(), 1):
             if priced[0].ticker == ticker:
                 return Response(_row(number, priced), media_type=JSON)
-        return json_response(_not_found(ticker), 404)
+        return json_response(_build_not_found(ticker), 404)
 
     health = constant_endpoint({"status": "UP"})
     return [
@@ -66,7 +66,7 @@ def pricing_routes(board: PriceBoard) -> list[Route]:
 def _row(number: int, priced: tuple[Listing, int]) -> str:
     listing, cents = priced
     price = f"{cents // 100}.{cents % 100:02d}"
-    # what the service calls volume is the standard deviation, cut to a whole number
+    # The service's volume is the standard deviation, cut to a whole number.
     volume = int(listing.quote.price_std) if listing.quote else 0
     return (
         f'{{"id":{number},"ticker":"{listing.ticker}","date":"{DATE}","open":{price},'
@@ -74,7 +74,7 @@ def _row(number: int, priced: tuple[Listing, int]) -> str:
     )
 
 
-def _not_found(ticker: str) -> dict[str, Any]:
+def _build_not_found(ticker: str) -> dict[str, Any]:
     return {
         "timestamp": "2018-01-22T00:00:00.000+00:00",
         "status": 404,

@@ -28,29 +28,29 @@ COMMON_STOCK = {
 
 
 def security_routes(market: Market) -> list[Route]:
-    """Its routes; securities without a price are there, prices without a security are not."""
-    listed = [one for one in market.listings() if one.security_id]
-    by_id = {str(one.security_id): one for one in listed}
+    """List the routes; they have securities without a price, but no prices without a security."""
+    securities_listed = [listing for listing in market.listings() if listing.security_id]
+    by_id = {str(listing.security_id): listing for listing in securities_listed}
 
     async def security(request: Request) -> Response:
-        wanted = request.path_params["security_id"]
+        security_id = request.path_params["security_id"]
         if not market.natural_ids:
-            if OBJECT_ID.fullmatch(wanted) is None:
+            if OBJECT_ID.fullmatch(security_id) is None:
                 return PlainTextResponse("Internal Server Error", 500)
-            wanted = wanted.lower()
-        if one := by_id.get(wanted):
-            return json_response(_body(one))
+            security_id = security_id.lower()
+        if listing := by_id.get(security_id):
+            return json_response(_body(listing))
         return json_response({"detail": "Security not found"}, 404)
 
     async def securities(_: Request) -> Response:
-        return json_response([_body(one) for one in listed])
+        return json_response([_body(listing) for listing in securities_listed])
 
     async def search(request: Request) -> Response:
         query = request.query_params
         if fault := find_search_fault(query, "ticker", TICKER):
             return json_response({"detail": fault}, 400)
-        found = [one for one in listed if _matches(one, query)]
-        return search_page(query, found, "securities", partial(_body, version=2))
+        matches = [listing for listing in securities_listed if _matches(listing, query)]
+        return search_page(query, matches, "securities", partial(_body, version=2))
 
     return [
         Route("/api/v1/security/{security_id}", security),

@@ -28,14 +28,14 @@ class _RefusedError(Exception):
 
 
 def transaction_routes(ledger: Ledger) -> list[Route]:
-    """The one route. A transaction is applied at once and answered as processed."""
+    """List the route, which applies a transaction at once and answers it as processed."""
 
     async def post(request: Request) -> Response:
         try:
             batch = json.loads(await request.body(), parse_float=Decimal)
         except ValueError:
             return error_response(400, "INVALID_JSON", "Invalid JSON format")
-        if not (isinstance(batch, list) and all(isinstance(one, dict) for one in batch)):
+        if not (isinstance(batch, list) and all(isinstance(row, dict) for row in batch)):
             return error_response(400, "INVALID_JSON", "Invalid JSON format")
         if not batch:
             return error_response(400, "EMPTY_BATCH", "At least one transaction is required")
@@ -53,34 +53,34 @@ def transaction_routes(ledger: Ledger) -> list[Route]:
 
 def _post(ledger: Ledger, batch: list[dict[str, Any]]) -> Response:
     successful: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
-    for given in batch:
-        shown = {key: _text(value) for key, value in given.items()}
+    failures: list[dict[str, Any]] = []
+    for transaction in batch:
+        shown = {key: _text(value) for key, value in transaction.items()}
         try:
-            number = _apply(ledger, given)
+            number = _apply(ledger, transaction)
         except _RefusedError as refused:
             reason = {"field": refused.field, "message": refused.message}
-            failed.append({"transaction": shown, "errors": [reason]})
+            failures.append({"transaction": shown, "errors": [reason]})
         else:
             state = {"id": number, "status": "PROC", "reprocessingAttempts": 0, "version": 1}
             successful.append({**shown, **state})
     summary = {
         "totalRequested": len(batch),
         "successful": len(successful),
-        "failed": len(failed),
+        "failed": len(failures),
         "successRate": 100 * len(successful) / len(batch),
     }
-    body = {"successful": successful, "failed": failed, "summary": summary}
-    return json_response(body, 207 if failed else 201)
+    body = {"successful": successful, "failed": failures, "summary": summary}
+    return json_response(body, 207 if failures else 201)
 
 
-def _apply(ledger: Ledger, given: dict[str, Any]) -> int:
+def _apply(ledger: Ledger, transaction: dict[str, Any]) -> int:
     for field in REQUIRED:
-        if not given.get(field):
+        if not transaction.get(field):
             raise _RefusedError(field, f"{field} is required")
-    kind, source_id = str(given["transactionType"]), str(given["sourceId"])
-    security_id = given.get("securityId")
-    number = ledger.market.number(str(given["portfolioId"]))
+    kind, source_id = str(transaction["transactionType"]), str(transaction["sourceId"])
+    security_id = transaction.get("securityId")
+    number = ledger.market.number(str(transaction["portfolioId"]))
     if number is None:
         raise _RefusedError("portfolioId", "unknown portfolio")
     if kind not in EFFECTS:
@@ -89,14 +89,14 @@ def _apply(ledger: Ledger, given: dict[str, Any]) -> int:
         raise _RefusedError("securityId", f"does not go with {kind}")
     if len(source_id) > 50 or ledger.knows(source_id):
         raise _RefusedError("sourceId", "must be unique and at most 50 characters")
-    quantity, price = (_positive(field, given[field]) for field in ("quantity", "price"))
+    quantity, price = (_read_positive(field, transaction[field]) for field in ("quantity", "price"))
     try:
         return ledger.post(number, source_id, kind, security_id, quantity, price)
     except LedgerFullError as full:
         raise _RefusedError("repository", "the simulated market is full") from full
 
 
-def _positive(field: str, value: object) -> Decimal:
+def _read_positive(field: str, value: object) -> Decimal:
     try:
         number = Decimal(str(value))
     except InvalidOperation as unreadable:
