@@ -27,7 +27,7 @@ from rich.table import Table
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from storage.embedded.server import start, stop
 from storage.mongo.connection import connect, disconnect, ping
 from storage.schema import ensure_indexes
@@ -90,7 +90,7 @@ async def rebalance(uri: str) -> Entries:
         upstreams.set_balance(portfolio_id, 1000, **{A: 2})
     database = connect(uri, "modules", 20_000)
     await ensure_indexes(database)
-    settings = settings_from({})
+    settings = read_settings({})
     stored, optimizer = Stored(database), build_optimizer(settings, database, upstreams)
     checks = {"database": lambda: ping(database)}
     app = api_app(settings, Ports(stored.port, optimizer, checks, render_no_metrics))

@@ -18,7 +18,7 @@ from optimization import (
     replace_invisible,
 )
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import decimal_from, to_storable
+from storage.mongo.decimal_codec import decode_decimal, to_storable
 
 DEFAULTS = RebalanceOptions()
 ENUMS: Mapping[str, type[StrEnum]] = {
@@ -36,9 +36,9 @@ def options_document(options: RebalanceOptions) -> Document:
     return overrides_document(OptionOverrides.from_options(options))
 
 
-def options_from(document: Mapping[str, Any]) -> RebalanceOptions:
+def decode_options(document: Mapping[str, Any]) -> RebalanceOptions:
     """Convert a document to options."""
-    return overrides_from(document).apply_to(DEFAULTS)
+    return decode_overrides(document).apply_to(DEFAULTS)
 
 
 def overrides_document(overrides: OptionOverrides) -> Document:
@@ -46,7 +46,7 @@ def overrides_document(overrides: OptionOverrides) -> Document:
     return {name: _document_value(value) for name, value in overrides.values.items()}
 
 
-def overrides_from(document: Mapping[str, Any]) -> OptionOverrides:
+def decode_overrides(document: Mapping[str, Any]) -> OptionOverrides:
     """Convert a document to options by name."""
     return OptionOverrides({name: _value(name, value) for name, value in document.items()})
 
@@ -60,9 +60,9 @@ def own_document(own: OverridesByPortfolio) -> Document:
     }
 
 
-def own_from(document: Mapping[str, Any]) -> dict[str, OptionOverrides]:
+def decode_own_overrides(document: Mapping[str, Any]) -> dict[str, OptionOverrides]:
     """Convert a document to the options of single portfolios."""
-    return {each: overrides_from(given) for each, given in document.get(OWN_OPTIONS, ())}
+    return {each: decode_overrides(given) for each, given in document.get(OWN_OPTIONS, ())}
 
 
 def _document_value(value: Any) -> Any:
@@ -91,15 +91,15 @@ def _value(name: str, value: Any) -> Any:
             return frozenset(value)
         case "lots" | "volumes":
             pairs = value.items() if isinstance(value, Mapping) else value
-            return {security_id: decimal_from(shares) for security_id, shares in pairs}
+            return {security_id: decode_decimal(shares) for security_id, shares in pairs}
         case "groups":
             return tuple(_group(document) for document in value)
         case _ if isinstance(value, Mapping):
-            return Percent(decimal_from(value["percent"]))
+            return Percent(decode_decimal(value["percent"]))
         case "time_limit_s":
             return float(value)
         case _:
-            return value if isinstance(value, bool | int | None) else decimal_from(value)
+            return value if isinstance(value, bool | int | None) else decode_decimal(value)
 
 
 def _group_document(group: GroupBand) -> Document:
@@ -108,7 +108,7 @@ def _group_document(group: GroupBand) -> Document:
 
 
 def _group(document: Mapping[str, Any]) -> GroupBand:
-    low, high = decimal_from(document["low"]), decimal_from(document["high"])
+    low, high = decode_decimal(document["low"]), decode_decimal(document["high"])
     return GroupBand(
         replace_invisible(document["name"]), frozenset(document["security_ids"]), low, high
     )

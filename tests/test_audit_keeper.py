@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.audit_keeper import AuditKeeper
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from storage.mongo.connection import Document, read_clock
 from tests.support.fakes import build_resources
 from tests.support.samples import make_model, make_rebalance
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.mongo
 
 
 def keeper(database: AsyncDatabase[Document], **settings: object) -> AuditKeeper:
-    return AuditKeeper(settings_from(settings), build_resources(database, NOBODY))
+    return AuditKeeper(read_settings(settings), build_resources(database, NOBODY))
 
 
 async def entries_after_tidying(

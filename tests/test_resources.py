@@ -7,7 +7,7 @@ import pytest
 
 from serve_app.observability.observers import Observers
 from serve_app.resources import open_resources
-from serve_app.settings import UPSTREAM_URLS, settings_from
+from serve_app.settings import UPSTREAM_URLS, read_settings
 from storage.mongo.connection import disconnect
 from tests.support import upstream_servers
 
@@ -35,7 +35,7 @@ async def collect_credentials(**given: str) -> list[str]:
 
     url = upstream_servers.start_server(answer)
     urls = dict.fromkeys(UPSTREAM_URLS.values(), url)
-    settings = settings_from({"mongodb_uri": "mongodb://127.0.0.1:9", **given})
+    settings = read_settings({"mongodb_uri": "mongodb://127.0.0.1:9", **given})
     if "upstream_token_url" in given:
         settings = settings.model_copy(update={"upstream_token_url": f"{url}/token"})
     resources = open_resources(settings.model_copy(update=urls), UNWATCHED)

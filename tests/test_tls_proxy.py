@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app.settings import SettingsError, settings_from
+from serve_app.settings import SettingsError, read_settings
 from serve_app.tls_proxy import require_tls_proxy
 
 FULL = {
@@ -15,7 +15,7 @@ FULL = {
 @pytest.mark.parametrize("variable", FULL)
 @pytest.mark.parametrize("value", ["", "0", None])
 def test_a_certificate_that_no_proxy_would_use_is_refused(variable: str, value: str | None) -> None:
-    settings = settings_from({"tls_certificate": "tls.crt", "tls_key": "tls.key"})
+    settings = read_settings({"tls_certificate": "tls.crt", "tls_key": "tls.key"})
     require_tls_proxy(settings, FULL)
 
     given = {name: each for name, each in {**FULL, variable: value}.items() if each is not None}
@@ -24,4 +24,4 @@ def test_a_certificate_that_no_proxy_would_use_is_refused(variable: str, value: 
 
 
 def test_without_a_certificate_any_proxy_will_do() -> None:
-    require_tls_proxy(settings_from({}), {})
+    require_tls_proxy(read_settings({}), {})

@@ -38,10 +38,10 @@ def find_clear_plan(coupled: CoupledProblem) -> Integers | None:
     parts = 10**block.decimals * block.denominator * price.denominator
     gap = Fraction(2 * ABSOLUTE_GAP + of_tolerances) * parts
     lots: list[int] = []
-    for near, fewest, most, price_of in _choices(coupled, price):
-        best = min(near, key=price_of)
+    for near, fewest, most, compute_price in _choices(coupled, price):
+        best = min(near, key=compute_price)
         others = {max(best - 1, fewest), min(best + 1, most)} - {best}
-        if any(price_of(other) - price_of(best) <= gap for other in others):
+        if any(compute_price(other) - compute_price(best) <= gap for other in others):
             return None
         lots.append(best)
     plan = np.array(lots, dtype=block.before.dtype)
@@ -69,7 +69,7 @@ def _choices(
         value, aim = lot_value * parts, target * parts + part
         bottom, top = (int((edge - rest) * parts) for edge in (low, high))
 
-        def price_of(
+        def compute_price(
             lots: int, value: int = value, bottom: int = bottom, top: int = top, aim: int = aim
         ) -> int:
             worth = lots * value
@@ -77,4 +77,4 @@ def _choices(
             return price.denominator * abs(aim - worth) + price.numerator * outside
 
         near = {at // value + step for at in (bottom, top, aim) for step in (0, 1)}
-        yield {min(max(lots, fewest), greatest) for lots in near}, fewest, greatest, price_of
+        yield {min(max(lots, fewest), greatest) for lots in near}, fewest, greatest, compute_price

@@ -16,7 +16,7 @@ import httpx
 
 from serve_app.client import Client, ProblemError
 from serve_app.client.tokens import authorities_from_environment
-from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
+from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, read_settings
 
 MIN_PYTHON_VERSION = (3, 11)
 WITHIN_S = 3.0
@@ -37,7 +37,7 @@ def run_checks(url: str | None) -> list[Check]:
     """Run all checks, in the order in which the service needs their subjects."""
     checks = [_python(), _ray(), _solver()]
     try:
-        settings = settings_from()
+        settings = read_settings()
     except SettingsError as error:
         remedy = "docs/reference/settings.md has every setting, its default and its rule"
         return [*checks, Check("settings", "fail", str(error), remedy)]

@@ -67,7 +67,7 @@ class SavedToken:
     """The access token for a service that a person signed in to, renewed when it has to be."""
 
     def __init__(self, url: str) -> None:
-        self._path = path_of(url)
+        self._path = find_path(url)
         self._login: SavedLogin | None = None
 
     def __call__(self) -> str:
@@ -87,10 +87,10 @@ class SavedToken:
 
 def saved_token(url: str) -> SavedToken | None:
     """Return the token of ``ordergen login`` for this service; None if nobody signed in."""
-    return SavedToken(url) if path_of(url).exists() else None
+    return SavedToken(url) if find_path(url).exists() else None
 
 
-def path_of(url: str) -> Path:
+def find_path(url: str) -> Path:
     """Return the file of the login to a service."""
     folder = os.environ.get(FOLDER_VARIABLE) or Path.home() / ".config"
     name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
@@ -109,7 +109,7 @@ def load_login(path: Path) -> SavedLogin | None:
 
 def save_login(login: SavedLogin) -> Path:
     """Store a login for its owner's eyes alone; a reader sees it whole or not at all."""
-    path = path_of(login.url)
+    path = find_path(login.url)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)

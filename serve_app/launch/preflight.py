@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from serve_app.launch.listener_tls import require_usable_certificate
 from serve_app.launch.ray_environment import ray_directory
 from serve_app.observability.traces import require_exporter
-from serve_app.settings import Settings, SettingsError, settings_from
+from serve_app.settings import Settings, SettingsError, read_settings
 from serve_app.simulator import Market
 from serve_app.upstream.tls import make_context
 from storage.errors import StorageUnavailableError
@@ -54,7 +54,7 @@ def read_configuration(
             " `ordergen check-config` says more"
         )
         raise SettingsError("--config", str(path), rule) from error
-    return settings_from(args), content
+    return read_settings(args), content
 
 
 def _fill_in_defaults(content: Mapping[str, Any], application: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from ray.serve.schema import ServeDeploySchema
 
-from serve_app.settings import SettingsError, nearest, settings_from
+from serve_app.settings import SettingsError, nearest, read_settings
 
 Place = tuple[str | int, ...]
 
@@ -28,7 +28,7 @@ def check_serve_config(path: Path, deployments: tuple[str, ...]) -> None:
     _check(content, ServeDeploySchema, ())
     host = ServeDeploySchema.model_validate(content).http_options.host
     for application in content["applications"]:
-        settings_from(application.get("args")).require_protection(host)
+        read_settings(application.get("args")).require_protection(host)
         for deployment in application.get("deployments", ()):
             name = deployment["name"]
             if name not in deployments:

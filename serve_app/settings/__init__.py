@@ -7,7 +7,7 @@ from serve_app.settings.settings import (
     UPSTREAM_URLS,
     Settings,
     nearest,
-    settings_from,
+    read_settings,
 )
 
 __all__ = [
@@ -17,5 +17,5 @@ __all__ = [
     "Settings",
     "SettingsError",
     "nearest",
-    "settings_from",
+    "read_settings",
 ]

@@ -346,7 +346,7 @@ class Settings(IdentitySettings):
         return (*(name for name in cls.model_fields if name not in of_identity), *of_identity)
 
 
-def settings_from(args: Mapping[str, object] | None = None) -> Settings:
+def read_settings(args: Mapping[str, object] | None = None) -> Settings:
     """Make the settings or raise a SettingsError for the first one that is wrong."""
     try:
         return Settings(**dict(args or {}))  # pyright: ignore[reportArgumentType]

@@ -67,7 +67,7 @@ class ApiKeyStore:
     async def find(self, key_id: str) -> ApiKey | None:
         """Return the key with this id, revoked or not; None if there is none."""
         document = await self._keys.find_one({"_id": key_id})
-        return None if document is None else _api_key_from(document)
+        return None if document is None else _decode_api_key(document)
 
     @translate_failures
     async def read_page(self, offset: int, limit: int) -> tuple[tuple[ApiKey, ...], int]:
@@ -75,7 +75,7 @@ class ApiKeyStore:
         total = await self._keys.count_documents({}, hint="_id_")
         order = [("created_at", DESCENDING), ("_id", DESCENDING)]
         cursor = self._keys.find(sort=order, skip=offset, limit=limit)
-        return tuple([_api_key_from(document) async for document in cursor]), total
+        return tuple([_decode_api_key(document) async for document in cursor]), total
 
     @translate_failures
     async def rotate(self, key_id: str, secret_hash: bytes, former_expires_at: datetime) -> ApiKey:
@@ -112,7 +112,7 @@ class ApiKeyStore:
         )
         if document is None:
             raise NotFoundError(ENTITY, key_id)
-        return _api_key_from(document)
+        return _decode_api_key(document)
 
 
 def api_key_document(key: ApiKey) -> Document:
@@ -150,7 +150,7 @@ def _describe_rights(key: ApiKey) -> Document:
     }
 
 
-def _api_key_from(document: Document) -> ApiKey:
+def _decode_api_key(document: Document) -> ApiKey:
     models, portfolios = document.get("models"), document.get("portfolios")
     return ApiKey(
         key_id=document["_id"],

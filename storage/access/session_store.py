@@ -71,7 +71,7 @@ class SessionStore:
         # The end counts, too, because the database removes expired sessions only once a minute.
         unexpired = {"_id": session_id, "expires_at": {"$gt": datetime.now(UTC)}}
         document = await self._sessions.find_one(unexpired)
-        return None if document is None else _session_from(document)
+        return None if document is None else _decode_session(document)
 
     @translate_failures
     async def remove(self, session_id: str) -> None:
@@ -112,7 +112,7 @@ def _session_document(session: Session) -> Document:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _session_from(document: Document) -> Session:
+def _decode_session(document: Document) -> Session:
     models, portfolios = document.get("models"), document.get("portfolios")
     return Session(
         session_id=document["_id"],

@@ -11,9 +11,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import BandStatus
 from storage.drift.histogram import WeightCount
-from storage.drift.scan import DriftLine, DriftScan, line_document, line_from
+from storage.drift.scan import DriftLine, DriftScan, decode_line, line_document
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
-from storage.mongo.decimal_codec import decimal_from
+from storage.mongo.decimal_codec import decode_decimal
 from storage.mongo.sorting import Sort
 from storage.rebalances.outcomes import allow_repetition
 
@@ -91,7 +91,7 @@ class DriftLineStore:
         with timeout(WRITER_TIMEOUT_S):
             total = await self._lines.count_documents(query)
             cursor = self._lines.find(query, sort=order, skip=offset, limit=limit)
-            return tuple([line_from(document) async for document in cursor]), total
+            return tuple([decode_line(document) async for document in cursor]), total
 
     @translate_failures
     async def count_weights(self, scan: DriftScan, wanted: LineFilter) -> tuple[WeightCount, ...]:
@@ -124,4 +124,4 @@ class DriftLineStore:
 
 
 def _weight_group(group: Document) -> WeightCount:
-    return WeightCount(decimal_from(group["_id"]), group["portfolios"], group["out_of_band"])
+    return WeightCount(decode_decimal(group["_id"]), group["portfolios"], group["out_of_band"])

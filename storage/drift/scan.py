@@ -12,11 +12,11 @@ from bson import ObjectId
 from optimization import EXACT, BandStatus, DriftSummary, Refusal, Standing, Weight
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import (
-    decimal_from,
+    decode_decimal,
+    decode_weight,
     to_milliseconds,
     to_storable,
     weight_document,
-    weight_from,
 )
 from storage.rebalances.outcomes import problem_document
 
@@ -141,7 +141,7 @@ def counts_document(counts: Mapping[BandStatus, int]) -> Document:
     return {status.value: count for status, count in counts.items()}
 
 
-def scan_from(document: Document) -> DriftScan:
+def decode_scan(document: Document) -> DriftScan:
     """Convert a document to a scan."""
     problem = document.get("problem")
     return DriftScan(
@@ -192,7 +192,7 @@ def _largest_document(largest: Deviation) -> Document:
     }
 
 
-def line_from(document: Document) -> DriftLine:
+def decode_line(document: Document) -> DriftLine:
     """Convert a document to a line."""
     largest, problem = document.get("largest"), document.get("problem")
     return DriftLine(
@@ -202,20 +202,20 @@ def line_from(document: Document) -> DriftLine:
         *(_amount(document, name) for name in ("market_value", "cash", "cash_weight")),
         *(_amount(document, name) for name in ("drift", "drift_weight")),
         out_of_band=document.get("out_of_band"),
-        largest=None if largest is None else _largest_from(largest),
+        largest=None if largest is None else _decode_largest_deviation(largest),
         refusal=None if problem is None else Refusal(**problem),
     )
 
 
 def _amount(document: Document, name: str) -> Decimal | None:
-    return decimal_from(document[name]) if name in document else None
+    return decode_decimal(document[name]) if name in document else None
 
 
-def _largest_from(document: Document) -> Deviation:
+def _decode_largest_deviation(document: Document) -> Deviation:
     return Deviation(
         document["security_id"],
-        decimal_from(document["amount"]),
-        decimal_from(document["weight"]),
-        weight_from(document["target"]),
-        decimal_from(document["actual"]),
+        decode_decimal(document["amount"]),
+        decode_decimal(document["weight"]),
+        decode_weight(document["target"]),
+        decode_decimal(document["actual"]),
     )

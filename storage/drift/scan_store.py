@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from optimization import BandStatus, Refusal
-from storage.drift.scan import DriftScan, ScanStatus, counts_document, scan_document, scan_from
+from storage.drift.scan import DriftScan, ScanStatus, counts_document, decode_scan, scan_document
 from storage.errors import LeaseLostError, NotFoundError
 from storage.mongo.connection import (
     Document,
@@ -60,7 +60,7 @@ class DriftScanStore:
         document = document or await self._scans.find_one({}, sort=[("_id", -1)])
         if document is None:
             raise NotFoundError(ENTITY, scan.scan_id)
-        return scan_from(document)
+        return decode_scan(document)
 
     @translate_failures
     async def read(self, scan_id: str) -> DriftScan:
@@ -68,7 +68,7 @@ class DriftScanStore:
         document = await self._scans.find_one({"_id": require_object_id("scan_id", scan_id)})
         if document is None:
             raise NotFoundError(ENTITY, scan_id)
-        return scan_from(document)
+        return decode_scan(document)
 
     @translate_failures
     async def read_page(
@@ -80,7 +80,7 @@ class DriftScanStore:
             wanted["status"] = {"$in": sorted(each.value for each in statuses)}
         total = await self._scans.count_documents(wanted)
         cursor = self._scans.find(wanted, sort=[("_id", -1)], skip=offset, limit=limit)
-        return tuple([scan_from(document) async for document in cursor]), total
+        return tuple([decode_scan(document) async for document in cursor]), total
 
     @translate_failures
     async def claim(self, token: str, lease_s: float) -> DriftScan | None:
@@ -94,7 +94,7 @@ class DriftScanStore:
             restarted,
             return_document=ReturnDocument.AFTER,
         )
-        return None if taken is None else scan_from(taken)
+        return None if taken is None else decode_scan(taken)
 
     @translate_failures
     async def renew(self, scan_id: str, token: str, lease_s: float) -> None:

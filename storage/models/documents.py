@@ -18,12 +18,12 @@ from optimization import (
 from optimization.errors import RuleError
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import (
-    decimal_from,
+    decode_decimal,
+    decode_weight,
     to_milliseconds,
     weight_document,
-    weight_from,
 )
-from storage.options import options_document, options_from
+from storage.options import decode_options, options_document
 
 # The index of portfolios takes an entry for each portfolio in one transaction, which has to fit the
 # cache of a small server: with 256 MB, 100,000 portfolios take 0.2 s and 200,000 are refused.
@@ -76,37 +76,37 @@ def _position(target: Target) -> Document:
     return position
 
 
-def model_from(document: Document) -> Model:
+def decode_model(document: Document) -> Model:
     """Convert a document to a model."""
     return Model(
         name=replace_invisible(document["name"]),  # because older names may hold any character
-        targets=tuple(targets_from(document["positions"])),
+        targets=tuple(decode_targets(document["positions"])),
         portfolio_ids=tuple(document["portfolios"]),
         version=document["version"],
         model_id=str(document["_id"]),
         last_rebalance_date=document.get("last_rebalance_date"),
-        options=options_from(document["options"]) if "options" in document else None,
+        options=decode_options(document["options"]) if "options" in document else None,
     )
 
 
-def targets_from(positions: list[Document]) -> Iterator[Target]:
+def decode_targets(positions: list[Document]) -> Iterator[Target]:
     """Convert positions to targets."""
     # Cached, because a model has few different bands and each check costs a third of the reading.
     # By identity, because equal decimals may be written differently and are shown as written.
     bands: dict[tuple[int, int], DriftBand] = {}
     for position in positions:
-        weight = weight_from(position["target"])
+        weight = decode_weight(position["target"])
         if "relative_drift" in position:
             yield Target(position["security_id"], weight, _relative_band(weight, position))
             continue
         low, high = position["low_drift"], position["high_drift"]
         band = bands.get((id(low), id(high)))
         if band is None:
-            band = bands[id(low), id(high)] = DriftBand(weight_from(low), weight_from(high))
+            band = bands[id(low), id(high)] = DriftBand(decode_weight(low), decode_weight(high))
         yield Target(position["security_id"], weight, band)
 
 
 def _relative_band(weight: Weight, position: Document) -> RelativeBand:
     most = position.get("absolute_drift")
-    relative = decimal_from(position["relative_drift"])
-    return relative_band(weight, relative, None if most is None else decimal_from(most))
+    relative = decode_decimal(position["relative_drift"])
+    return relative_band(weight, relative, None if most is None else decode_decimal(most))

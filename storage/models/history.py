@@ -10,11 +10,11 @@ from pymongo.asynchronous.database import AsyncDatabase
 from optimization import Model, RebalanceOptions, Target
 from storage.audit.author import UNKNOWN_AUTHOR, Author
 from storage.errors import NotFoundError
-from storage.models.documents import model_from, targets_from
+from storage.models.documents import decode_model, decode_targets
 from storage.models.model_store import COLLECTION as MODELS
 from storage.models.versions import COLLECTION, apply_portfolio_changes, version_id
 from storage.mongo.connection import Document, require_object_id, translate_failures
-from storage.options import options_from
+from storage.options import decode_options
 
 HEADING: Final = {"model_id": 1, "version": 1, "name": 1, "changes": 1, "at": 1} | dict.fromkeys(
     ("principal", "on_behalf_of", "correlation_id"), 1
@@ -70,10 +70,10 @@ class ModelHistory:
         total = await self._versions.count_documents(key)
         if total == 0:
             present = await self._read_present(model_id)
-            return (_version_from(present),) if offset == 0 else (), 1
+            return (_decode_version(present),) if offset == 0 else (), 1
         newest = [("_id", -1)]
         cursor = self._versions.find(key, HEADING, sort=newest, skip=offset, limit=limit)
-        return tuple([_version_from(document) async for document in cursor]), total
+        return tuple([_decode_version(document) async for document in cursor]), total
 
     @translate_failures
     async def read(self, model_id: str, version: int) -> ModelVersion:
@@ -86,7 +86,7 @@ class ModelHistory:
                 raise NotFoundError(f"version {version} of model", model_id)
         else:
             found["portfolios"] = await self._read_portfolios(found)
-        return _version_from(found, model_from(found | {"_id": key}))
+        return _decode_version(found, decode_model(found | {"_id": key}))
 
     async def _read_portfolios(self, version: Document) -> list[str]:
         """Return the portfolios of a version: those of the last full one, and what changed since.
@@ -116,7 +116,7 @@ class ModelHistory:
         return model | {"model_id": model["_id"], "at": model["updated_at"]}
 
 
-def _version_from(document: Document, model: Model | None = None) -> ModelVersion:
+def _decode_version(document: Document, model: Model | None = None) -> ModelVersion:
     author = UNKNOWN_AUTHOR
     if "principal" in document:
         author = Author(document["principal"], None, document["correlation_id"])
@@ -127,12 +127,12 @@ def _version_from(document: Document, model: Model | None = None) -> ModelVersio
         name=document["name"],
         at=document["at"],
         author=author,
-        changes=None if stored is None else _changes_from(stored),
+        changes=None if stored is None else _decode_changes(stored),
         model=model,
     )
 
 
-def _changes_from(document: Document) -> ModelChanges:
+def _decode_changes(document: Document) -> ModelChanges:
     return ModelChanges(
         fields={
             each["field"]: (
@@ -153,8 +153,8 @@ def _changes_from(document: Document) -> ModelChanges:
 
 
 def _field_value(value: Document | str | datetime | None) -> FieldValue:
-    return options_from(value) if isinstance(value, dict) else value
+    return decode_options(value) if isinstance(value, dict) else value
 
 
 def _target(position: Document | None) -> Target | None:
-    return None if position is None else next(iter(targets_from([position])))
+    return None if position is None else next(iter(decode_targets([position])))

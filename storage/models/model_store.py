@@ -16,7 +16,7 @@ from optimization import GENERAL, GLOBECO, Model, ModelRules, replace_invisible
 from storage.audit.author import FindAuthor, find_no_author
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
-from storage.models.documents import RULES, model_contents, model_from
+from storage.models.documents import RULES, decode_model, model_contents
 from storage.models.newest import (
     NEWEST_MODEL,
     group_newest,
@@ -122,7 +122,7 @@ class ModelStore:
         document = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
         if document is None:
             raise NotFoundError("model", model_id)
-        return model_from(document)
+        return decode_model(document)
 
     @translate_failures
     async def read_page(
@@ -147,7 +147,7 @@ class ModelStore:
         if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
         cursor = self._models.find(only, sort=order, skip=offset, limit=limit or 0)
-        return tuple([model_from(document) async for document in cursor]), total
+        return tuple([decode_model(document) async for document in cursor]), total
 
     @translate_failures
     async def replace(self, model: Model) -> Model:
@@ -166,7 +166,7 @@ class ModelStore:
         if RULES not in contents:
             change["$unset"] = {RULES: ""}
         try:
-            return model_from(await self._change(model_id, model.version, change))
+            return decode_model(await self._change(model_id, model.version, change))
         except DuplicateKeyError as error:
             raise NameTakenError(model.name) from error
 
@@ -285,7 +285,7 @@ class ModelStore:
         if not found:
             raise NotFoundError("model", model_id)
         (document,) = found
-        return model_from(document) if document["portfolios"] else None, document["total"]
+        return decode_model(document) if document["portfolios"] else None, document["total"]
 
     @translate_failures
     async def record_rebalance_date(self, model_id: str, at: datetime) -> None:
@@ -301,7 +301,7 @@ class ModelStore:
             raise NotFoundError("model", model_id)
 
     def _remember(self, document: Document) -> Model:
-        model = self._remembered[document["_id"]] = model_from(document)
+        model = self._remembered[document["_id"]] = decode_model(document)
         if len(self._remembered) > MAX_REMEMBERED_MODELS:
             del self._remembered[next(iter(self._remembered))]
         return model

@@ -32,7 +32,7 @@ def column_document(column: ScaledColumn) -> Document:
     """Convert a column to a binary with its dtype, shape and scale.
 
     >>> written = column_document(ScaledColumn(np.array([1250, -7]), 2))
-    >>> written["dtype"], column_from(written).value(0)
+    >>> written["dtype"], decode_column(written).value(0)
     ('<i2', Decimal('12.50'))
     """
     units = column.units
@@ -71,7 +71,7 @@ def _digits_document(digits: NDArray[np.signedinteger]) -> Document:
     }
 
 
-def _digits_from(document: Document, shape: Sequence[int]) -> NDArray[np.int32]:
+def _decode_digits(document: Document, shape: Sequence[int]) -> NDArray[np.int32]:
     digits = np.full(shape, document["most"], np.int32)
     places = np.frombuffer(document["places"], EXCEPTION_PLACE)
     digits.flat[places] = np.frombuffer(document["others"], WRITTEN_DIGITS)
@@ -82,10 +82,10 @@ def _fits(low: int, high: int, dtype: np.dtype[Any]) -> bool:
     return bool(np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max)
 
 
-def column_from(document: Document) -> ScaledColumn:
+def decode_column(document: Document) -> ScaledColumn:
     """Convert a document to its column."""
     shape, data = document["shape"], document["data"]
-    digits = _digits_from(document["digits"], shape) if "digits" in document else None
+    digits = _decode_digits(document["digits"], shape) if "digits" in document else None
     if document["dtype"] != DECIMAL128:
         units = np.frombuffer(data, dtype=document["dtype"]).astype(np.int64)
         if "exceptions" in document:

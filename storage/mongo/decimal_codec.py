@@ -1,7 +1,7 @@
 """Decimal <-> BSON Decimal128, exact; times in the precision of the database.
 
 Decimal128 has 34 digits. A Decimal that needs more digits is stored as a string, never rounded, so
-a reader passes every stored Decimal through ``decimal_from``. A fraction such as 1/3 is stored as
+a reader passes every stored Decimal through ``decode_decimal``. A fraction such as 1/3 is stored as
 its text.
 """
 
@@ -85,7 +85,7 @@ class DecimalCodec(TypeCodec):
 TYPE_REGISTRY = TypeRegistry([DecimalCodec()])
 
 
-def decimal_from(value: Decimal | str | int) -> Decimal:
+def decode_decimal(value: Decimal | str | int) -> Decimal:
     """Convert a stored number to a Decimal, also a number too long for Decimal128."""
     return value if isinstance(value, Decimal) else Decimal(value)
 
@@ -99,14 +99,16 @@ def weight_document(weight: Weight) -> Decimal | str:
     return weight if isinstance(weight, Decimal) else weight_text(weight)
 
 
-def weight_from(value: Decimal | str | int) -> Weight:
+def decode_weight(value: Decimal | str | int) -> Weight:
     """Convert a stored weight; a fraction keeps the text that it was given as.
 
-    >>> str(weight_from("2/6")), weight_from("1/3") == Fraction(1, 3), weight_from(Decimal("0.25"))
-    ('2/6', True, Decimal('0.25'))
+    >>> str(decode_weight("2/6")), decode_weight(Decimal("0.25"))
+    ('2/6', Decimal('0.25'))
+    >>> decode_weight("1/3") == Fraction(1, 3)
+    True
     """
     if not isinstance(value, str) or "/" not in value:
-        return decimal_from(value)
+        return decode_decimal(value)
     try:
         return WrittenFraction.parse(value)
     except ValueError:  # the drift of a fraction may have a longer denominator than a request may

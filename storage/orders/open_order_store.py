@@ -8,7 +8,7 @@ from pymongo import UpdateMany, UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
-from storage.orders.order import IN_DOUBT, Order, OrderState, order_from
+from storage.orders.order import IN_DOUBT, Order, OrderState, decode_order
 from storage.orders.order_store import COLLECTION
 from storage.proposals.proposal import Hold
 from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE
@@ -38,7 +38,7 @@ class OpenOrderStore:
             wanted["rebalance_id"] = {"$ne": except_rebalance_id}
         with timeout(WRITER_TIMEOUT_S):
             cursor = self._orders.find(wanted, sort=[("portfolio_id", 1), ("_id", 1)])
-            return tuple([order_from(document) async for document in cursor])
+            return tuple([decode_order(document) async for document in cursor])
 
     @translate_failures
     async def find_later_rebalances(

@@ -13,7 +13,7 @@ from typing import Final
 
 from optimization import Side
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import MAX_INT64, decimal_from
+from storage.mongo.decimal_codec import MAX_INT64, decode_decimal
 from storage.rebalances.outcomes import outcome_id, parse_ordinal
 
 
@@ -105,7 +105,7 @@ def order_document(order: Order) -> Document:
     }
 
 
-def order_from(document: Document) -> Order:
+def decode_order(document: Document) -> Order:
     """Convert a document to an order."""
     quantity = document["quantity"]
     return Order(
@@ -114,7 +114,7 @@ def order_from(document: Document) -> Order:
         portfolio_id=document["portfolio_id"],
         security_id=document["security_id"],
         side=Side(document["side"]),
-        quantity=quantity if isinstance(quantity, int) else decimal_from(quantity),
+        quantity=quantity if isinstance(quantity, int) else decode_decimal(quantity),
         state=OrderState(document["state"]),
         order_id=document.get("order_id"),
         message=document.get("message"),

@@ -20,8 +20,8 @@ from storage.orders.order import (
     Order,
     OrderState,
     Settlement,
+    decode_order,
     order_document,
-    order_from,
 )
 from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE, allow_repetition, parse_ordinal
 
@@ -81,7 +81,7 @@ class OrderStore:
         cursor = self._orders.find(
             {"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=max_orders
         )
-        found = tuple([order_from(document) async for document in cursor])
+        found = tuple([decode_order(document) async for document in cursor])
         return Batch(rebalance_id, claim, timestamp, found)
 
     @translate_failures
@@ -117,7 +117,7 @@ class OrderStore:
     async def list_unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
         """Return the unsettled orders of one batch."""
         within = {**_state_filter(rebalance_id, UNSETTLED), "timestamp": timestamp}
-        return tuple([order_from(document) async for document in self._orders.find(within)])
+        return tuple([decode_order(document) async for document in self._orders.find(within)])
 
     @translate_failures
     async def mark_found(self, timestamp: datetime, order_ids: Mapping[str, int]) -> None:
@@ -202,7 +202,7 @@ class OrderStore:
         cursor = self._orders.find(
             wanted, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
         )
-        return tuple([order_from(document) async for document in cursor])
+        return tuple([decode_order(document) async for document in cursor])
 
     @translate_failures
     async def read_latest(
@@ -221,7 +221,7 @@ class OrderStore:
         cursor = self._orders.find(
             wanted, sort=order, skip=offset, limit=limit, batch_size=limit, hint="latest_in_state"
         )
-        return tuple([order_from(document) async for document in cursor]), total
+        return tuple([decode_order(document) async for document in cursor]), total
 
     @translate_failures
     async def delete(self, rebalance_id: str) -> None:

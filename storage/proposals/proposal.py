@@ -219,7 +219,7 @@ def approval_documents(approvals: Sequence[Approval]) -> list[Document]:
     ]
 
 
-def proposal_from(document: Document) -> Proposal:
+def decode_proposal(document: Document) -> Proposal:
     """Convert a document to a proposal."""
     ending, override = document.get("ending"), document.get("override")
     return Proposal(
@@ -245,7 +245,7 @@ def proposal_from(document: Document) -> Proposal:
     )
 
 
-def hold_from(document: Document) -> Hold:
+def decode_hold(document: Document) -> Hold:
     """Convert a document to a hold."""
     return Hold(
         document["portfolio_id"],

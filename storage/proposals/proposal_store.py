@@ -40,9 +40,9 @@ from storage.proposals.proposal import (
     ProposalFilter,
     ProposalStatus,
     approval_documents,
-    hold_from,
+    decode_hold,
+    decode_proposal,
     proposal_document,
-    proposal_from,
 )
 
 COLLECTION: Final = "proposals"
@@ -112,7 +112,7 @@ class ProposalStore:
         query = wanted.query()
         total = await self._proposals.count_documents(query)
         cursor = self._proposals.find(query, sort=NEWEST_FIRST, skip=offset, limit=limit)
-        return tuple([proposal_from(document) async for document in cursor]), total
+        return tuple([decode_proposal(document) async for document in cursor]), total
 
     @translate_failures
     async def find_last(self, rebalance_id: str) -> Proposal | None:
@@ -122,7 +122,7 @@ class ProposalStore:
         document = await self._proposals.find_one({**wanted, "live": True})
         if document is None:
             document = await self._proposals.find_one(wanted, sort=NEWEST_FIRST)
-        return None if document is None else proposal_from(document)
+        return None if document is None else decode_proposal(document)
 
     @translate_failures
     async def approve(self, proposal_id: str, decision: Decision) -> Proposal:
@@ -260,7 +260,7 @@ class ProposalStore:
         total = await self._holds.count_documents(key)
         order = [("portfolio_id", 1), ("security_id", 1)]
         cursor = self._holds.find(key, sort=order, skip=offset, limit=limit)
-        return tuple([hold_from(document) async for document in cursor]), total
+        return tuple([decode_hold(document) async for document in cursor]), total
 
     async def _change_holds(
         self, proposal_id: str, decision: Decision, apply: ApplyHolds
@@ -295,7 +295,7 @@ class ProposalStore:
         document = await self._proposals.find_one(key, session=session)
         if document is None:
             raise NotFoundError(ENTITY, proposal_id)
-        return proposal_from(document)
+        return decode_proposal(document)
 
     async def _store(
         self,
@@ -329,7 +329,7 @@ class ProposalStore:
         )
         if document is None:
             raise _ChangedMeanwhileError
-        return proposal_from(document)
+        return decode_proposal(document)
 
 
 async def remove_proposals(

@@ -15,7 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from optimization import BESIDE, STATUSES, Status
 from storage.mongo.connection import Document
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
-from storage.rebalances.outcome_columns import status_from
+from storage.rebalances.outcome_columns import decode_statuses
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME
@@ -95,7 +95,7 @@ def _candidates(entry: Document) -> Iterator[tuple[str, str]]:
     for document in (*entry[OUTCOMES], *entry[REBALANCES]):
         yield str(document["_id"])[:ID_DIGITS], document["status"]
     for document in entry[OUTCOME_CHUNKS]:
-        status = status_from(document)[document["row"]]
+        status = decode_statuses(document)[document["row"]]
         if status != BESIDE:  # otherwise the outcome is a document of its own
             yield str(document["rebalance_id"]), STATUSES[status].value
 

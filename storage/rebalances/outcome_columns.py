@@ -27,11 +27,11 @@ from optimization import (
 from storage.mongo.column_codec import (
     DECIMAL128_BYTES,
     column_document,
-    column_from,
+    decode_column,
     is_too_wide,
 )
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import decimal_from
+from storage.mongo.decimal_codec import decode_decimal
 from storage.rebalances.outcomes import outcome_id, parse_ordinal
 
 COLLECTION = "outcome_chunks"
@@ -80,7 +80,7 @@ def claim_document(rebalance_id: str, ordinals: range) -> Document:
     }
 
 
-def block_from(
+def decode_block(
     document: Document, securities: tuple[PricedTarget, ...]
 ) -> tuple[int, BlockOutcome]:
     """Convert a document to the ordinal of its first row and its arrays.
@@ -88,12 +88,12 @@ def block_from(
     ``securities`` are those of the rebalance. ``beside`` is empty, because the outcomes of BESIDE
     rows are documents of their own.
     """
-    status = status_from(document)
+    status = decode_statuses(document)
     portfolio_ids = tuple(document["ids"]) or ("",) * len(status)  # a claim has no ids
     shapes = {name: (len(portfolio_ids),) for name in AMOUNTS}
     shapes |= {name: (len(portfolio_ids), len(securities)) for name in SHARES}
     columns = {
-        name: column_from(document[name]) if name in document else _zeros(shape)
+        name: decode_column(document[name]) if name in document else _zeros(shape)
         for name, shape in shapes.items()
     }
     block = BlockOutcome(
@@ -101,18 +101,22 @@ def block_from(
         portfolio_ids=portfolio_ids,
         status=status,
         **columns,
-        others=_others_from(document["others"]) if "others" in document else OtherHoldings.none(),
+        others=_decode_other_holdings(document["others"])
+        if "others" in document
+        else OtherHoldings.none(),
         beside={},
-        binding=_binding_from(document["binding"]) if "binding" in document else BindingRows.none(),
+        binding=_decode_binding(document["binding"])
+        if "binding" in document
+        else BindingRows.none(),
         # Absent if every plan is a separable optimum, and in documents of earlier releases.
-        method=_places_from(document["method"]) if "method" in document else NO_METHODS,
+        method=_decode_places(document["method"]) if "method" in document else NO_METHODS,
     )
     return parse_ordinal(document["_id"]), block
 
 
-def status_from(document: Document) -> Statuses:
+def decode_statuses(document: Document) -> Statuses:
     """Status of each portfolio of a document, as a place in ``STATUSES`` or ``BESIDE``."""
-    return _places_from(document["status"])
+    return _decode_places(document["status"])
 
 
 def covering_filter(rebalance_id: str, ordinals: range) -> Document:
@@ -203,7 +207,7 @@ def _places_document(places: NDArray[np.int8], values: Sequence[StrEnum]) -> Doc
     }
 
 
-def _places_from(document: Document) -> NDArray[np.int8]:
+def _decode_places(document: Document) -> NDArray[np.int8]:
     return np.frombuffer(document["data"], dtype=np.int8)
 
 
@@ -234,16 +238,16 @@ def _others_document(others: OtherHoldings) -> Document:
     }
 
 
-def _others_from(document: Document) -> OtherHoldings:
+def _decode_other_holdings(document: Document) -> OtherHoldings:
     rows, securities, quantities = (
-        column_from(document[name]) for name in ("rows", "securities", "quantities")
+        decode_column(document[name]) for name in ("rows", "securities", "quantities")
     )
     return OtherHoldings(
         rows.units.astype(np.int32),
         securities.units.astype(np.int32),
         quantities,
         tuple(document["ids"]),
-        tuple(map(decimal_from, document["prices"])),
+        tuple(map(decode_decimal, document["prices"])),
     )
 
 
@@ -263,9 +267,9 @@ def _binding_document(binding: BindingRows) -> Document:
     }
 
 
-def _binding_from(document: Document) -> BindingRows:
+def _decode_binding(document: Document) -> BindingRows:
     rows, constraints, slacks = (
-        column_from(document[name]) for name in ("rows", "constraints", "slacks")
+        decode_column(document[name]) for name in ("rows", "constraints", "slacks")
     )
     places = rows.units.astype(np.int32), constraints.units.astype(np.int32)
     return BindingRows(*places, slacks, tuple(document["names"]))

@@ -18,12 +18,12 @@ from pymongo.asynchronous.database import AsyncDatabase
 from optimization import BESIDE, BlockOutcome, PortfolioOutcome
 from storage.mongo.connection import Document
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
-from storage.rebalances.outcome_columns import block_from, covering_filter, status_from
+from storage.rebalances.outcome_columns import covering_filter, decode_block, decode_statuses
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import (
     OUTCOME_BATCH_SIZE,
     build_id_range,
-    outcome_from,
+    decode_outcome,
     outcome_id,
     parse_ordinal,
 )
@@ -149,7 +149,7 @@ class OutcomeReader:
             return OutcomePage(range(first, stop), (), tuple(within))
         covering = covering_filter(rebalance.rebalance_id, range(first, stop))
         documents = self._chunks.find(covering, sort=[("_id", 1)])
-        blocks = [block_from(document, rebalance.securities) async for document in documents]
+        blocks = [decode_block(document, rebalance.securities) async for document in documents]
         stop = max([stop, *(start + len(block) for start, block in blocks)])
         objects = await self._first_documents(
             rebalance, range(first, stop), min(MAX_PAGE_OBJECTS, rows)
@@ -248,7 +248,7 @@ class OutcomeReader:
         )
         if found is None or OUTCOME not in found:
             return []
-        return [(0, outcome_from(found[OUTCOME], rebalance.securities))]
+        return [(0, decode_outcome(found[OUTCOME], rebalance.securities))]
 
     async def _documents_by_ordinal(
         self, rebalance: Rebalance, ordinals: Collection[int]
@@ -280,7 +280,7 @@ class OutcomeReader:
             covering_filter(rebalance.rebalance_id, range(first, end))
         ):
             start = parse_ordinal(document["_id"])
-            rows = np.flatnonzero(status_from(document) != BESIDE).tolist()
+            rows = np.flatnonzero(decode_statuses(document) != BESIDE).tolist()
             found += _outcomes(
                 document, rebalance, [row for row in rows if start + row in ordinals]
             )
@@ -299,7 +299,7 @@ class OutcomeReader:
 
 async def _read_placed(documents: AsyncCursor[Document], rebalance: Rebalance) -> Placed:
     return [
-        (parse_ordinal(document["_id"]), outcome_from(document, rebalance.securities))
+        (parse_ordinal(document["_id"]), decode_outcome(document, rebalance.securities))
         async for document in documents
     ]
 
@@ -343,7 +343,7 @@ def _column_filter(rebalance_ids: Sequence[str], portfolio_ids: Collection[str])
 
 def _find_rows(document: Document, portfolio_ids: Collection[str]) -> list[int]:
     """Find the rows of these portfolios whose outcomes are in the columns."""
-    status = status_from(document).tolist()
+    status = decode_statuses(document).tolist()
     rows = enumerate(zip(document["ids"], status, strict=True))
     return [row for row, (one, its) in rows if one in portfolio_ids and its != BESIDE]
 
@@ -351,5 +351,5 @@ def _find_rows(document: Document, portfolio_ids: Collection[str]) -> list[int]:
 def _outcomes(document: Document, rebalance: Rebalance, rows: Sequence[int]) -> Placed:
     if not rows:
         return []
-    first, block = block_from(document, rebalance.securities)
+    first, block = decode_block(document, rebalance.securities)
     return [(first + row, cast("PortfolioOutcome", block.outcome(row))) for row in rows]

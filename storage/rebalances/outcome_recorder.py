@@ -25,9 +25,9 @@ from storage.rebalances.outcome_columns import (
     claim_document,
     count_statuses,
     covering_filter,
+    decode_statuses,
     rows_document,
     rows_per_document,
-    status_from,
 )
 from storage.rebalances.outcome_counts import count_documents
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
@@ -189,7 +189,7 @@ def _stretches(ordinals: range, grid: range) -> list[range]:
 
 def _fill(status: Statuses, ordinals: range, document: Document) -> None:
     """Set the statuses of the rows that a document of columns has."""
-    stored = status_from(document)
+    stored = decode_statuses(document)
     first = parse_ordinal(document["_id"]) - ordinals.start
     start, end = max(first, 0), min(first + len(stored), len(status))
     status[start:end] = stored[start - first : end - first]

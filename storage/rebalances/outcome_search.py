@@ -17,12 +17,12 @@ from pymongo import timeout
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import BESIDE, STATUSES, PortfolioOutcome, Status
-from storage.mongo.column_codec import column_from
+from storage.mongo.column_codec import decode_column
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document
-from storage.mongo.decimal_codec import decimal_from
+from storage.mongo.decimal_codec import decode_decimal
 from storage.mongo.sorting import DESCENDING, Sort
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
-from storage.rebalances.outcome_columns import status_from
+from storage.rebalances.outcome_columns import decode_statuses
 from storage.rebalances.outcome_reader import APART, OutcomeReader
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import build_id_range, parse_ordinal
@@ -132,7 +132,7 @@ class OutcomeSearch:
         found = await self._outcomes.find(matching, shown).to_list()
         ordinals = [parse_ordinal(document["_id"]) for document in found]
         keys = [
-            float(decimal_from(document[field])) if field in document else np.nan
+            float(decode_decimal(document[field])) if field in document else np.nan
             for document in found
         ]
         return _Places(
@@ -149,12 +149,12 @@ class OutcomeSearch:
         places = [at for at, each in enumerate(STATUSES) if each in wanted.statuses]
         found: list[_Places] = []
         async for document in self._chunks.find(matching, shown):
-            status = status_from(document)
+            status = decode_statuses(document)
             rows = np.flatnonzero(np.isin(status, places) if places else status != BESIDE)
             first = parse_ordinal(document["_id"])
             keys = np.full(len(rows), np.nan)
             if field is not None and field in document:
-                column = column_from(document[field])
+                column = decode_column(document[field])
                 keys = column.units[rows].astype(np.float64) / 10.0**column.decimals
             found.append(_Places(rows + first, np.full(len(rows), first), keys))
         return found

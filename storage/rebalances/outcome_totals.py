@@ -11,10 +11,10 @@ from pymongo import timeout
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import BESIDE, EXACT, PortfolioOutcome, ScaledColumn
-from storage.mongo.column_codec import column_from
+from storage.mongo.column_codec import decode_column
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document
-from storage.mongo.decimal_codec import decimal_from
-from storage.rebalances.outcome_columns import AMOUNTS, status_from
+from storage.mongo.decimal_codec import decode_decimal
+from storage.rebalances.outcome_columns import AMOUNTS, decode_statuses
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcome_reader import OutcomeReader
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
@@ -63,7 +63,7 @@ async def total_outcomes(database: AsyncDatabase[Document], rebalance: Rebalance
         is_in_columns = np.zeros(rebalance.number_of_portfolios, np.bool_)
         matching = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
         async for document in database[OUTCOME_CHUNKS].find(matching, {"status": 1, **SHOWN}):
-            rows = np.flatnonzero(status_from(document) != BESIDE)
+            rows = np.flatnonzero(decode_statuses(document) != BESIDE)
             is_in_columns[parse_ordinal(document["_id"]) + rows] = True
             _add_rows(totals, document, rows)
         documents = database[OUTCOMES].find(
@@ -83,7 +83,7 @@ def _add_rows(totals: OutcomeTotals, document: Document, rows: NDArray[np.intp])
     totals.portfolios += len(rows)
     for name in AMOUNTS:
         if name in document:
-            totals.add(name, _sum(column_from(document[name]).select(rows)))
+            totals.add(name, _sum(decode_column(document[name]).select(rows)))
 
 
 def _sum(column: ScaledColumn) -> Decimal:
@@ -95,4 +95,4 @@ def _add_document(totals: OutcomeTotals, document: Document) -> None:
     totals.portfolios += "market_value" in document
     for name in AMOUNTS:
         if name in document:
-            totals.add(name, decimal_from(document[name]))
+            totals.add(name, decode_decimal(document[name]))

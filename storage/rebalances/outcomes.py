@@ -32,10 +32,10 @@ from storage.mongo.connection import Document, has_only_duplicates
 from storage.mongo.decimal_codec import (
     MAX_INT64,
     TYPE_REGISTRY,
-    decimal_from,
+    decode_decimal,
+    decode_weight,
     to_storable,
     weight_document,
-    weight_from,
 )
 
 COLLECTION = "outcomes"
@@ -160,7 +160,7 @@ def outcome_fields(
     return document
 
 
-def outcome_from(document: Document, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
+def decode_outcome(document: Document, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     """Convert a document to an outcome, given the securities of its rebalance."""
     return PortfolioOutcome(
         portfolio_id=document["portfolio_id"],
@@ -169,12 +169,12 @@ def outcome_from(document: Document, securities: tuple[PricedTarget, ...]) -> Po
         cash_before=_amount(document, "cash_before"),
         cash_after=_amount(document, "cash_after"),
         securities=securities if document["securities"] else (),
-        others=tuple(security_from(other) for other in document.get("other", ())),
-        before=_shares_from(document["before"]),
-        after=_shares_from(document["after"]),
+        others=tuple(decode_security(other) for other in document.get("other", ())),
+        before=_decode_quantities(document["before"]),
+        after=_decode_quantities(document["after"]),
         certificate=_certificate(document),
-        outside_band=tuple(map(_outside_from, document.get("outside_band", ()))),
-        cost=decimal_from(document["cost"]) if "cost" in document else Decimal(0),
+        outside_band=tuple(map(_decode_outside_band, document.get("outside_band", ()))),
+        cost=decode_decimal(document["cost"]) if "cost" in document else Decimal(0),
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
         counted_orders=document.get("counted_orders", 0),
     )
@@ -191,10 +191,10 @@ def security_document(security: PricedTarget) -> Document:
     }
 
 
-def security_from(document: Document) -> PricedTarget:
+def decode_security(document: Document) -> PricedTarget:
     """Convert a document to a security with its price."""
-    band = DriftBand(weight_from(document["low_drift"]), weight_from(document["high_drift"]))
-    price, weight = decimal_from(document["price"]), weight_from(document["target"])
+    band = DriftBand(decode_weight(document["low_drift"]), decode_weight(document["high_drift"]))
+    price, weight = decode_decimal(document["price"]), decode_weight(document["target"])
     return PricedTarget(document["security_id"], price, weight, band)
 
 
@@ -207,11 +207,11 @@ def _outside_document(outside: OutsideBand) -> Document:
     }
 
 
-def _outside_from(document: Mapping[str, Any]) -> OutsideBand:
+def _decode_outside_band(document: Mapping[str, Any]) -> OutsideBand:
     return OutsideBand(
         security_id=document["security_id"],
         side=Edge(document["side"]),
-        outside=decimal_from(document["outside"]),
+        outside=decode_decimal(document["outside"]),
         held_by=tuple(document["held_by"]),
     )
 
@@ -230,12 +230,12 @@ def _number(shares: int | Decimal) -> int | Decimal:
     return whole if whole == shares and abs(whole) <= MAX_INT64 else Decimal(shares)
 
 
-def _shares_from(row: list[int | Decimal | str]) -> tuple[int | Decimal, ...]:
-    return tuple(shares if isinstance(shares, int) else decimal_from(shares) for shares in row)
+def _decode_quantities(row: list[int | Decimal | str]) -> tuple[int | Decimal, ...]:
+    return tuple(shares if isinstance(shares, int) else decode_decimal(shares) for shares in row)
 
 
 def _amount(document: Document, name: str) -> Decimal | None:
-    return decimal_from(document[name]) if name in document else None
+    return decode_decimal(document[name]) if name in document else None
 
 
 def _certificate_fields(certificate: Certificate) -> Document:
@@ -264,16 +264,16 @@ def _certificate(document: Document) -> Certificate | None:
     return Certificate(
         proof=Proof(document["proof"]),
         method=Method(document["method"]),
-        objective=decimal_from(document["objective"]),
-        lower_bound=decimal_from(document["lower_bound"]),
+        objective=decode_decimal(document["objective"]),
+        lower_bound=decode_decimal(document["lower_bound"]),
         binding=tuple(
-            Binding(row["constraint"], decimal_from(row["slack"]))
+            Binding(row["constraint"], decode_decimal(row["slack"]))
             for row in document.get("binding", ())
         ),
         solver=document["solver"],
         other_base=_amount(document, "other_base"),
-        violation=decimal_from(document.get("violation", NO_VIOLATION)),
-        violation_lower_bound=decimal_from(document.get("violation_lower_bound", NO_VIOLATION)),
+        violation=decode_decimal(document.get("violation", NO_VIOLATION)),
+        violation_lower_bound=decode_decimal(document.get("violation_lower_bound", NO_VIOLATION)),
     )
 
 

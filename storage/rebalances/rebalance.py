@@ -12,15 +12,15 @@ from optimization import Model, OptionOverrides, OverridesByPortfolio, PricedTar
 from optimization.errors import RuleError
 from storage.mongo.connection import Document, require_object_id
 from storage.mongo.decimal_codec import to_storable
-from storage.options import overrides_document, overrides_from, own_document, own_from
+from storage.options import decode_overrides, decode_own_overrides, overrides_document, own_document
 from storage.rebalances.outcomes import (
     MAX_PORTFOLIOS_PER_REBALANCE,
     EncodeSecurity,
+    decode_security,
     problem_document,
     security_document,
-    security_from,
 )
-from storage.rules.rule import Rule, rule_document, rule_from
+from storage.rules.rule import Rule, decode_rule, rule_document
 
 
 class RebalanceStatus(StrEnum):
@@ -135,7 +135,7 @@ def rebalance_document(
     }
 
 
-def rebalance_from(document: Document) -> Rebalance:
+def decode_rebalance(document: Document) -> Rebalance:
     """Convert a document to a rebalance."""
     return Rebalance(
         rebalance_id=str(document["_id"]),
@@ -143,8 +143,8 @@ def rebalance_from(document: Document) -> Rebalance:
         model_version=document["model_version"],
         model_name=document["model_name"],
         status=RebalanceStatus(document["status"]),
-        securities=tuple(security_from(row) for row in document["securities"]),
-        options=overrides_from(document["options"]),
+        securities=tuple(decode_security(row) for row in document["securities"]),
+        options=decode_overrides(document["options"]),
         number_of_portfolios=document["number_of_portfolios"],
         counts={Status(status): count for status, count in document["counts"].items()},
         started_at=document["started_at"],
@@ -152,10 +152,10 @@ def rebalance_from(document: Document) -> Rebalance:
         version=document["version"],
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
         unmatched=tuple(document.get("unmatched", ())),
-        overrides_by_portfolio=own_from(document),
+        overrides_by_portfolio=decode_own_overrides(document),
         run_id=str(document["run_id"]) if "run_id" in document else None,
         begun_by=document.get("begun_by"),
-        rules=tuple(rule_from(each) for each in document.get("rules", ())),
+        rules=tuple(decode_rule(each) for each in document.get("rules", ())),
     )
 
 

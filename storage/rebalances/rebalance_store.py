@@ -44,9 +44,9 @@ from storage.rebalances.rebalance import (
     OUTCOME,
     Rebalance,
     RebalanceStatus,
+    decode_rebalance,
     may_hold_outcome,
     rebalance_document,
-    rebalance_from,
 )
 from storage.rebalances.removal import RebalanceRemoval
 from storage.rebalances.trade_search import TradeFilter, TradePage, TradeSearch
@@ -195,7 +195,7 @@ class RebalanceStore:
             projection=BUT_OUTCOME,
             return_document=ReturnDocument.AFTER,
         )
-        return await self.read(rebalance_id) if document is None else rebalance_from(document)
+        return await self.read(rebalance_id) if document is None else decode_rebalance(document)
 
     @translate_failures
     async def read(self, rebalance_id: str) -> Rebalance:
@@ -204,7 +204,7 @@ class RebalanceStore:
         document = await self._rebalances.find_one(key, BUT_OUTCOME)
         if document is None:
             raise NotFoundError("rebalance", rebalance_id)
-        return rebalance_from(document)
+        return decode_rebalance(document)
 
     @translate_failures
     async def read_page(
@@ -231,7 +231,7 @@ class RebalanceStore:
             wanted["_id"] = {"$gt": ObjectId(after)}
         hidden = BUT_OUTCOME if with_own_options else BUT_OWN_OPTIONS
         cursor = self._rebalances.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
-        return tuple([rebalance_from(document) async for document in cursor])
+        return tuple([decode_rebalance(document) async for document in cursor])
 
     @translate_failures
     async def list_part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
@@ -256,7 +256,7 @@ class RebalanceStore:
         cursor = self._rebalances.find(
             {"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit
         )
-        return tuple([rebalance_from(document) async for document in cursor])
+        return tuple([decode_rebalance(document) async for document in cursor])
 
     @translate_failures
     async def read_page_of_portfolios(
@@ -367,7 +367,7 @@ class RebalanceStore:
         cursor = self._rebalances.find(
             matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit
         )
-        return tuple([rebalance_from(document) async for document in cursor]), total
+        return tuple([decode_rebalance(document) async for document in cursor]), total
 
     async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
         stored = await self.read(rebalance_id)

@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from optimization.errors import RuleError
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import decimal_from
+from storage.mongo.decimal_codec import decode_decimal
 
 MAX_RULES: Final = 50  # because each rebalance stores the rules that it was checked against
 MAX_RULE_IDS_PER_LIST: Final = 500
@@ -137,7 +137,7 @@ def rule_document(rule: Rule) -> Document:
     return {"_id": ObjectId(rule.rule_id), **rule_fields(rule), "version": rule.version}
 
 
-def rule_from(document: Document) -> Rule:
+def decode_rule(document: Document) -> Rule:
     """Convert a document to a rule."""
     side, part, amount = (document.get(name) for name in ("side", "part", "amount"))
     return Rule(
@@ -149,8 +149,8 @@ def rule_from(document: Document) -> Rule:
         portfolios=_set(document.get("portfolios")),
         security_ids=frozenset(document.get("security_ids", ())),
         side=None if side is None else RestrictedSide(side),
-        part=None if part is None else decimal_from(part),
-        amount=None if amount is None else decimal_from(amount),
+        part=None if part is None else decode_decimal(part),
+        amount=None if amount is None else decode_decimal(amount),
         rule_id=str(document["_id"]),
         version=document["version"],
     )

@@ -14,7 +14,7 @@ from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_wi
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.mongo.connection import Document, require_object_id, translate_failures
 from storage.mongo.decimal_codec import to_storable
-from storage.rules.rule import MAX_RULES, Rule, rule_document, rule_fields, rule_from
+from storage.rules.rule import MAX_RULES, Rule, decode_rule, rule_document, rule_fields
 
 COLLECTION: Final = "rules"
 ENTITY: Final = "rule"
@@ -50,13 +50,13 @@ class RuleStore:
         document = await self._rules.find_one({"_id": require_object_id("rule_id", rule_id)})
         if document is None:
             raise NotFoundError(ENTITY, rule_id)
-        return rule_from(document)
+        return decode_rule(document)
 
     @translate_failures
     async def list_all(self) -> tuple[Rule, ...]:
         """Return all rules by name."""
         cursor = self._rules.find({}, sort=[("name", 1)], limit=MAX_RULES, batch_size=MAX_RULES)
-        return tuple([rule_from(document) async for document in cursor])
+        return tuple([decode_rule(document) async for document in cursor])
 
     @translate_failures
     async def replace(self, rule: Rule) -> Rule:
@@ -78,7 +78,7 @@ class RuleStore:
             raise NameTakenError(rule.name) from None
         if document is None:
             raise await self._why_unmatched(rule.rule_id, rule.version)
-        return rule_from(document)
+        return decode_rule(document)
 
     @translate_failures
     async def delete(self, rule_id: str, version: int) -> None:

@@ -130,7 +130,7 @@ class ChunkStore:
         last = ""
         while page := await self._list_open_after(run_id, last):
             for document in page:
-                yield _chunk_from(document)
+                yield _decode_chunk(document)
             last = page[-1]["_id"]
 
     @translate_failures
@@ -187,14 +187,14 @@ class ChunkStore:
         """The chunks that were done after the event with this number, in order of completion."""
         wanted = {"run_id": ObjectId(run_id), "number": {"$gt": after}}
         cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
-        return tuple([_event_from(document) async for document in cursor])
+        return tuple([_decode_event(document) async for document in cursor])
 
     @translate_failures
     async def list_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
         """The first chunks that were given up."""
         wanted = {"run_id": ObjectId(run_id), "number": {"$gt": 0}, "error": {"$ne": None}}
         cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
-        return tuple([_event_from(document) async for document in cursor])
+        return tuple([_decode_event(document) async for document in cursor])
 
     @translate_failures
     async def forget(self, run_id: str) -> None:
@@ -229,13 +229,13 @@ def _report_fields(number: int, report: Report, done_at: datetime) -> Document:
     }
 
 
-def _chunk_from(document: Document) -> Chunk:
+def _decode_chunk(document: Document) -> Chunk:
     ids = tuple(document["portfolio_ids"])
     rows = document.get("rows", MAX_ROWS)  # an earlier release did not store the number
     return Chunk(str(document["rebalance_id"]), document["first"], ids, rows)
 
 
-def _event_from(document: Document) -> Event:
+def _decode_event(document: Document) -> Event:
     report = Report(
         {Status(status): count for status, count in document["counts"].items()},
         document["methods"],

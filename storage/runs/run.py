@@ -12,8 +12,8 @@ from bson import ObjectId
 from optimization import OptionOverrides, OverridesByPortfolio, Refusal, Status
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import decimal_from, to_milliseconds, to_storable
-from storage.options import overrides_document, overrides_from, own_document, own_from
+from storage.mongo.decimal_codec import decode_decimal, to_milliseconds, to_storable
+from storage.options import decode_overrides, decode_own_overrides, overrides_document, own_document
 
 
 class RunStatus(StrEnum):
@@ -166,7 +166,7 @@ def run_document(run: Run) -> Document:
     }
 
 
-def run_from(document: Document) -> Run:
+def decode_run(document: Document) -> Run:
     """Convert a document to a run."""
     selection, problem = document["selection"], document.get("problem")
     claim = document.get("claim")
@@ -177,8 +177,8 @@ def run_from(document: Document) -> Run:
             tuple(selection.get("portfolio_ids", ())),
             selection.get("number_of_portfolios", UNKNOWN),
         ),
-        overrides=overrides_from(document["overrides"]),
-        overrides_by_portfolio=own_from(document),
+        overrides=decode_overrides(document["overrides"]),
+        overrides_by_portfolio=decode_own_overrides(document),
         holdings=HoldingsRef(**document["holdings"]),
         created_at=document["created_at"],
         correlation_id=document["correlation_id"],
@@ -188,7 +188,7 @@ def run_from(document: Document) -> Run:
         number_of_rebalances=document.get("number_of_rebalances"),
         number_of_portfolios=document.get("number_of_portfolios"),
         number_of_chunks=document.get("number_of_chunks"),
-        totals=_totals_from(document["totals"]),
+        totals=_decode_totals(document["totals"]),
         problem=None if problem is None else Refusal(**problem),
         takeovers=document.get("takeovers", 0),
         started_at=document.get("started_at"),
@@ -211,12 +211,12 @@ def plan_document(plan: RunPlan) -> Document:
     }
 
 
-def snapshot_from(document: Document) -> Snapshot | None:
+def decode_snapshot(document: Document) -> Snapshot | None:
     """Convert the document of a run to its prices; None if the run has no prices."""
     stored = document.get("snapshot")
     if stored is None:
         return None
-    prices = {ticker: decimal_from(price) for ticker, price in stored["prices"]}
+    prices = {ticker: decode_decimal(price) for ticker, price in stored["prices"]}
     return Snapshot(stored["snapshot_id"], stored["taken_at"], prices)
 
 
@@ -249,7 +249,7 @@ def totals_document(totals: Totals) -> Document:
     }
 
 
-def _totals_from(document: Document) -> Totals:
+def _decode_totals(document: Document) -> Totals:
     counts = {Status(status): count for status, count in document["counts"].items()}
     unmatched = tuple(document.get("unmatched", ()))
     return Totals(

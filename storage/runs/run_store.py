@@ -40,10 +40,10 @@ from storage.runs.run import (
     RunStatus,
     Snapshot,
     Totals,
+    decode_run,
+    decode_snapshot,
     plan_document,
     run_document,
-    run_from,
-    snapshot_from,
     totals_document,
 )
 
@@ -110,7 +110,7 @@ class RunStore:
         document = await self._runs.find_one(key, projection)
         if document is None:
             raise NotFoundError("run", run_id)
-        return run_from(document)
+        return decode_run(document)
 
     @translate_failures
     async def read_page(
@@ -131,13 +131,13 @@ class RunStore:
             matching["created_at"] = {"$gte": since}
         total = await self._runs.count_documents(matching, hint="_id_")
         cursor = self._runs.find(matching, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
-        return tuple([run_from(document) async for document in cursor]), total
+        return tuple([decode_run(document) async for document in cursor]), total
 
     @translate_failures
     async def read_snapshot(self, run_id: str) -> Snapshot | None:
         """Return the prices of a planned run."""
         document = await self._runs.find_one({"_id": ObjectId(run_id)}, {"snapshot": 1})
-        return None if document is None else snapshot_from(document)
+        return None if document is None else decode_snapshot(document)
 
     @translate_failures
     async def claim(self, token: str, lease_s: float) -> Run | None:
@@ -147,7 +147,7 @@ class RunStore:
         if document is None:
             return None
         await self._runs.update_one({"_id": document["_id"]}, {"$inc": {"takeovers": 1}})
-        return run_from(document)
+        return decode_run(document)
 
     @translate_failures
     async def renew(self, run_id: str, token: str, lease_s: float) -> RunStatus:

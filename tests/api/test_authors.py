@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import Stored, make_model_body
 from tests.support.keys import add_key, client_with
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 async def test_the_owners_of_two_keys_are_the_authors_of_their_changes(

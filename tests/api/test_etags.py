@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from storage.rebalances.rebalance import RebalanceStatus
 from tests.support.fakes import (
     B,
@@ -30,7 +30,7 @@ THIS = {"if-match": '"1"'}
 async def strict(stored: Stored, optimizer: FakeOptimizer) -> AsyncIterator[httpx.AsyncClient]:
     """Client of a service that requires If-Match with every change."""
     app = api_app(
-        settings_from({"require_if_match": True}),
+        read_settings({"require_if_match": True}),
         Ports(stored.port, optimizer, {}, render_no_metrics),
     )
     async with httpx.AsyncClient(

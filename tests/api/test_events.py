@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
 from serve_app.call_context import correlation_id, principal
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.audit.trail import Action
 from tests.support.fakes import A, P, Stored, make_model_body
 from tests.support.in_process import Upstreams, make_two_owners
@@ -49,7 +49,7 @@ def log() -> Iterator[Log]:
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from serve_app.api.dependencies import Ports
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.support.fakes import (
     FakeOptimizer,
     P,
@@ -103,7 +103,7 @@ async def test_no_page_of_another_origin_may_read_an_answer_by_default(
 async def test_origins_that_are_not_set_are_not_allowed(
     stored: Stored, optimizer: FakeOptimizer
 ) -> None:
-    settings = settings_from({"cors_origins": "http://portal"})
+    settings = read_settings({"cors_origins": "http://portal"})
     app = api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
 
     async with client_of(app) as client:

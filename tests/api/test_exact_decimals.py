@@ -24,15 +24,15 @@ from serve_app.chunks.fetch import ChunkInputs
 from serve_app.cli import tables
 from serve_app.client.responses.drift import DriftSummary
 from serve_app.json_text import encode, whole
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from serve_app.simulator import Market
 from serve_app.simulator.http import json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import summary_body
 from serve_app.upstream.holdings.balances import read_rows, sum_rows
 from serve_app.upstream.holdings.source import Balance
-from storage.mongo.decimal_codec import decimal_from, encode_decimal
-from storage.orders.order import Order, order_document, order_from
+from storage.mongo.decimal_codec import decode_decimal, encode_decimal
+from storage.orders.order import Order, decode_order, order_document
 from tests.support.optimize_bodies import build_optimize_app, open_client, post_body
 
 A, P = "A" * 24, "P" * 24
@@ -131,10 +131,10 @@ def of_orders_that_count_as_filled(draw: Draw) -> Iterator[Pair]:
 
 def of_what_is_stored(draw: Draw) -> Iterator[Pair]:
     number = amount(draw)
-    yield decimal_from(decimal_of(encode_decimal(number))), Fraction(number)
+    yield decode_decimal(decimal_of(encode_decimal(number))), Fraction(number)
     order = Order("R" * 24, 0, P, A, Side.BUY, number, NOON)
     document = {**order_document(order), "place": 0}
-    yield order_from(document).quantity, Fraction(number)
+    yield decode_order(document).quantity, Fraction(number)
 
 
 def of_the_simulated_market(draw: Draw) -> Iterator[Pair]:
@@ -199,7 +199,7 @@ async def test_everything_of_a_holding_of_29_digits_is_sold_and_no_more():
         "options": {"liquidate": True, "lots": {"BTC": "0.000000000000000001"}},
     }
 
-    async with open_client(build_optimize_app(settings_from({}))) as client:
+    async with open_client(build_optimize_app(read_settings({}))) as client:
         answer = await post_body(client, body)
 
     (drift,), (trade,) = answer["drifts"], answer["transactions"]

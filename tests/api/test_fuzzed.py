@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.support.fakes import (
     PRICE,
     A,
@@ -28,7 +28,7 @@ from tests.support.fakes import (
 )
 from tests.support.in_process import Upstreams, build_optimizer
 
-QUICK = settings_from({"optimization_timeout": 0.2})
+QUICK = read_settings({"optimization_timeout": 0.2})
 JSON = {"content-type": "application/json"}
 FUZZED = settings(
     max_examples=300,

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.general_models import (
     ACCOUNT,
     BOND,
@@ -22,7 +22,7 @@ MODELS = "/api/v1/models"
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"model_rules": "general"})
+    return read_settings({"model_rules": "general"})
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from serve_app.api.media_types import PARQUET
 from serve_app.rebalances.replay import AGREE, replay_rebalance
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk
 from tests.support.general_models import (
@@ -29,7 +29,7 @@ from tests.support.in_process import Upstreams
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"model_rules": "general"})
+    return read_settings({"model_rules": "general"})
 
 
 @pytest.fixture

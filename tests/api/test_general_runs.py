@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from serve_app.rebalances.replay import AGREE, replay_rebalance
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.arrow import read_table
 from tests.support.fakes import Stored
 from tests.support.general_models import BOND, SHARE, STOCK, make_general_model, make_two_households
@@ -24,7 +24,7 @@ ACCOUNTS = ("401(k) Åse", "A/B", "Müller & Söhne", "日本 年金")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return settings_from(
+    return read_settings(
         {"model_rules": "general", "run_chunk_size": 2, "holdings_directory": tmp_path}
     )
 

@@ -12,7 +12,7 @@ import pytest
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.response_headers import EXPOSED, MAX_LIST_BYTES, header_list
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.support.every_route import JSON, WITH_BODY, Operation, list_operations
 from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 from tests.support.in_process import Upstreams, make_two_owners
@@ -81,7 +81,7 @@ def test_every_header_of_ours_is_exposed_to_scripts_of_other_origins():
 async def test_the_exposed_headers_are_named_to_a_script(
     stored: Stored, optimizer: FakeOptimizer
 ) -> None:
-    settings = settings_from({"cors_origins": "http://desk"})
+    settings = read_settings({"cors_origins": "http://desk"})
     app = api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://localhost"

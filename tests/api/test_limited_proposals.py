@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import P, Q, R, Stored, make_model_body
 from tests.support.keys import add_key, client_with
 
@@ -23,7 +23,7 @@ PORTFOLIO_LIMITS: Final = (None, (P,), (Q,), (P, Q), (P, R), (R,))
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys", "require_approvals": 1})
+    return read_settings({"auth": "keys", "require_approvals": 1})
 
 
 @pytest.fixture

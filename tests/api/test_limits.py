@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import P, Q, R, Stored, make_model_body
 from tests.support.keys import add_key, client_with
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 @pytest.fixture

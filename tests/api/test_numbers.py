@@ -13,7 +13,7 @@ from serve_app.api.schemas.optimize import OptimizeBody
 from serve_app.api.schemas.options import PortfolioRebalanceOptionsBody
 from serve_app.api.schemas.runs import RunRequest
 from serve_app.api.schemas.stored_rebalances import PortfoliosQuery
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.every_route import (
     JSON,
     Operation,
@@ -39,7 +39,7 @@ NO_NUMBERS = ("1_000", "0_1", "\uff11", "\u0663", "0x1", " 1", "1 ", "NaN", "Inf
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"optimization_timeout": 0.2})
+    return read_settings({"optimization_timeout": 0.2})
 
 
 @pytest.fixture

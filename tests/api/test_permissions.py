@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from serve_app.api.reference import openapi
 from serve_app.auth.permissions import ROLES, Role, Scope
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.every_route import Operation, list_document_operations
 from tests.support.fakes import P, Stored
 from tests.support.keys import add_key, client_with
@@ -55,7 +55,7 @@ TABLE: Final = rows()
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 async def call(client: httpx.AsyncClient, operation: Operation) -> httpx.Response:

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.auth.oidc import identity_provider
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import make_model_body
 from tests.support.issuer import AUDIENCE
 from tests.support.keys import client_with
@@ -19,7 +19,7 @@ MODELS = "/api/v1/models"
 
 @pytest.fixture
 def settings(oidc_provider: OidcProvider) -> Settings:
-    return settings_from(
+    return read_settings(
         {"auth": "oidc", "oidc_issuer": oidc_provider.url, "oidc_audience": AUDIENCE}
     )
 

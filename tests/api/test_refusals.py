@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
 from serve_app.auth.refusals import RefusalRecorder
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.errors import StorageUnavailableError
 from tests.support.fakes import Stored, make_model_body
 from tests.support.keys import add_key, client_with
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 async def list_refusals(app: FastAPI, stored: Stored) -> list[dict[str, Any]]:

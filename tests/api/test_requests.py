@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from serve_app.api.routes.optimize import MIN_LONG_BODY_BYTES
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.every_route import (
     JSON,
     WITH_BODY,
@@ -35,7 +35,7 @@ OF_THE_PORTAL = {
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"optimization_timeout": 0.2})
+    return read_settings({"optimization_timeout": 0.2})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from serve_app.auth.api_keys import make_key, parse_key
 from serve_app.auth.permissions import Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import Stored
 from tests.support.keys import add_key, client_with
 
@@ -19,7 +19,7 @@ OWN = {"Origin": "http://localhost"}
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi import FastAPI
 
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.approvals import Desk, People, connect_upstreams
 from tests.support.fakes import Stored
 from tests.support.in_process import Upstreams, make_two_owners
@@ -13,7 +13,7 @@ from tests.support.in_process import Upstreams, make_two_owners
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys", "require_approvals": 2})
+    return read_settings({"auth": "keys", "require_approvals": 2})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.approvals import Desk, trade
 from tests.support.fakes import A, B, P, Q
 from tests.support.submissions import read_code
@@ -264,7 +264,7 @@ async def test_deleting_a_rebalance_removes_its_proposals_and_keeps_their_entrie
 class TestWithoutAuthentication:
     @pytest.fixture
     def settings(self) -> Settings:
-        return settings_from()
+        return read_settings()
 
     async def test_nobody_without_a_name_proposes_or_decides(
         self, client: httpx.AsyncClient

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.audit.chain import ChainVerifier, Link
 from tests.support.approvals import Desk
 from tests.support.command_server import serve
@@ -25,7 +25,7 @@ API = "/api/v1"
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys", "require_approvals": 1})
+    return read_settings({"auth": "keys", "require_approvals": 1})
 
 
 async def test_a_morning_leads_from_drift_to_orders_and_is_audited(

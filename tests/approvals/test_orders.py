@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.settings import Settings, SettingsError, settings_from
+from serve_app.settings import Settings, SettingsError, read_settings
 from tests.support import flaky_order_service
 from tests.support.approvals import Desk, trade
 from tests.support.fakes import PRICE, A, B, P, Q
@@ -210,13 +210,13 @@ async def test_an_upstream_that_fails_is_an_error_and_no_approval(
 
 def test_approvals_need_callers_with_names() -> None:
     with pytest.raises(SettingsError, match=r"REQUIRE_APPROVALS is 1: .* set AUTH"):
-        settings_from({"require_approvals": 1})
+        read_settings({"require_approvals": 1})
 
 
 class TestWithoutRequiredApprovals:
     @pytest.fixture
     def settings(self) -> Settings:
-        return settings_from({"auth": "keys"})
+        return read_settings({"auth": "keys"})
 
     async def test_orders_need_no_proposal(self, approvals: Desk) -> None:
         assert (await approvals.send(await approvals.rebalance())).status_code == 200

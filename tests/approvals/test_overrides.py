@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.approvals import Desk
 from tests.support.fakes import A, B, P, Q
 from tests.support.flaky_order_service import OrderDesk
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys", "require_approvals": 1})
+    return read_settings({"auth": "keys", "require_approvals": 1})
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from serve_app.chunks.work import RebalanceInput, solve_in_arrays, solve_outcome
 from serve_app.resources import FILE, SUMMARIES, Resources
 from serve_app.runs import chunk_tasks
 from serve_app.runs.chunk_tasks import divide, record_chunk, summarize_chunk
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.prices import PriceSnapshot
 from storage.mongo.decimal_codec import now
@@ -75,7 +75,7 @@ def work_on(
         started_at=now(),
         unmatched=(GOLD, OLD, "X" * 24),
     )
-    settings = settings_from({"holdings_directory": directory})
+    settings = read_settings({"holdings_directory": directory})
     snapshot = PriceSnapshot("now", now(), PRICES)
     chosen = options or RebalanceOptions()
     return RebalanceInput(

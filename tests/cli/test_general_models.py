@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from serve_app.client import AsyncClient, Position
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.command_server import Ordergen
 from tests.support.general_models import ACCOUNT, FUND, HOUSEHOLD, STOCK, THIRDS, make_general_model
 
@@ -22,7 +22,7 @@ BRK.B,0.4,10%,5%
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"model_rules": "general"})
+    return read_settings({"model_rules": "general"})
 
 
 async def create(ordergen: Ordergen) -> dict[str, Any]:

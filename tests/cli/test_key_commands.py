@@ -12,7 +12,7 @@ from typer.main import get_command
 from serve_app.auth.api_keys import parse_key
 from serve_app.auth.permissions import Role
 from serve_app.cli import cli
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.mongo.connection import Document
 from tests.support.command_server import Ordergen
 from tests.support.fakes import Stored
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from serve_app.client.saved_login import load_login, path_of, save_login
-from serve_app.settings import Settings, settings_from
+from serve_app.client.saved_login import find_path, load_login, save_login
+from serve_app.settings import Settings, read_settings
 from tests.support.command_server import Ordergen, connect_ordergen, serve
 from tests.support.issuer import AUDIENCE
 from tests.support.oidc_provider import OidcProvider, sign_in_at_provider
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest.fixture
 def settings(oidc_provider: OidcProvider) -> Settings:
-    return settings_from(
+    return read_settings(
         {
             "auth": "oidc",
             "oidc_issuer": oidc_provider.url,
@@ -77,7 +77,7 @@ async def test_a_person_signs_in_once_and_commands_use_the_token_until_it_signs_
     before = await ordergen("models", "show")
     done = await sign_in(ordergen, opened, "ben")
     shown = await ordergen("models", "show")
-    file = path_of(url)
+    file = find_path(url)
     mode, folder = stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(file.parent.stat().st_mode)
     login = load_login(file)
     out = await ordergen("logout")
@@ -98,17 +98,19 @@ async def test_a_token_that_expires_is_renewed_and_one_that_was_signed_out_is_no
     ordergen: Ordergen, opened: Callable[[], Any], url: str
 ) -> None:
     await sign_in(ordergen, opened, "ben")
-    first = load_login(path_of(url))
+    first = load_login(find_path(url))
     assert first is not None
-    old = json.loads(path_of(url).read_text())
-    path_of(url).write_text(json.dumps({**old, "expires_at": 0.0, "access_token": "expired"}))
+    old = json.loads(find_path(url).read_text())
+    find_path(url).write_text(json.dumps({**old, "expires_at": 0.0, "access_token": "expired"}))
 
     shown = await ordergen("models", "show")
-    renewed = load_login(path_of(url))
+    renewed = load_login(find_path(url))
     await ordergen("logout")
     assert renewed is not None
     save_login(renewed)
-    path_of(url).write_text(json.dumps({**json.loads(path_of(url).read_text()), "expires_at": 0.0}))
+    find_path(url).write_text(
+        json.dumps({**json.loads(find_path(url).read_text()), "expires_at": 0.0})
+    )
     revoked = await ordergen("models", "show")
 
     assert shown.exit_code == 0, shown.output

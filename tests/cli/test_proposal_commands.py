@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.client import AsyncClient
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.approvals import PEOPLE, Desk, People, connect_upstreams
 from tests.support.command_server import Ordergen
 from tests.support.fakes import A, P, Q, Stored
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.mongo
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys", "require_approvals": 2})
+    return read_settings({"auth": "keys", "require_approvals": 2})
 
 
 @pytest.fixture

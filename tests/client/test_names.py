@@ -44,7 +44,7 @@ from serve_app.client import (
 )
 from serve_app.client import models as answers
 from serve_app.client.call import Group, Options, PortfolioOptions
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 
 HEAVY = [
     "ray",
@@ -105,7 +105,7 @@ PAIRS: dict[type, type[Any]] = {
 
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_every_route_of_the_service_is_a_method_under_its_name(client: type) -> None:
-    app = api_app(settings_from(), cast("Any", None))
+    app = api_app(read_settings(), cast("Any", None))
     operations = [each for path in app.openapi()["paths"].values() for each in path.values()]
     names = {each["operationId"] for each in operations}
 

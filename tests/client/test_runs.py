@@ -15,7 +15,7 @@ from serve_app.api.dependencies import Ports
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ChunkDone, Client, Model, Position, ProblemError, Run
 from serve_app.client.endpoints import MEDIA_TYPES
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.arrow import read_table
 from tests.support.command_server import serve
 from tests.support.fakes import PRICE, A, Stored, make_position, render_no_metrics
@@ -27,7 +27,7 @@ WITHIN_S = 60
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"run_chunk_size": 10})
+    return read_settings({"run_chunk_size": 10})
 
 
 @pytest.fixture

@@ -20,14 +20,14 @@ from serve_app.deployments.long_bodies import (
     require_distinct,
 )
 from serve_app.ports.optimize import RawRequest
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 
 Json = dict[str, Any]
 
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({})
+    return read_settings({})
 
 
 def portfolio(number: int, **changes: object) -> Json:
@@ -119,7 +119,7 @@ async def answer_in_slices(asked: RawRequest, total: int, settings: Settings) ->
 
 
 async def require_equal_answers(asked: RawRequest, total: int) -> None:
-    settings = settings_from({})
+    settings = read_settings({})
     try:
         whole = await answer_text(asked, settings)
     except (BodyRefusedError, OptimizationError):

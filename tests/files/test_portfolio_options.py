@@ -13,7 +13,7 @@ from serve_app.files.faults import FilesRefusedError
 from serve_app.files.options_table import OF_A_COLUMN
 from serve_app.files.readers import read_tables
 from serve_app.files.request import build_request
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.files.books import SHEETS, csv_of, files_of, parquet_of, request_of, workbook_of
 from tests.support.optimize_bodies import build_optimize_app, open_client
 
@@ -155,7 +155,7 @@ async def test_a_form_has_options_of_all_as_json_and_of_single_ones_as_a_table()
     tables = {name.removesuffix(".csv"): (name, data) for name, data in files_of().items()}
     own = csv_of((("portfolio", "direction"), ("A2", "SELL_ONLY")))
     parts = [*tables.items(), ("options", ("options.csv", own))]
-    async with open_client(build_optimize_app(settings_from({}))) as client:
+    async with open_client(build_optimize_app(read_settings({}))) as client:
         answer: httpx.Response = await client.post(
             "/api/v1/optimize", files=parts, data={"options": '{"minimum_shares": 2}'}
         )

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from serve_app.launch.database_supervisor import SupervisedDatabase, keep_database
 from serve_app.local import stand_ins
 from serve_app.local.stand_ins import DatabaseKeeper
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from storage.embedded import server as embedded
 from storage.embedded.process import is_alive, is_answering
 from storage.embedded.restarting_server import MAX_RESTARTS, RESTARTS_WITHIN_S
@@ -34,7 +34,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def database(tmp_path: Path, said: list[str]) -> Iterator[SupervisedDatabase]:
-    settings = settings_from({"data_directory": tmp_path / "data", "mongodb_uri": None})
+    settings = read_settings({"data_directory": tmp_path / "data", "mongodb_uri": None})
     with keep_database(settings, said.append) as kept:
         assert kept is not None
         yield kept

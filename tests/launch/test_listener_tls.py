@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization as keys
 
 from serve_app.launch.launcher import format_url
 from serve_app.launch.listener_tls import require_usable_certificate
-from serve_app.settings import SettingsError, settings_from
+from serve_app.settings import SettingsError, read_settings
 from storage.embedded.free_port import free_port
 from tests.support.certificates import Authority, Files
 
@@ -48,7 +48,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def check(files: Files) -> None:
     given = {"tls_certificate": files.certificate, "tls_key": files.key}
-    require_usable_certificate(settings_from(given))
+    require_usable_certificate(read_settings(given))
 
 
 def test_a_certificate_that_is_valid_now_and_has_its_key_is_taken(authority: Authority) -> None:
@@ -77,7 +77,7 @@ def test_a_key_of_another_certificate_or_with_a_password_ends_the_start(
 
 
 def test_the_address_of_a_service_with_a_certificate_is_https() -> None:
-    given = settings_from({"tls_certificate": "a.pem", "tls_key": "b.pem", "port": 8443})
+    given = read_settings({"tls_certificate": "a.pem", "tls_key": "b.pem", "port": 8443})
 
     assert format_url(given) == "https://127.0.0.1:8443"
 

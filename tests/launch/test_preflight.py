@@ -22,7 +22,7 @@ from serve_app.launch.ray_environment import (
     make_haproxy_directory,
     ray_directory,
 )
-from serve_app.settings import SettingsError, settings_from
+from serve_app.settings import SettingsError, read_settings
 from storage.embedded.free_port import free_port
 
 ORDERGEN = Path(sys.executable).with_name("ordergen")
@@ -117,7 +117,7 @@ def test_a_file_of_prices_that_cannot_be_used_is_refused_by_its_line(
     path.write_text(content)
     given = {"port": free_port(), "market_prices_file": path}
     with pytest.raises(SettingsError, match=re.escape(rule)) as refused:
-        require_startable(settings_from(given))
+        require_startable(read_settings(given))
     assert refused.value.variable == "MARKET_PRICES_FILE"
 
 
@@ -191,7 +191,7 @@ def test_a_configuration_of_another_shape_is_refused_before_ray_starts(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
 def test_a_port_is_looked_at_in_the_family_of_the_host(host: str) -> None:
-    settings = settings_from({"host": host, "port": free_port()})
+    settings = read_settings({"host": host, "port": free_port()})
     if ":" in host and not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
     require_free_port(settings)
@@ -207,13 +207,13 @@ def test_a_port_is_looked_at_in_the_family_of_the_host(host: str) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no such host"])
 def test_a_host_that_is_no_address_of_this_machine_is_named(host: str) -> None:
     with pytest.raises(SettingsError, match="is no address of this machine") as refused:
-        require_free_port(settings_from({"host": host, "port": free_port()}))
+        require_free_port(read_settings({"host": host, "port": free_port()}))
     assert refused.value.variable == "HOST"
 
 
 def test_the_address_of_a_service_can_be_opened_in_every_family() -> None:
     urls = [
-        format_url(settings_from({"host": host, "port": 80})) for host in ("::", "::1", "10.0.0.1")
+        format_url(read_settings({"host": host, "port": 80})) for host in ("::", "::1", "10.0.0.1")
     ]
     assert urls == ["http://127.0.0.1:80", "http://[::1]:80", "http://10.0.0.1:80"]
 

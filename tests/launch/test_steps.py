@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.launch.database_supervisor import keep_database
 from serve_app.launch.ray_environment import token_line
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 
 TOKEN = "5b1e0c7a"
 
@@ -35,7 +35,7 @@ def test_a_step_is_shown_until_its_line_is_said(tmp_path: Path) -> None:
         yield
         events.append("end")
 
-    settings = settings_from({"data_directory": tmp_path / "data", "mongodb_uri": None})
+    settings = read_settings({"data_directory": tmp_path / "data", "mongodb_uri": None})
     with keep_database(settings, events.append, step):
         begin, end, said = events
 

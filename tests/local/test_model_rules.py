@@ -7,7 +7,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import GENERAL, Model
 from serve_app.local import stand_ins
-from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
+from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, read_settings
 from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.mongo
 
 def settings_for(mongodb_uri: str, database: AsyncDatabase[Document], rules: str) -> Settings:
     urls = dict.fromkeys(UPSTREAM_URLS.values(), "http://localhost:1")
-    return settings_from(
+    return read_settings(
         {
             "mongodb_uri": mongodb_uri,
             "database_name": database.name,
@@ -58,4 +58,4 @@ def test_rules_have_a_name() -> None:
     unknown: dict[str, Any] = {"model_rules": "strict"}
 
     with pytest.raises(SettingsError, match=r"MODEL_RULES is 'strict': globeco \(the contract"):
-        settings_from(unknown)
+        read_settings(unknown)

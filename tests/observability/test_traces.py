@@ -19,7 +19,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.call_context import CallContext, traceparent
 from serve_app.observability.traces import record_span, span, start_traces, use_provider
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.upstream.retry_policy import Policy
 from tests.api.middleware.test_request_metrics import Seen
 from tests.support.fakes import Stored, make_model_body, render_no_metrics
@@ -188,7 +188,7 @@ def test_a_collector_gets_the_spans_over_http() -> None:
     with Collector() as collector:
         threading.Thread(target=collector.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{collector.server_port}/v1/traces"
-        provider = start_traces(settings_from({"traces_endpoint": url}))
+        provider = start_traces(read_settings({"traces_endpoint": url}))
         assert provider is not None
         with span("work"):
             record_span("mongodb find", 0.1)
@@ -204,8 +204,8 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_imported() -> None:
     program = (
         "import sys\n"
         "from serve_app.observability.traces import record_span, span, start_traces\n"
-        "from serve_app.settings import settings_from\n"
-        "start_traces(settings_from())\n"
+        "from serve_app.settings import read_settings\n"
+        "start_traces(read_settings())\n"
         "with span('work') as opened:\n"
         "    opened.describe('other', http_status='200')\n"
         "    record_span('mongodb find', 0.1)\n"

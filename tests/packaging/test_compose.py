@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from serve_app.observability.metrics import select_own_series
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.prometheus_series import own_series
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def test_the_environment_of_the_service_is_one_with_which_it_starts() -> None:
     environment = SERVICES["service"]["environment"]
 
     assert {name.lower() for name in environment} <= set(Settings.names())
-    settings = settings_from({name.lower(): value for name, value in environment.items()})
+    settings = read_settings({name.lower(): value for name, value in environment.items()})
     settings.require_protection("0.0.0.0")  # the address of the image
     assert settings.upstreams == "simulated"
     assert str(settings.port) in SERVICES["service"]["ports"][0]

@@ -14,7 +14,7 @@ import yaml
 from serve_app.app import DEPLOYMENTS
 from serve_app.launch.ray_environment import FAST
 from serve_app.local.config_check import check_serve_config
-from serve_app.settings import Settings, SettingsError, settings_from
+from serve_app.settings import Settings, SettingsError, read_settings
 
 ROOT = Path(__file__).parents[2]
 SERVE_CONFIG = ROOT / "serve_config.yaml"
@@ -228,7 +228,7 @@ def test_callers_need_a_key_except_with_the_overlays_that_say_so() -> None:
         assert protection == (("none", "yes") if is_open else ("keys", None)), name
         host = yaml.safe_load(rayservice["spec"]["serveConfigV2"])["http_options"]["host"]
         args = {name.lower(): value for name, value in given.items() if name in PROTECTION}
-        settings_from(args).require_protection(host)
+        read_settings(args).require_protection(host)
 
 
 def test_no_container_runs_as_root_or_without_limits(pods: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.client import AsyncClient, Position
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.command_server import connect_ordergen, serve
 from tests.support.fakes import PRICE, A, B, Stored, make_position, render_no_metrics
 from tests.support.in_process import Upstreams, build_optimizer
@@ -22,7 +22,7 @@ IDS = [f"{number:024}" for number in range(40)]
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"run_chunk_size": 15})
+    return read_settings({"run_chunk_size": 15})
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from serve_app.api.app import api_app
 from serve_app.api.reference import find_stale
 from serve_app.api.routes.problem_pages import problem_page
 from serve_app.problems.catalogue import KINDS
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -71,7 +71,7 @@ def test_the_table_of_settings_has_every_setting_with_its_default_and_rule() -> 
 
 
 def test_the_page_of_the_api_names_every_route() -> None:
-    paths: dict[str, Any] = api_app(settings_from(), cast("Any", None)).openapi()["paths"]
+    paths: dict[str, Any] = api_app(read_settings(), cast("Any", None)).openapi()["paths"]
     served = {
         f"{method.upper()} {path.removeprefix('/api/v1')}"
         for path, methods in paths.items()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from optimization import RebalanceOptions
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.support.optimize_bodies import PATH, build_optimize_app, open_client
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/options.md"
@@ -22,7 +22,7 @@ ACCOUNT = json.loads(RECIPES[0][0])
 async def test_every_recipe_has_the_answer_that_the_page_shows(given: str, shown: str) -> None:
     body = json.loads(given)
     whole = body if "model" in body else {**ACCOUNT, "options": body}
-    async with open_client(build_optimize_app(settings_from())) as client:
+    async with open_client(build_optimize_app(read_settings())) as client:
         answer = await client.post(PATH, json=whole)
 
     assert summary(answer) == shown

@@ -133,14 +133,6 @@ PARTICIPLE = re.compile(
 NO_PARTICIPLES = {"embed", "heading", "ping", "string", "unsigned"}
 OF_THE_DRIVER = {"failed", "started", "succeeded"}
 
-# Rooms whose functions are a verb and its object, and whose loops name the element.
-PLAIN_ROOMS = tuple(
-    ROOT / "serve_app" / room
-    for room in (
-        *("api", "auth", "cli", "deployments", "files"),
-        *("launch", "local", "ports", "problems", "web"),
-    )
-)
 WITH_PREPOSITION = re.compile(r"of|\w+_(of|from|for)")
 
 
@@ -163,7 +155,7 @@ def test_no_function_is_named_by_a_participle_alone() -> None:
 def test_no_function_is_a_noun_with_a_preposition() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-        for path in plain_sources()
+        for path in sources()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and WITH_PREPOSITION.fullmatch(node.name.strip("_"))
@@ -175,7 +167,7 @@ def test_no_function_is_a_noun_with_a_preposition() -> None:
 def test_no_loop_is_over_each_or_one() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in plain_sources()
+        for path in sorted((ROOT / "serve_app").rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Name)
         and isinstance(node.ctx, ast.Store)
@@ -199,11 +191,10 @@ def test_the_glossary_names_none_of_the_retired() -> None:
     assert named.isdisjoint(RETIRED)
 
 
-def plain_sources() -> Iterator[Path]:
-    """List the modules whose names are held to verbs and nouns."""
-    for room in PLAIN_ROOMS:
-        assert room.is_dir()
-        yield from sorted(room.rglob("*.py"))
+def sources() -> Iterator[Path]:
+    """List the modules of the packages."""
+    for package in PACKAGES:
+        yield from sorted((ROOT / package).rglob("*.py"))
 
 
 def names() -> Mapping[str, list[str]]:

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from serve_app.auth.permissions import Role
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from serve_app.simulator import Market
 from serve_app.web import is_built
 from storage.mongo.connection import connect, disconnect
@@ -23,7 +23,7 @@ from tests.support.threaded_server import serve_in_thread
 
 TIMEOUT_MS: Final = 20_000
 expect.set_options(timeout=TIMEOUT_MS)  # a busy machine draws a page in seconds
-SETTINGS: Final = settings_from({"run_chunk_size": 16, "run_window": 2, "event_streams": 3})
+SETTINGS: Final = read_settings({"run_chunk_size": 16, "run_window": 2, "event_streams": 3})
 SHAPES: Final = {
     "wide": {"width": 1440, "height": 900},
     "narrow": {"width": 390, "height": 844},
@@ -162,7 +162,7 @@ def post(http: httpx.Client, path: str, body: dict[str, Any] | None = None) -> A
 @pytest.fixture(scope="session")
 async def desk(mongodb_uri: str) -> AsyncIterator[Desk]:
     market = Market(seed=11, portfolios=40)
-    settings = settings_from({"auth": "keys", "require_approvals": 1})
+    settings = read_settings({"auth": "keys", "require_approvals": 1})
     upstreams = MarketUpstreams(market)
     with serve_in_thread(mongodb_uri, "desk", settings, upstreams, market) as url:
         database = connect(mongodb_uri, "desk")

@@ -16,7 +16,7 @@ from typing import Any, Final
 import httpx
 from PIL import Image
 
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from serve_app.simulator import Market
 from storage.embedded.server import start, stop
 from tests.page.browser.found import MISSING, find_browser, open_browser
@@ -44,7 +44,7 @@ async def main() -> None:
         uri = start(Path(directory), os.environ.get("MONGOD")).uri
         try:
             upstreams = MarketUpstreams(market)
-            with serve_in_thread(uri, "screenshots", settings_from(), upstreams, market) as url:
+            with serve_in_thread(uri, "screenshots", read_settings(), upstreams, market) as url:
                 paths = await asyncio.to_thread(_fill, url, market)
                 async for name, content in _draw(url, paths):
                     _save(content, PICTURES / f"{name}.webp")

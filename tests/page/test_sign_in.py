@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.page.conftest import SHAPES, Desk, World, open_context
 from tests.page.test_rules_of_pages import find_violations
 from tests.support.threaded_server import serve_in_thread
@@ -95,7 +95,7 @@ async def test_a_run_is_followed_by_its_stream_under_a_session(
 async def test_the_button_of_a_provider_leads_back_to_the_page_that_was_asked_for(
     browser: Browser, mongodb_uri: str
 ) -> None:
-    settings = settings_from(
+    settings = read_settings(
         {
             "auth": "oidc",
             "oidc_issuer": "https://id.example.com/desk",

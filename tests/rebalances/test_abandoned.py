@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.idempotency_store import IdempotencyStore
 from tests.support.fakes import PRICE, A, Stored, make_model_body
@@ -26,7 +26,7 @@ PATIENCE_S = "4"
 @pytest.fixture
 def settings() -> Settings:
     # A long lease, because otherwise its renewal could reveal the cancellation in time.
-    return settings_from(
+    return read_settings(
         {"run_chunk_size": 2, "run_window": 1, "run_lease_s": 600, "run_fan_out_above": 3}
     )
 

@@ -7,7 +7,7 @@ import pytest
 from optimization import MODEL_RULES
 from serve_app.rebalances import drift_scans
 from serve_app.rebalances.drift_scans import MAX_TAKEOVERS, DriftScanner
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.drift.line_store import LineFilter
 from storage.drift.scan import DriftScan, ScanStatus
 from storage.mongo.decimal_codec import now
@@ -21,7 +21,7 @@ LAPSED_S = 0.0
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from()
+    return read_settings()
 
 
 @pytest.fixture

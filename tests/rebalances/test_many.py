@@ -7,7 +7,7 @@ import pytest
 
 from serve_app.api.responses import build_heading, write_elements
 from serve_app.runs.chunk_texts import ChunkTexts
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.upstream.errors import UpstreamContractError
 from storage.runs.chunk_store import Chunk
 from tests.support.fakes import PRICE, A, B, Stored, make_model_body
@@ -21,7 +21,7 @@ KEY = {"Idempotency-Key": "monday"}
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from(
+    return read_settings(
         {"run_chunk_size": 3, "run_fan_out_above": 0, "time_zone": "Pacific/Kiritimati"}
     )
 

@@ -9,7 +9,7 @@ import pytest
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from serve_app.resources import Resources
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import PRICE, A, B, build_resources
 from tests.support.in_process import Upstreams
 
@@ -24,7 +24,7 @@ def upstreams() -> Upstreams:
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"run_chunk_size": 10, "run_chunk_tries": 2, "run_patience_s": 60})
+    return read_settings({"run_chunk_size": 10, "run_chunk_tries": 2, "run_patience_s": 60})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from serve_app.resources import Resources
 from serve_app.runs.task_worker import load_worker, run_in_worker
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.mongo.connection import ping
 
 pytestmark = pytest.mark.mongo
@@ -27,7 +27,7 @@ def process() -> Iterator[ProcessPoolExecutor]:
 def settings(mongodb_uri: str) -> Settings:
     upstreams = ("portfolio_accounting", "pricing", "security", "portfolio", "order")
     urls = {f"{name}_service_url": "http://127.0.0.1:9" for name in upstreams}
-    return settings_from({"mongodb_uri": mongodb_uri, **urls})
+    return read_settings({"mongodb_uri": mongodb_uri, **urls})
 
 
 async def answer(resources: Resources) -> str:

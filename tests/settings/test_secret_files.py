@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from serve_app.settings import SECRETS, Settings, SettingsError, settings_from
+from serve_app.settings import SECRETS, Settings, SettingsError, read_settings
 
 URI = "mongodb://ada:mellon@db/"
 NAMES = [name for names in SECRETS.values() for name in names]
@@ -42,7 +42,7 @@ def test_a_secret_is_read_from_its_file_without_the_line_end(
 ) -> None:
     monkeypatch.setenv("MONGODB_URI_FILE", str(secret))
 
-    settings = settings_from()
+    settings = read_settings()
 
     assert settings.mongodb_uri is not None
     assert settings.mongodb_uri.get_secret_value() == URI
@@ -50,7 +50,7 @@ def test_a_secret_is_read_from_its_file_without_the_line_end(
 
 
 def test_a_file_may_be_an_argument(secret: Path) -> None:
-    settings = settings_from({"mongodb_uri_file": str(secret)})
+    settings = read_settings({"mongodb_uri_file": str(secret)})
 
     assert settings.mongodb_uri == SecretStr(URI)
 
@@ -64,10 +64,10 @@ def test_a_secret_beside_its_file_is_refused_and_both_are_named(
 
     rule = r"^MONGODB_URI_FILE is '.*': has to be unset where MONGODB_URI is set$"
     with pytest.raises(SettingsError, match=rule):
-        settings_from()
+        read_settings()
     monkeypatch.delenv(name.upper())
     with pytest.raises(SettingsError, match=rule):
-        settings_from({name: URI})
+        read_settings({name: URI})
 
 
 def test_a_wrong_secret_in_a_file_is_not_shown(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_wrong_secret_in_a_file_is_not_shown(tmp_path: Path) -> None:
     path.write_text("http://ada:mellon@db/")
 
     with pytest.raises(SettingsError, match=r"^MONGODB_URI: a URI that starts with") as caught:
-        settings_from({"mongodb_uri_file": path})
+        read_settings({"mongodb_uri_file": path})
 
     assert "mellon" not in f"{caught.value} {caught.value!r}"
 
@@ -97,7 +97,7 @@ def test_a_file_without_one_line_is_refused_in_one_line(
     path.write_bytes(content)
 
     with pytest.raises(SettingsError, match=rf"^MONGODB_URI_FILE is '.*': {rule}$") as caught:
-        settings_from({"mongodb_uri_file": path})
+        read_settings({"mongodb_uri_file": path})
 
     assert "mellon" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -
 
     rule = re.escape(f"MONGODB_URI_FILE is '{missing}': cannot be read (No such file")
     with pytest.raises(SettingsError, match=rule):
-        settings_from({"mongodb_uri_file": missing})
+        read_settings({"mongodb_uri_file": missing})
 
 
 def test_a_fifo_or_a_directory_is_no_secret_file(tmp_path: Path) -> None:
@@ -116,4 +116,4 @@ def test_a_fifo_or_a_directory_is_no_secret_file(tmp_path: Path) -> None:
 
     for path in (fifo, tmp_path):
         with pytest.raises(SettingsError, match=r"is no regular file$"):
-            settings_from({"mongodb_uri_file": path})
+            read_settings({"mongodb_uri_file": path})

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
+from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +13,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_variable_of_the_original_has_its_documented_default() -> None:
-    settings = settings_from()
+    settings = read_settings()
 
     assert settings.port == 8088
     assert settings.mongodb_uri is None
@@ -32,7 +32,7 @@ def test_arguments_go_over_variables_and_variables_over_defaults(
     monkeypatch.setenv("PORT", "9000")
     monkeypatch.setenv("LOG_LEVEL", "debug")
 
-    settings = settings_from({"port": 9001})
+    settings = read_settings({"port": 9001})
 
     assert (settings.port, settings.log_level) == (9001, "DEBUG")
 
@@ -43,7 +43,7 @@ def test_the_database_is_found_under_each_of_its_names(
 ) -> None:
     monkeypatch.setenv(name, "mongodb://u:mellon@host/")
 
-    settings = settings_from()
+    settings = read_settings()
 
     assert settings.mongodb_uri is not None
     assert settings.mongodb_uri.get_secret_value() == "mongodb://u:mellon@host/"
@@ -53,7 +53,7 @@ def test_the_database_is_found_under_each_of_its_names(
 def test_an_argument_goes_over_a_variable_of_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGODB_URI", "mongodb://variable")
 
-    settings = settings_from({"database_url": "mongodb://argument"})
+    settings = read_settings({"database_url": "mongodb://argument"})
 
     assert settings.mongodb_uri is not None
     assert settings.mongodb_uri.get_secret_value() == "mongodb://argument"
@@ -62,17 +62,17 @@ def test_an_argument_goes_over_a_variable_of_another_name(monkeypatch: pytest.Mo
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRICING_SERVICE_URL", "")
 
-    assert settings_from().pricing_service_url is None
+    assert read_settings().pricing_service_url is None
 
 
 REAL = {name: f"http://{upstream}:80" for upstream, name in UPSTREAM_URLS.items()}
 
 
 def test_without_any_upstream_url_all_upstreams_are_simulated_and_with_all_none_is() -> None:
-    assert settings_from().simulated_upstreams == tuple(UPSTREAM_URLS)
-    assert settings_from({"upstreams": "simulated"}).simulated_upstreams == tuple(UPSTREAM_URLS)
-    assert settings_from(REAL).simulated_upstreams == ()
-    assert settings_from({**REAL, "upstreams": "real"}).simulated_upstreams == ()
+    assert read_settings().simulated_upstreams == tuple(UPSTREAM_URLS)
+    assert read_settings({"upstreams": "simulated"}).simulated_upstreams == tuple(UPSTREAM_URLS)
+    assert read_settings(REAL).simulated_upstreams == ()
+    assert read_settings({**REAL, "upstreams": "real"}).simulated_upstreams == ()
 
 
 @pytest.mark.parametrize("missing", UPSTREAM_URLS.values())
@@ -83,7 +83,7 @@ def test_an_upstream_url_that_is_missing_among_the_others_is_refused_by_name(
     given = {name: url for name, url in REAL.items() if name != missing}
 
     with pytest.raises(SettingsError, match=rf"^{missing.upper()} is unset: has to be .*$"):
-        settings_from({**given, "upstreams": upstreams})
+        read_settings({**given, "upstreams": upstreams})
 
 
 @pytest.mark.parametrize("name", UPSTREAM_URLS.values())
@@ -94,20 +94,20 @@ def test_an_upstream_url_beside_simulated_upstreams_is_refused_by_name_and_not_s
     monkeypatch.setenv(name.upper(), "http://user:mellon@host")
 
     with pytest.raises(SettingsError, match=rf"^{name.upper()} is set: .* UPSTREAMS is simulated$"):
-        settings_from()
+        read_settings()
 
 
 def test_real_upstreams_without_any_url_are_refused_with_the_first_that_is_missing() -> None:
     with pytest.raises(SettingsError, match=r"PORTFOLIO_ACCOUNTING_SERVICE_URL is unset: .* real"):
-        settings_from({"upstreams": "real"})
+        read_settings({"upstreams": "real"})
 
 
 def test_origins_are_a_comma_list_or_a_list() -> None:
-    assert settings_from({"cors_origins": "http://a, http://b"}).cors_origins == (
+    assert read_settings({"cors_origins": "http://a, http://b"}).cors_origins == (
         "http://a",
         "http://b",
     )
-    assert settings_from({"cors_origins": ["http://a"]}).cors_origins == ("http://a",)
+    assert read_settings({"cors_origins": ["http://a"]}).cors_origins == ("http://a",)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_wrong_value_is_one_line_that_names_the_variable_and_what_it_may_be(
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(SettingsError) as caught:
-        settings_from()
+        read_settings()
 
     line = str(caught.value)
     assert line.startswith(f"{variable} is '{value}': ")
@@ -148,7 +148,7 @@ def test_a_wrong_value_that_may_hold_a_password_is_not_shown(
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(SettingsError) as caught:
-        settings_from()
+        read_settings()
 
     assert "mellon" not in f"{caught.value!r} {caught.value}"
 
@@ -161,21 +161,21 @@ CLIENT = {
 
 
 def test_a_client_of_a_token_endpoint_is_whole_or_absent() -> None:
-    assert settings_from(CLIENT).upstream_client_id == "rebalancer"
+    assert read_settings(CLIENT).upstream_client_id == "rebalancer"
 
     for missing in CLIENT:
         given = {name: value for name, value in CLIENT.items() if name != missing}
         rule = rf"^{missing.upper()} is unset: has to be set where UPSTREAM_\w+ is set$"
         with pytest.raises(SettingsError, match=rule):
-            settings_from(given)
+            read_settings(given)
     with pytest.raises(SettingsError, match=r"^UPSTREAM_TOKEN_URL is unset"):
-        settings_from({"upstream_scope": "orders"})
+        read_settings({"upstream_scope": "orders"})
 
 
 def test_a_fixed_header_beside_a_client_is_refused() -> None:
     rule = r"^UPSTREAM_TOKEN_URL is set: has to be unset where UPSTREAM_AUTHORIZATION is set$"
     with pytest.raises(SettingsError, match=rule):
-        settings_from({**CLIENT, "upstream_authorization": "Bearer abc"})
+        read_settings({**CLIENT, "upstream_authorization": "Bearer abc"})
 
 
 @pytest.mark.parametrize(
@@ -183,18 +183,18 @@ def test_a_fixed_header_beside_a_client_is_refused() -> None:
 )
 def test_a_header_of_other_characters_is_refused_and_not_shown(value: str) -> None:
     with pytest.raises(SettingsError, match=r"^UPSTREAM_AUTHORIZATION: the value of") as caught:
-        settings_from({"upstream_authorization": value})
+        read_settings({"upstream_authorization": value})
 
     assert "mellon" not in f"{caught.value!r}"
 
 
 def test_a_misspelt_argument_is_refused_with_the_nearest_right_one() -> None:
     with pytest.raises(SettingsError, match=r"^prot: no such setting; did you mean port\?$"):
-        settings_from({"prot": 1})
+        read_settings({"prot": 1})
 
 
 def test_settings_and_their_errors_survive_pickling() -> None:
-    settings = settings_from({"mongodb_uri": "mongodb://x", "data_directory": "/tmp/x"})
+    settings = read_settings({"mongodb_uri": "mongodb://x", "data_directory": "/tmp/x"})
     error = SettingsError("PORT", "'x'", "a number")
 
     assert pickle.loads(pickle.dumps(settings)) == settings
@@ -218,7 +218,7 @@ def test_settings_and_their_errors_survive_pickling() -> None:
 )
 def test_the_issuer_is_a_url_that_nobody_can_answer_in_its_place(issuer: str) -> None:
     with pytest.raises(SettingsError, match="OIDC_ISSUER"):
-        settings_from({"auth": "oidc", "oidc_audience": "orders", "oidc_issuer": issuer})
+        read_settings({"auth": "oidc", "oidc_audience": "orders", "oidc_issuer": issuer})
 
 
 @pytest.mark.parametrize(
@@ -226,11 +226,11 @@ def test_the_issuer_is_a_url_that_nobody_can_answer_in_its_place(issuer: str) ->
 )
 def test_the_issuer_is_kept_to_the_letter(issuer: str) -> None:
     for url in (issuer, f"{issuer}/"):
-        settings = settings_from({"auth": "oidc", "oidc_audience": "orders", "oidc_issuer": url})
+        settings = read_settings({"auth": "oidc", "oidc_audience": "orders", "oidc_issuer": url})
         assert settings.oidc_issuer == url
 
 
 @pytest.mark.parametrize("algorithms", ["none", "HS256", "RS256,HS256", "rs256", ","])
 def test_only_signatures_that_the_provider_alone_can_make_may_be_pinned(algorithms: str) -> None:
     with pytest.raises(SettingsError, match="OIDC_ALGORITHMS is"):
-        settings_from({"oidc_algorithms": algorithms})
+        read_settings({"oidc_algorithms": algorithms})

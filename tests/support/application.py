@@ -15,7 +15,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.routes import optimize
 from serve_app.ports.optimizer import Optimizer
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.simulator import Market
 from storage.mongo.connection import ping
 from tests.support.fakes import FakeOptimizer, Stored, make_model_body, render_no_metrics
@@ -58,7 +58,7 @@ def optimizer(
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"max_body_mb": 1, "time_zone": "Pacific/Kiritimati"})
+    return read_settings({"max_body_mb": 1, "time_zone": "Pacific/Kiritimati"})
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.support.fakes import A, P, make_model_body, make_position, render_no_metrics
 
 NOBODY: Any = None
 DOCUMENT: dict[str, Any] = api_app(
-    settings_from(), Ports(NOBODY, NOBODY, {}, render_no_metrics)
+    read_settings(), Ports(NOBODY, NOBODY, {}, render_no_metrics)
 ).openapi()
 JSON = {"content-type": "application/json"}
 IDS = {"portfolio_id": P, "key_id": "0" * 16}

@@ -21,7 +21,7 @@ from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse, Uplo
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.store import Store
 from serve_app.resources import SUMMARIES, Resources
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.upstream.holdings.source import Balance
 from storage.access.api_key_store import ApiKeyStore
 from storage.access.session_store import SessionStore
@@ -57,7 +57,7 @@ class Stored:
         self, database: Any, rules: ModelRules = GLOBECO, settings: Settings | None = None
     ) -> None:
         nobody: Any = None
-        self.settings = settings or settings_from()
+        self.settings = settings or read_settings()
         self.resources = build_resources(database, nobody, rules)
         self.submitter = OrderSubmitter(self.resources)
         handle: Any = Handle(lambda: self.deployment)

@@ -7,7 +7,7 @@ from bson.codec_options import CodecOptions
 
 from optimization import BESIDE, BlockOutcome, PortfolioOutcome
 from storage.mongo.decimal_codec import TYPE_REGISTRY
-from storage.rebalances.outcome_columns import block_from, rows_document, rows_per_document
+from storage.rebalances.outcome_columns import decode_block, rows_document, rows_per_document
 from storage.rebalances.outcome_reader import OutcomePage
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(type_registry=TYPE_REGISTRY)
@@ -28,7 +28,7 @@ def store_and_read_page(
         for at in range(0, len(made), step)
     ]
     texts = [bson.encode(each, codec_options=OPTIONS) for each in documents]
-    blocks = [block_from(bson.decode(each, OPTIONS), made.securities) for each in texts]
+    blocks = [decode_block(bson.decode(each, OPTIONS), made.securities) for each in texts]
     beside = {start + row for start, block in blocks for row in _beside(block)}
     placed = [(at, made.outcome(at - first)) for at in sorted(beside.intersection(ordinals))]
     objects = tuple((at, one) for at, one in placed if isinstance(one, PortfolioOutcome))

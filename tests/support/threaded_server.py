@@ -15,7 +15,7 @@ import uvicorn
 from optimization import MODEL_RULES
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.simulator import Market
 from serve_app.upstream.holdings.source import Balance, BalanceOrError
 from serve_app.upstream.order_service import Placed
@@ -27,7 +27,7 @@ from tests.support.flaky_order_service import OrderDesk
 from tests.support.in_process import Upstreams, build_optimizer
 from tests.support.submissions import connect_desk
 
-QUICK = settings_from({"optimization_timeout": 0.2})
+QUICK = read_settings({"optimization_timeout": 0.2})
 
 
 class Priced(dict[str, Decimal]):

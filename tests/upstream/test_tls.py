@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serve_app.settings import Settings, SettingsError, settings_from
+from serve_app.settings import Settings, SettingsError, read_settings
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import Transport
@@ -39,7 +39,7 @@ def answer(_: httpx.Request) -> httpx.Response:
 
 
 async def ask(url: str, transport: MakeTransport, **settings: object) -> object:
-    connections = transport(settings_from(settings))
+    connections = transport(read_settings(settings))
     async with Client("pricing", url, EAGER, connections) as client:
         return await client.get_json("/x")
 
@@ -121,7 +121,7 @@ def test_files_that_are_no_certificates_are_refused_by_the_setting(
         ({**pair, "upstream_certificate": text}, "UPSTREAM_CERTIFICATE .* cannot be used"),
     ):
         with pytest.raises(SettingsError, match=rule):
-            make_context(settings_from(given))
+            make_context(read_settings(given))
 
 
 def test_a_certificate_needs_its_key_and_a_key_its_certificate() -> None:
@@ -129,5 +129,5 @@ def test_a_certificate_needs_its_key_and_a_key_its_certificate() -> None:
         for given, missing in (("certificate", "key"), ("key", "certificate")):
             rule = f"^{prefix}_{missing} is unset: has to be set where {prefix}_{given}".upper()
             with pytest.raises(SettingsError) as caught:
-                settings_from({f"{prefix}_{given}": "x.pem"})
+                read_settings({f"{prefix}_{given}": "x.pem"})
             assert str(caught.value).upper().startswith(rule[1:])

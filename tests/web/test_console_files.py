@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from serve_app.api.middleware.authentication import open_paths
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from serve_app.web import add_console
 
 INDEX = "<!doctype html><title>console</title>"
@@ -63,7 +63,7 @@ async def test_without_a_built_page_there_is_no_console(tmp_path: Path) -> None:
 
 
 def test_the_files_of_the_console_need_no_credentials_and_data_does() -> None:
-    paths = open_paths(settings_from({"auth": "keys"}))
+    paths = open_paths(read_settings({"auth": "keys"}))
 
     assert is_open("/console/runs", paths)
     assert is_open("/console/assets/index-1a2b.js", paths)

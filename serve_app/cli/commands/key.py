@@ -143,9 +143,9 @@ def revoke(
 
 def _database_keys() -> "DatabaseKeys":
     from serve_app.cli.database_keys import DatabaseKeys
-    from serve_app.settings import settings_from
+    from serve_app.settings import read_settings
 
-    return DatabaseKeys(settings_from())
+    return DatabaseKeys(read_settings())
 
 
 def _add_to_database(

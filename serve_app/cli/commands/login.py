@@ -56,10 +56,10 @@ def login(url: Url = URL, browser: Browser = True, timeout: Timeout = TIMEOUT_S)
 def logout(url: Url = URL) -> None:
     """Forget the token of `ordergen login`, and end it at the identity provider."""
     from serve_app.cli.login_flow import revoke
-    from serve_app.client.saved_login import LoginError, load_login, path_of
+    from serve_app.client.saved_login import LoginError, find_path, load_login
 
     with one_line_errors():
-        path = path_of(url)
+        path = find_path(url)
         saved = load_login(path)
         path.unlink(missing_ok=True)
         path.with_suffix(".lock").unlink(missing_ok=True)

@@ -39,12 +39,12 @@ def replay(
         from bson import ObjectId
 
         from serve_app.cli.output import show_json
-        from serve_app.settings import settings_from
+        from serve_app.settings import read_settings
 
         if not ObjectId.is_valid(rebalance_id):
             raise typer.BadParameter("REBALANCE_ID has 24 hexadecimal digits")
 
-        settings = settings_from()
+        settings = read_settings()
         differing: list[Comparison] = []
 
         def note(comparison: "Comparison") -> None:

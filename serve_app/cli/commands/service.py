@@ -53,10 +53,10 @@ def demo(config: Config = None, prices: Prices = None, portfolios: Portfolios = 
 def stop() -> None:
     """Stop the embedded database that `serve run` left running; its data stays."""
     with one_line_errors():
-        from serve_app.settings import settings_from
+        from serve_app.settings import read_settings
         from storage.embedded import server
 
-        directory = settings_from().data_directory
+        directory = read_settings().data_directory
         stopped = server.stop(directory)
         typer.echo("stopped" if stopped else f"no database runs in {directory}")
 

@@ -29,7 +29,7 @@ def add_model(
     idempotency_key: str | None = None,
 ) -> Call[Model]:
     """Store a new model."""
-    lines = [_line(each) for each in positions]
+    lines = [_line(position) for position in positions]
     body: dict[str, Any] = {"name": name, "positions": lines, "portfolios": portfolios}
     if rebalance_options is not None:
         body["rebalance_options"] = rebalance_options
@@ -54,7 +54,7 @@ def read_model_version(model_id: str, version: int) -> Call[WholeModelVersion]:
 def replace_model(model: Model) -> Call[Model]:
     """Replace the whole model, if its version is still the stored one."""
     body = asdict(model)
-    body["positions"] = [_line(each) for each in model.positions]
+    body["positions"] = [_line(position) for position in model.positions]
     del body["model_id"]
     if model.rebalance_options is None:
         del body["rebalance_options"]  # what is stored stays

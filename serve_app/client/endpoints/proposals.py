@@ -47,7 +47,10 @@ def decide_proposal(
     ``transactions`` are pairs of portfolio id and security id. APPROVE, REJECT and OVERRIDE are
     about all.
     """
-    trades = [{"portfolio_id": one, "security_id": other} for one, other in transactions]
+    trades = [
+        {"portfolio_id": portfolio_id, "security_id": security_id}
+        for portfolio_id, security_id in transactions
+    ]
     named = {"portfolios": list(portfolios), "transactions": trades}
     chosen = {name: ids for name, ids in named.items() if ids} or {"all": True}
     body = {"decision": decision, "version": version, **chosen}

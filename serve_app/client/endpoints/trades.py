@@ -30,7 +30,9 @@ class TradeFilter:
     def params(self) -> dict[str, Any]:
         """The parameters of a query."""
         amounts = {name: getattr(self, name) for name in ("min_amount", "max_amount", "min_drift")}
-        texts = {name: None if each is None else f"{each:f}" for name, each in amounts.items()}
+        texts = {
+            name: None if amount is None else f"{amount:f}" for name, amount in amounts.items()
+        }
         names = ("side", "approval", "security_id", "portfolio_id")
         several = {name: tuple(getattr(self, name)) or None for name in names}
         return {**several, "ticker": self.ticker, **texts}

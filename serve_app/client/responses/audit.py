@@ -70,15 +70,15 @@ def verify_entries(
     the last, because the chain grows meanwhile. ``expected`` are heads of earlier times.
     """
     cut = START if before.cut is None else Link(before.cut.seq, before.cut.hash)
-    noted = [Link(each.seq, each.hash) for each in (before, *expected)]
+    links = [Link(head.seq, head.hash) for head in (before, *expected)]
     verifier = ChainVerifier(cut)
-    faults = [fault for entry in entries for fault in verifier.add(entry, noted)]
+    faults = [fault for entry in entries for fault in verifier.add(entry, links)]
     after: AuditHead = read_head()
     faults += verifier.end(Link(after.seq, after.hash))
     faults += [
-        Fault(each.seq, None, f"missing: the chain ends at {after.seq}")
-        for each in noted
-        if each.seq > after.seq
+        Fault(link.seq, None, f"missing: the chain ends at {after.seq}")
+        for link in links
+        if link.seq > after.seq
     ]
     last = ChainLink(verifier.last.seq, verifier.last.hash)
     return AuditVerification(verifier.entries, last, tuple(faults))

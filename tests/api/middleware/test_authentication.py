@@ -13,7 +13,7 @@ from serve_app.api.routes import optimize
 from serve_app.auth.api_keys import make_key
 from serve_app.auth.permissions import Role
 from serve_app.call_context import CallContext, principal
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.errors import StorageUnavailableError
 from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 from tests.support.keys import add_key, client_with
@@ -26,13 +26,13 @@ BREAKERS = {"pricing": "closed"}
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 @pytest.fixture
 def app_of(stored: Stored, optimizer: FakeOptimizer) -> Callable[..., FastAPI]:
     def build(**changes: Any) -> FastAPI:
-        settings = settings_from({"auth": "keys", **changes})
+        settings = read_settings({"auth": "keys", **changes})
         return api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
 
     return build

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.middleware.origins import host_name
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 
 MODELS = "/api/v1/models"
@@ -26,7 +26,7 @@ Serve = Callable[..., FastAPI]
 @pytest.fixture
 def serve(stored: Stored, optimizer: FakeOptimizer) -> Serve:
     def serve(**given: object) -> FastAPI:
-        return api_app(settings_from(given), Ports(stored.port, optimizer, {}, render_no_metrics))
+        return api_app(read_settings(given), Ports(stored.port, optimizer, {}, render_no_metrics))
 
     return serve
 
@@ -153,6 +153,6 @@ def test_the_name_of_a_host_has_no_port_and_no_brackets() -> None:
 
 
 def test_settings_name_the_hosts_of_the_service() -> None:
-    settings: Settings = settings_from({"host": "0.0.0.0", "allowed_hosts": "a, b"})
+    settings: Settings = read_settings({"host": "0.0.0.0", "allowed_hosts": "a, b"})
 
     assert settings.host_names == ("localhost", "127.0.0.1", "::1", "a", "b")

@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.auth.permissions import Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import Stored
 from tests.support.keys import add_key, client_with
 
@@ -14,7 +14,7 @@ MODELS = "/api/v1/models"
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys", "rate_limit_per_minute": 1})
+    return read_settings({"auth": "keys", "rate_limit_per_minute": 1})
 
 
 async def test_beyond_the_limit_a_caller_is_told_when_to_come_back(

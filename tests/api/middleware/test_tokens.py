@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from serve_app.auth.api_keys import make_key
 from serve_app.auth.permissions import Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import Stored, make_model_body
 from tests.support.forged_tokens import FORGERS
 from tests.support.issuer import AUDIENCE, JWKS, Issuer
@@ -37,7 +37,7 @@ def changes(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def settings(issuer: Issuer, changes: dict[str, Any]) -> Settings:
-    return settings_from({**AUTH, "oidc_issuer": issuer.url, **changes})
+    return read_settings({**AUTH, "oidc_issuer": issuer.url, **changes})
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,11 @@ from serve_app.api.dependencies import Ports
 from serve_app.api.openapi.examples import build_example
 from serve_app.files.faults import Fault, Place
 from serve_app.problems.catalogue import INTERNAL_ERROR, KINDS, UNVERIFIED_PLAN
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.support.fakes import render_no_metrics
 
 NOBODY: Any = None
-SETTINGS = settings_from({"auth": "keys"})
+SETTINGS = read_settings({"auth": "keys"})
 DOCUMENT: dict[str, Any] = api_app(SETTINGS, Ports(NOBODY, NOBODY, {}, render_no_metrics)).openapi()
 PROBLEM = "application/problem+json"
 ANNOTATIONS = ("title", "description", "default", "examples", "format")

@@ -26,7 +26,7 @@ from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.auth.permissions import Role
 from serve_app.json_text import encode
 from serve_app.ports.optimizer import Optimizer
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.upstream.circuit_breaker import BreakerState
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.mongo.connection import ping
@@ -84,7 +84,7 @@ class Named(Upstreams):
 @pytest.fixture
 def settings() -> Settings:
     urls = dict.fromkeys((f"{name}_service_url" for name in SERVICES), "http://upstream")
-    return settings_from({"upstreams": "real", **urls})
+    return read_settings({"upstreams": "real", **urls})
 
 
 @pytest.fixture
@@ -373,19 +373,17 @@ def test_the_amounts_of_the_examples_add_up() -> None:
     position = line["positions"][0]
     element = examples()["rebalance_portfolio", "200 application/json"]
 
-    after = decimal_from(position["adjusted_position_market_value"])
-    assert after == position["adjusted_quantity"] * decimal_from(position["price"])
-    assert decimal_from(line["cash_after_rebalance"]) + after == decimal_from(line["market_value"])
-    assert round(after / decimal_from(line["base"]), 4) == decimal_from(position["actual"])
-    bought = decimal_from(element["cash_before_rebalance"]) - decimal_from(
-        element["cash_after_rebalance"]
-    )
-    assert abs(bought) == decimal_from(element["turnover"])
-    wanted = decimal_from(element["base"]) * decimal_from(position["target"])
-    assert abs(after - wanted) == decimal_from(element["objective"])
+    after = exact(position["adjusted_position_market_value"])
+    assert after == position["adjusted_quantity"] * exact(position["price"])
+    assert exact(line["cash_after_rebalance"]) + after == exact(line["market_value"])
+    assert round(after / exact(line["base"]), 4) == exact(position["actual"])
+    bought = exact(element["cash_before_rebalance"]) - exact(element["cash_after_rebalance"])
+    assert abs(bought) == exact(element["turnover"])
+    wanted = exact(element["base"]) * exact(position["target"])
+    assert abs(after - wanted) == exact(element["objective"])
 
 
-def decimal_from(number: object) -> Decimal:
+def exact(number: object) -> Decimal:
     return Decimal(str(number))
 
 

@@ -10,7 +10,7 @@ import pytest
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.event_stream import Streams
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.errors import StorageUnavailableError
 from tests.support.fakes import PRICE, A, Stored, make_model_body, render_no_metrics
 from tests.support.in_process import Gate, build_optimizer
@@ -23,7 +23,7 @@ IDS = make_portfolio_ids(5)
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from(
+    return read_settings(
         {"run_chunk_size": 2, "run_window": 1, "run_lease_s": 1, "run_fan_out_above": 3}
     )
 

@@ -11,7 +11,7 @@ import pytest
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.routes import health
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from serve_app.upstream.circuit_breaker import Breaker
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.http_client import Client, UpstreamHealth
@@ -70,7 +70,7 @@ async def ask(
     """Function that returns the answers by path of a service with these upstreams."""
     # Because a busy machine may take longer than 2 s to connect to all parts for the first time.
     monkeypatch.setattr(health, "CHECK_TIMEOUT_S", PATIENT_S)
-    settings = settings_from({"upstreams": "simulated"})
+    settings = read_settings({"upstreams": "simulated"})
 
     async def asked(
         database_check: Callable[[], Awaitable[None]] = lambda: ping(database),

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import api_app
 from serve_app.auth.permissions import Role, Scope
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import Stored
 from tests.support.keys import add_key, client_with
 
@@ -18,7 +18,7 @@ KEYS = "/api/v1/keys"
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_a_wrong_key_is_refused_by_its_field(
 
 
 async def test_a_service_without_authentication_makes_no_keys(stored: Stored, app: FastAPI) -> None:
-    open_app = api_app(settings_from(), app.state.ports)
+    open_app = api_app(read_settings(), app.state.ports)
     async with client_with(open_app) as client:
         answers = [await client.get(KEYS), await client.post(KEYS, json={})]
         document = (await client.get("/openapi.json")).json()

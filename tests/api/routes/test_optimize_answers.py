@@ -20,7 +20,7 @@ from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.json_text import encode
 from serve_app.json_text import plain as digits
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.optimization.support import generated_problems
 from tests.optimization.support.generated_problems import Problem
 from tests.support.fakes import P, Stored, render_no_metrics
@@ -145,7 +145,7 @@ def _elements(answer: Any) -> list[Json]:
 
 
 async def test_the_time_limit_is_that_of_the_settings() -> None:
-    settings = settings_from({"optimization_timeout": 1e-9})
+    settings = read_settings({"optimization_timeout": 1e-9})
     problem = generated_problems.large_with_options(np.random.default_rng(0))
 
     async with open_client(build_optimize_app(settings)) as client:

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import A, P, Q, R, make_model_body
 from tests.support.in_process import Upstreams, make_two_owners
 from tests.support.run_streams import parse_events, wait_until_over
@@ -16,7 +16,7 @@ UNPRICED = "U" * 24
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"run_chunk_size": 1, "run_patience_s": 0, "run_lease_s": 1})
+    return read_settings({"run_chunk_size": 1, "run_patience_s": 0, "run_lease_s": 1})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from serve_app.api.openapi.samples import RUNNING
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.fakes import A, P, Q, R, make_model_body, make_position
 from tests.support.in_process import Upstreams, make_two_owners
 from tests.support.run_streams import wait_until_over
@@ -20,7 +20,7 @@ NOWHERE = "0" * 24
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return settings_from(
+    return read_settings(
         {"run_chunk_size": 1, "run_patience_s": 0, "run_lease_s": 1, "holdings_directory": tmp_path}
     )
 

@@ -17,7 +17,7 @@ from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.sessions import SignedOutAnswer
 from serve_app.auth.api_keys import make_key, parse_key
 from serve_app.auth.permissions import ROLES, Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.certificates import Authority
 from tests.support.command_server import serve
 from tests.support.fakes import FakeOptimizer, Stored, make_model_body, render_no_metrics
@@ -31,13 +31,13 @@ Build = Callable[..., FastAPI]
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_from({"auth": "keys"})
+    return read_settings({"auth": "keys"})
 
 
 @pytest.fixture
 def app_of(stored: Stored, optimizer: FakeOptimizer) -> Build:
     def build(**changes: Any) -> FastAPI:
-        settings = settings_from({"auth": "keys", **changes})
+        settings = read_settings({"auth": "keys", **changes})
         return api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
 
     return build
@@ -307,4 +307,4 @@ async def test_a_service_that_authenticates_nobody_says_so(app_of: Build) -> Non
 )
 def test_the_public_url_is_one_that_keeps_cookies_private(url: str) -> None:
     with pytest.raises(ValueError, match="PUBLIC_URL"):
-        settings_from({"public_url": url})
+        read_settings({"public_url": url})

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.auth.permissions import ROLES, Role
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from tests.support.command_server import serve
 from tests.support.fakes import make_model_body
 from tests.support.issuer import AUDIENCE
@@ -24,7 +24,7 @@ LOGIN = "/session/login"
 
 @pytest.fixture
 def settings(oidc_provider: OidcProvider) -> Settings:
-    return settings_from(
+    return read_settings(
         {
             "auth": "oidc",
             "oidc_issuer": oidc_provider.url,

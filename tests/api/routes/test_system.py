@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from storage.errors import StorageUnavailableError
 from tests.support.fakes import Stored, render_no_metrics
 
@@ -20,7 +20,7 @@ def settings() -> Settings:
         for name in ("portfolio_accounting", "pricing", "security", "portfolio", "order")
     }
     uri = f"mongodb://desk:{PASSWORD}@127.0.0.1:27017"
-    return settings_from({"upstreams": "real", "mongodb_uri": uri, "event_streams": 7, **urls})
+    return read_settings({"upstreams": "real", "mongodb_uri": uri, "event_streams": 7, **urls})
 
 
 async def lost() -> None:

@@ -16,7 +16,7 @@ from pyarrow import parquet
 from serve_app.api.media_types import CSV, JSON, PARQUET, XLSX
 from serve_app.api.schemas.optimize import MAX_PORTFOLIOS
 from serve_app.deployments import uploads
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from tests.files.books import HOLDINGS, MODEL, PRICES, csv_of, workbook_of
 from tests.support.optimize_bodies import build_optimize_app, make_body, open_client
 
@@ -31,7 +31,7 @@ ALL_IN_ONE = (
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client(build_optimize_app(settings_from({}))) as client:
+    async with open_client(build_optimize_app(read_settings({}))) as client:
         yield client
 
 

@@ -7,7 +7,7 @@ import pytest
 from serve_app.auth.errors import AuthenticationError
 from serve_app.auth.oidc.claims import ClaimNames
 from serve_app.auth.permissions import ROLES, Role, Scope
-from serve_app.settings import settings_from
+from serve_app.settings import read_settings
 from serve_app.settings.identity import ROLES as ROLES_OF_SETTINGS
 
 ADA: dict[str, Any] = {"sub": "248289761001", "name": "Ada Lovelace", "roles": ["trader"]}
@@ -15,7 +15,7 @@ MODEL = "6540F1A2B3C4D5E6F7A8B9C0"
 
 
 def names_of(**settings: Any) -> ClaimNames:
-    return ClaimNames.read(settings_from(settings))
+    return ClaimNames.read(read_settings(settings))
 
 
 def test_a_caller_is_its_subject_with_the_scopes_of_its_roles() -> None:

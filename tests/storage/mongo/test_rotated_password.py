@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from serve_app.local.stand_ins import prepare_database
-from serve_app.settings import SettingsError, settings_from
+from serve_app.settings import SettingsError, read_settings
 from storage.embedded.access_control import internal_uri
 from storage.embedded.server import start, stop
 from storage.models.model_store import ModelStore
@@ -97,7 +97,7 @@ async def test_a_start_with_a_user_who_may_not_make_collections_ends_with_one_li
     )
 
     with pytest.raises(SettingsError, match=f"needs the roles readWrite and dbAdmin of {NAME}"):
-        await prepare_database(settings_from({"mongodb_uri": uri}))
+        await prepare_database(read_settings({"mongodb_uri": uri}))
 
 
 async def test_both_users_work_until_the_former_is_dropped(

@@ -26,10 +26,10 @@ from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import TYPE_REGISTRY
 from storage.rebalances import outcome_columns
 from storage.rebalances.outcome_columns import (
-    block_from,
+    decode_block,
+    decode_statuses,
     rows_document,
     rows_per_document,
-    status_from,
 )
 from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.samples import (
@@ -137,7 +137,7 @@ def is_wide(made: BlockOutcome, row: int) -> bool:
 def test_every_row_reads_back_with_the_same_digits_or_is_beside(made: BlockOutcome) -> None:
     (document,) = documents_of(made, first=7)
 
-    first, read = block_from(document, made.securities)
+    first, read = decode_block(document, made.securities)
 
     assert first == 7
     assert read.portfolio_ids == made.portfolio_ids
@@ -162,11 +162,11 @@ def test_a_document_without_methods_has_separable_optima_alone() -> None:
     old = {name: value for name, value in document.items() if name != "method"}
 
     assert document["method"]["values"] == ["SEPARABLE", "COVER", "MILP"]
-    assert block_from(document, made.securities)[1].count_methods() == {
+    assert decode_block(document, made.securities)[1].count_methods() == {
         Method.SEPARABLE: 2,
         Method.COVER: 1,
     }
-    assert block_from(old, made.securities)[1].count_methods() == {Method.SEPARABLE: 3}
+    assert decode_block(old, made.securities)[1].count_methods() == {Method.SEPARABLE: 3}
     (plain,) = documents_of(with_columns(made, method=np.zeros(3, dtype=np.int8)))
     assert "method" not in plain
 
@@ -194,7 +194,7 @@ def test_a_column_has_the_smallest_type_that_its_numbers_fit(
     column = document["cash_after"]
     assert (column["dtype"], column["shape"], column["decimals"]) == (dtype, [3], 2)
     assert len(column["data"]) == 3 * width
-    _, read = block_from(document, made.securities)
+    _, read = decode_block(document, made.securities)
     assert read.cash_after.units.tolist() == units.tolist()
 
 
@@ -222,7 +222,7 @@ def test_a_few_large_numbers_are_exceptions_of_a_narrow_column(
     assert column["dtype"] == dtype
     found = column.get("exceptions")
     assert (found and np.frombuffer(found["places"], "<i4").tolist()) == places
-    _, read = block_from(document, made.securities)
+    _, read = decode_block(document, made.securities)
     assert read.cash_after.units.tolist() == units.tolist()
 
 
@@ -247,7 +247,7 @@ def test_a_row_beyond_34_digits_is_beside_and_its_neighbours_are_not() -> None:
 
     (document,) = documents_of(made)
 
-    assert [each == BESIDE for each in status_from(document)] == [False, True, False, False]
+    assert [each == BESIDE for each in decode_statuses(document)] == [False, True, False, False]
     assert document["before"]["dtype"] == "<i2"
 
 
@@ -261,7 +261,7 @@ def test_rows_with_very_many_other_holdings_are_beside_so_that_a_document_fits(
 
     (document,) = documents_of(made)
 
-    beside = np.flatnonzero(status_from(document) == BESIDE).tolist()
+    beside = np.flatnonzero(decode_statuses(document) == BESIDE).tolist()
     assert beside == holders[1:]
     assert document["others"]["ids"] == list(made.others.ids)
 
@@ -278,7 +278,7 @@ def test_rows_with_very_many_binding_constraints_are_beside_so_that_a_document_f
         with_columns(make_answers(make_rebalance(4), range(4)), binding=binding)
     )
 
-    assert [each == BESIDE for each in status_from(document)] == [False, False, False, True]
+    assert [each == BESIDE for each in decode_statuses(document)] == [False, False, False, True]
     assert document["binding"]["names"] == ["A", "B", "C"]
 
 
@@ -292,7 +292,7 @@ def test_a_document_has_the_other_securities_that_its_rows_hold_and_no_more() ->
     documents = documents_of(with_columns(made, others=others))
 
     assert [len(each["others"]["ids"]) for each in documents] == [512, 512, 512, 464]
-    _, last = block_from(documents[-1], made.securities)
+    _, last = decode_block(documents[-1], made.securities)
     assert last.others.ids == ids[1_536:]
 
 

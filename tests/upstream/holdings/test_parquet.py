@@ -15,7 +15,7 @@ import pytest
 
 from serve_app.chunks.fetch import find_source, identify_holdings
 from serve_app.resources import FILE
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import Settings, read_settings
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
@@ -66,7 +66,7 @@ def write_file(path: Path, made: pa.Table, **options: Any) -> HoldingsFile:
 
 
 def in_directory(directory: Path) -> Settings:
-    return settings_from({"holdings_directory": directory})
+    return read_settings({"holdings_directory": directory})
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -230,7 +230,7 @@ def test_a_file_that_is_not_there_is_named_without_its_directory(tmp_path: Path)
 
 def test_without_a_directory_no_file_is_read() -> None:
     with pytest.raises(HoldingsFileError, match="HOLDINGS_DIRECTORY is not set"):
-        identify_holdings(settings_from({}), HoldingsRef(FILE, "book.parquet"))
+        identify_holdings(read_settings({}), HoldingsRef(FILE, "book.parquet"))
 
 
 @pytest.mark.parametrize("name", ["../book.parquet", "a/../../book.parquet", "link.parquet"])
