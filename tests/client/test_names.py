@@ -32,18 +32,41 @@ from serve_app.api.schemas.rebalances import (
     RebalanceAnswer,
     TransactionAnswer,
 )
-from serve_app.client import (
-    AsyncClient,
-    Client,
-    audit_models,
-    outcome_models,
-    position_models,
-    run_models,
-    session_models,
-    trade_models,
-)
-from serve_app.client import models as answers
+from serve_app.client import AsyncClient, Client
 from serve_app.client.call import Group, Options, PortfolioOptions
+from serve_app.client.responses import (
+    audit as client_audit,
+)
+from serve_app.client.responses import (
+    drift as client_drift,
+)
+from serve_app.client.responses import (
+    models as client_models,
+)
+from serve_app.client.responses import (
+    names as client_names,
+)
+from serve_app.client.responses import (
+    orders as client_orders,
+)
+from serve_app.client.responses import (
+    outcomes as client_outcomes,
+)
+from serve_app.client.responses import (
+    positions as client_positions,
+)
+from serve_app.client.responses import (
+    rebalances as client_rebalances,
+)
+from serve_app.client.responses import (
+    runs as client_runs,
+)
+from serve_app.client.responses import (
+    sessions as client_sessions,
+)
+from serve_app.client.responses import (
+    trades as client_trades,
+)
 from serve_app.settings import read_settings
 
 HEAVY = [
@@ -61,45 +84,45 @@ HEAVY = [
 ]
 FOR_PROGRAMS_OF_OTHERS = {"health", "metrics", "begin_session", "end_session"}
 PAIRS: dict[type, type[Any]] = {
-    answers.Position: positions.GeneralPositionAnswer,
-    answers.Model: models.ModelAnswer,
-    answers.FieldChange: model_versions.FieldChange,
-    answers.PositionChange: model_versions.PositionChange,
-    answers.ModelChanges: model_versions.ModelChangesAnswer,
-    answers.ModelVersion: model_versions.ModelVersionAnswer,
-    answers.WholeModelVersion: model_versions.WholeModelVersionAnswer,
-    answers.Transaction: TransactionAnswer,
-    answers.Drift: DriftAnswer,
-    answers.Binding: BindingAnswer,
-    answers.PortfolioOutcome: RebalanceAnswer,
-    position_models.PositionDetail: position_details.GivenPositionDetail,
-    trade_models.TradeDetail: trades.TradeDetail,
-    trade_models.TradeTotals: trades.TradeTotalsAnswer,
-    trade_models.TotalsOfTrades: trades.TotalsOfTrades,
-    outcome_models.OutcomeTotals: outcome_summaries.OutcomeTotalsAnswer,
-    outcome_models.LastOutcome: outcome_summaries.LastOutcomeAnswer,
-    answers.PositionResult: stored_rebalances.PositionResult,
-    answers.RebalanceResult: stored_rebalances.RebalanceResult,
-    answers.TransactionLine: TransactionLine,
-    answers.OrderLine: orders.OrderLine,
-    answers.OrderSubmission: orders.HandOverAnswer,
-    answers.Standing: drift.StandingAnswer,
-    answers.PortfolioDrift: drift.PortfolioDriftAnswer,
-    answers.LargestDeviation: drift.LargestDeviation,
-    answers.DriftSummary: drift.DriftSummaryAnswer,
-    answers.Deleted: stored_rebalances.Deleted,
-    answers.PortfolioName: names.PortfolioName,
-    answers.SecurityTicker: names.SecurityTicker,
-    audit_models.AuditEntry: audit.AuditEntryAnswer,
-    audit_models.ChainLink: audit.ChainLink,
-    audit_models.AuditHead: audit.AuditHeadAnswer,
-    session_models.Caller: sessions.CallerAnswer,
-    session_models.SessionState: sessions.SessionAnswer,
-    session_models.SignInWays: sessions.SignInAnswer,
-    run_models.Progress: runs.Progress,
-    run_models.Holdings: runs.HoldingsSource,
-    run_models.ChunkError: runs.ChunkError,
-    run_models.Run: runs.RunAnswer,
+    client_models.Position: positions.GeneralPositionAnswer,
+    client_models.Model: models.ModelAnswer,
+    client_models.FieldChange: model_versions.FieldChange,
+    client_models.PositionChange: model_versions.PositionChange,
+    client_models.ModelChanges: model_versions.ModelChangesAnswer,
+    client_models.ModelVersion: model_versions.ModelVersionAnswer,
+    client_models.WholeModelVersion: model_versions.WholeModelVersionAnswer,
+    client_outcomes.Transaction: TransactionAnswer,
+    client_outcomes.Drift: DriftAnswer,
+    client_outcomes.Binding: BindingAnswer,
+    client_outcomes.PortfolioOutcome: RebalanceAnswer,
+    client_positions.PositionDetail: position_details.GivenPositionDetail,
+    client_trades.TradeDetail: trades.TradeDetail,
+    client_trades.TradeTotals: trades.TradeTotalsAnswer,
+    client_trades.TotalsOfTrades: trades.TotalsOfTrades,
+    client_outcomes.OutcomeTotals: outcome_summaries.OutcomeTotalsAnswer,
+    client_outcomes.LastOutcome: outcome_summaries.LastOutcomeAnswer,
+    client_rebalances.PositionResult: stored_rebalances.PositionResult,
+    client_rebalances.RebalanceResult: stored_rebalances.RebalanceResult,
+    client_orders.TransactionLine: TransactionLine,
+    client_orders.OrderLine: orders.OrderLine,
+    client_orders.OrderSubmission: orders.HandOverAnswer,
+    client_drift.Standing: drift.StandingAnswer,
+    client_drift.PortfolioDrift: drift.PortfolioDriftAnswer,
+    client_drift.LargestDeviation: drift.LargestDeviation,
+    client_drift.DriftSummary: drift.DriftSummaryAnswer,
+    client_rebalances.Deleted: stored_rebalances.Deleted,
+    client_names.PortfolioName: names.PortfolioName,
+    client_names.SecurityTicker: names.SecurityTicker,
+    client_audit.AuditEntry: audit.AuditEntryAnswer,
+    client_audit.ChainLink: audit.ChainLink,
+    client_audit.AuditHead: audit.AuditHeadAnswer,
+    client_sessions.Caller: sessions.CallerAnswer,
+    client_sessions.SessionState: sessions.SessionAnswer,
+    client_sessions.SignInWays: sessions.SignInAnswer,
+    client_runs.Progress: runs.Progress,
+    client_runs.Holdings: runs.HoldingsSource,
+    client_runs.ChunkError: runs.ChunkError,
+    client_runs.Run: runs.RunAnswer,
 }
 
 
@@ -119,7 +142,7 @@ def test_an_answer_has_the_fields_that_the_service_sends(kind: Any) -> None:
 
 
 def test_the_outcome_of_a_run_has_the_id_of_its_rebalance_too() -> None:
-    names = {field.name for field in fields(answers.PortfolioResult)}
+    names = {field.name for field in fields(client_rebalances.PortfolioResult)}
 
     assert names == {*stored_rebalances.PortfolioResult.__annotations__, "rebalance_id"}
 
