@@ -113,9 +113,8 @@ async def write_outcomes(
     """Write some outcomes of a rebalance as elements of its answer."""
     heading = build_heading(rebalance, zone, is_stored=is_stored)
     if heading.rules and isinstance(outcomes, BlockOutcome):
-        outcomes = list_all_outcomes(
-            outcomes
-        )  # because a rule is evaluated on the plan of a portfolio
+        # As objects, because a rule is evaluated on the plan of a portfolio.
+        outcomes = list_all_outcomes(outcomes)
     if not isinstance(outcomes, BlockOutcome):
         return WrittenOutcomes(await write_elements(heading, outcomes), are_refused(outcomes))
     beside = list_separate_outcomes(outcomes)

@@ -1,7 +1,7 @@
 """Chunk as a block: portfolios of one model in arrays, from their holdings to their outcomes."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ from optimization import (
     ScaledColumn,
 )
 from serve_app.chunks.fetch import look_up_prices
-from serve_app.chunks.solve import failed_outcome
+from serve_app.chunks.solve import convert_answer
 from serve_app.upstream.holdings.source import HoldingsBlock
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import SecurityService
@@ -95,7 +95,7 @@ def complete_outcome(inputs: BlockInputs, outcome: BlockOutcome) -> BlockOutcome
         **{int(rows[row]): separate_outcome for row, separate_outcome in outcome.beside.items()},
         **inputs.errors,
     }
-    outcomes = {row: _convert_answer(ids[row], answer) for row, answer in beside.items()}
+    outcomes = {row: convert_answer(ids[row], answer) for row, answer in beside.items()}
     if not inputs.errors:
         return replace(outcome, beside=outcomes)
     status, method = np.full(len(ids), BESIDE, np.int8), np.zeros(len(ids), np.int8)
@@ -115,28 +115,18 @@ def complete_outcome(inputs: BlockInputs, outcome: BlockOutcome) -> BlockOutcome
     )
 
 
-def _convert_answer(portfolio_id: str, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
-    if isinstance(answer, PortfolioOutcome):
-        return answer
-    return failed_outcome(portfolio_id, answer)
-
-
 def list_all_outcomes(outcome: BlockOutcome) -> list[PortfolioOutcome]:
     """List the outcomes of all portfolios of a complete block."""
-    return [
-        outcome_or_error
-        for outcome_or_error in outcome.outcomes()
-        if isinstance(outcome_or_error, PortfolioOutcome)
-    ]
+    return _select_outcomes(outcome.outcomes())
 
 
 def list_separate_outcomes(outcome: BlockOutcome) -> list[PortfolioOutcome]:
     """List the outcomes beside the columns of a complete block."""
-    return [
-        outcome_or_error
-        for outcome_or_error in outcome.beside.values()
-        if isinstance(outcome_or_error, PortfolioOutcome)
-    ]
+    return _select_outcomes(outcome.beside.values())
+
+
+def _select_outcomes(answers: Iterable[PortfolioOutcome | Exception]) -> list[PortfolioOutcome]:
+    return [answer for answer in answers if isinstance(answer, PortfolioOutcome)]
 
 
 def _spread(column: ScaledColumn, rows: NDArray[np.intp], size: int) -> ScaledColumn:

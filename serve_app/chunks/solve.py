@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from types import MappingProxyType
@@ -103,7 +103,7 @@ def solve_at_once(
         return None
     if answers is None:
         return None
-    solved_outcomes = map(_convert_answer, portfolios, answers)
+    solved_outcomes = _convert_answers(portfolios, answers)
     outcomes = [
         next(solved_outcomes) if isinstance(candidate, Portfolio) else candidate
         for candidate in candidates
@@ -159,7 +159,7 @@ def _solve(
         ]
         answers = _solve_each(model, portfolios, options, budget.share(remaining / len(places)))
         remaining -= len(places)
-        outcomes.update(zip(places, map(_convert_answer, portfolios, answers), strict=True))
+        outcomes.update(zip(places, _convert_answers(portfolios, answers), strict=True))
     return [outcomes[place] for place in range(len(candidates))]
 
 
@@ -194,12 +194,16 @@ def _build_portfolio(
         return failed_outcome(portfolio_id, error)
 
 
-def _convert_answer(portfolio: Portfolio, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
-    return (
-        answer
-        if isinstance(answer, PortfolioOutcome)
-        else failed_outcome(portfolio.portfolio_id, answer)
-    )
+def _convert_answers(
+    portfolios: Iterable[Portfolio], answers: Iterable[PortfolioOutcome | Exception]
+) -> Iterator[PortfolioOutcome]:
+    ids = (portfolio.portfolio_id for portfolio in portfolios)
+    return map(convert_answer, ids, answers)
+
+
+def convert_answer(portfolio_id: str, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
+    """Return the outcome of a portfolio whose answer may be an error."""
+    return answer if isinstance(answer, PortfolioOutcome) else failed_outcome(portfolio_id, answer)
 
 
 def refused_outcome(portfolio_id: str, refusal: Refusal) -> PortfolioOutcome:

@@ -198,10 +198,8 @@ class _ScanDriver:
         else:
             summaries = await self._retry(lambda: measure(securities, page.portfolio_ids))
         lines = [drift_line(page.model_id, summary) for summary in summaries]
-        record_lines, store_progress = (
-            self._resources.drift_lines.record,
-            self._resources.drift_scans.store_progress,
-        )
+        record_lines = self._resources.drift_lines.record
+        store_progress = self._resources.drift_scans.store_progress
         await retry_while_unavailable(lambda: record_lines(self._scan, page.place, lines))
         # One write at a time, because otherwise the progress could go back.
         async with self._one_at_a_time:

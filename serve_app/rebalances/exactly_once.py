@@ -45,9 +45,9 @@ async def rebalance_model(
         command = RebalanceModel(rebalance_id, model_id, overrides, claim)
         stored_rebalance, outcomes = await optimizer.rebalance_model(command)
         # The text is read here, because a lost text is replaced by the stored outcomes.
-        return stored_rebalance, await outcomes.read() if isinstance(
-            outcomes, RemoteElements
-        ) else outcomes
+        if isinstance(outcomes, RemoteElements):
+            return stored_rebalance, await outcomes.read()
+        return stored_rebalance, outcomes
 
     return await _repeat(_attempt, optimizer, rebalance)
 

@@ -69,9 +69,8 @@ class InlineRebalancer(Rebalancing):
         self._optimizer = optimizer
         self._pricer = PricedModels()
         self._at_work = 0
-        self._date_tasks: set[asyncio.Task[None]] = (
-            set()
-        )  # because nothing else refers to the tasks
+        # The tasks are kept, because nothing else refers to them.
+        self._date_tasks: set[asyncio.Task[None]] = set()
 
     @cached_property
     def _resources(self) -> Resources:

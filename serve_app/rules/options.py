@@ -111,11 +111,9 @@ def _select_amount_rules(rules: Iterable[Rule]) -> Iterator[Rule]:
 
 
 def _choose_lower_amount(present: Amount | None, limit: Amount, value: Decimal) -> Amount:
-    return (
-        limit
-        if present is None
-        else min(present, limit, key=lambda amount: _to_currency(amount, value))
-    )
+    if present is None:
+        return limit
+    return min(present, limit, key=lambda amount: _to_currency(amount, value))
 
 
 def _choose_higher_amount(

@@ -58,9 +58,8 @@ async def preview_chunk(
         shared.rebalance, outcomes, shared.settings.time_zone, is_stored=False
     )
     refused_outcomes = _list_outcomes(outcomes) if written_outcomes.are_refused else ()
-    return ChunkPreview(
-        len(written_outcomes.text), refused_outcomes, frozenset(held_ids)
-    ), written_outcomes.text
+    text = written_outcomes.text
+    return ChunkPreview(len(text), refused_outcomes, frozenset(held_ids)), text
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ class RunDriver:
     async def _end_parts(
         self, status: RebalanceStatus, is_selected: Callable[[Rebalance], bool]
     ) -> None:
-        """End the running rebalances for which ``chosen`` holds."""
+        """End the running rebalances for which ``is_selected`` holds."""
         async for part in self._stream_parts():
             if part.status is RebalanceStatus.RUNNING and is_selected(part):
                 await self._end_part(part, status)

@@ -101,9 +101,8 @@ class OutcomeSearch:
             found = await self._reader.read_ordinals(rebalance, range(1))
             return _cut_page(found, wanted, sort, slice(offset, offset + limit))
         if wanted.is_empty and not sort and rebalance.status is RebalanceStatus.COMPLETED:
-            total = (
-                rebalance.number_of_portfolios
-            )  # no search, because each portfolio has an outcome
+            # Without a search, because each portfolio has an outcome.
+            total = rebalance.number_of_portfolios
             page = range(min(offset, total), min(offset + limit, total))
             return await self._reader.read_ordinals(rebalance, page), total
         with timeout(WRITER_TIMEOUT_S):

@@ -144,7 +144,7 @@ def build_replacement(model_id: str, body: ModelPut | GeneralModelPut) -> Model:
         new.portfolio_ids,
         version=body.version,
         model_id=model_id,
-        last_rebalance_date=_convert_to_utc(body.last_rebalance_date),
+        last_rebalance_date=_assume_utc(body.last_rebalance_date),
         options=new.options,
     )
 
@@ -165,6 +165,6 @@ def model_json(model: Model) -> ModelAnswer:
     return answer
 
 
-def _convert_to_utc(value: datetime | None) -> datetime | None:
+def _assume_utc(value: datetime | None) -> datetime | None:
     """Read a date without a zone as UTC, because the original does."""
     return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value

@@ -22,14 +22,14 @@ def tabulate_last_outcomes(outcomes: Iterable[LastOutcome], names: Names = NO_NA
     columns = ("portfolio", "name", "outcome", "rebalance", "model", "version", "started")
     rows = [
         (
-            portfolio.portfolio_id,
-            names.portfolios.get(portfolio.portfolio_id),
-            portfolio.status,
-            portfolio.rebalance_id,
-            portfolio.model_name,
-            portfolio.model_version,
-            format_moment(portfolio.rebalance_date),
+            outcome.portfolio_id,
+            names.portfolios.get(outcome.portfolio_id),
+            outcome.status,
+            outcome.rebalance_id,
+            outcome.model_name,
+            outcome.model_version,
+            format_moment(outcome.rebalance_date),
         )
-        for portfolio in outcomes
+        for outcome in outcomes
     ]
     return make_table("Last outcomes", columns, rows)

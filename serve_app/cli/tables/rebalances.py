@@ -49,15 +49,15 @@ def tabulate_portfolios(
     )
     rows = [
         (
-            rebalance.portfolio_id,
-            names.portfolios.get(rebalance.portfolio_id),
-            rebalance.status,
-            round_to_cents(rebalance.market_value),
-            round_to_cents(rebalance.cash_before_rebalance),
-            round_to_cents(rebalance.cash_after_rebalance),
-            sum(position.transaction_type is not None for position in rebalance.positions),
+            portfolio.portfolio_id,
+            names.portfolios.get(portfolio.portfolio_id),
+            portfolio.status,
+            round_to_cents(portfolio.market_value),
+            round_to_cents(portfolio.cash_before_rebalance),
+            round_to_cents(portfolio.cash_after_rebalance),
+            sum(position.transaction_type is not None for position in portfolio.positions),
         )
-        for rebalance in portfolios
+        for portfolio in portfolios
     ]
     return make_table(title, columns, rows)
 

@@ -129,9 +129,8 @@ class Orders:
             text = f"Batch size {len(batch)} exceeds maximum allowed size of {MAX_ORDERS_PER_BATCH}"
             return json_response(_build_refusal(text), 413)
         if len(self._all) + len(batch) > MAX_ORDERS:
-            return json_response(
-                _build_refusal(OVERLOADED), 500
-            )  # the real one means 503 and says 500
+            # The real service means 503 and says 500.
+            return json_response(_build_refusal(OVERLOADED), 500)
         results = [self._build_result(order, index) for index, order in enumerate(batch)]
         return _build_response(results)
 

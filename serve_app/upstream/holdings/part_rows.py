@@ -40,9 +40,8 @@ class PartRows:
         within = self._find_stretch(numbers)
         rows_within = row_by_number[self._portfolios[within]]
         is_selected = rows_within >= 0
-        selection = (
-            slice(None) if is_selected.all() else is_selected
-        )  # because a mask copies everything
+        # A slice if it can be, because a mask copies everything.
+        selection = slice(None) if is_selected.all() else is_selected
         columns = builder.number_columns(self._securities)[
             self._security_numbers[within][selection]
         ]

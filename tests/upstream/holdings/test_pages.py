@@ -17,7 +17,7 @@ BOOK = Market(seed=5, portfolios=400)
 
 
 class Counted(httpx.AsyncBaseTransport):
-    """Market that counts requests; ``before_page`` runs before each page after the first."""
+    """Market that counts requests; posts one of ``between`` before each page after the first."""
 
     def __init__(self, market: Market = BOOK) -> None:
         self.app = httpx.ASGITransport(market_app(market))
