@@ -138,12 +138,9 @@ WITH_PREPOSITION = re.compile(r"of|\w+_(of|from|for)")
 
 def test_no_function_is_named_by_a_participle_alone() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-        for package in PACKAGES
-        for path in sorted((ROOT / package).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and PARTICIPLE.fullmatch(node.name.strip("_"))
+        f"{place} {node.name}"
+        for place, node in functions()
+        if PARTICIPLE.fullmatch(node.name.strip("_"))
         and "_" not in node.name.strip("_")
         and not any("property" in ast.unparse(each) for each in node.decorator_list)
         and node.name.strip("_") not in NO_PARTICIPLES | OF_THE_DRIVER
@@ -154,11 +151,9 @@ def test_no_function_is_named_by_a_participle_alone() -> None:
 
 def test_no_function_is_a_noun_with_a_preposition() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-        for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and WITH_PREPOSITION.fullmatch(node.name.strip("_"))
+        f"{place} {node.name}"
+        for place, node in functions()
+        if WITH_PREPOSITION.fullmatch(node.name.strip("_"))
     ]
 
     assert found == []
@@ -197,17 +192,24 @@ def sources() -> Iterator[Path]:
         yield from sorted((ROOT / package).rglob("*.py"))
 
 
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """List the functions and methods of the packages with their places."""
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
 def names() -> Mapping[str, list[str]]:
     """List where each class, function, module and constant of the packages is defined."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            place = str(path.relative_to(ROOT))
-            steps = path.relative_to(ROOT).with_suffix("").parts
-            for name in (steps[-1], *names_of(ast.parse(path.read_text()))):
-                found[name].append(place)
-            if steps[-1] == "__init__":
-                found[steps[-2]].append(place)
+    for path in sources():
+        place = str(path.relative_to(ROOT))
+        steps = path.relative_to(ROOT).with_suffix("").parts
+        for name in (steps[-1], *names_of(ast.parse(path.read_text()))):
+            found[name].append(place)
+        if steps[-1] == "__init__":
+            found[steps[-2]].append(place)
     return found
 
 
