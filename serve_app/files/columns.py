@@ -23,7 +23,7 @@ from serve_app.files.numbers import Mark, WrittenNumber, parse_currency, parse_n
 from serve_app.files.table import Cell, Number, Row, Table, Unreadable, format_cell
 
 UNIT: Final = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
-PERCENT_HEAD: Final = re.compile(r"%|\b(pct|percent|percentage)\b", re.IGNORECASE)
+PERCENT_HEADER: Final = re.compile(r"%|\b(pct|percent|percentage)\b", re.IGNORECASE)
 PLAIN_UNITS: Final = frozenset({"", "%", "shares", "units", "pcs", "pieces", "number", "decimal"})
 CURRENCY: Final = re.compile(r"[A-Z]{3}|[$€£¥₹₩]")
 SHORTENED_ID: Final = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]{2,}")
@@ -79,10 +79,10 @@ class Columns:
     ) -> "Columns | None":
         """Find the columns; note what is missing or ambiguous and return None."""
         try:
-            places = find_columns(table.heads, fields, optional)
+            places = find_columns(table.headers, fields, optional)
         except ColumnsError as error:
             for rule in error.rules:
-                faults.add(table.head_place, None, rule)
+                faults.add(table.header_row_place, None, rule)
             return None
         texts = ("portfolio", "security", "currency")
         numeric = tuple(place for name, place in places.items() if name not in texts)
@@ -106,14 +106,15 @@ class Columns:
         self.faults.add(self.place(row, name), _show(self.cell(row, name)), rule)
 
     def require_units(self) -> None:
-        """Note numeric heads with a unit that would scale the numbers, and their currencies."""
+        """Note numeric headers with a unit that would scale the numbers, and their currencies."""
         for column in self.numeric:
-            for unit in UNIT.findall(self.table.heads[column]):
+            place = self.table.header_place(column)
+            for unit in UNIT.findall(self.table.headers[column]):
                 if CURRENCY.fullmatch(unit.strip()):
-                    self.currencies.note(self.table.head(column), parse_currency(unit.strip()))
+                    self.currencies.note(place, parse_currency(unit.strip()))
                 elif unit.strip().casefold() not in PLAIN_UNITS:
-                    rule = f"the unit '{unit}' is unknown: give plain numbers under a plain head"
-                    self.faults.add(self.table.head(column), None, rule)
+                    rule = f"the unit '{unit}' is unknown: give plain numbers under a plain header"
+                    self.faults.add(place, None, rule)
 
     def note_currency(self, row: Row) -> None:
         """Note the currency that a column gives for the row."""
@@ -168,8 +169,8 @@ class Columns:
             return None
 
     def is_percent(self, name: str) -> bool:
-        """Whether the head says that plain numbers are percentages."""
-        return PERCENT_HEAD.search(self.table.heads[self.places[name]]) is not None
+        """Whether the header says that plain numbers are percentages."""
+        return PERCENT_HEADER.search(self.table.headers[self.places[name]]) is not None
 
     def _weight(self, name: str, number: Number) -> Decimal:
         value = number.value

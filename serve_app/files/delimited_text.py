@@ -17,28 +17,28 @@ ENCODED: Final = "save the file as UTF-8 (in Excel: 'CSV UTF-8')"
 
 
 def read_delimited_text(file: str, data: bytes, role: str | None = None) -> Table:
-    """Read a table whose first row that is not blank has the heads; raise FilesRefusedError."""
+    """Read a table whose first row that is not blank has the headers; raise FilesRefusedError."""
     delimiter, records = _records(file, _decode(file, data))
     faults = Faults()
-    heads: tuple[str, ...] = ()
-    head_row, rows, cells = None, list[Row](), 0
+    headers: tuple[str, ...] = ()
+    header_row, rows, cells = None, list[Row](), 0
     for number, record in records:
         stripped = [text.strip() for text in record]
         if not any(stripped):
             continue
-        if head_row is None:
-            head_row, heads = number, _heads(file, number, stripped, faults)
+        if header_row is None:
+            header_row, headers = number, _read_headers(file, number, stripped, faults)
             continue
-        cells += len(heads)
+        cells += len(headers)
         if cells > MAX_CELLS:
             raise refuse(Place(file, row=number), f"a table has at most {MAX_CELLS:,} cells")
-        row = _row(file, number, heads, stripped, delimiter, faults)
+        row = _row(file, number, headers, stripped, delimiter, faults)
         if row is not None:
             rows.append(row)
     faults.require_none()
-    if head_row is None:
+    if header_row is None:
         raise refuse(Place(file), "the file is empty")
-    return Table(file, None, head_row, heads, rows, delimiter, role)
+    return Table(file, None, header_row, headers, rows, delimiter, role)
 
 
 def _decode(file: str, data: bytes) -> str:
@@ -84,20 +84,20 @@ def _parse(file: str, text: str, delimiter: str, first: int) -> Iterator[tuple[i
 
 
 def _find_delimiter(text: str) -> str:
-    """Find the delimiter by which the first row has most usual heads, then most heads."""
+    """Find the delimiter by which the first row has most usual headers, then most headers."""
     line = next((line for line in text.splitlines() if line.strip()), "")
 
     def rank(delimiter: str) -> tuple[int, int]:
         try:
-            (heads,) = csv.reader([line], delimiter=delimiter)
+            (headers,) = csv.reader([line], delimiter=delimiter)
         except (csv.Error, ValueError):
             return (0, 0)
-        return sum(find_field(head) is not None for head in heads), len(heads)
+        return sum(find_field(header) is not None for header in headers), len(headers)
 
     return max(DELIMITERS, key=rank)
 
 
-def _heads(file: str, number: int, texts: Sequence[str], faults: Faults) -> tuple[str, ...]:
+def _read_headers(file: str, number: int, texts: Sequence[str], faults: Faults) -> tuple[str, ...]:
     for column, text in enumerate(texts):
         if isinstance(bad := _cell(text), Unreadable):
             faults.add(Place(file, row=number, column=format_column(column)), bad.text, bad.rule)
@@ -107,16 +107,16 @@ def _heads(file: str, number: int, texts: Sequence[str], faults: Faults) -> tupl
 def _row(
     file: str,
     number: int,
-    heads: Sequence[str],
+    headers: Sequence[str],
     texts: list[str],
     delimiter: str,
     faults: Faults,
 ) -> Row | None:
-    while len(texts) > len(heads) and not texts[-1]:
+    while len(texts) > len(headers) and not texts[-1]:
         texts.pop()
-    if len(texts) != len(heads):
-        rule = f"the row has {len(texts)} values and the head has {len(heads)}"
-        if len(texts) > len(heads):
+    if len(texts) != len(headers):
+        rule = f"the row has {len(texts)} values and the header has {len(headers)}"
+        if len(texts) > len(headers):
             name = "comma" if delimiter == "," else f"'{delimiter}'"
             rule += f": a value with a {name} must be quoted"
         faults.add(Place(file, row=number), None, rule)

@@ -18,7 +18,8 @@ NOTES: Final = frozenset(
     {"", "name", "owner", "account name", "client name", "description", "note", "notes", "comment"}
     | {"comments", "date", "as of", "as of date", "total", "value", "market value", "total value"}
 )
-NOT_A_SECURITY: Final = "this head is no usual name and no security with a price or a target"
+REPEATED_HEADER: Final = "two columns have this header"
+NOT_A_SECURITY: Final = "this header is no usual name and no security with a price or a target"
 TWICE: Final = "{portfolio} has {security} already, in {place}: give their sum in one row"
 
 
@@ -48,7 +49,7 @@ def read_holdings(
     """
     accounts: Accounts = {}
     for table in tables:
-        fields = {find_field(head) for head in table.heads}
+        fields = {find_field(header) for header in table.headers}
         is_long = bool(fields & {"security", "quantity"})
         needs = LONG if is_long else WIDE
         columns = Columns.find(table, needs, ("cash", "currency"), faults, currencies)
@@ -120,25 +121,25 @@ class _WideReader:
 
 
 def _wide(columns: Columns, accounts: Accounts, is_known: Callable[[str], bool]) -> _WideReader:
-    """Make the reader of a wide table; note heads that are no securities."""
+    """Make the reader of a wide table; note headers that are no securities."""
     places, securities = set(columns.places.values()), dict[int, str]()
-    for place, head in enumerate(columns.table.heads):
+    for place, header in enumerate(columns.table.headers):
         if place in places:
             continue
         has_values = any(row.cells[place] is not None for row in columns.table.rows)
-        if is_known(head):
-            _note_column(columns, securities, place, head)
-        elif has_values and (not head or head.casefold() not in NOTES):
-            columns.faults.add(columns.table.head(place), head or None, NOT_A_SECURITY)
+        if is_known(header):
+            _note_column(columns, securities, place, header)
+        elif has_values and (not header or header.casefold() not in NOTES):
+            columns.faults.add(columns.table.header_place(place), header or None, NOT_A_SECURITY)
     columns.numeric = (*columns.numeric, *securities)
     return _WideReader(columns, accounts, securities)
 
 
-def _note_column(columns: Columns, securities: dict[int, str], place: int, head: str) -> None:
-    if head in securities.values():
-        columns.faults.add(columns.table.head(place), head, "two columns have this head")
-    elif is_identifier(head):
-        securities[place] = head
+def _note_column(columns: Columns, securities: dict[int, str], place: int, header: str) -> None:
+    if header in securities.values():
+        columns.faults.add(columns.table.header_place(place), header, REPEATED_HEADER)
+    elif is_identifier(header):
+        securities[place] = header
 
 
 def _note_cash_column(columns: Columns, row: Row, account: Account) -> None:

@@ -29,7 +29,7 @@ CASH_BAND: Final = (
     "cash has no band: leave the cell blank, and set cash_floor and cash_ceiling in the options"
 )
 NOT_PERCENT: Final = (
-    "the head says percent, and all targets together are less than 1%: write 60 or 60%"
+    "the header says percent, and all targets together are less than 1%: write 60 or 60%"
 )
 DISTANCES: Final = "name the columns low_drift and high_drift if they are distances"
 EDGES_OR_DISTANCES: Final = (
@@ -70,7 +70,7 @@ class ModelTargets:
 
 def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTargets:
     """Read a model; in a table of holdings a line may be repeated, and a target may be blank."""
-    model = ModelTargets(table.head_place)
+    model = ModelTargets(table.header_row_place)
     notation = _notation(table, faults)
     needs = ("security", "target", *notation)
     optional = ("quantity", "portfolio", *NOTATIONS.get(notation, ()))
@@ -80,7 +80,7 @@ def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTar
     columns.require_units()
     if columns.has("portfolio") and not columns.has("quantity"):
         rule = "a model is for all portfolios of the files: leave the portfolio out"
-        faults.add(table.head(columns.places["portfolio"]), None, rule)
+        faults.add(table.header_place(columns.places["portfolio"]), None, rule)
         return model
     reader = _Reader(
         columns, notation, tuple(field for field in optional[2:] if columns.has(field))
@@ -96,11 +96,12 @@ def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTar
 
 def _notation(table: Table, faults: Faults) -> tuple[str, ...]:
     """Find the notation of the band; note a fault and return () if there is not exactly one."""
-    present = {find_field(head) for head in table.heads}
+    present = {find_field(header) for header in table.headers}
     used = [needed for needed, more in NOTATIONS.items() if present & {*needed, *more}]
     if len(used) == 1:
         return used[0]
-    faults.add(table.head_place, None, ONE_WAY if used else f"no column is the band: {ONE_WAY}")
+    rule = ONE_WAY if used else f"no column is the band: {ONE_WAY}"
+    faults.add(table.header_row_place, None, rule)
     return ()
 
 
@@ -136,13 +137,12 @@ class _Reader:
             columns.add(row, "target", f"{security} has a target already, in {place}")
 
     def check_sum(self) -> None:
-        """Note a sum that contradicts the heads, or the line of cash."""
+        """Note a sum that contradicts the headers, or the line of cash."""
         columns = self.columns
         invested = _sum(line.weight for line in self.lines.values())
         if columns.is_percent("target") and 0 < invested <= Decimal("0.01"):
-            columns.faults.add(
-                columns.table.head(columns.places["target"]), weight_text(invested), NOT_PERCENT
-            )
+            place = columns.table.header_place(columns.places["target"])
+            columns.faults.add(place, weight_text(invested), NOT_PERCENT)
         if self.cash is not None and _sum((invested, self.cash.weight)) != 1:
             rule = f"cash is what the other targets leave of 1; they sum to {weight_text(invested)}"
             columns.add(self.cash.row, "target", rule)

@@ -14,7 +14,7 @@ from optimization.errors import OptionsConflictError, RuleError
 from serve_app.api.schemas.options import AMOUNTS, RebalanceOptionsBody, build_options
 from serve_app.files.columns import Columns, Currencies, read_identifier
 from serve_app.files.faults import Faults, Place
-from serve_app.files.holdings_table import NOTES
+from serve_app.files.holdings_table import NOTES, REPEATED_HEADER
 from serve_app.files.table import Cell, Row, Table, Unreadable
 from serve_app.json_text import AmbiguousTextError, decode
 from serve_app.problems.pointers import json_pointer
@@ -44,13 +44,13 @@ class PortfolioOptions:
     places: Mapping[str, Place]
 
 
-def is_option_head(head: str) -> bool:
-    """Whether a head is the name of an option.
+def is_option_header(header: str) -> bool:
+    """Whether a header is the name of an option.
 
-    >>> is_option_head("Do not sell"), is_option_head("VTI")
+    >>> is_option_header("Do not sell"), is_option_header("VTI")
     (True, False)
     """
-    return normalize_name(head) in _NAMES
+    return normalize_name(header) in _NAMES
 
 
 def read_options(
@@ -78,18 +78,18 @@ def read_options(
 
 
 def _find_options(columns: Columns) -> dict[str, int]:
-    """Find the columns of options; other heads are faults, otherwise a typo would be lost."""
+    """Find the columns of options; other headers are faults, otherwise a typo would be lost."""
     options: dict[str, int] = {}
-    for place, head in enumerate(columns.table.heads):
-        name = _NAMES.get(normalize_name(head))
+    for place, header in enumerate(columns.table.headers):
+        name = _NAMES.get(normalize_name(header))
         has_values = any(row.cells[place] is not None for row in columns.table.rows)
         if name in options:
-            columns.faults.add(columns.table.head(place), head, "two columns have this head")
+            columns.faults.add(columns.table.header_place(place), header, REPEATED_HEADER)
         elif name is not None:
             options[name] = place
-        elif has_values and place not in columns.places.values() and head.casefold() not in NOTES:
-            rule = NO_ORDERS if normalize_name(head) == normalize_name(ORDERS) else NOT_AN_OPTION
-            columns.faults.add(columns.table.head(place), head or None, rule)
+        elif has_values and place not in columns.places.values() and header.casefold() not in NOTES:
+            rule = NO_ORDERS if normalize_name(header) == normalize_name(ORDERS) else NOT_AN_OPTION
+            columns.faults.add(columns.table.header_place(place), header or None, rule)
     return options
 
 

@@ -18,7 +18,7 @@ def read_parquet(file: str, data: bytes, role: str | None, max_inflated_bytes: i
     try:
         source = parquet.ParquetFile(pa.BufferReader(data))
         _require_bounded(file, source.metadata, max_inflated_bytes)
-        heads = tuple(name.strip() for name in source.schema_arrow.names)
+        headers = tuple(name.strip() for name in source.schema_arrow.names)
         texts = [field.name for field in source.schema_arrow if pa.types.is_string(field.type)]
         # As dictionaries, because a text that is repeated would otherwise be inflated.
         source = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
@@ -30,7 +30,7 @@ def read_parquet(file: str, data: bytes, role: str | None, max_inflated_bytes: i
         for number, cells in enumerate(zip(*columns, strict=True), 1)
         if any(cell is not None for cell in cells)
     ]
-    return Table(file, None, None, heads, rows, None, role)
+    return Table(file, None, None, headers, rows, None, role)
 
 
 def _require_bounded(file: str, metadata: Any, max_inflated_bytes: int) -> None:

@@ -32,7 +32,7 @@ def read_prices(tables: Sequence[Table], faults: Faults, currencies: Currencies)
         if columns is None:
             continue
         columns.require_units()
-        may_repeat = "quantity" in map(find_field, table.heads)
+        may_repeat = "quantity" in map(find_field, table.headers)
         for row in table.rows:
             _read_row(prices, columns, row, may_repeat=may_repeat)
     return prices

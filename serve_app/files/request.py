@@ -91,7 +91,7 @@ def build_request(
     own = read_options(roles.options, accounts, options, faults, currencies)
     faults.require_none()
     if not accounts:
-        raise refuse(roles.holdings[0].head_place, "the table has no portfolio")
+        raise refuse(roles.holdings[0].header_row_place, "the table has no portfolio")
     body = OptimizeBody.model_construct(
         model=GivenModel.model_construct(name="given", positions=_positions(model)),
         prices=prices.values,

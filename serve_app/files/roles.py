@@ -7,7 +7,7 @@ from typing import Final
 
 from optimization import find_field
 from serve_app.files.faults import Faults, Place, refuse
-from serve_app.files.options_table import is_option_head
+from serve_app.files.options_table import is_option_header
 from serve_app.files.table import Table
 
 HOLDINGS, PRICES, MODEL, OPTIONS = ROLES = ("holdings", "prices", "model", "options")
@@ -64,7 +64,7 @@ def recognize_role(table: Table) -> str | None:
     named = table.role or _named_role(table)
     if named is not None:
         return named
-    fields = {find_field(head) for head in table.heads}
+    fields = {find_field(header) for header in table.headers}
     if "quantity" in fields:
         return HOLDINGS
     if {"security", "target"} <= fields:
@@ -73,9 +73,9 @@ def recognize_role(table: Table) -> str | None:
         return PRICES
     if "portfolio" not in fields or "security" in fields:
         return None
-    others = [head for head in table.heads if find_field(head) != "portfolio"]
+    others = [header for header in table.headers if find_field(header) != "portfolio"]
     # All of them, because a wide table of holdings may have a security of such a name.
-    return OPTIONS if others and all(map(is_option_head, others)) else HOLDINGS
+    return OPTIONS if others and all(map(is_option_header, others)) else HOLDINGS
 
 
 def _named_role(table: Table) -> str | None:
@@ -88,19 +88,19 @@ def _borrow_holdings(roles: RoleTables) -> None:
     if not roles.prices:
         roles.prices.extend(table for table in roles.holdings if _has(table, "price"))
     if not roles.model:
-        # A weight beside a quantity is that of today, so the head must say that it is a target.
-        roles.model.extend(table for table in roles.holdings if has_target_head(table))
+        # A weight beside a quantity is that of today, so the header must say that it is a target.
+        roles.model.extend(table for table in roles.holdings if has_target_header(table))
 
 
-def has_target_head(table: Table) -> bool:
-    """Whether a head says that its weights are targets, and not those of today."""
+def has_target_header(table: Table) -> bool:
+    """Whether a header says that its weights are targets, and not those of today."""
     return any(
-        find_field(head) == "target" and "target" in head.casefold() for head in table.heads
+        find_field(header) == "target" and "target" in header.casefold() for header in table.headers
     ) and _has(table, "security")
 
 
 def _has(table: Table, name: str) -> bool:
-    return any(find_field(head) == name for head in table.heads)
+    return any(find_field(header) == name for header in table.headers)
 
 
 def _missing_error(tables: Sequence[Table], missing: Sequence[str]) -> Exception:

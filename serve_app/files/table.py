@@ -32,7 +32,7 @@ Cell: TypeAlias = str | Decimal | Number | Unreadable | None
 
 
 class Row(NamedTuple):
-    """A row with at least one cell that is not blank; ``cells`` has an item for every head."""
+    """A row with at least one cell that is not blank; ``cells`` has an item for every header."""
 
     number: int
     cells: Sequence[Cell]
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Heads and rows of a table, as written.
+    """Headers and rows of a table, as written.
 
     ``delimiter`` is that of a text file, because it hints at the decimal mark. ``role`` is
     the role that the caller gave the table, if any: a name of ``roles.ROLES``.
@@ -48,25 +48,27 @@ class Table:
 
     file: str
     sheet: str | None
-    head_row: int | None
-    heads: tuple[str, ...]
+    header_row: int | None
+    headers: tuple[str, ...]
     rows: Sequence[Row]
     delimiter: str | None = None
     role: str | None = None
 
     @property
-    def head_place(self) -> Place:
-        """Place of the row of heads."""
-        return Place(self.file, self.sheet, self.head_row)
+    def header_row_place(self) -> Place:
+        """Place of the header row."""
+        return Place(self.file, self.sheet, self.header_row)
 
     def place(self, row: Row, column: int) -> Place:
         """Place of a cell."""
-        return Place(self.file, self.sheet, row.number, self.heads[column] or format_column(column))
+        return Place(self.file, self.sheet, row.number, self._name_column(column))
 
-    def head(self, column: int) -> Place:
-        """Place of a head."""
-        name = self.heads[column] or format_column(column)
-        return Place(self.file, self.sheet, self.head_row, name)
+    def header_place(self, column: int) -> Place:
+        """Place of a header."""
+        return Place(self.file, self.sheet, self.header_row, self._name_column(column))
+
+    def _name_column(self, column: int) -> str:
+        return self.headers[column] or format_column(column)
 
 
 def format_column(column: int) -> str:

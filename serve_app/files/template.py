@@ -57,10 +57,10 @@ def _workbook() -> bytes:
     with xlsxwriter.Workbook(sink) as book:
         bold = book.add_format({"bold": True})
         percent = book.add_format({"num_format": "0.##%"})
-        for name, (heads, *rows) in SHEETS.items():
+        for name, (headers, *rows) in SHEETS.items():
             sheet = book.add_worksheet(name.capitalize())
-            sheet.set_column(0, len(heads) - 1, 14)
-            sheet.write_row(0, 0, heads, bold)
+            sheet.set_column(0, len(headers) - 1, 14)
+            sheet.write_row(0, 0, headers, bold)
             for number, row in enumerate(rows, 1):
                 for column, value in enumerate(row):
                     if isinstance(value, str) and value.endswith("%"):

@@ -170,18 +170,18 @@ class _Formats:
 
 
 def _table(file: str, sheet: str, cells: SheetCells, role: str | None, faults: Faults) -> Table:
-    """Make the table of a sheet; the first row that is not blank has the heads."""
+    """Make the table of a sheet; the first row that is not blank has the headers."""
     numbers = sorted(cells.rows)
     if not numbers:
         return Table(file, sheet, None, (), (), None, role)
-    head, *others = numbers
-    heads = [cells.rows[head].get(column) for column in range(cells.width)]
-    for column, cell in enumerate(heads):
+    header_row, *others = numbers
+    headers = [cells.rows[header_row].get(column) for column in range(cells.width)]
+    for column, cell in enumerate(headers):
         if isinstance(cell, Unreadable):
-            place = Place(file, sheet, head, format_column(column))
+            place = Place(file, sheet, header_row, format_column(column))
             faults.add(place, cell.text or None, cell.rule)
     rows = [Row(number, _pad(cells.rows[number], cells.width)) for number in others]
-    return Table(file, sheet, head, tuple(map(format_cell, heads)), rows, None, role)
+    return Table(file, sheet, header_row, tuple(map(format_cell, headers)), rows, None, role)
 
 
 def _pad(cells: Mapping[int, Cell], width: int) -> list[Cell]:

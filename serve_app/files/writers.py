@@ -27,7 +27,7 @@ from serve_app.files.report import (
 from serve_app.json_text import encode, plain
 from serve_app.problems.errors import TooManyRowsError
 
-MAX_SHEET_ROWS: Final = 1_048_576  # including the heads
+MAX_SHEET_ROWS: Final = 1_048_576  # including the headers
 MAX_SHEET_DIGITS: Final = 15
 MAX_DECIMALS: Final = 18
 TEXTS: Final = frozenset(
@@ -100,7 +100,7 @@ def write_workbook(outcomes: Sequence[PortfolioOutcome], notes: Notes = NO_NOTES
         formats = {
             name: book.add_format(form)
             for name, form in {
-                "head": {"bold": True},
+                "header": {"bold": True},
                 "whole": {"num_format": "#,##0"},
                 "number": {"num_format": "#,##0.00########"},
                 "weight": {"num_format": "0.00##########%"},
@@ -120,7 +120,7 @@ def _write_sheet(
     fields, rows = TABLES[table]
     for column, name in enumerate(fields):
         sheet.set_column(column, column, max(12, len(name) + 2))
-        sheet.write_string(0, column, name.replace("_", " "), formats["head"])
+        sheet.write_string(0, column, name.replace("_", " "), formats["header"])
     sheet.freeze_panes(1, 0)
     number = 0
     for number, row in enumerate(rows(*answer), 1):

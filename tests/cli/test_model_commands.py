@@ -123,7 +123,7 @@ async def test_a_file_that_is_no_model_is_refused_with_its_place(
 TABLE = f"Security ID,Weight (%),Band\n{A},25,2%\n{B},10,2%\n"
 
 
-async def test_a_model_is_created_from_a_table_with_usual_heads(
+async def test_a_model_is_created_from_a_table_with_usual_headers(
     ordergen: Ordergen, tmp_path: Path
 ) -> None:
     file = tmp_path / "model.csv"

@@ -15,7 +15,7 @@ from tests.files.books import (
 
 Case = tuple[Callable[[], Files], str, str]
 """Files, the place that an error names, words of its rule."""
-HEAD = HOLDINGS[0]
+HEADER = HOLDINGS[0]
 LATIN = "Müller"
 
 
@@ -54,7 +54,7 @@ BROKEN_TEXTS: dict[str, Case] = {
         "prices.csv, row 3",
         "no UTF-16",
     ),
-    "encoding: a head in latin-1": (
+    "encoding: a header in latin-1": (
         lambda: files_of(prices=csv_of((("security", "price", "Währung"),), encoding="latin-1")),
         "prices.csv, row 1, column 'C'",
         "no UTF-8",
@@ -68,7 +68,7 @@ BROKEN_TEXTS: dict[str, Case] = {
     "delimiter: a comma that is not quoted": (
         lambda: files_of(holdings=csv_of(with_row(HOLDINGS, "A3", "VTI", "1,234.50"))),
         "holdings.csv, row 6",
-        "the row has 4 values and the head has 3: a value with a comma must be quoted",
+        "the row has 4 values and the header has 3: a value with a comma must be quoted",
     ),
     "delimiter: a row that is too short": (
         lambda: files_of(holdings=csv_of(with_row(HOLDINGS, "A3", "VTI"))),
@@ -78,7 +78,7 @@ BROKEN_TEXTS: dict[str, Case] = {
     "delimiter: semicolons in rows below commas": (
         lambda: files_of(prices=csv_of(PRICES[:1]) + csv_of(PRICES[1:], ";")),
         "prices.csv, row 2",
-        "the row has 1 values and the head has 2",
+        "the row has 1 values and the header has 2",
     ),
     "delimiter: none that is known": (
         lambda: files_of(prices=csv_of(PRICES, "~")),
@@ -98,42 +98,42 @@ BROKEN_TEXTS: dict[str, Case] = {
     # decimal marks
     "decimal: a comma with three digits that nothing explains": (
         lambda: files_of(
-            holdings=csv_of((HEAD, ("A1", "VTI", "1,234")), ";"),
+            holdings=csv_of((HEADER, ("A1", "VTI", "1,234")), ";"),
         ),
         "holdings.csv, row 2, column 'quantity'",
         "can be 1234 or 1.234",
     ),
     "decimal: a point with three digits that nothing explains": (
-        lambda: files_of(holdings=csv_of((HEAD, ("A1", "VTI", "1.234")), ";")),
+        lambda: files_of(holdings=csv_of((HEADER, ("A1", "VTI", "1.234")), ";")),
         "holdings.csv, row 2, column 'quantity'",
         "can be 1.234 or 1234",
     ),
     "decimal: commas and points beside a number of both readings": (
         lambda: files_of(
             holdings=csv_of(
-                (HEAD, ("A1", "VTI", "1,50"), ("A1", "BND", "1.50"), ("A1", "X", "1.234")), ";"
+                (HEADER, ("A1", "VTI", "1,50"), ("A1", "BND", "1.50"), ("A1", "X", "1.234")), ";"
             )
         ),
         "holdings.csv, row 4, column 'quantity'",
         "can be 1.234 or 1234",
     ),
     "decimal: groups of two digits": (
-        lambda: files_of(holdings=csv_of((HEAD, ("A1", "VTI", "1,00,000")), ";")),
+        lambda: files_of(holdings=csv_of((HEADER, ("A1", "VTI", "1,00,000")), ";")),
         "holdings.csv, row 2, column 'quantity'",
         "a number is expected",
     ),
     "decimal: two decimal marks": (
-        lambda: files_of(holdings=csv_of((HEAD, ("A1", "VTI", "1.234.5")), ";")),
+        lambda: files_of(holdings=csv_of((HEADER, ("A1", "VTI", "1.234.5")), ";")),
         "holdings.csv, row 2, column 'quantity'",
         "a number is expected",
     ),
     "decimal: a comma in a text cell of a workbook": (
-        lambda: book(Holdings=(HEAD, ("A1", "VTI", "1,234"))),
+        lambda: book(Holdings=(HEADER, ("A1", "VTI", "1,234"))),
         "book.xlsx, sheet 'Holdings', row 2, column 'quantity'",
         "can be 1234 or 1.234",
     ),
     "decimal: a number that a spreadsheet shortened": (
-        lambda: files_of(holdings=csv_of((HEAD, ("A1", "VTI", "1.23E+05")))),
+        lambda: files_of(holdings=csv_of((HEADER, ("A1", "VTI", "1.23E+05")))),
         "holdings.csv, row 2, column 'quantity'",
         "a spreadsheet shortened this number",
     ),

@@ -21,7 +21,7 @@ from tests.files.books import (
     parquet_of,
     workbook_of,
 )
-from tests.files.broken_texts import HEAD, Case, book, with_row
+from tests.files.broken_texts import HEADER, Case, book, with_row
 
 
 def formatted(write: Callable[[Any, Any], None], sheet: str = "Prices") -> Files:
@@ -74,7 +74,7 @@ BROKEN_WORKBOOKS: dict[str, Case] = {
         "book.xlsx, sheet 'Holdings', row 3, column 'portfolio'",
         "part of the merged cells A2:A3",
     ),
-    "merged: two heads": (
+    "merged: two headers": (
         lambda: formatted(lambda _, page: page.merge_range("A1:B1", "security")),
         "book.xlsx, sheet 'Prices', row 1, column 'B'",
         "part of the merged cells A1:B1",
@@ -143,43 +143,43 @@ BROKEN_WORKBOOKS: dict[str, Case] = {
         "prices.csv, row 4, column 'price'",
         "a number is expected",
     ),
-    # duplicate heads
-    "heads: two prices": (
+    # duplicate headers
+    "headers: two prices": (
         lambda: files_of(prices=csv_of((("security", "price", "price"), ("VTI", 1, 2)))),
         "prices.csv, row 1",
         "'price' and 'price' can both be the price",
     ),
-    "heads: two names of a price": (
+    "headers: two names of a price": (
         lambda: files_of(prices=csv_of((("security", "last", "close"), ("VTI", 1, 2)))),
         "prices.csv, row 1",
         "'last' and 'close' can both be the price: name the one that is meant 'price'",
     ),
-    "heads: two names of a security": (
+    "headers: two names of a security": (
         lambda: book(Prices=(("ISIN", "Ticker", "price"), ("X", "VTI", 1))),
         "book.xlsx, sheet 'Prices', row 1",
         "'ISIN' and 'Ticker' can both be the security",
     ),
-    "heads: a security twice in a wide table": (
+    "headers: a security twice in a wide table": (
         lambda: files_of(holdings=csv_of((("portfolio", "VTI", "VTI"), ("A1", 1, 2)))),
         "holdings.csv, row 1, column 'VTI'",
-        "two columns have this head",
+        "two columns have this header",
     ),
-    "heads: two accounts": (
+    "headers: two accounts": (
         lambda: files_of(holdings=csv_of((("account", "client", "ticker", "qty"), "ABCD"))),
         "holdings.csv, row 1",
         "'account' and 'client' can both be the portfolio",
     ),
-    "heads: no quantity": (
+    "headers: no quantity": (
         lambda: files_of(holdings=csv_of((("portfolio", "security", "value"), ("A1", "VTI", 1)))),
         "holdings.csv, row 1",
         "no column is the quantity",
     ),
-    "heads: a column of a wide table that is no security": (
+    "headers: a column of a wide table that is no security": (
         lambda: files_of(holdings=csv_of((("portfolio", "VTI", "Age"), ("A1", 1, 61)))),
         "holdings.csv, row 1, column 'Age'",
         "no security with a price or a target",
     ),
-    "heads: a unit that scales": (
+    "headers: a unit that scales": (
         lambda: files_of(holdings=csv_of((("portfolio", "security", "shares (thousands)"),
                                           ("A1", "VTI", 1)))),
         "holdings.csv, row 1, column 'shares (thousands)'",
@@ -286,7 +286,7 @@ BROKEN_WORKBOOKS: dict[str, Case] = {
         "model.csv, row 2, column 'target'",
         "write 60% for a percentage",
     ),
-    "value: parts under a head that says percent": (
+    "value: parts under a header that says percent": (
         lambda: files_of(
             model=csv_of((("security", "target %", "band"), ("VTI", 0.6, "5%"), ("BND", 0.3, "5%")))
         ),
@@ -342,7 +342,7 @@ BROKEN_WORKBOOKS: dict[str, Case] = {
         "the cash is 2500.50 in holdings.csv, row 3",
     ),
     "value: an account of 17 digits as a number": (
-        lambda: book(Holdings=(HEAD, (12345678901234567, "VTI", 1))),
+        lambda: book(Holdings=(HEADER, (12345678901234567, "VTI", 1))),
         "book.xlsx, sheet 'Holdings', row 2, column 'portfolio'",
         "store the id as text",
     ),

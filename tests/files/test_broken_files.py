@@ -1,5 +1,7 @@
 """Broken files: each gets an error that names the place, and never a silently wrong number."""
 
+from collections import Counter
+
 import pytest
 
 from serve_app.files.faults import FilesRefusedError
@@ -9,7 +11,7 @@ from tests.files.books import (
     files_of,
     request_of,
 )
-from tests.files.broken_texts import BROKEN_TEXTS, HEAD
+from tests.files.broken_texts import BROKEN_TEXTS, HEADER
 from tests.files.broken_workbooks import BROKEN_WORKBOOKS
 
 BROKEN = BROKEN_TEXTS | BROKEN_WORKBOOKS
@@ -27,14 +29,15 @@ def test_a_broken_file_gets_an_error_that_names_the_place(case: str):
 
 
 def test_each_kind_of_damage_has_at_least_five_cases():
-    kinds = [case.partition(":")[0] for case in BROKEN]
+    counts = Counter(case.partition(":")[0] for case in BROKEN)
 
-    for kind in ("encoding", "delimiter", "decimal", "merged", "date", "heads", "sheet", "formula"):
-        assert kinds.count(kind) >= 5, kind
+    kinds = ("encoding", "delimiter", "decimal", "merged", "date", "headers", "sheet", "formula")
+    for kind in kinds:
+        assert counts[kind] >= 5, kind
 
 
 def test_all_faults_of_all_files_are_said_at_once_up_to_a_hundred():
-    holdings = (HEAD, *((f"A{number}", "VTI", "x") for number in range(250)))
+    holdings = (HEADER, *((f"A{number}", "VTI", "x") for number in range(250)))
     prices = (*PRICES, ("X", "?"))
 
     with pytest.raises(FilesRefusedError) as caught:

@@ -17,7 +17,7 @@ from serve_app.settings import read_settings
 from tests.files.books import SHEETS, csv_of, files_of, parquet_of, request_of, workbook_of
 from tests.support.optimize_bodies import build_optimize_app, open_client
 
-HEADS = (
+HEADERS = (
     *("portfolio", "Cash floor", "Direction", "do_not_sell", "fewest trades", "lots", "bands"),
     "Volumes",
 )
@@ -50,13 +50,13 @@ def test_a_row_gives_the_options_of_its_portfolio_in_every_form(kind: str) -> No
     files = dict(files_of())
     if kind == "csv":
         files["options.csv"] = csv_of(
-            (HEADS, [("" if cell is None else cell) for cell in ROW]), "|"
+            (HEADERS, [("" if cell is None else cell) for cell in ROW]), "|"
         )
     elif kind == "workbook":
-        files = {"book.xlsx": workbook_of({**SHEETS, "Options": (HEADS, ROW)})}
+        files = {"book.xlsx": workbook_of({**SHEETS, "Options": (HEADERS, ROW)})}
     else:
         files["options"] = parquet_of(
-            **{head: [cell] for head, cell in zip(HEADS, ROW, strict=True)}
+            **{header: [cell] for header, cell in zip(HEADERS, ROW, strict=True)}
         )
 
     request = request_of(files)
@@ -73,7 +73,7 @@ def test_a_row_gives_the_options_of_its_portfolio_in_every_form(kind: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("head", "cell", "value"),
+    ("header", "cell", "value"),
     [
         ("cash_floor", "1,500.50", Decimal("1500.50")),
         ("cash_floor (%)", "2", Percent(Decimal(2))),
@@ -89,8 +89,8 @@ def test_a_row_gives_the_options_of_its_portfolio_in_every_form(kind: str) -> No
         ("liquidate", "no", False),
     ],
 )
-def test_cells_are_read_as_people_write_them(head: str, cell: str, value: Any) -> None:
-    (options,) = options_in(("account", head), ("A1", cell)).values()
+def test_cells_are_read_as_people_write_them(header: str, cell: str, value: Any) -> None:
+    (options,) = options_in(("account", header), ("A1", cell)).values()
 
     assert [*options.values()] == [value]
 
@@ -104,9 +104,9 @@ def test_a_table_of_options_alone_needs_no_name() -> None:
 
 
 def test_every_fault_names_its_row_column_value_and_rule() -> None:
-    heads = ("portfolio", "cash_floor", "direction", "maximum_trades", "fewest_trades", "frozen")
+    headers = ("portfolio", "cash_floor", "direction", "maximum_trades", "fewest_trades", "frozen")
     faults = faults_in(
-        heads,
+        headers,
         ("A1", "0.02", "", "", "", ""),
         ("A1", "", "", "", "", ""),
         ("A3", "", "", "", "", ""),
@@ -128,7 +128,7 @@ def test_every_fault_names_its_row_column_value_and_rule() -> None:
     assert faults[6].startswith("options.csv, row 5, column 'maximum_trades': '1.5': ")
 
 
-def test_a_head_that_is_no_option_is_refused_because_it_would_be_lost() -> None:
+def test_a_header_that_is_no_option_is_refused_because_it_would_be_lost() -> None:
     misspelt, orders = faults_in(("portfolio", "cash_floors", "open_orders"), ("A1", "1", "COUNT"))
 
     assert misspelt.startswith(

@@ -27,7 +27,7 @@ from tests.files.books import (
     workbook_of,
 )
 
-HEAD = HOLDINGS[0]
+HEADER = HOLDINGS[0]
 HELD = {"A1": {"VTI": Decimal(100)}, "A2": {"BND": Decimal("20.5")}}
 
 
@@ -51,7 +51,7 @@ def band(low: str, high: str) -> DriftBand:
 def quantity(text: str, *beside: str, delimiter: str = ";") -> Decimal:
     """Read a quantity beside other quantities."""
     rows = ((f"A{number}", "VTI", each) for number, each in enumerate((text, *beside)))
-    return holdings_in(files_of(holdings=csv_of((HEAD, *rows), delimiter)))["A0"]["VTI"]
+    return holdings_in(files_of(holdings=csv_of((HEADER, *rows), delimiter)))["A0"]["VTI"]
 
 
 WAYS: dict[str, Callable[[], Files]] = {
@@ -73,7 +73,7 @@ WAYS: dict[str, Callable[[], Files]] = {
     "quotes around everything": lambda: files_of(
         holdings=csv_of([[f'"{cell}"' for cell in row] for row in HOLDINGS])
     ),
-    "other heads": lambda: files_of(
+    "other headers": lambda: files_of(
         holdings=csv_of((("Account No.", "Ticker_Symbol", "SHARES"), *HOLDINGS[1:]))
     ),
     "columns between": lambda: files_of(
@@ -101,13 +101,13 @@ WAYS: dict[str, Callable[[], Files]] = {
     ),
     "a column of cash": lambda: files_of(
         holdings=csv_of(
-            ((*HEAD, "cash"), ("A1", "VTI", 100, "2500.50"), ("A2", "BND", "20.5", "900"))
+            ((*HEADER, "cash"), ("A1", "VTI", 100, "2500.50"), ("A2", "BND", "20.5", "900"))
         )
     ),
     "a row that has cash alone": lambda: files_of(
         holdings=csv_of(
             (
-                (*HEAD, "cash"),
+                (*HEADER, "cash"),
                 ("A1", "VTI", 100, ""),
                 ("A1", "", "", "2500.50"),
                 ("A2", "BND", "20.5", "900"),
@@ -187,7 +187,7 @@ def test_a_point_is_the_decimal_mark_where_the_comma_separates_values():
 
 
 @pytest.mark.parametrize(
-    ("heads", "line", "expected"),
+    ("headers", "line", "expected"),
     [
         (("target", "band"), ("60%", "2.5%"), band("0.025", "0.025")),
         (("weight", "tolerance"), ("0.6", "0.025"), band("0.025", "0.025")),
@@ -205,9 +205,9 @@ def test_a_point_is_the_decimal_mark_where_the_comma_separates_values():
     ],
 )
 def test_a_band_is_read_in_each_notation(
-    heads: tuple[str, ...], line: tuple[str, ...], expected: DriftBand
+    headers: tuple[str, ...], line: tuple[str, ...], expected: DriftBand
 ):
-    assert bands_in(("security", *heads), ("VTI", *line)) == {"VTI": (Decimal("0.6"), expected)}
+    assert bands_in(("security", *headers), ("VTI", *line)) == {"VTI": (Decimal("0.6"), expected)}
 
 
 def test_thirds_are_exact_with_edges():
@@ -247,7 +247,7 @@ def format_rows(sheet: str, number_format: str, at: tuple[int, int], *rows: Sequ
     return {"book.xlsx": sink.getvalue()}
 
 
-def test_cells_shown_as_percent_are_parts_whatever_the_head_says():
+def test_cells_shown_as_percent_are_parts_whatever_the_header_says():
     files = format_rows("Model", "0.0%", (0, 1), ("Target %", "band"), (0.6, 0.05), (0.35, 0.05))
 
     targets = request_of(files).model.targets
@@ -324,7 +324,7 @@ def test_one_table_may_have_everything():
 
 def test_weights_of_today_beside_quantities_are_no_model():
     rows = [(*row, "5%", "5%") for row in HOLDINGS]
-    rows[0] = (*HEAD, "weight", "band")
+    rows[0] = (*HEADER, "weight", "band")
 
     given = request_of(
         {
@@ -339,7 +339,7 @@ def test_weights_of_today_beside_quantities_are_no_model():
 def test_accounts_may_be_spread_over_files():
     files = {
         **files_of(),
-        "more.csv": csv_of((HEAD, ("A3", "VTI", 1))),
+        "more.csv": csv_of((HEADER, ("A3", "VTI", 1))),
     }
 
     assert holdings_in(files).keys() == {"A1", "A2", "A3"}

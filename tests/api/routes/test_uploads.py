@@ -65,11 +65,11 @@ async def test_a_form_of_one_workbook_and_options_has_the_same_answer(
 
 @pytest.mark.parametrize("kind", [CSV, XLSX, PARQUET])
 async def test_one_body_may_have_everything(client: httpx.AsyncClient, kind: str) -> None:
-    heads, *rows = ALL_IN_ONE
+    headers, *rows = ALL_IN_ONE
     sink = BytesIO()
     columns = {
         name: list(map(str, column))
-        for name, column in zip(heads, zip(*rows, strict=True), strict=True)
+        for name, column in zip(headers, zip(*rows, strict=True), strict=True)
     }
     parquet.write_table(pa.table(columns), sink)
     bodies = {
