@@ -143,7 +143,7 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
     read_items(("model",), model, PricedTarget, SECURITIES_RULE)
     require_type(("portfolio",), portfolio, Portfolio, PORTFOLIO_RULE)
     columns = (*model, *price_others(model, portfolio))
-    shares = [portfolio.holdings.get(each.security_id, ZERO) for each in columns]
+    shares = [portfolio.holdings.get(security.security_id, ZERO) for security in columns]
     return _measure_positions(
         portfolio.portfolio_id,
         zip(columns, shares, strict=True),
@@ -185,7 +185,9 @@ def _measure_positions(
     market_value: Decimal,
     cash: Decimal,
 ) -> PortfolioDrift:
-    standings = tuple([_measure_standing(each, held, market_value) for each, held in positions])
+    standings = tuple(
+        [_measure_standing(security, shares, market_value) for security, shares in positions]
+    )
     deviations = [standing.deviation.copy_abs() for standing in standings]
     count = sum(standing.edge is not None for standing in standings)
     drift = ZERO

@@ -160,8 +160,8 @@ class RowOutcomes:
         outside = [holdings[security_id] for security_id in self.outside[row]]
         pairs = zip(held, traded.tolist(), strict=True)
         after = [
-            each + change if isinstance(each, int) else EXACT.add(each, change)
-            for each, change in pairs
+            shares + change if isinstance(shares, int) else EXACT.add(shares, change)
+            for shares, change in pairs
         ]
         before = (*held, *map(_number, outside))
         return before, (*after, *map(_below_one, outside))

@@ -310,7 +310,7 @@ class OptionOverrides:
         >>> OptionOverrides.from_options(RebalanceOptions(fewest_trades=True, time_limit_s=9))
         OptionOverrides(values={'fewest_trades': True})
         """
-        values = {each.name: getattr(options, each.name) for each in fields(options)}
+        values = {option.name: getattr(options, option.name) for option in fields(options)}
         return OptionOverrides(
             {
                 name: value

@@ -103,8 +103,10 @@ def find_unpriced(security_ids: Iterable[str], prices: Mapping[str, Decimal]) ->
     >>> find_unpriced(["VTI", "OLD"], {"VTI": Decimal(200), "OLD": Decimal(0)})
     ('OLD',)
     """
-    found = ((each, prices.get(each, ZERO)) for each in security_ids)
-    return tuple(sorted(each for each, price in found if not (price.is_finite() and price > 0)))
+    pairs = ((security_id, prices.get(security_id, ZERO)) for security_id in security_ids)
+    return tuple(
+        sorted(security_id for security_id, price in pairs if not (price.is_finite() and price > 0))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +145,18 @@ def price_targets(model: Model, prices: Mapping[str, Number]) -> tuple[PricedTar
     """
     require_type(("model",), model, Model, MODEL_RULE)
     require_mapping(("prices",), prices)
-    found = {
-        each: read_decimal(prices[each], ("prices", each))
-        for each in map(_id_of, model.targets)
-        if each in prices
+    quotes = {
+        security_id: read_decimal(prices[security_id], ("prices", security_id))
+        for security_id in map(_id_of, model.targets)
+        if security_id in prices
     }
-    missing = find_unpriced(map(_id_of, model.targets), found)
+    missing = find_unpriced(map(_id_of, model.targets), quotes)
     if missing:
         raise PricesMissingError(missing)
     return tuple(
         PricedTarget(
             target.security_id,
-            found[target.security_id],
+            quotes[target.security_id],
             target.weight,
             target.band.of_market_value,
         )

@@ -96,7 +96,7 @@ def replace_invisible(text: str) -> str:
     >>> replace_invisible("Growth\x1b[2J")
     'Growth�[2J'
     """
-    return "".join(each if is_visible(each) else "\ufffd" for each in text)
+    return "".join(character if is_visible(character) else "\ufffd" for character in text)
 
 
 @lru_cache(maxsize=16_384)  # because a request repeats securities for each portfolio

@@ -197,14 +197,15 @@ class BlockOutcome:
         prices = np.array(
             [count_written_decimals(security.price) for security in self.securities], dtype=np.int64
         )
-        each = np.where(self.before.units != 0, prices + self.before.digits_written, NO_DIGITS)
-        held = each.max(axis=1, initial=NO_DIGITS)
-        digits = np.maximum(held, self.cash_before.digits_written)
-        of_others = np.array(
+        of_products = prices + self.before.digits_written
+        of_holdings = np.where(self.before.units != 0, of_products, NO_DIGITS)
+        longest = of_holdings.max(axis=1, initial=NO_DIGITS)
+        digits = np.maximum(longest, self.cash_before.digits_written)
+        other_prices = np.array(
             [count_written_decimals(price) for price in others.prices], dtype=np.int64
         )
-        each = of_others[others.securities] + others.quantities.digits_written
-        np.maximum.at(digits, others.rows, each)
+        of_others = other_prices[others.securities] + others.quantities.digits_written
+        np.maximum.at(digits, others.rows, of_others)
         return digits
 
     @cached_property

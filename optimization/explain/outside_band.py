@@ -75,13 +75,13 @@ def outside_amounts(
 ) -> dict[str, Fraction]:
     """Violation of each security in currency; securities inside their bands are omitted."""
     block = coupled.block
-    each = band_violations(compute_edges(block), compute_worth(block, lots))
-    found: dict[str, Fraction] = {}
-    for security, amount in zip(relaxed.assembled.securities, each, strict=True):
-        if amount:
-            before = found.get(security.security_id, Fraction(0))
-            found[security.security_id] = before + amount / 10**block.decimals
-    return found
+    violations = band_violations(compute_edges(block), compute_worth(block, lots))
+    amounts: dict[str, Fraction] = {}
+    for security, violation in zip(relaxed.assembled.securities, violations, strict=True):
+        if violation:
+            before = amounts.get(security.security_id, Fraction(0))
+            amounts[security.security_id] = before + violation / 10**block.decimals
+    return amounts
 
 
 def _sides(

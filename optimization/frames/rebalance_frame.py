@@ -117,7 +117,11 @@ def rebalance_frame(
     accounts, kind = read_holdings(holdings, {*quotes, *ids}, cash)
     _require_matched(options, accounts, ids)
     unpriced = _find_unpriced(accounts, quotes)
-    priced = {each: account for each, account in accounts.items() if each not in unpriced}
+    priced = {
+        portfolio_id: account
+        for portfolio_id, account in accounts.items()
+        if portfolio_id not in unpriced
+    }
     block = rebalance_block(securities, _build_block(priced, securities, quotes), options)
     rows = {portfolio_id: row for row, portfolio_id in enumerate(priced)}
     return FrameOutcome(tuple(accounts), block, unpriced, kind, rows)
@@ -128,7 +132,7 @@ def _read_options(
 ) -> RebalanceOptions | None:
     if options is None or isinstance(options, RebalanceOptions):
         return options
-    names = [each.name for each in fields(RebalanceOptions)]
+    names = [option.name for option in fields(RebalanceOptions)]
     unknown = next((name for name in options if name not in names), None)
     if unknown is not None:
         rule = f"no such option; there are {', '.join(names)}"
@@ -137,8 +141,8 @@ def _read_options(
 
 
 def _require_matched(options: RebalanceOptions, accounts: Accounts, ids: Sequence[str]) -> None:
-    held = {each for account in accounts.values() for each in account.holdings}
-    unmatched = options.find_unmatched(held.union(ids))
+    known = {security_id for account in accounts.values() for security_id in account.holdings}
+    unmatched = options.find_unmatched(known.union(ids))
     if unmatched:
         raise UnmatchedIdsError(unmatched)
 
@@ -146,13 +150,13 @@ def _require_matched(options: RebalanceOptions, accounts: Accounts, ids: Sequenc
 def _find_unpriced(
     accounts: Accounts, prices: Mapping[str, Decimal]
 ) -> dict[str, PricesMissingError]:
-    missing = {
-        portfolio_id: find_unpriced(
-            (each for each, shares in account.holdings.items() if shares), prices
-        )
-        for portfolio_id, account in accounts.items()
-    }
-    return {each: PricesMissingError(unpriced) for each, unpriced in missing.items() if unpriced}
+    errors: dict[str, PricesMissingError] = {}
+    for portfolio_id, account in accounts.items():
+        holdings = (security_id for security_id, shares in account.holdings.items() if shares)
+        missing = find_unpriced(holdings, prices)
+        if missing:
+            errors[portfolio_id] = PricesMissingError(missing)
+    return errors
 
 
 def _build_block(
@@ -162,7 +166,11 @@ def _build_block(
 ) -> PortfolioBlock:
     """Build the arrays of the accounts: B portfolios, n securities of the model, other holdings."""
     ids = [security.security_id for security in securities]
-    shares = [account.holdings.get(each, ZERO) for account in accounts.values() for each in ids]
+    shares = [
+        account.holdings.get(security_id, ZERO)
+        for account in accounts.values()
+        for security_id in ids
+    ]
     return PortfolioBlock(
         portfolio_ids=tuple(accounts),
         cash=ScaledColumn.from_numbers([account.cash or ZERO for account in accounts.values()]),
@@ -184,8 +192,8 @@ def _collect_others(
     places = {security_id: place for place, security_id in enumerate(ids)}
     return OtherHoldings(
         rows=np.array([row for row, _, _ in triples], dtype=np.int32),
-        securities=np.array([places[each] for _, each, _ in triples], dtype=np.int32),
+        securities=np.array([places[security_id] for _, security_id, _ in triples], dtype=np.int32),
         quantities=ScaledColumn.from_numbers([shares for _, _, shares in triples]),
         ids=tuple(ids),
-        prices=tuple(prices[each] for each in ids),
+        prices=tuple(prices[security_id] for security_id in ids),
     )

@@ -18,7 +18,7 @@ NO_MATPLOTLIB = (
 
 def draw(shown: PortfolioOutcome | ManyAnswers, axes: Any = None) -> Any:
     """Draw one portfolio by security, or the drift of many, on ``axes`` or on new ones."""
-    outcomes = [each for _, each in list_answers(shown) if isinstance(each, PortfolioOutcome)]
+    outcomes = [answer for _, answer in list_answers(shown) if isinstance(answer, PortfolioOutcome)]
     if axes is None:
         axes = _new_axes()
     if len(outcomes) == 1:
@@ -39,9 +39,9 @@ def _new_axes() -> Any:
 
 def _deviations(positions: list[Position]) -> tuple[Any, Any]:
     """Weight less target before and after, in percent of market value; shape (n,) each."""
-    targets = np.array([float(each.security.weight) for each in positions])
-    before = np.array([float(each.weight_before) for each in positions])
-    after = np.array([float(each.weight_after) for each in positions])
+    targets = np.array([float(position.security.weight) for position in positions])
+    before = np.array([float(position.weight_before) for position in positions])
+    after = np.array([float(position.weight_after) for position in positions])
     return 100 * (before - targets), 100 * (after - targets)
 
 
@@ -53,15 +53,15 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
         largest = np.argsort(-np.abs(_deviations(positions)[0]), kind="stable")[:MAX_BARS]
         positions = [positions[place] for place in largest.tolist()]
     places = np.arange(len(positions))
-    low = np.array([100 * float(each.security.band.low) for each in positions])
-    high = np.array([100 * float(each.security.band.high) for each in positions])
+    low = np.array([100 * float(position.security.band.low) for position in positions])
+    high = np.array([100 * float(position.security.band.high) for position in positions])
     before, after = _deviations(positions)
     axes.barh(places, low + high, left=-low, height=0.6, color=BAND_COLOUR, label="band")
     axes.hlines(places, before, after, color=AFTER_COLOUR, linewidth=1)
     axes.scatter(before, places, facecolors="none", edgecolors=BEFORE_COLOUR, label="before")
     axes.scatter(after, places, color=AFTER_COLOUR, label="after", zorder=3)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(places, [each.security.security_id for each in positions])
+    axes.set_yticks(places, [position.security.security_id for position in positions])
     axes.invert_yaxis()
     axes.set_xlabel("deviation from target, percent of market value")
     # Without math mode, because an id with two dollar signs would become a formula.
@@ -71,7 +71,7 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
 
 def _draw_portfolios(axes: Any, outcomes: list[PortfolioOutcome]) -> None:
     """Draw the largest deviation of each portfolio as a fraction of its band: 1 is the edge."""
-    largest = np.array([_largest_parts(each) for each in outcomes]).reshape(-1, 2)
+    largest = np.array([_largest_parts(outcome) for outcome in outcomes]).reshape(-1, 2)
     most = float(largest.max(initial=1.0))
     bins = np.linspace(0, 1.05 * most, 30)
     axes.hist(largest[:, 0], bins, color=BEFORE_COLOUR, alpha=0.5, label="before")
@@ -84,11 +84,11 @@ def _draw_portfolios(axes: Any, outcomes: list[PortfolioOutcome]) -> None:
 
 
 def _largest_parts(outcome: PortfolioOutcome) -> tuple[float, float]:
-    positions = [each for each in list_positions(outcome) if each.security.weight]
+    positions = [position for position in list_positions(outcome) if position.security.weight]
     if not positions:
         return (0.0, 0.0)
-    low = np.array([100 * float(each.security.band.low) for each in positions])
-    high = np.array([100 * float(each.security.band.high) for each in positions])
+    low = np.array([100 * float(position.security.band.low) for position in positions])
+    high = np.array([100 * float(position.security.band.high) for position in positions])
     before, after = (
         # Not below 1e-9, because a band of no width would otherwise divide by zero.
         float(np.max(np.abs(moved) / np.maximum(np.where(moved < 0, low, high), 1e-9)))

@@ -32,7 +32,7 @@ def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
     answers = list_answers(shown)
     if len(answers) == 1 and isinstance(answers[0][1], PortfolioOutcome):
         return _tabulate_positions(answers[0][1])
-    rows = [_outcome_row(*each) for each in answers[:MAX_ROWS]]
+    rows = [_outcome_row(portfolio_id, answer) for portfolio_id, answer in answers[:MAX_ROWS]]
     counts: dict[str, int] = {}
     for _, answer in answers:
         counts[find_status(answer)] = counts.get(find_status(answer), 0) + 1
@@ -48,8 +48,8 @@ def _tabulate_positions(outcome: PortfolioOutcome) -> Table:
     positions = [*list_positions(outcome)]
     if len(positions) > MAX_ROWS:
         # Trades first, because the rest of the rows is cut off.
-        positions = sorted(positions, key=lambda each: not each.traded)
-    rows = [_position_row(each) for each in positions[:MAX_ROWS]]
+        positions = sorted(positions, key=lambda position: not position.traded)
+    rows = [_position_row(position) for position in positions[:MAX_ROWS]]
     above = (f"{outcome.portfolio_id}: {outcome.status}", *_summary(outcome))
     below = _rest(positions, "positions")
     return Table(POSITION_HEADERS, rows, frozenset({2, 3, 4, 5, 6, 7}), above, below)
