@@ -66,8 +66,8 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.processes) as pool:
         limit = repeat(arguments.time_limit_s)
         parts = pool.map(verdicts, repeat(arguments.seed), chunks, limit, repeat(arguments.methods))
-        found = [one for part in track(parts, total=len(chunks)) for one in part]
-    found = [one for one in found if one[2] != "not asked"]
+        found = [verdict for part in track(parts, total=len(chunks)) for verdict in part]
+    found = [verdict for verdict in found if verdict[2] != "not asked"]
     seconds = time.perf_counter() - begin
     wrong = report(found, f"{len(found):,} problems, seed {arguments.seed}, {seconds:.0f} s")
     sys.exit(1 if wrong else 0)
@@ -79,16 +79,16 @@ def report(found: list[tuple[str, str, str]], title: str) -> int:
     table = Table("problems", "method", *columns, title=title)
     counts = Counter((kind, method, said.split(":")[0]) for kind, method, said in found)
     for kind, method in sorted({(kind, method) for kind, method, _ in counts}):
-        table.add_row(kind, method, *(f"{counts[kind, method, one]:,}" for one in columns))
+        table.add_row(kind, method, *(f"{counts[kind, method, column]:,}" for column in columns))
     totals = Counter(said.split(":")[0] for _, _, said in found)
     table.add_section()
-    table.add_row("all", "", *(f"{totals[one]:,}" for one in columns))
+    table.add_row("all", "", *(f"{totals[column]:,}" for column in columns))
     Console(width=120).print(table)
     print("disproved: an exactly verified plan is better than what the other solver called optimal")
     for at, (kind, method, said) in enumerate(found):
         if said != "agreed":
             print(f"problem {at} ({kind}, {method}): {said}")
-    return sum(totals[one] for one in ("violation", "difference", "error"))
+    return sum(totals[kind] for kind in ("violation", "difference", "error"))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def _instance(
     if not tight:
         block = replace(block, investable=block.market_value)
     invested = int((lots * block.lot_value).sum())
-    one = CashConstrainedProblem(
+    cash_problem = CashConstrainedProblem(
         portfolio.portfolio_id, block, where, lots, invested - int(block.investable[0])
     )
     fewest, most = (limits[0] for limits in lot_limits(block, where))
@@ -114,4 +114,6 @@ def _instance(
         held=block.before[0].astype(float),
         limit=float(block.investable[0]) * unit,
     )
-    return Instance(portfolio, floor, one, cash_milp_data(one, base, fewest, most), textbook)
+    return Instance(
+        portfolio, floor, cash_problem, cash_milp_data(cash_problem, base, fewest, most), textbook
+    )

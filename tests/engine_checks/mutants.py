@@ -130,8 +130,11 @@ def problems() -> list[Asked]:
 
     known = recorded.recorded()
     columns = ([(kind, n) for n in range(len(known[kind])) if known[kind][n]] for kind in known)
-    columns = ([one for one in column if one[0] != "book" or one == BOOK] for column in columns)
-    return [one for row in zip_longest(*columns) for one in row if one is not None]
+    columns = (
+        [problem for problem in column if problem[0] != "book" or problem == BOOK]
+        for column in columns
+    )
+    return [problem for row in zip_longest(*columns) for problem in row if problem is not None]
 
 
 def first_difference(asked: Iterable[Asked], seconds: float = ONE_ANSWER_S) -> Asked | None:
@@ -213,10 +216,10 @@ def load_unchanged() -> dict[str, Any]:
         return traced
 
     asked = problems()
-    for place, one in enumerate(asked):
+    for place, problem in enumerate(asked):
         lines.clear()
         sys.settrace(traced)
-        wrong = first_difference([one], 100 * ONE_ANSWER_S)
+        wrong = first_difference([problem], 100 * ONE_ANSWER_S)
         sys.settrace(None)
         if wrong:
             return {"wrong": f"{wrong} is answered otherwise than recorded"}
@@ -279,7 +282,7 @@ def main() -> None:
         _import(name)
     arguments.found.parent.mkdir(exist_ok=True)
     lines = arguments.found.read_text().splitlines() if arguments.found.exists() else []
-    known = {one["key"]: one for one in map(json.loads, lines)}
+    known = {result["key"]: result for result in map(json.loads, lines)}
     current: set[str] = set()
     for module in arguments.modules.split(","):
         hopeful: list[Asked] = []
@@ -292,18 +295,19 @@ def main() -> None:
             if not (survived if arguments.again else old is None):
                 continue
             asked = _problems_reaching(base, mutant)
-            first = [one for one in hopeful if one in asked]
-            asked = [*first, *(one for one in asked if one not in first)][: arguments.most]
+            first = [problem for problem in hopeful if problem in asked]
+            asked = [*first, *(problem for problem in asked if problem not in first)]
+            asked = asked[: arguments.most]
             begin = time.perf_counter()
             said = run_in_fork(partial(run_mutant, module, code, asked))
             if said.get("by"):
                 by = tuple(said["by"])
-                hopeful = [by, *(one for one in hopeful if one != by)][:REMEMBERED]
+                hopeful = [by, *(problem for problem in hopeful if problem != by)][:REMEMBERED]
             seconds = round(time.perf_counter() - begin, 2)
             known[mutant.key] = asdict(mutant) | {"key": mutant.key, "seconds": seconds} | said
             with arguments.found.open("a") as file:
                 file.write(json.dumps(known[mutant.key]) + "\n")
-    report([one for key, one in known.items() if key in current])
+    report([result for key, result in known.items() if key in current])
 
 
 def _problems_reaching(base: dict[str, Any], mutant: Mutant) -> list[Asked]:
@@ -328,15 +332,16 @@ def report(found: list[dict[str, Any]]) -> None:
     """Print a table by module, and the survivors."""
     columns = (ANSWERS, BY_TESTS, TIMED_OUT, SURVIVED)
     table = Table("module", "mutants", *columns)
-    for module in dict.fromkeys(one["module"] for one in found):
-        of_module = Counter(one["outcome"] for one in found if one["module"] == module)
+    for module in dict.fromkeys(result["module"] for result in found):
+        of_module = Counter(result["outcome"] for result in found if result["module"] == module)
         table.add_row(module, str(of_module.total()), *(str(of_module[name]) for name in columns))
     table.add_section()
-    counts = Counter(one["outcome"] for one in found)
+    counts = Counter(result["outcome"] for result in found)
     table.add_row("all", str(counts.total()), *(str(counts[name]) for name in columns))
-    for one in found:
-        if one["outcome"] == SURVIVED:
-            print(f"{one['module']}.py:{one['line']}: {one['before']}\n  -> {one['after']}")
+    for result in found:
+        if result["outcome"] == SURVIVED:
+            place = f"{result['module']}.py:{result['line']}"
+            print(f"{place}: {result['before']}\n  -> {result['after']}")
     Console(width=100).print(table)
 
 

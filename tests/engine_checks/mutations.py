@@ -199,7 +199,7 @@ def mutants(module: str) -> Iterator[tuple[Mutant, CodeType]]:
     path = path_of(module)
     source = path.read_text()
     functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
-    bodies = [(one.body[0].lineno, one.end_lineno or 0) for one in functions]
+    bodies = [(function.body[0].lineno, function.end_lineno or 0) for function in functions]
     seen: set[str] = set()
     for place in range(sum(1 for _ in places(ast.parse(source)))):
         tree = ast.parse(source)

@@ -92,7 +92,7 @@ def together(
     securities: tuple[PricedTarget, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
 ) -> list[str]:
     """Digests of the answers to these portfolios in one call."""
-    return [short(said(one)) for one in rebalance_all(securities, portfolios, options)]
+    return [short(said(answer)) for answer in rebalance_all(securities, portfolios, options)]
 
 
 def text(answer: PortfolioOutcome) -> str:
@@ -111,7 +111,8 @@ def text(answer: PortfolioOutcome) -> str:
             "cash": [f"{answer.cash_before}", f"{answer.cash_after}", f"{answer.cost}"],
             "certificate": said
             and [said.proof, said.method, f"{said.objective}", f"{said.lower_bound}"],
-            "binding": said and [[one.constraint, f"{one.slack}"] for one in said.binding],
+            "binding": said
+            and [[binding.constraint, f"{binding.slack}"] for binding in said.binding],
             "refusal": why and [why.code, why.detail, why.members],
         },
         sort_keys=True,
@@ -161,7 +162,7 @@ def record() -> None:
     for kind, count in COUNTS.items():
         digest(kind, 0)  # programs are compiled at their first use
         known = before.get(kind, [])
-        digests[kind] = [digest(kind, i) if one else None for i, one in enumerate(known)]
+        digests[kind] = [digest(kind, i) if text else None for i, text in enumerate(known)]
         digests[kind] += [_quick(kind, number) for number in range(len(known), count)]
     digests[BOOK] = [*together(*book())]
     FILE.write_text(_lines(digests))
@@ -176,7 +177,7 @@ def _quick(kind: str, number: int) -> str | None:
 def _lines(digests: Digests) -> str:
     blocks: list[str] = []
     for kind, of_kind in digests.items():
-        said = [json.dumps(one) for one in of_kind]
+        said = [json.dumps(digest) for digest in of_kind]
         lines = [", ".join(said[at : at + A_LINE]) for at in range(0, len(said), A_LINE)]
         blocks.append(f'  "{kind}": [\n    ' + ",\n    ".join(lines) + "\n  ]")
     return "{\n" + ",\n".join(blocks) + "\n}\n"

@@ -27,7 +27,7 @@ PROBLEMS = 600
 
 def model(low: str, high: str, **weights: str) -> Model:
     band = DriftBand(Decimal(low), Decimal(high))
-    targets = tuple(Target(one * 24, Decimal(weight), band) for one, weight in weights.items())
+    targets = tuple(Target(name * 24, Decimal(weight), band) for name, weight in weights.items())
     return Model("Model", targets, (PORTFOLIO,))
 
 
@@ -93,7 +93,8 @@ def test_a_deposit_is_invested_for_a_fee_though_it_cures_no_overweight(
     answer = rebalance(*problem)
 
     assert (answer.status, answer.after, answer.base) == (Status.REBALANCED, (60, 20), 998)
-    assert [(each.security_id, each.held_by) for each in answer.outside_band] == [(A, held_by)]
+    (security,) = answer.outside_band
+    assert (security.security_id, security.held_by) == (A, held_by)
     assert asked_again(problem, answer).transactions == ()
 
 
@@ -105,14 +106,14 @@ def test_without_costs_the_base_is_the_market_value():
 
 def test_a_floor_a_ceiling_and_groups_are_parts_of_what_costs_leave():
     # Of 1,000 a trade takes 100: 10 % of 900 stay in cash, 90 % of it are invested.
-    one = make_portfolio("1000", {"A": "10"})
+    portfolio = make_portfolio("1000", {"A": "10"})
     for options in (
         {"cash_floor": Percent(Decimal(10))},
         {"cash_ceiling": Percent(Decimal(10)), "cash_floor": Decimal(90)},
         {"groups": (GroupBand("all", frozenset({A}), Decimal("0.9"), Decimal("0.9")),)},
     ):
         asked = RebalanceOptions(cost_per_trade=Decimal(100), **options)
-        answer = rebalance(model("0.95", "0.95", A="0.95"), one, asked)
+        answer = rebalance(model("0.95", "0.95", A="0.95"), portfolio, asked)
 
         assert (answer.base, answer.cash_after, answer.after) == (900, 90, (81,)), options
 
@@ -188,12 +189,12 @@ def test_a_fifth_of_the_problems_each_is_short_of_cash_has_a_large_fee_or_a_cycl
         if answer.certificate is None:
             continue
         counts["planned"] += 1
-        bound = {one.constraint for one in answer.certificate.binding}
+        bound = {binding.constraint for binding in answer.certificate.binding}
         counts["cash"] += "cash_floor" in bound
         counts["fee"] += options.cost_per_trade > min(portfolio.prices.values()) / 2
         counts["cycle"] += answer.certificate.proof is Proof.FIXED_POINT_CYCLE
 
-    assert all(5 * counts[one] >= counts["planned"] for one in ("cash", "fee", "cycle")), counts
+    assert all(5 * counts[name] >= counts["planned"] for name in ("cash", "fee", "cycle")), counts
 
 
 def test_every_plan_is_the_best_at_the_base_it_leaves_or_says_what_would_be_better_there(

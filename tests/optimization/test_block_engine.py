@@ -63,9 +63,9 @@ def test_the_slack_of_a_floor_in_percent_is_that_of_the_portfolio_alone():
         (Decimal(weight), DriftBand(Decimal(low), Decimal(high))) for weight, low, high in targets
     ]
     securities = tuple(
-        PricedTarget(security_id(i), Decimal(1), *each) for i, each in enumerate(bands)
+        PricedTarget(security_id(i), Decimal(1), *target) for i, target in enumerate(bands)
     )
-    prices = {one.security_id: one.price for one in securities}
+    prices = {security.security_id: security.price for security in securities}
     prices |= {"WHOLE": Decimal(1), "CENTS": Decimal("31.07")}
     tight = Portfolio("0" * 24, Decimal(0), {"WHOLE": Decimal(5)}, prices)
     neighbour = Portfolio("1" * 24, Decimal(10**6), {"CENTS": Decimal(7)}, prices)
@@ -76,7 +76,7 @@ def test_the_slack_of_a_floor_in_percent_is_that_of_the_portfolio_alone():
 
     assert isinstance(alone, PortfolioOutcome)
     assert alone.certificate is not None
-    assert [one.constraint for one in alone.certificate.binding] == ["cash_floor"]
+    assert [binding.constraint for binding in alone.certificate.binding] == ["cash_floor"]
     assert complete_text(together[0]) == complete_text(alone)
 
 
@@ -121,7 +121,7 @@ def texts(answers: Sequence[object]) -> list[str]:
 @given(case=cases(), data=st.data())
 def test_every_answer_is_the_one_of_the_objects_to_the_last_digit(case: Case, data: st.DataObject):
     securities, portfolios, digits, options = case
-    expected = [rebalance_all(securities, [one], options)[0] for one in portfolios]
+    expected = [rebalance_all(securities, [portfolio], options)[0] for portfolio in portfolios]
     order = data.draw(st.permutations(range(len(portfolios))))
     shuffled = [portfolios[place] for place in order]
     block = block_of(securities, shuffled, digits)
@@ -138,7 +138,7 @@ def test_every_answer_is_the_one_of_the_objects_to_the_last_digit(case: Case, da
     assert texts(found) == texts([expected[place] for place in order])
     assert texts(rebalance_all(securities, shuffled, options)) == texts(found)
     assert together.transactions.tolist() == [
-        len(one.transactions) if isinstance(one, PortfolioOutcome) else 0 for one in found
+        len(answer.transactions) if isinstance(answer, PortfolioOutcome) else 0 for answer in found
     ]
 
 
@@ -162,13 +162,13 @@ def test_amounts_that_are_written_with_different_digits_keep_their_own(
     securities, portfolios, _, options = case
     portfolios = [
         replace(
-            one,
-            cash=rewritten(data, one.cash),
-            holdings={name: rewritten(data, shares) for name, shares in one.holdings.items()},
+            portfolio,
+            cash=rewritten(data, portfolio.cash),
+            holdings={name: rewritten(data, shares) for name, shares in portfolio.holdings.items()},
         )
-        for one in portfolios
+        for portfolio in portfolios
     ]
-    expected = [rebalance_all(securities, [one], options)[0] for one in portfolios]
+    expected = [rebalance_all(securities, [portfolio], options)[0] for portfolio in portfolios]
     block = block_as_written(securities, portfolios)
     cut = data.draw(st.integers(0, len(portfolios)))
 
@@ -200,15 +200,22 @@ def by_block(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> P
 @pytest.mark.parametrize("size", [720, 7])
 def test_a_book_has_its_recorded_answers_in_blocks_of_any_size(size: int):
     securities, portfolios, options = book()
-    known = dict(zip((one.portfolio_id for one in portfolios), recorded()[BOOK], strict=True))
+    known = dict(
+        zip((portfolio.portfolio_id for portfolio in portfolios), recorded()[BOOK], strict=True)
+    )
     # A block has one scale, which shows in the digits of a market value.
-    digits = {one.portfolio_id: digits_of(list(one.holdings.values())) for one in portfolios}
+    digits = {
+        portfolio.portfolio_id: digits_of(list(portfolio.holdings.values()))
+        for portfolio in portfolios
+    }
     for of_digits in (0, 2):
-        alike = [one for one in portfolios if digits[one.portfolio_id] == of_digits]
+        alike = [
+            portfolio for portfolio in portfolios if digits[portfolio.portfolio_id] == of_digits
+        ]
         for first in range(0, len(alike), size):
             block = block_of(securities, alike[first : first + size])
             answers = rebalance_block(securities, block, options).outcomes()
-            assert [short(said(one)) for one in answers] == list(
+            assert [short(said(answer)) for answer in answers] == list(
                 map(known.get, block.portfolio_ids)
             )
 
@@ -218,7 +225,7 @@ def test_most_of_a_book_is_answered_in_arrays_fractions_and_other_holdings_inclu
 
     answer = rebalance_block(securities, block_of(securities, portfolios))
 
-    fractional = [any(u % 1 for u in one.holdings.values()) for one in portfolios]
+    fractional = [any(u % 1 for u in portfolio.holdings.values()) for portfolio in portfolios]
     in_arrays = answer.status != BESIDE
     assert in_arrays[np.array(fractional)].mean() > 0.6
     assert in_arrays.mean() > 0.6
@@ -242,15 +249,18 @@ def test_restricted_rows_are_answered_in_arrays_with_what_binds(
     options: RebalanceOptions, share: float
 ):
     securities, portfolios, _ = book()
-    whole = [one for one in portfolios if not digits_of(list(one.holdings.values()))][:90]
+    whole = [
+        portfolio for portfolio in portfolios if not digits_of(list(portfolio.holdings.values()))
+    ][:90]
     wide = tuple(
-        replace(one, band=DriftBand(one.band.low * 8, one.band.high * 8)) for one in securities
+        replace(security, band=DriftBand(security.band.low * 8, security.band.high * 8))
+        for security in securities
     )
 
     answer = rebalance_block(wide, block_of(wide, whole), options)
 
-    alone = [rebalance_all(wide, [one], options)[0] for one in whole]
-    assert [said(one) for one in answer.outcomes()] == [said(one) for one in alone]
+    alone = [rebalance_all(wide, [portfolio], options)[0] for portfolio in whole]
+    assert [said(outcome) for outcome in answer.outcomes()] == [said(outcome) for outcome in alone]
     assert (answer.status != BESIDE).mean() > share
 
 

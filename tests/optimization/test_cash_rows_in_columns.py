@@ -45,7 +45,7 @@ def tight_books(draw: st.DrawFn) -> tuple[tuple[PricedTarget, ...], list[Portfol
         PricedTarget(f"S{at}", draw(price), weight, draw(st.sampled_from([wide, narrow])))
         for at in range(count)
     )
-    prices = {one.security_id: one.price for one in securities} | {
+    prices = {security.security_id: security.price for security in securities} | {
         "GOLD": Decimal("61.035"),
         "OIL": Decimal("1E+2"),
     }
@@ -53,8 +53,12 @@ def tight_books(draw: st.DrawFn) -> tuple[tuple[PricedTarget, ...], list[Portfol
     shares = st.integers(0, 30).map(Decimal)
 
     def portfolio(number: int) -> Portfolio:
-        ids = [*prices] if draw(st.integers(0, 3)) == 0 else [one.security_id for one in securities]
-        held = {each: draw(shares) for each in ids}
+        ids = (
+            [*prices]
+            if draw(st.integers(0, 3)) == 0
+            else [security.security_id for security in securities]
+        )
+        held = {name: draw(shares) for name in ids}
         return Portfolio(f"P{number}", draw(cash), held, prices)
 
     return securities, [portfolio(number) for number in range(draw(st.integers(1, 20)))]
@@ -70,29 +74,38 @@ def test_a_cover_in_columns_is_the_answer_of_the_portfolio_alone(
 ):
     securities, portfolios = case
     options = RebalanceOptions(cash_floor=floor)
-    alone = [complete_text(rebalance_all(securities, [one], options)[0]) for one in portfolios]
+    alone = [
+        complete_text(rebalance_all(securities, [portfolio], options)[0])
+        for portfolio in portfolios
+    ]
 
     answer = rebalance_block(securities, block_of(securities, portfolios), options)
 
-    assert [complete_text(one) for one in answer.outcomes()] == alone
+    assert [complete_text(outcome) for outcome in answer.outcomes()] == alone
     together = rebalance_all(securities, portfolios, options)
-    assert [complete_text(one) for one in together] == alone
+    assert [complete_text(outcome) for outcome in together] == alone
 
 
 def test_the_covers_of_a_book_are_in_columns():
     securities, portfolios, _ = book()
-    whole = [one for one in portfolios if not digits_of(list(one.holdings.values()))]
+    whole = [
+        portfolio for portfolio in portfolios if not digits_of(list(portfolio.holdings.values()))
+    ]
 
     answer = rebalance_block(securities, block_of(securities, whole), FLOOR)
 
-    found = [one for one in answer.outcomes() if isinstance(one, PortfolioOutcome)]
-    covers = [one for one in found if one.certificate and one.certificate.method is Method.COVER]
+    found = [outcome for outcome in answer.outcomes() if isinstance(outcome, PortfolioOutcome)]
+    covers = [
+        outcome
+        for outcome in found
+        if outcome.certificate and outcome.certificate.method is Method.COVER
+    ]
     in_columns = np.count_nonzero((answer.method == COVER) & (answer.status != BESIDE))
     assert len(covers) == in_columns > 50
     assert answer.count_methods()[Method.COVER] == in_columns
-    for one in covers:
-        assert one.certificate is not None
-        assert one.certificate.binding[0].constraint == "cash_floor"
+    for outcome in covers:
+        assert outcome.certificate is not None
+        assert outcome.certificate.binding[0].constraint == "cash_floor"
     rows = np.flatnonzero(answer.method == COVER).tolist()
     assert not answer.beside.keys() & set(rows)
 
@@ -124,8 +137,10 @@ def test_options_leave_a_tight_row_to_a_search(options: RebalanceOptions):
     answer = rebalance_block(securities, block_of(securities, accounts), options)
 
     assert COVER not in answer.method
-    alone = [complete_text(rebalance_all(securities, [one], options)[0]) for one in accounts]
-    assert [complete_text(one) for one in answer.outcomes()] == alone
+    alone = [
+        complete_text(rebalance_all(securities, [account], options)[0]) for account in accounts
+    ]
+    assert [complete_text(outcome) for outcome in answer.outcomes()] == alone
 
 
 def test_a_cover_too_large_for_arrays_becomes_a_search(monkeypatch: pytest.MonkeyPatch):

@@ -23,7 +23,7 @@ def digests() -> list[str]:
     for size in SIZES:
         parts = [block.select(slice(at, at + size)) for at in range(0, len(block), size)]
         blocks = [rebalance_block(securities, part, FLOOR) for part in parts]
-        answers = [answer for one in blocks for answer in one.outcomes()]
+        answers = [answer for outcome in blocks for answer in outcome.outcomes()]
         found.append(sha256("\n".join(map(complete_text, answers)).encode()).hexdigest())
     answers = rebalance_all(securities, [*reversed(portfolios)], FLOOR)
     text = "\n".join(complete_text(answer) for answer in reversed(answers))

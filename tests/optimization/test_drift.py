@@ -133,7 +133,7 @@ def test_it_agrees_with_the_verification_of_the_engine(kind: Callable[..., Probl
         drift = measure_drift(model, portfolio)
 
         assert drift.summary.status == ("OUT_OF_BAND" if short or band else "WITHIN_BANDS")
-        assert [each.security for each in drift.standings] == [*model, *others]
+        assert [standing.security for standing in drift.standings] == [*model, *others]
         check_amounts(drift, portfolio)
         outcomes.add(drift.summary.status)
     assert "OUT_OF_BAND" in outcomes
@@ -155,17 +155,17 @@ def test_an_engine_that_trades_what_has_drifted_alone_leaves_what_is_in_band_and
 def check_amounts(drift: PortfolioDrift, portfolio: Portfolio) -> None:
     """Recompute every amount in fractions."""
     value, total = Fraction(portfolio.market_value), Fraction(0)
-    for each in drift.standings:
-        held = Fraction(portfolio.holdings.get(each.security.security_id, D(0)))
-        worth, weight = held * Fraction(each.security.price), Fraction(each.security.weight)
-        low, high = Fraction(each.security.band.low), Fraction(each.security.band.high)
-        assert Fraction(each.value) == worth
-        assert Fraction(each.target) == value * weight
-        assert Fraction(each.lower) == max(Fraction(0), value * (weight - low))
-        assert Fraction(each.upper) == value * (weight + high)
-        assert Fraction(each.deviation) == worth - value * weight
+    for standing in drift.standings:
+        held = Fraction(portfolio.holdings.get(standing.security.security_id, D(0)))
+        worth, weight = held * Fraction(standing.security.price), Fraction(standing.security.weight)
+        low, high = Fraction(standing.security.band.low), Fraction(standing.security.band.high)
+        assert Fraction(standing.value) == worth
+        assert Fraction(standing.target) == value * weight
+        assert Fraction(standing.lower) == max(Fraction(0), value * (weight - low))
+        assert Fraction(standing.upper) == value * (weight + high)
+        assert Fraction(standing.deviation) == worth - value * weight
         if value:
-            assert abs(Fraction(each.actual) - worth / value) <= Fraction(1, 20_000)
+            assert abs(Fraction(standing.actual) - worth / value) <= Fraction(1, 20_000)
         total += abs(worth - value * weight)
     assert drift.summary.drift is not None
     assert Fraction(drift.summary.drift) == total

@@ -196,7 +196,7 @@ def test_portfolios_with_prices_of_their_own_are_answered_by_those():
 
     together = rebalance_all(securities, [first, other])
 
-    assert together == [rebalance_all(securities, [one])[0] for one in (first, other)]
+    assert together == [rebalance_all(securities, [portfolio])[0] for portfolio in (first, other)]
     assert isinstance(together[1], PortfolioOutcome)
     assert together[1].market_value == 121
 
@@ -315,7 +315,7 @@ def test_answers_do_not_depend_on_what_they_are_solved_with():
     securities = price_targets(wide, prices)
 
     together = rebalance_all(securities, many, options)
-    alone = [rebalance_all(securities, [one], options)[0] for one in many]
+    alone = [rebalance_all(securities, [portfolio], options)[0] for portfolio in many]
 
     assert together == alone
     assert {answer.status for answer in together} >= {Status.REBALANCED}

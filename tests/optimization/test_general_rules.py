@@ -62,7 +62,8 @@ def random_general(draw: random.Random) -> tuple[Model, Portfolio]:
     held = {name: Decimal(draw.randint(0, 5)) for name in draw.sample((*IDS, "OLD"), 3)}
     if draw.random() < 0.3:
         held = {
-            name: each + Decimal(draw.randint(1, 10**18)).scaleb(-18) for name, each in held.items()
+            name: shares + Decimal(draw.randint(1, 10**18)).scaleb(-18)
+            for name, shares in held.items()
         }
     cash = Decimal(draw.randint(-20 * 10**6, 200 * 10**6)).scaleb(-6)
     return Model("General", targets, ("U1",)), Portfolio("U1", cash, held, prices)
@@ -89,7 +90,7 @@ def assert_keeps_its_rules(answer: PortfolioOutcome, rows: list[Row], portfolio:
 def test_small_general_problems_have_the_objective_of_exhaustive_enumeration(seed: int):
     draw = random.Random(seed)
     tried = {"a plan": 0, "none": 0, "cash short": 0, "a cap": 0, "fractions": 0}
-    while sum(tried[each] for each in ("a plan", "none")) < 150:
+    while sum(tried[outcome] for outcome in ("a plan", "none")) < 150:
         model, portfolio = random_general(draw)
         rows = rows_of(model, portfolio)
         if prod(len(row.counts) for row in rows) > MAX_COMBINATIONS or portfolio.market_value <= 0:
@@ -294,7 +295,7 @@ def test_a_refusal_has_its_nearest_plan_however_fine_lots_are():
     )
     answer = rebalance(Model("Fine", lines, ("U1",)), held, options)
     assert answer.refusal is not None
-    assert [each["security_id"] for each in answer.refusal.members["securities"]] == ["U"]
+    assert [security["security_id"] for security in answer.refusal.members["securities"]] == ["U"]
     nearest = answer.refusal.members["nearest_plan"]
-    assert [each["security_id"] for each in nearest["outside_band"]] == ["U"]
+    assert [security["security_id"] for security in nearest["outside_band"]] == ["U"]
     assert nearest["gives"] == []

@@ -42,11 +42,12 @@ def books(draw: st.DrawFn) -> Book:
         PricedTarget(f"S{at}", draw(price), weight, DriftBand(draw(drift), draw(drift)))
         for at in range(count)
     )
-    prices = {one.security_id: one.price for one in securities} | {"GOLD": Decimal("61.035")}
+    prices = {security.security_id: security.price for security in securities}
+    prices |= {"GOLD": Decimal("61.035")}
     cash = st.integers(-2_000, 400_000).map(lambda cents: Decimal(cents).scaleb(-2))
 
     def portfolio(number: int) -> Portfolio:
-        held = {each: Decimal(draw(st.integers(0, 9))) for each in prices}
+        held = {name: Decimal(draw(st.integers(0, 9))) for name in prices}
         return Portfolio(f"P{number}", draw(cash), held, prices)
 
     fine = Decimal(10) + Decimal(1).scaleb(-draw(st.sampled_from([7, 9, 12])))
@@ -65,13 +66,16 @@ def test_a_search_answers_as_for_the_portfolio_alone(
 ):
     securities, portfolios = book
     options = RebalanceOptions(cash_floor=floor, bands=bands, fewest_trades=fewest_trades)
-    alone = [complete_text(rebalance_all(securities, [one], options)[0]) for one in portfolios]
+    alone = [
+        complete_text(rebalance_all(securities, [portfolio], options)[0])
+        for portfolio in portfolios
+    ]
 
     together = rebalance_all(securities, portfolios, options)
     block = rebalance_block(securities, block_as_written(securities, portfolios), options)
 
-    assert [complete_text(one) for one in together] == alone
-    assert [complete_text(one) for one in block.outcomes()] == alone
+    assert [complete_text(answer) for answer in together] == alone
+    assert [complete_text(outcome) for outcome in block.outcomes()] == alone
 
 
 @settings(max_examples=60, deadline=None)
@@ -98,7 +102,7 @@ def test_the_slack_of_a_floor_under_yielding_bands_is_that_of_the_portfolio_alon
         PricedTarget(A, Decimal(20), Decimal("0.5"), wide),
         PricedTarget(B, Decimal(30), Decimal("0.5"), none),
     )
-    prices = {one.security_id: one.price for one in securities}
+    prices = {security.security_id: security.price for security in securities}
     tight = Portfolio("P", Decimal(100), {}, prices)
     neighbour = Portfolio("N", Decimal("1.0000001"), {}, prices)
     options = RebalanceOptions(cash_floor=Decimal("12.34567"), bands=BandRule.YIELD)

@@ -29,7 +29,7 @@ PRICES = {A: Decimal(10), B: Decimal(20), C: Decimal(5), X: Decimal(4)}
 def model(drift: str = "0.2") -> Model:
     band = DriftBand(Decimal(drift), Decimal(drift))
     weights = {A: "0.4", B: "0.3", C: "0.2"}
-    targets = tuple(Target(one, Decimal(weight), band) for one, weight in weights.items())
+    targets = tuple(Target(name, Decimal(weight), band) for name, weight in weights.items())
     return Model("Model", targets, (PORTFOLIO,))
 
 
@@ -357,7 +357,7 @@ def test_only_trades_that_happen_cost_anything():
     # Selling two of A leaves 68.50. What is above 66 may be spent on one of C, not on costs alone.
     band = DriftBand(Decimal("0.1"), Decimal("0.1"))
     weights = {A: "0.1", B: "0.2", C: "0.005"}
-    targets = tuple(Target(one, Decimal(weight), band) for one, weight in weights.items())
+    targets = tuple(Target(name, Decimal(weight), band) for name, weight in weights.items())
     options = RebalanceOptions(cash_ceiling=Decimal(66), cost_per_trade=Decimal("1.5"))
 
     result = rebalance(

@@ -14,9 +14,9 @@ from tests.optimization.support.generated_problems import problem_of
 from tests.optimization.support.random_problems import problems_with_options, small_problems
 
 
-def compare(one: Model, held: Portfolio, options: RebalanceOptions) -> bool:
+def compare(model: Model, held: Portfolio, options: RebalanceOptions) -> bool:
     """Compare both answers where there is one at once; return whether there is."""
-    securities = price_targets(one, held.prices)
+    securities = price_targets(model, held.prices)
     at_once = rebalance_at_once(securities, [held], options)
     if at_once is None:
         return False
@@ -39,7 +39,7 @@ def test_an_answer_at_once_is_the_answer_under_options(
 def test_most_generated_problems_without_options_have_an_answer_at_once():
     problems = [problem_of(7, number) for number in range(60)]
 
-    answered = [compare(each.model, each.portfolio, each.options) for each in problems]
+    answered = [compare(problem.model, problem.portfolio, problem.options) for problem in problems]
 
     assert any(answered)
     assert not all(answered)

@@ -41,6 +41,6 @@ def test_the_portfolios_of_a_book_have_their_recorded_answers_in_any_chunks(size
 
 def test_nearly_every_answer_is_recorded():
     for kind, digests in DIGESTS.items():
-        known = [one for one in digests if one is not None]
+        known = [digest for digest in digests if digest is not None]
         assert len(known) > len(digests) / 2, kind
-        assert all(len(one) == LENGTH for one in known), kind
+        assert all(len(digest) == LENGTH for digest in known), kind

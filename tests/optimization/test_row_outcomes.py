@@ -57,7 +57,10 @@ def everything_in(answer: object) -> list[str]:
 @given(case=cases())
 def test_every_answer_in_company_is_that_of_the_portfolio_alone(case: Case):
     securities, portfolios, _, options = case
-    alone = [everything_in(rebalance_all(securities, [one], options)[0]) for one in portfolios]
+    alone = [
+        everything_in(rebalance_all(securities, [portfolio], options)[0])
+        for portfolio in portfolios
+    ]
 
     together = rebalance_all(securities, portfolios * MIN_ROWS, options)
 
@@ -118,9 +121,14 @@ def test_an_outcome_is_copied_pickled_and_replaced_without_the_arrays_behind_it(
     for answer in outcomes[:1]:
         assert isinstance(answer, PortfolioOutcome)
         text = pickle.dumps(answer)
-        for one in (pickle.loads(text), copy.copy(answer), copy.deepcopy(answer), replace(answer)):
-            assert everything_in(one) == everything_in(answer)
-            assert not hasattr(one, "_source")
+        for duplicate in (
+            pickle.loads(text),
+            copy.copy(answer),
+            copy.deepcopy(answer),
+            replace(answer),
+        ):
+            assert everything_in(duplicate) == everything_in(answer)
+            assert not hasattr(duplicate, "_source")
         assert b"numpy" not in text
 
 
@@ -156,7 +164,7 @@ def test_holdings_of_any_kind_stand_beside_others(holdings: dict[str, str]):
     together = rebalance_all(FUNDS, portfolios, options)
 
     assert [everything_in(answer) for answer in together] == [
-        everything_in(rebalance_all(FUNDS, [one], options)[0]) for one in portfolios
+        everything_in(rebalance_all(FUNDS, [portfolio], options)[0]) for portfolio in portfolios
     ]
 
 

@@ -71,7 +71,8 @@ def test_nothing_is_left_of_a_budget_that_is_spent_and_never_less(given_s: list[
 def accounts(*cash: int) -> list[Portfolio]:
     prices = {A: Decimal(8)}
     return [
-        Portfolio(f"{number:024}", Decimal(each), {}, prices) for number, each in enumerate(cash)
+        Portfolio(f"{number:024}", Decimal(amount), {}, prices)
+        for number, amount in enumerate(cash)
     ]
 
 
@@ -84,7 +85,7 @@ def all_rebalanced(portfolios: list[Portfolio], budget: TimeBudget, **options: o
 def test_portfolios_that_need_a_search_share_what_is_left_of_the_call(given_s: list[float]):
     answers = all_rebalanced(accounts(100, 100), TimeBudget(6.0), cash_ceiling=Decimal(40))
 
-    assert [type(one) for one in answers] == [CertificationError] * 2
+    assert [type(answer) for answer in answers] == [CertificationError] * 2
     assert 2.0 < given_s[0] <= 3.0  # a second for a busy machine
     assert 5.0 < given_s[3] <= 6.0  # all that the first one did not use
 
@@ -103,7 +104,7 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
     # Six lots of 8 of 100.00 leave 52.00, less than the floor; 1000.00 and 2000.00 leave more.
     answers = all_rebalanced(accounts(2000, 100, 1000), TimeBudget(6.0), cash_floor=Decimal(60))
 
-    assert [one.status for one in answers if isinstance(one, PortfolioOutcome)] == [
+    assert [answer.status for answer in answers if isinstance(answer, PortfolioOutcome)] == [
         Status.REBALANCED,
         Status.INFEASIBLE,
         Status.REBALANCED,

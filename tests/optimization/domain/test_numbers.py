@@ -132,7 +132,8 @@ def test_thirds_sum_to_one(third: Any) -> None:
     model = Model(dict.fromkeys("ABC", third), band=0.01)
     held = Portfolio("ira", 300, {}, dict.fromkeys("ABC", 1))
 
-    assert [one.quantity for one in rebalance(model, held).transactions] == [100, 100, 100]
+    trades = rebalance(model, held).transactions
+    assert [trade.quantity for trade in trades] == [100, 100, 100]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_a_band_is_a_number_two_numbers_or_one_of_them_by_security(
 def test_a_relative_drift_makes_bands_of_their_targets() -> None:
     model = Model({"VTI": 0.8, "BND": 0.1}, relative_drift=0.25, absolute_drift=0.05)
 
-    assert [one.band.low for one in model.targets] == [Decimal("0.05"), Decimal("0.025")]
+    assert [target.band.low for target in model.targets] == [Decimal("0.05"), Decimal("0.025")]
 
 
 @pytest.mark.parametrize(

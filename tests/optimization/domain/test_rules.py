@@ -143,7 +143,9 @@ def test_a_fraction_above_1_is_refused():
 
 def test_fractions_whose_common_denominator_is_endless_are_refused():
     odd = (999999999989, 999999999961, 999999999959)
-    lines = tuple(target(WrittenFraction.parse(f"1/{each}"), f"S{each}") for each in odd)
+    lines = tuple(
+        target(WrittenFraction.parse(f"1/{denominator}"), f"S{denominator}") for denominator in odd
+    )
     assert len(Model("Two", lines[:2], (PORTFOLIO,)).targets) == 2
     with pytest.raises(RuleError, match="common denominator of at most 34 digits"):
         Model("Three", lines, (PORTFOLIO,))

@@ -42,14 +42,14 @@ COUNTED = 2**21
 def problem(number: int) -> tuple[Model, Portfolio]:
     """Five securities within 3 % of their targets, in tenths of a share."""
     rng = np.random.default_rng([13, number])
-    prices = {one: Decimal(int(rng.integers(2_000, 40_000))).scaleb(-2) for one in IDS}
-    weights = [Decimal(each).scaleb(-2) for each in (20, 20, 20, 15, 15)]
+    prices = {name: Decimal(int(rng.integers(2_000, 40_000))).scaleb(-2) for name in IDS}
+    weights = [Decimal(percent).scaleb(-2) for percent in (20, 20, 20, 15, 15)]
     band = DriftBand(Decimal("0.05"), Decimal("0.05"))
-    targets = [Target(one, weight, band) for one, weight in zip(IDS, weights, strict=True)]
+    targets = [Target(name, weight, band) for name, weight in zip(IDS, weights, strict=True)]
     held: dict[str, Decimal] = {}
-    for one, weight in zip(IDS, weights, strict=True):
+    for name, weight in zip(IDS, weights, strict=True):
         worth = float(weight) * 200_000 * rng.uniform(0.8, 1.2)
-        held[one] = Decimal(round(10 * worth / float(prices[one]))).scaleb(-1)
+        held[name] = Decimal(round(10 * worth / float(prices[name]))).scaleb(-1)
     model = Model("Fine", tuple(targets), ("P" * 24,))
     return model, Portfolio("P" * 24, Decimal(20_000), held, prices)
 
@@ -76,7 +76,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             "max_down",
             "max_up",
         )
-        greatest.append(max(np.abs(parameters[one]).max() for one in lots if one in parameters))
+        greatest.append(
+            max(
+                np.abs(parameters[parameter]).max() for parameter in lots if parameter in parameters
+            )
+        )
         return solve(self, parameters, *given)
 
     monkeypatch.setattr(ParametricMilp, "solve", watched)
@@ -120,7 +124,9 @@ def test_a_plan_in_fine_lots_says_how_far_from_the_optimum_it_may_be(option: str
         assert certificate.gap < Decimal("0.02")
 
 
-@pytest.mark.parametrize("option", [one for one in OPTIONS if not RENEWING & OPTIONS[one].keys()])
+@pytest.mark.parametrize(
+    "option", [option for option in OPTIONS if not RENEWING & OPTIONS[option].keys()]
+)
 def test_an_executed_plan_in_fine_lots_is_left_alone(option: str):
     given = OPTIONS[option]
     model, portfolio = problem(2)
@@ -159,12 +165,12 @@ def test_a_trade_in_fine_lots_has_its_least_value_or_does_not_happen():
 def test_an_account_of_ten_billion_has_a_plan(seed: int, options: dict[str, Any]) -> None:
     rng = np.random.default_rng([17, seed])
     ids = [security_id(i) for i in range(12)]
-    prices = {one: Decimal(int(rng.integers(500, 50_000))).scaleb(-2) for one in ids}
+    prices = {name: Decimal(int(rng.integers(500, 50_000))).scaleb(-2) for name in ids}
     worth = rng.random(12)
     shares = worth / worth.sum() * 1e10
-    held = {one: int(each / float(prices[one])) for one, each in zip(ids, shares, strict=True)}
+    held = {name: int(value / float(prices[name])) for name, value in zip(ids, shares, strict=True)}
     band = DriftBand(Decimal("0.05"), Decimal("0.05"))
-    targets = tuple(Target(one, Decimal("0.08"), band) for one in ids)
+    targets = tuple(Target(name, Decimal("0.08"), band) for name in ids)
     model = Model("Large", targets, ("P" * 24,))
     portfolio = Portfolio("P" * 24, Decimal(300_000_000), held, prices)
     assert rebalance(model, portfolio, RebalanceOptions(**options)).status is Status.REBALANCED

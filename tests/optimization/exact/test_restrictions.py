@@ -19,8 +19,8 @@ A, B = "A" * 24, "B" * 24
 ANY = INT64_SAFE
 LOTS = (Decimal(1),) * 2
 SECURITIES = tuple(
-    PricedTarget(one, Decimal(1), Decimal("0.3"), DriftBand(Decimal(0), Decimal(0)))
-    for one in (A, B)
+    PricedTarget(name, Decimal(1), Decimal("0.3"), DriftBand(Decimal(0), Decimal(0)))
+    for name in (A, B)
 )
 
 

@@ -165,14 +165,15 @@ def test_the_limit_is_named_where_it_binds_and_where_it_leaves_no_plan(
     bound = asked(HALF, "1000", {}, TEN, **options)
     refused = asked({A: ("0.5", "0.1")}, "1000", {}, TEN, bands=BandRule.HARD, **options)
 
-    assert [one.constraint for one in proven(bound).binding] == [name]
+    assert [binding.constraint for binding in proven(bound).binding] == [name]
     assert refused.refusal is not None
     (security,) = refused.refusal.members["securities"]
     assert security["option"] == name
     most = changes(bound).get(A, 0)
     assert security["smallest_band"]["lots"] == str(most)
     nearest = refused.refusal.members["nearest_plan"]
-    assert [one["quantity"] for one in nearest["transactions"]] == [str(most)] * (most > 0)
+    quantities = [transaction["quantity"] for transaction in nearest["transactions"]]
+    assert quantities == [str(most)] * (most > 0)
     if len(options.keys() - {"volumes"}) == 1:
         assert {"option": name} in refused.refusal.members["admits"]
 
@@ -197,14 +198,14 @@ def test_every_portfolio_of_many_has_the_limit_of_its_own_market_value():
 
     found = rebalance_all(price_targets(model, prices), accounts, options)
 
-    for account, one in zip(accounts, found, strict=True):
-        assert isinstance(one, PortfolioOutcome)
+    for account, outcome in zip(accounts, found, strict=True):
+        assert isinstance(outcome, PortfolioOutcome)
         most = account.market_value / 10
-        assert one.after[0] == most // 10
+        assert outcome.after[0] == most // 10
         sold = min(account.holdings.get(X, 0), most // 7)
-        assert changes(one).get(X, 0) == -sold
+        assert changes(outcome).get(X, 0) == -sold
         alone = rebalance_all(price_targets(model, prices), [account], options)
-        assert alone == [one]
+        assert alone == [outcome]
 
 
 def test_limits_beyond_any_number_of_machines_limit_nothing():

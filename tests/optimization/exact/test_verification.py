@@ -153,10 +153,10 @@ def test_a_product_that_would_come_round_to_nothing_in_64_bits_is_seen_for_what_
 
 
 def test_the_gap_is_what_the_bound_leaves_open_and_seconds_are_no_part_of_an_answer():
-    one, other = (
+    first, other = (
         Certificate(Proof.OPTIMAL_WITHIN_GAP, Method.MILP, 7, 5, seconds=seconds)
         for seconds in (1.0, 2.0)
     )
 
-    assert one.gap == 2
-    assert one == other
+    assert first.gap == 2
+    assert first == other

@@ -36,7 +36,7 @@ def answer(
 
 def bound_by(given: PortfolioOutcome) -> dict[str, str]:
     assert given.certificate is not None
-    return {one.constraint: f"{one.slack}" for one in given.certificate.binding}
+    return {binding.constraint: f"{binding.slack}" for binding in given.certificate.binding}
 
 
 def test_securities_at_their_nearest_lots_are_bound_by_nothing():

@@ -28,9 +28,9 @@ def refusal(
     """Refusal of a portfolio with one price and one band; it holds ``held`` of the first."""
     ids = [f"{i:024d}" for i in range(len(weights))]
     band = DriftBand(Decimal(drift), Decimal(high or drift))
-    targets = (Target(one, Decimal(w), band) for one, w in zip(ids, weights, strict=True))
+    targets = (Target(name, Decimal(w), band) for name, w in zip(ids, weights, strict=True))
     portfolio = Portfolio(
-        PORTFOLIO, Decimal(cash), {ids[0]: Decimal(held)}, {one: Decimal(price) for one in ids}
+        PORTFOLIO, Decimal(cash), {ids[0]: Decimal(held)}, {name: Decimal(price) for name in ids}
     )
     model = Model("Model", tuple(targets), (PORTFOLIO,))
     found = rebalance(model, portfolio, RebalanceOptions(**options)).refusal
@@ -48,9 +48,9 @@ def test_three_securities_are_named_and_the_others_counted():
     assert three.detail == f"No feasible solution exists: {names} have {no_lot}. {advice}"
     assert five.detail == f"No feasible solution exists: {names} and 2 more have {no_lot}. {advice}"
     assert len(five.members["securities"]) == 5
-    one = refusal("10", "0.01", "0.1")
-    assert one.detail == f"No feasible solution exists: {0:024d} has {no_lot}. {advice}"
-    assert one.members["admits"] == [
+    single = refusal("10", "0.01", "0.1")
+    assert single.detail == f"No feasible solution exists: {0:024d} has {no_lot}. {advice}"
+    assert single.members["admits"] == [
         {"option": "bands", "value": "YIELD"},
         {"option": "soft_band_price"},
     ]

@@ -52,7 +52,7 @@ KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table, "d
 def rebalance_each(
     model: Model = MIX, options: RebalanceOptions | None = None
 ) -> dict[str, PortfolioOutcome | Exception]:
-    prices = {each: Decimal(str(price)) for each, price in PRICES.items()}
+    prices = {security_id: Decimal(str(price)) for security_id, price in PRICES.items()}
     answers = rebalance_all(price_targets(model, prices), ACCOUNTS, options or RebalanceOptions())
     return dict(zip(("ira", "401k"), answers, strict=True))
 
@@ -103,7 +103,7 @@ def test_a_frame_of_another_library_comes_through_the_arrow_interface() -> None:
         pd.DataFrame([PRICES], index=[pd.Timestamp("2026-11-26")]),
         pl.DataFrame([PRICES]),
         pa.table({"ticker": [*PRICES], "px": [*PRICES.values()]}),
-        {each: str(price) for each, price in PRICES.items()},
+        {security_id: str(price) for security_id, price in PRICES.items()},
     ],
     ids=["series", "columns", "index", "row", "polars row", "arrow", "texts"],
 )

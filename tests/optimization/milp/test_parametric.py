@@ -88,14 +88,14 @@ def test_rows_that_are_equations_are_kept_on_both_sides():
     cost = cp.Parameter(4, name="cost")
     program = ParametricMilp(cp.Problem(cp.Minimize(cost @ x), rows))
 
-    for each, best in (([1.0, 2, 1, 3], [0, 7, 5, 3]), ([-1.0, -1, -1, -2], [5, 2, 0, 8])):
+    for costs, best in (([1.0, 2, 1, 3], [0, 7, 5, 3]), ([-1.0, -1, -1, -2], [5, 2, 0, 8])):
         answer = program.solve(
-            {"total": np.array([7.0, 8.0]), "cost": np.array(each)}, TimeBudget(10.0), 0.01
+            {"total": np.array([7.0, 8.0]), "cost": np.array(costs)}, TimeBudget(10.0), 0.01
         )
         assert answer.values is not None
         found = answer.values["x"].round().tolist()
         assert (found[0] + found[1], found[2] + found[3]) == (7, 8)
-        assert np.dot(each, found) == np.dot(each, best)
+        assert np.dot(costs, found) == np.dot(costs, best)
 
 
 def test_places_beyond_the_count_are_not_there():

@@ -80,9 +80,9 @@ def test_all_that_can_be_freed_is_just_enough_or_there_is_no_plan():
 
 
 def test_the_program_has_amounts_above_the_lots_just_below_each_target():
-    one = problem(599, WIDE)
+    tight = problem(599, WIDE)
 
-    asked = cash_milp_data(one, np.array([2]), np.array([1]), np.array([4]), Fraction(50))
+    asked = cash_milp_data(tight, np.array([2]), np.array([1]), np.array([4]), Fraction(50))
 
     assert asked.lot_value.tolist() == [3.0]
     assert asked.cost_across.tolist() == [1.0]  # 2.00 above the target instead of 1.00 below
@@ -95,9 +95,9 @@ def test_the_program_has_amounts_above_the_lots_just_below_each_target():
 def test_the_program_knows_the_part_of_a_unit_of_a_target():
     made = block(1001, WIDE)  # 7.007
     where = compute_bands(made)
-    one = CashConstrainedProblem("P" * 24, made, where, solve(made, where).lots[0], 0)
+    tight = CashConstrainedProblem("P" * 24, made, where, solve(made, where).lots[0], 0)
 
-    asked = cash_milp_data(one, np.array([2]), np.array([1]), np.array([3]))
+    asked = cash_milp_data(tight, np.array([2]), np.array([1]), np.array([3]))
 
     assert asked.cost_across.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
     assert asked.limit == pytest.approx(3.000001, abs=1e-12)  # one more lot of 4.01
@@ -215,9 +215,9 @@ def test_margins_are_four_times_the_excess_and_a_millionth_of_currency():
 @pytest.mark.parametrize(("target", "base"), [(700, 2), (100, 1), (999, 3)])
 def test_the_program_counts_from_inside_the_band(answers: Answers, target: int, base: int):
     asked = answers((0.0, 0.0))
-    one = problem(5000, (300, target, target - 300, max(1000 - target, 0), 0))
+    tight = problem(5000, (300, target, target - 300, max(1000 - target, 0), 0))
 
-    plan = solve_by_program(one, TimeBudget(1.0))
+    plan = solve_by_program(tight, TimeBudget(1.0))
 
     assert plan.lots.tolist() == [base]
     assert asked[0].max_down.tolist() == [base - 1.0]

@@ -51,8 +51,8 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     return given
 
 
-def find_plan(one: CoupledProblem) -> Plan:
-    plan = solve_coupled(one, TimeBudget(1.0), fewest_trades=False)
+def find_plan(problem: CoupledProblem) -> Plan:
+    plan = solve_coupled(problem, TimeBudget(1.0), fewest_trades=False)
     assert plan is not None
     return plan
 
@@ -200,22 +200,22 @@ def test_a_limit_that_one_more_lot_could_violate_is_binding(answers: Answers):
     answers(([-1.0], 0.0))
     given = {"cash_least": FLOOR, "trades": 2, "turnover": Fraction(600)}
     binding = find_plan(coupled(WIDE, **given)).certificate.binding
-    assert [one.constraint for one in binding] == ["cash_floor"]
+    assert [limit.constraint for limit in binding] == ["cash_floor"]
 
 
 def two(**given: Any) -> tuple[CoupledProblem, Plan]:
     """Build a plan that trades one lot for one: 4.00 and 1.00 of drift, the drift of no trade."""
-    one = coupled(*TWO, worth=2000, **given)
+    problem = coupled(*TWO, worth=2000, **given)
     lots = np.array([1, 2])
-    plan = Plan(lots, find_plan(replace(one, constraints=NONE)).certificate, Decimal("0.04"))
-    return one, plan
+    plan = Plan(lots, find_plan(replace(problem, constraints=NONE)).certificate, Decimal("0.04"))
+    return problem, plan
 
 
 def test_a_plan_of_the_same_objective_with_fewer_trades_is_taken(answers: Answers):
-    one, plan = two()
+    problem, plan = two()
     asked = answers(([0.0, -1.0], 0.0))
 
-    fewer = minimize_trades(one, plan, TimeBudget(1.0))
+    fewer = minimize_trades(problem, plan, TimeBudget(1.0))
 
     # 5.00 of drift, 2.00 at two lots of each: what is above that, and a millionth.
     assert asked[0].objective_most == pytest.approx(3.000001, abs=1e-12)
@@ -228,9 +228,9 @@ def test_fewer_trades_are_looked_for_where_they_are_asked_for(
     answers: Answers, fewest_trades: bool, lots: list[int]
 ):
     asked = answers(([-1.0, 0.0], 0.0), ([0.0, -1.0], 0.0))
-    one = coupled(*TWO, worth=2000, cash_least=Fraction(801))
+    problem = coupled(*TWO, worth=2000, cash_least=Fraction(801))
 
-    plan = solve_coupled(one, TimeBudget(1.0), fewest_trades=fewest_trades)
+    plan = solve_coupled(problem, TimeBudget(1.0), fewest_trades=fewest_trades)
 
     assert plan is not None
     assert plan.lots.tolist() == lots
@@ -260,10 +260,10 @@ def test_the_solver_is_asked_for_fewest_trades_below_an_objective():
 def test_a_plan_with_fewer_trades_that_is_worse_or_breaks_something_is_not_taken(
     answers: Answers, change: list[float] | None, given: dict[str, Any]
 ):
-    one, plan = two(**given)
+    problem, plan = two(**given)
     answers((change, 0.0))
 
-    assert minimize_trades(one, plan, TimeBudget(1.0)) is plan
+    assert minimize_trades(problem, plan, TimeBudget(1.0)) is plan
 
 
 def slacks(problem: formulations.CoupledMilpData) -> tuple[float, float, float]:
@@ -290,7 +290,7 @@ def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers)
     assert lots is not None
     assert given == ()
     assert lots.tolist() == [0]
-    assert [slacks(one) for one in asked] == [(0.0, 0.0, 0.0)] * 2
+    assert [slacks(data) for data in asked] == [(0.0, 0.0, 0.0)] * 2
     assert asked[0].limit - asked[1].limit == pytest.approx(0.040001, abs=1e-12)
     assert asked[0].soft_price == 1000.0
     assert asked[0].least_trade.tolist() == [2.0]

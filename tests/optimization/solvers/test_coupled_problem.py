@@ -123,12 +123,12 @@ def test_the_price_of_soft_bands_counts_in_the_granularity_of_the_objective():
 
 
 def test_margins_tighten_the_limits_they_name():
-    one = pair(cash_most=Fraction(1100), turnover=Fraction(700), groups=(GROUP,))
+    account = pair(cash_most=Fraction(1100), turnover=Fraction(700), groups=(GROUP,))
     names = ("cash_floor", "cash_ceiling", "turnover_cap", "groups.g.low", "groups.g.high")
     margins = {name: Fraction(100 * at) for at, name in enumerate(names, start=1)}
 
-    free, _ = coupled_milp_data(one)
-    held, _ = coupled_milp_data(one, margins)
+    free, _ = coupled_milp_data(account)
+    held, _ = coupled_milp_data(account, margins)
 
     assert free.limit - held.limit == pytest.approx(1.0)
     assert held.limit_low - free.limit_low == pytest.approx(2.0)
@@ -231,19 +231,21 @@ def test_trades_count_where_each_costs_or_has_a_least_size():
 
 
 def test_targets_and_worth_have_their_parts_of_units_and_lots():
-    one = coupled(WIDE, worth=1001)  # 7.007
-    problem, _ = coupled_milp_data(one)
+    account = coupled(WIDE, worth=1001)  # 7.007
+    problem, _ = coupled_milp_data(account)
     assert problem.cost_across.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
     assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 4.01: one more lot
 
-    rest = replace(one.block, remainder=np.array([[101]]))
-    problem, _ = coupled_milp_data(replace(one, cash_problem=replace(one.cash_problem, block=rest)))
+    rest = replace(account.block, remainder=np.array([[101]]))
+    problem, _ = coupled_milp_data(
+        replace(account, cash_problem=replace(account.cash_problem, block=rest))
+    )
     assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 3.00: just one more
     assert coupled_milp_data(
         replace(
-            one,
+            account,
             cash_problem=replace(
-                one.cash_problem, block=replace(rest, remainder=np.array([[102]]))
+                account.cash_problem, block=replace(rest, remainder=np.array([[102]]))
             ),
         )
     )[0].limit == pytest.approx(0.000001, abs=1e-12)
@@ -324,6 +326,6 @@ def test_hard_bands_are_kept_at_both_edges():
     ],
 )
 def test_a_least_trade_may_leave_no_count_inside_a_band(held: int, least_trade: int, none: bool):
-    one = coupled((300, 700, 400, 300, held), least_trade=(least_trade,))
+    account = coupled((300, 700, 400, 300, held), least_trade=(least_trade,))
 
-    assert one.find_empty_bands().tolist() == ([0] if none else [])
+    assert account.find_empty_bands().tolist() == ([0] if none else [])

@@ -76,8 +76,8 @@ def test_chords_that_free_one_too_little_are_joined_by_another(
 
 def steps_down(lot_value: int, target: int, part: int, *lots: tuple[int, int]) -> Steps:
     """Steps of securities of one lot value and target; each is (lots, fewest)."""
-    each = np.full((1, len(lots)), target), np.full((1, len(lots)), part)
-    bands = Bands(*each, lower=each[0], upper=each[0])
+    targets = np.full((1, len(lots)), target), np.full((1, len(lots)), part)
+    bands = Bands(*targets, lower=targets[0], upper=targets[0])
     held, fewest = (np.array([column]) for column in zip(*lots, strict=True))
     of = block(0, *[(lot_value, 0, 0, 0, 0)] * len(lots), denominator=PARTS)
     return next(list_steps(of, bands, held, fewest))

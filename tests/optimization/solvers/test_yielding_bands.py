@@ -62,8 +62,9 @@ def test_random_problems_have_the_least_violation_and_then_the_least_drift_of_al
 def assert_reported(problem: Drawn, found: PortfolioOutcome, violation: Fraction) -> None:
     """The list of securities outside adds up to the violation, and the status says what it says."""
     said = proven(found)
-    assert sum(one.outside for one in found.outside_band) == said.violation, problem
-    assert all(one.held_by and one.outside > 0 for one in found.outside_band), problem
+    outside = found.outside_band
+    assert sum(security.outside for security in outside) == said.violation, problem
+    assert all(security.held_by and security.outside > 0 for security in outside), problem
     untouched = found.after == found.before
     expected = Status.NO_TRADE if violation else Status.IN_BAND
     assert found.status is (expected if untouched else Status.REBALANCED), problem
@@ -234,7 +235,9 @@ def test_groups_and_cash_limits_never_yield():
     assert found.refusal.members["nearest_plan"]["gives"] == [
         {"option": "cash_ceiling", "by": "400.00"}
     ]
-    assert not any(one["option"] == "bands" for one in found.refusal.members["admits"])
+    assert not any(
+        alternative["option"] == "bands" for alternative in found.refusal.members["admits"]
+    )
 
 
 def test_the_nearest_plan_keeps_the_least_trade():
@@ -314,7 +317,7 @@ def test_a_plan_is_kept_whenever_time_runs_out_on_the_way_to_the_base_that_its_c
         assert answered < 3  # none inside the bands, the least violation, the least drift at it
         return
 
-    assert proven(found).violation == sum(one.outside for one in found.outside_band)
+    assert proven(found).violation == sum(security.outside for security in found.outside_band)
     assert proven(found).violation >= proven(found).violation_lower_bound
 
 

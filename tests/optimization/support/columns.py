@@ -34,20 +34,20 @@ def block_of(
 ) -> PortfolioBlock:
     """Portfolios at one snapshot as a block, with so many digits of a quantity."""
     ids = [security.security_id for security in securities]
-    prices = {name: price for one in portfolios for name, price in one.prices.items()}
-    held = sorted({name for one in portfolios for name in one.holdings}.difference(ids))
-    inside = [one.holdings.get(name, Decimal(0)) for one in portfolios for name in ids]
+    prices = {name: price for portfolio in portfolios for name, price in portfolio.prices.items()}
+    held = sorted({name for portfolio in portfolios for name in portfolio.holdings}.difference(ids))
+    inside = [portfolio.holdings.get(name, Decimal(0)) for portfolio in portfolios for name in ids]
     outside = [
-        (row, place, one.holdings[name])
-        for row, one in enumerate(portfolios)
+        (row, place, portfolio.holdings[name])
+        for row, portfolio in enumerate(portfolios)
         for place, name in enumerate(held)
-        if name in one.holdings
+        if name in portfolio.holdings
     ]
     shares = [quantity for _, _, quantity in outside]
     digits = digits_of([*inside, *shares]) if digits is None else digits
-    cash = [one.cash for one in portfolios]
+    cash = [portfolio.cash for portfolio in portfolios]
     return PortfolioBlock(
-        tuple(one.portfolio_id for one in portfolios),
+        tuple(portfolio.portfolio_id for portfolio in portfolios),
         column(cash, digits_of(cash)),
         column(inside, digits, (len(portfolios), len(ids))),
         OtherHoldings(
@@ -66,12 +66,12 @@ def block_as_written(
     """Portfolios as ``block_of`` makes them, each amount with its own digits."""
     block = block_of(securities, portfolios)
     ids = [security.security_id for security in securities]
-    inside = [one.holdings.get(name, Decimal(0)) for one in portfolios for name in ids]
+    inside = [portfolio.holdings.get(name, Decimal(0)) for portfolio in portfolios for name in ids]
     places = zip(block.others.rows.tolist(), block.others.securities.tolist(), strict=True)
     outside = [portfolios[row].holdings[block.others.ids[at]] for row, at in places]
     return replace(
         block,
-        cash=ScaledColumn.from_written([one.cash for one in portfolios]),
+        cash=ScaledColumn.from_written([portfolio.cash for portfolio in portfolios]),
         quantities=ScaledColumn.from_written(inside, (len(portfolios), len(ids))),
         others=replace(block.others, quantities=ScaledColumn.from_written(outside)),
     )

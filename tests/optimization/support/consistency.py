@@ -44,7 +44,7 @@ def right_plans(model: Model, portfolio: Portfolio, options: RebalanceOptions) -
 def _objectives_that_cost(problem: Stated, costs: Fraction) -> set[Fraction]:
     objective, keeps = problem.totals()
     same = problem.total_of("cost") == costs * problem.unit
-    return {Fraction(int(one), problem.unit) for one in objective[keeps & same]}
+    return {Fraction(int(units), problem.unit) for units in objective[keeps & same]}
 
 
 def _possible_costs(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> set[Fraction]:
@@ -54,7 +54,7 @@ def _possible_costs(model: Model, portfolio: Portfolio, options: RebalanceOption
     money = [Money(cash, value, costs) for costs in (Fraction(0), value / 2)]
     rate, fee = Fraction(options.cost_rate), Fraction(options.cost_per_trade)
     amounts: list[list[Fraction]] = []
-    for pair in zip(*(choices_of(model, portfolio, options, one) for one in money), strict=True):
+    for pair in zip(*(choices_of(model, portfolio, options, base) for base in money), strict=True):
         changes = {change for choice in pair for change in choice.changes} | {0}
         span = {*range(floor(min(changes)), ceil(max(changes)) + 1), *changes}
         lot = pair[0].lot * pair[0].row.price
@@ -62,6 +62,6 @@ def _possible_costs(model: Model, portfolio: Portfolio, options: RebalanceOption
     if prod(map(len, amounts)) > MAX_PLANS:
         raise TooManyPlansError
     total = np.zeros(1, dtype=object)
-    for one in amounts:
-        total = np.add.outer(total, np.array(one, dtype=object)).ravel()
+    for changes in amounts:
+        total = np.add.outer(total, np.array(changes, dtype=object)).ravel()
     return set(total.tolist())

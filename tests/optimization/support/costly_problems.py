@@ -35,7 +35,7 @@ def anything(rng: Random) -> Problem:
     whole = int(rng.choice([100, 150, 190]))
     weights = [max(1, whole * int(part) // int(parts.sum())) for part in parts]
     return (
-        _model(rng, {one: Decimal(w) / 200 for one, w in zip(ids, weights, strict=True)}),
+        _model(rng, {name: Decimal(w) / 200 for name, w in zip(ids, weights, strict=True)}),
         _portfolio(rng, ids, Decimal(int(rng.integers(-50, 400)))),
         _options(rng, ids),
     )
@@ -45,9 +45,9 @@ def short_of_cash(rng: Random) -> Problem:
     """Draw a problem that invests nearly all, with a floor that leaves too little for the fees."""
     model, portfolio, options = anything(rng)
     weight = MAX_WEIGHT / len(model.targets) // Decimal("0.005") * Decimal("0.005")
-    targets = tuple(replace(one, weight=weight) for one in model.targets)
+    targets = tuple(replace(target, weight=weight) for target in model.targets)
     floor = Percent(Decimal(int(rng.integers(4, 12))))
-    some = _portfolio(rng, [one.security_id for one in targets], portfolio.cash.copy_abs())
+    some = _portfolio(rng, [target.security_id for target in targets], portfolio.cash.copy_abs())
     asked = {**_given(options), "cash_floor": floor, "cash_ceiling": None, "groups": ()}
     return replace(model, targets=targets), some, RebalanceOptions(**asked)
 
@@ -72,7 +72,7 @@ def next_to_a_cycle(rng: Random) -> Problem:
         if rng.random() < 0.2
         else DriftBand(Decimal(1), Decimal(1))
     )
-    targets = tuple(Target(one, share, wide) for one, share in weights.items())
+    targets = tuple(Target(name, share, wide) for name, share in weights.items())
     options = RebalanceOptions(cost_per_trade=fee)
     return (
         Model("Model", targets, (PORTFOLIO,)),
@@ -82,18 +82,18 @@ def next_to_a_cycle(rng: Random) -> Problem:
 
 
 def _model(rng: Random, weights: dict[str, Decimal]) -> Model:
-    targets = tuple(Target(one, min(w, MAX_WEIGHT), _band(rng)) for one, w in weights.items())
+    targets = tuple(Target(name, min(w, MAX_WEIGHT), _band(rng)) for name, w in weights.items())
     return Model("Model", targets, (PORTFOLIO,))
 
 
 def _band(rng: Random) -> DriftBand:
-    low, high = sorted(Decimal(int(one)) / 1000 for one in rng.choice([50, 100, 200, 400], 2))
+    low, high = sorted(Decimal(int(part)) / 1000 for part in rng.choice([50, 100, 200, 400], 2))
     return DriftBand(low, high)
 
 
 def _portfolio(rng: Random, ids: Any, cash: Decimal) -> Portfolio:
-    prices = {one: _price(rng) for one in ids}
-    holdings = {one: Decimal(int(rng.integers(0, 9))) for one in ids if rng.random() < 0.7}
+    prices = {name: _price(rng) for name in ids}
+    holdings = {name: Decimal(int(rng.integers(0, 9))) for name in ids if rng.random() < 0.7}
     return Portfolio(PORTFOLIO, cash, holdings, prices)
 
 

@@ -52,7 +52,7 @@ def _greedy(steps: Steps, shortfall: int, chords: list[int], full: BoundedSubset
             covers.append((_drift(steps, prefix), prefix, {}))
             continue
         closed = [(*prefix, i) for i in chords[j:] if steps.lot_value[i] >= left]
-        covers += [(_drift(steps, each), each, {}) for each in closed]
+        covers += [(_drift(steps, places), places, {}) for places in closed]
         single = full.least_single_sum(left)
         if single is not None:
             raised, counts = single
@@ -67,12 +67,12 @@ def _states(steps: Steps, shortfall: int, chords: list[int]) -> list[Chosen]:
     """Undominated sets, sets that raise more first; then by the drift of the relaxed rest."""
     sets: list[Chosen] = [()]
     for i in chords:
-        sets += [(*each, i) for each in sets if _raised(steps, each) < shortfall]
-        sets.sort(key=lambda each: (-_raised(steps, each), _drift(steps, each)))
+        sets += [(*chosen, i) for chosen in sets if _raised(steps, chosen) < shortfall]
+        sets.sort(key=lambda chosen: (-_raised(steps, chosen), _drift(steps, chosen)))
         kept: list[Chosen] = []
-        for each in sets:
-            if not kept or _drift(steps, each) < _drift(steps, kept[-1]):
-                kept.append(each)
+        for chosen in sets:
+            if not kept or _drift(steps, chosen) < _drift(steps, kept[-1]):
+                kept.append(chosen)
         sets = kept
 
     def relaxed(chosen: Chosen) -> int:

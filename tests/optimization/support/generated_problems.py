@@ -281,7 +281,7 @@ OPTIONS: dict[str, Callable[[Random, list[str], int], Any]] = {
     "do_not_sell": _some,
     "frozen": _some,
     "lots": lambda rng, ids, _: {
-        str(one): Decimal(str(rng.choice(["2", "3", "0.5"]))) for one in rng.choice(ids, 2)
+        str(name): Decimal(str(rng.choice(["2", "3", "0.5"]))) for name in rng.choice(ids, 2)
     },
     "minimum_shares": lambda rng, *_: parts(rng, 0, 4, 0),
     "minimum_value": lambda rng, _, worth: parts(rng, 0, worth // 6, 0),

@@ -50,7 +50,7 @@ def of(problem: Problem, answer: PortfolioOutcome) -> Stated:
 
 def violations(problem: Stated, answer: PortfolioOutcome) -> list[str]:
     """List the rules that the plan breaks, with a wrong objective among them."""
-    change = {one.security.security_id: one for one in answer.drifts}
+    change = {drift.security.security_id: drift for drift in answer.drifts}
     places: list[int] = []
     for (security_id, lot), changes in zip(problem.lots.items(), problem.changes, strict=True):
         traded = Fraction(change[security_id].change) / lot

@@ -188,17 +188,17 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
     dtype = np.int64 if largest < INT64_SAFE else np.object_
     units = partial(_units, unit)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (*bounds, "objective")}
-    for choice, one in zip(choices, money, strict=True):
+    for choice, values in zip(choices, money, strict=True):
         parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
         k = np.array([int(change * parts_of_lots) for change in choice.changes], dtype=dtype)
-        of_lot, of_cost = units(one.lot / parts_of_lots), units(one.cost / parts_of_lots)
-        worth = units(one.held) + of_lot * k
+        of_lot, of_cost = units(values.lot / parts_of_lots), units(values.cost / parts_of_lots)
+        worth = units(values.held) + of_lot * k
         turnover, trades = of_lot * abs(k), (k != 0).astype(dtype)
         cost = of_cost * abs(k) + units(per_trade) * trades
-        held, _, low, high = map(units, one.soft)
-        lot = units(one.soft[1] / parts_of_lots)
+        held, _, low, high = map(units, values.soft)
+        lot = units(values.soft[1] / parts_of_lots)
         off = np.maximum(low - held - lot * k, held + lot * k - high)
-        drift = abs(units(one.target) - worth) + np.maximum(off, 0)
+        drift = abs(units(values.target) - worth) + np.maximum(off, 0)
         parts["objective"].append(drift + cost if options.costs_in_objective else drift)
         sums = {"cash": of_lot * k + cost, "invested": of_lot * k}
         sums |= {"turnover": turnover, "trades": trades * unit, "cost": cost}
@@ -212,7 +212,11 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
         tuple(choice.changes for choice in choices),
         Sum("objective", tuple(parts["objective"])),
         tuple(
-            Sum(name, tuple(parts[name]), *(None if one is None else units(one) for one in pair))
+            Sum(
+                name,
+                tuple(parts[name]),
+                *(None if bound is None else units(bound) for bound in pair),
+            )
             for name, pair in bounds.items()
         ),
     )
@@ -223,9 +227,9 @@ def _units(unit: int, amount: Fraction) -> int:
 
 
 def _amounts_of_lots(choices: Sequence[Choice], money: Sequence[_Money]) -> Iterator[Fraction]:
-    for choice, one in zip(choices, money, strict=True):
+    for choice, values in zip(choices, money, strict=True):
         parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
-        yield from (amount / parts_of_lots for amount in one.amounts)
+        yield from (amount / parts_of_lots for amount in values.amounts)
 
 
 def _bounds(

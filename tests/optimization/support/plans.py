@@ -25,16 +25,16 @@ def asked(
     model = Model(
         "Model",
         tuple(
-            Target(one, Decimal(weight), DriftBand(Decimal(band), Decimal(band)))
-            for one, (weight, band) in targets.items()
+            Target(name, Decimal(weight), DriftBand(Decimal(band), Decimal(band)))
+            for name, (weight, band) in targets.items()
         ),
         (PORTFOLIO,),
     )
     portfolio = Portfolio(
         PORTFOLIO,
         Decimal(cash),
-        {one: Decimal(shares) for one, shares in held.items()},
-        {one: Decimal(price) for one, price in prices.items()},
+        {name: Decimal(shares) for name, shares in held.items()},
+        {name: Decimal(price) for name, price in prices.items()},
     )
     return rebalance(model, portfolio, RebalanceOptions(**options))
 
@@ -46,8 +46,11 @@ def proven(found: PortfolioOutcome) -> Certificate:
 
 def outside(found: PortfolioOutcome) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Amount and holders of each security that is outside its band."""
-    return {one.security_id: (f"{one.outside}", one.held_by) for one in found.outside_band}
+    return {
+        security.security_id: (f"{security.outside}", security.held_by)
+        for security in found.outside_band
+    }
 
 
 def changes(found: PortfolioOutcome) -> dict[str, int | Decimal]:
-    return {one.security.security_id: one.change for one in found.drifts if one.change}
+    return {drift.security.security_id: drift.change for drift in found.drifts if drift.change}

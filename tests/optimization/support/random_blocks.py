@@ -93,10 +93,10 @@ def cases(draw: st.DrawFn) -> Case:
 
     def portfolio(number: int) -> Portfolio:
         least = draw(st.sampled_from([0, 0, -2]))
-        held = {one: draw(decimals(least, 12, digits)) for one in ids if draw(st.booleans())}
-        for one in others:
+        held = {name: draw(decimals(least, 12, digits)) for name in ids if draw(st.booleans())}
+        for name in others:
             if draw(st.integers(0, 4)) == 0:
-                held[one] = draw(decimals(-2, 9, digits))
+                held[name] = draw(decimals(-2, 9, digits))
         most = draw(st.sampled_from([0, 40, 4_000, 40_000]))
         return Portfolio(
             f"{number:024d}", draw(decimals(-most // 9, most, cash_digits)), held, prices

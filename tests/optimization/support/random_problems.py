@@ -133,7 +133,7 @@ def _groups(ids: list[str]) -> st.SearchStrategy[tuple[GroupBand, ...]]:
     group = st.tuples(members, bounds).map(
         lambda g: GroupBand("group", g[0], Decimal(g[1][0]) / 100, Decimal(g[1][1]) / 100)
     )
-    return group.map(lambda one: (one,))
+    return group.map(lambda band: (band,))
 
 
 def _some(ids: list[str]) -> st.SearchStrategy[frozenset[str]]:

@@ -35,16 +35,16 @@ def drawn(rng: Random) -> Drawn:
     count, others = int(rng.integers(1, 3)), int(rng.integers(0, 2))
     ids = [security_id(i) for i in range(count + others)]
     digits = int(rng.choice([0, 0, 2]))
-    prices = {one: parts(rng, 5 * 10**digits, 60 * 10**digits, digits) for one in ids}
+    prices = {name: parts(rng, 5 * 10**digits, 60 * 10**digits, digits) for name in ids}
     targets = tuple(
         Target(
-            one,
+            name,
             Decimal(5 * int(rng.integers(1, 190 // count + 1))) / 1000,
             DriftBand(*sorted((parts(rng, 10, 200, 3), parts(rng, 10, 200, 3)))),
         )
-        for one in ids[:count]
+        for name in ids[:count]
     )
-    held = {one: _shares(rng) for one in ids if rng.random() < 0.8}
+    held = {name: _shares(rng) for name in ids if rng.random() < 0.8}
     portfolio = Portfolio(PORTFOLIO, parts(rng, -1_000, 30_000, 2), held, prices)
     return Model("yields", targets, (PORTFOLIO,)), portfolio, _options(rng, ids, portfolio)
 
@@ -67,7 +67,7 @@ def _options(rng: Random, ids: list[str], portfolio: Portfolio) -> RebalanceOpti
         "do_not_buy": some,
         "do_not_sell": some,
         "frozen": frozenset({str(rng.choice(ids))}),
-        "lots": {one: Decimal(str(rng.choice(["2", "3", "5", "0.5"]))) for one in some},
+        "lots": {name: Decimal(str(rng.choice(["2", "3", "5", "0.5"]))) for name in some},
         "minimum_shares": Decimal(int(rng.integers(1, 6))),
         "minimum_value": Decimal(int(rng.integers(1, 200))),
         "maximum_value": Decimal(int(rng.integers(0, worth // 3 + 2))),
@@ -77,7 +77,7 @@ def _options(rng: Random, ids: list[str], portfolio: Portfolio) -> RebalanceOpti
     }
     given = {str(name): values[str(name)] for name in chosen}
     if "volume_share" in given:
-        given["volumes"] = {one: parts(rng, 0, 150, 1) for one in ids if rng.random() < 0.8}
+        given["volumes"] = {name: parts(rng, 0, 150, 1) for name in ids if rng.random() < 0.8}
     if rng.random() < 0.3:
         given["cash_floor"] = Percent(Decimal(int(rng.integers(0, 30))))
     if rng.random() < 0.1:
