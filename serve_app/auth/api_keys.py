@@ -1,7 +1,7 @@
 """API keys as text: ``ordergen_<id>_<secret>``, 16 and 64 hexadecimal digits.
 
-The secret has 256 random bits. So a plain SHA-256 protects the stored hash: there is nothing to
-guess from a dictionary, which a slow hash would be needed for.
+The secret has 256 random bits, so a plain SHA-256 protects the stored hash. A slow hash is needed
+only for secrets that a dictionary may hold.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def make_key(key_id: str | None = None) -> KeyText:
 
 
 def parse_key(text: str) -> KeyText | None:
-    """Read a key; None if the text has not the form of a key.
+    """Read a key; None if the text does not have the form of a key.
 
     >>> parse_key("ordergen_") is None
     True

@@ -19,7 +19,7 @@ from serve_app.call_context import lift_deadline
 from serve_app.ports.keys import StoredKeys
 from storage.access.api_key_store import ApiKey
 
-KEY_TTL_S: Final = 5.0  # the longest that a replica accepts a revoked key
+KEY_TTL_S: Final = 5.0  # a replica accepts a revoked key for at most this long
 MAX_CACHED_KEYS: Final = 10_000
 USE_NOTED_EVERY_S: Final = 60.0
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Authenticator(Protocol):
-    """Way to find out who a bearer token belongs to."""
+    """Lookup of the principal that a bearer token belongs to."""
 
     async def authenticate(self, token: str) -> Principal:
         """Return the principal of a token; AuthenticationError if the token is not valid."""
@@ -75,7 +75,7 @@ class ApiKeyAuthenticator:
         key = await self._find(credentials.key_id) or UNKNOWN_KEY
         now = datetime.now(UTC)
         secret_hash = credentials.secret_hash
-        # Both comparisons always, because the time must not tell which ids exist.
+        # Both hashes are always compared, because the time must not tell which ids exist.
         is_present = hmac.compare_digest(secret_hash, key.secret_hash)
         is_former = hmac.compare_digest(secret_hash, key.former_hash or UNKNOWN_KEY.secret_hash)
         is_in_overlap = key.former_expires_at is not None and now < key.former_expires_at
@@ -100,7 +100,7 @@ class ApiKeyAuthenticator:
         return build_principal(key)
 
     async def _read(self, key_id: str) -> ApiKey | None:
-        # Without the deadline of the request, because other requests wait for the same result.
+        # The deadline of the request is lifted, because other requests wait for the same result.
         with lift_deadline():
             return await self._keys.find_api_key(key_id)
 

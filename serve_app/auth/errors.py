@@ -77,9 +77,9 @@ class RateExceededError(Exception):
 
 
 class ProviderUnavailableError(Exception):
-    """The identity provider does not answer, or not as OpenID Connect wants it.
+    """The identity provider does not answer, or not as OpenID Connect requires.
 
-    Whether a caller's token is valid cannot be known then.
+    The service then cannot tell whether a caller's token is valid.
     """
 
     def __init__(self, detail: str) -> None:
@@ -91,7 +91,7 @@ class ProviderUnavailableError(Exception):
 
 
 class SignInFailedError(Exception):
-    """A sign-in that proves nobody: a wrong key, or an answer of the provider that does not fit.
+    """A sign-in that proves no identity: a wrong key, or an answer that does not fit the attempt.
 
     ``caller`` is the owner of a key that was valid once.
     """

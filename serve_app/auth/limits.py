@@ -65,7 +65,8 @@ async def _check_rebalance_portfolios(
 ) -> None:
     assert caller.portfolios is not None
     rebalance = await store.read_rebalance(rebalance_id)
-    # Before the outcomes are read, because a rebalance may have 100,000 portfolios.
+    # The numbers are compared before the outcomes are read, because a rebalance may have 100,000
+    # portfolios.
     if rebalance.number_of_portfolios > len(caller.portfolios):
         raise OutsideLimitsError(caller.name, PORTFOLIOS, "the rebalance has others")
     outcomes = await store.list_outcomes(rebalance)

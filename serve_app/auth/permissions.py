@@ -52,7 +52,7 @@ ROLES: Final[Mapping[Role, frozenset[Scope]]] = {
 
 
 def derive_scopes(roles: Iterable[str], scopes: Iterable[str] = ()) -> frozenset[Scope]:
-    """Collect the scopes of roles, and single scopes; a name that is not known gives no right.
+    """Collect the scopes of roles, and single scopes; an unknown name gives no right.
 
     >>> sorted(derive_scopes(["viewer", "of-a-later-release"], ["system:read"]))[-1].value
     'system:read'

@@ -1,4 +1,4 @@
-"""Principals: who calls, with which scopes, and limited to which models and portfolios."""
+"""Principals: callers with their scopes, and the models and portfolios they are limited to."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class Principal:
 
     @property
     def is_limited(self) -> bool:
-        """Whether the caller may use some models or portfolios only."""
+        """True if the caller may use only some models or portfolios."""
         return self.models is not None or self.portfolios is not None
 
     def require_name(self) -> str:
-        """Return the name of the caller; AuthenticationError if the service knows nobody's."""
+        """Return the name of the caller; AuthenticationError if the caller has none."""
         if not self.name:
             raise AuthenticationError(NAMELESS, is_missing=True)
         return self.name
@@ -46,7 +46,7 @@ class Principal:
             raise ScopeMissingError(self.name, missing)
 
     def require_models(self, model_ids: Iterable[str]) -> None:
-        """Raise OutsideLimitsError unless the caller may use each of these models, at least one."""
+        """Raise OutsideLimitsError if a model is outside the limits, or if there is none."""
         if self.models is None:
             return
         lower_ids = [model_id.lower() for model_id in model_ids]
@@ -57,7 +57,7 @@ class Principal:
                 raise OutsideLimitsError(self.name, MODELS, f"{model_id} is none of them")
 
     def require_portfolios(self, portfolio_ids: Iterable[str]) -> None:
-        """Raise OutsideLimitsError unless the caller may use each of these, at least one."""
+        """Raise OutsideLimitsError if a portfolio is outside the limits, or if there is none."""
         if self.portfolios is None:
             return
         ids = list(portfolio_ids)

@@ -21,14 +21,14 @@ class RateLimiter:
     """Token bucket of each principal, which holds the requests of ten seconds, at least one.
 
     A bucket is kept as the time at which it is full again (the generic cell rate algorithm), so
-    nothing has to refill it. Beyond 10,000 principals the bucket that was not used for longest is
-    forgotten, and so is full.
+    nothing has to refill it. Beyond 10,000 principals the least recently used bucket is dropped,
+    and its principal begins with a full one.
     """
 
     def __init__(
         self, requests_per_minute: int, *, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        # In whole nanoseconds, because the sums of fractions of a second would not be exact.
+        # The times are whole nanoseconds, because sums of fractions of a second are not exact.
         self._interval_ns = MINUTE_NS // requests_per_minute
         self._tolerance_ns = max(0, BURST_NS - self._interval_ns)
         self._clock = clock
@@ -39,7 +39,7 @@ class RateLimiter:
         now = self._clock()
         full_at = max(now, self._full_at.get(principal, now))
         wait_ns = full_at - now - self._tolerance_ns
-        if wait_ns > 0:  # and nothing is counted, otherwise retries would delay their success
+        if wait_ns > 0:  # it is not counted, otherwise retries would delay their success
             raise RateExceededError(principal, wait_ns / SECOND_NS)
         self._full_at[principal] = full_at + self._interval_ns
         self._full_at.move_to_end(principal)

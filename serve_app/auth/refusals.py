@@ -22,7 +22,7 @@ REFUSALS: Final = (
     RightsExceededError,
     ScopeMissingError,
 )
-RECORDS_PER_MINUTE: Final = 60  # of one principal, because anybody with a key could fill the log
+RECORDS_PER_MINUTE: Final = 60  # for each principal, because anybody with a key could fill the log
 MAX_TEXT: Final = 500
 NOBODY: Final = "a caller without valid credentials"
 
@@ -40,7 +40,7 @@ class RefusalLog(Protocol):
 class RefusalRecorder:
     """Records refusals in the audit log, at most 60 a minute of one principal.
 
-    Refusals of nobody known have one bound together.
+    All refusals of unknown callers share one bound.
     """
 
     def __init__(self, log: RefusalLog, action: Action = Action.RIGHT_REFUSED) -> None:
@@ -49,7 +49,7 @@ class RefusalRecorder:
         self._limiter = RateLimiter(RECORDS_PER_MINUTE)
 
     async def record(self, caller: str, operation: str, path: str, error: Exception) -> None:
-        """Record a refusal; what cannot be recorded is logged, and the refusal stands all the same.
+        """Record a refusal; log a refusal that cannot be recorded, because it stands all the same.
 
         ``operation`` is the method with the template of the route.
         """

@@ -1,7 +1,7 @@
 """Sessions: a browser signs in once, and sends a cookie in place of its credentials.
 
 The cookie is a secret of 256 random bits, of which the database has the hash. So every replica
-knows a session, and signing out ends it for whoever has a copy of the cookie.
+knows a session, and signing out ends it for everybody who has a copy of the cookie.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from storage.access.session_store import Session
 
 SECRET_BYTES: Final = 32
 SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-SESSION_TTL_S: Final = 5.0  # the longest that another replica accepts a session that has ended
+SESSION_TTL_S: Final = 5.0  # another replica accepts an ended session for at most this long
 MAX_CACHED_SESSIONS: Final = 10_000
 
 
 class KeyRights(Protocol):
-    """Way to the present rights of an API key."""
+    """Lookup of the present rights of an API key."""
 
     async def find_principal(self, key_id: str) -> Principal:
         """Return the principal of a key; AuthenticationError if it is revoked or expired."""
@@ -90,7 +90,7 @@ class Sessions:
             self._find.cache_invalidate(_derive_id(secret))
 
     async def _read(self, session_id: str) -> Session | None:
-        # Without the deadline of the request, because other requests wait for the same result.
+        # The deadline of the request is lifted, because other requests wait for the same result.
         with lift_deadline():
             return await self._stored.find_session(session_id)
 

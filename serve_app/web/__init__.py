@@ -24,7 +24,7 @@ ASSET_HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def is_built(directory: Path = PAGE) -> bool:
-    """Whether the page is there; a source tree has it once make has built it."""
+    """True if the page is there; a source tree has the page once make has built it."""
     return (directory / "index.html").is_file()
 
 

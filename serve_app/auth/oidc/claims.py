@@ -1,4 +1,4 @@
-"""Claims: who a verified token names, and which rights it gives."""
+"""Claims of a verified token: the caller that it names, and the rights that it gives."""
 
 import re
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class ClaimNames:
     def build_principal(self, claims: Claims) -> Principal:
         """Return the principal that the claims describe.
 
-        Raises AuthenticationError if the claim of the name is missing or no name.
+        Raises AuthenticationError if the claim of the name is missing or is not a name.
         """
         name = find_claim(claims, self.name)
         if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -72,7 +72,7 @@ class ClaimNames:
 
 
 def find_claim(claims: Claims, path: str) -> Any:
-    """Find a claim by its name, or by its place in nested claims; None if there is none.
+    """Find a claim by its name, or by its place in nested claims; None if it is missing.
 
     >>> find_claim({"realm_access": {"roles": ["trader"]}}, "realm_access.roles")
     ['trader']

@@ -1,7 +1,7 @@
 """Identity provider: its discovery document and signing keys, fetched and kept.
 
 Every fetch has a time limit and a bound on its size. Fetches of the keys are at least 10 s apart,
-because everybody can send tokens with key ids that do not exist.
+because anybody can send tokens with key ids that do not exist.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class IdentityProvider:
     async def find_keys(self, key_id: str | None, algorithm: str) -> tuple[SigningKey, ...]:
         """Return the keys that may have signed a token, after one refresh if there seem to be none.
 
-        Raises ProviderUnavailableError if that cannot be known.
+        Raises ProviderUnavailableError if the keys cannot be fetched.
         """
         await self._require_usable_keys()
         keys = self._select_keys(key_id, algorithm)
@@ -95,7 +95,7 @@ class IdentityProvider:
     async def fetch_json(self, request: Request, statuses: Collection[int] = OK) -> Any:
         """Send a request to the provider; return the JSON of its answer.
 
-        Raises ProviderUnavailableError if the answer is late, too large, or not what was wanted.
+        Raises ProviderUnavailableError if the answer is late, too large or malformed.
         """
         url = request.url
         if not is_private_on_the_way(url):
@@ -134,13 +134,13 @@ class IdentityProvider:
             self._begin_refresh()  # nobody waits for it, because the keys are usable meanwhile
 
     async def _refresh(self) -> bool:
-        """Fetch the keys unless they were fetched a moment ago; return if they were.
+        """Fetch the keys unless they were fetched a moment ago; True if the keys are new.
 
         Raises ProviderUnavailableError if the latest attempt failed.
         """
         is_due = self._refreshing is not None or self._may_refresh()
         if is_due:
-            # Shielded, because other requests wait for the same fetch.
+            # The fetch is shielded, because other requests wait for it, too.
             await asyncio.shield(self._refreshing or self._begin_refresh())
         if self._failure is not None:
             raise ProviderUnavailableError(self._failure.detail)
@@ -179,7 +179,8 @@ def connect_provider(issuer: str, outage_s: float, ca_file: Path | None) -> Iden
 
 def _parse_metadata(document: Any, issuer: str) -> Metadata:
     if not isinstance(document, dict) or document.get("issuer") != issuer:
-        # Otherwise one provider could speak for the subjects of another (OpenID Discovery 4.3).
+        # The issuer has to match, otherwise one provider could speak for the subjects of
+        # another (OpenID Discovery 4.3).
         raise ProviderUnavailableError(f"the discovery document is not one of {issuer}")
     names = ("jwks_uri", "authorization_endpoint", "token_endpoint", "end_session_endpoint")
     urls: dict[str, Any] = {name: document.get(name) for name in names}

@@ -58,7 +58,7 @@ class SignInAttempt:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the text of an attempt; raises SignInFailedError if it is none."""
+        """Read the text of an attempt; raises SignInFailedError for any other text."""
         try:
             members = json.loads(urlsafe_b64decode(text))
             state, nonce, verifier, return_to = (
@@ -109,7 +109,7 @@ class SignIn:
     ) -> Principal:
         """Return who signed in, by the query with which the provider sent the browser back.
 
-        Raises SignInFailedError unless that answers this attempt and proves who it is.
+        Raises SignInFailedError unless the query answers this attempt and proves who signed in.
         """
         if not secrets.compare_digest(answer.get("state", "").encode(), attempt.state.encode()):
             raise SignInFailedError("this browser did not begin it, or began another since")
@@ -142,7 +142,7 @@ class SignIn:
     async def _choose_claims(self, tokens: Mapping[str, Any], attempt: SignInAttempt) -> Any:
         """Return the claims of the access token if it is for this service, else of the id token.
 
-        So a person has the same rights here and as a caller with that access token.
+        A person then has the same rights here as a program that sends that access token.
         """
         id_claims = await self._verifier.verify(str(tokens.get("id_token")), self.client_id)
         if id_claims.get("nonce") != attempt.nonce:

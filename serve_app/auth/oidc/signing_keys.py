@@ -38,7 +38,7 @@ class SigningKey:
     key: PublicKey
 
     def fits(self, key_id: str | None, algorithm: str) -> bool:
-        """Whether a token with this key id and algorithm may be signed by the key."""
+        """True if the key may have signed a token with this key id and algorithm."""
         return (
             (key_id is None or key_id == self.key_id)
             and self.algorithm in (None, algorithm)
@@ -64,7 +64,7 @@ def _read_key(member: Any) -> SigningKey | None:
     key_type, key_id, algorithm = (member.get(name) for name in ("kty", "kid", "alg"))
     if not _are_texts_or_none(key_type, key_id, algorithm) or key_type not in PUBLIC_MEMBERS:
         return None
-    # The public members alone, because the rest could change how the library treats the key.
+    # Only the public members are read, because others could change how the library treats a key.
     public: dict[str, Any] = {name: member.get(name) for name in PUBLIC_MEMBERS[key_type]}
     try:
         key = _import(key_type, {"kty": key_type, **public})
@@ -88,6 +88,6 @@ def _are_texts_or_none(*values: object) -> bool:
 def _import(key_type: str, members: Any) -> PublicKey | None:
     if key_type == EC:
         return ECKey.import_key(members)
-    # Measured before the import, because the library reads a weak key with a warning.
+    # The length is measured before the import, because the library warns about a weak key.
     length = int.from_bytes(urlsafe_b64decode(f"{members['n']}==")).bit_length()
     return RSAKey.import_key(members) if MIN_RSA_BITS <= length <= MAX_RSA_BITS else None

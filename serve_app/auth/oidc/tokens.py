@@ -1,7 +1,7 @@
 """Tokens of an identity provider: signed JWTs (RFC 7519), with every claim verified.
 
 A token names its key by id alone. Keys and addresses of keys in its header (jwk, jku, x5c, x5u) are
-not looked at, because whoever forges a token would bring them along.
+ignored, because a forger would bring them along.
 """
 
 import logging
@@ -24,7 +24,7 @@ MAX_HEADER_LENGTH: Final = 8_192  # because some providers put their certificate
 MAX_KEY_ID_LENGTH: Final = 500
 MAX_KEYS_TRIED: Final = 2  # keys with one id
 COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-# Not logout+jwt and others, which the provider signs with the same keys for other purposes.
+# A provider signs logout+jwt and others with the same keys, for other purposes.
 TYPES: Final = frozenset({"jwt", "at+jwt"})
 LATEST_TIME: Final = 10**11  # seconds since 1970, because a later time is a mistake
 
@@ -49,7 +49,7 @@ class _Registry(JWSRegistry):
 
 
 class _RefusedError(Exception):
-    """Reason why a token is not valid: for the log, because an answer would help to forge one."""
+    """Reason why a token is not valid; only logged, because it would help to forge a token."""
 
 
 class TokenVerifier:
@@ -78,7 +78,7 @@ class TokenVerifier:
         """Return the claims of a token for this audience.
 
         Raises AuthenticationError if the token is not valid, ProviderUnavailableError if the keys
-        cannot be had.
+        cannot be fetched.
         """
         try:
             claims = await self._verify_signature(token)
