@@ -54,7 +54,7 @@ _repeat = stamina.AsyncRetryingCaller(
 def connect_store() -> Store:
     """Return a client of the ModelStore deployment, from any process of the cluster.
 
-    A process calls it from one event loop, because Serve ties a handle to the first that uses it.
+    A process calls it from one event loop, because Serve ties a handle to the first loop.
     """
     return connect(Store, serve.get_deployment_handle("ModelStore", APPLICATION))
 

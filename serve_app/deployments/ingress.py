@@ -66,7 +66,7 @@ class Ingress:
 def metrics_address() -> str:
     """Return where the Ray node of this replica serves its metrics.
 
-    Once, because the head node is asked, and the event loop waits for it.
+    A replica calls it once, because the head node is asked and the event loop waits meanwhile.
     """
     here = ray.get_runtime_context().get_node_id()
     node = next(node for node in ray.nodes() if node["NodeID"] == here)

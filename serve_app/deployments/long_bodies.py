@@ -57,7 +57,7 @@ MAX_SLICES: Final = 4  # because a task without an idle worker waits seconds for
 
 @dataclass(frozen=True, slots=True)
 class SliceReport:
-    """Portfolios of a slice; their outcomes, too, if none has a plan."""
+    """Portfolios of a slice, and their outcomes if no portfolio has a plan."""
 
     portfolio_ids: tuple[str, ...] = ()
     refused: tuple[PortfolioOutcome, ...] = ()
@@ -67,7 +67,7 @@ class SliceReport:
 class WrittenSlice:
     """Answers of a slice as JSON text without brackets, and the report of the slice."""
 
-    # Without repr, because asyncio.run writes its result out and drops the text again.
+    # The text has no repr, because asyncio.run formats its result and drops the string again.
     text: bytes = field(repr=False)
     report: SliceReport
 
@@ -89,7 +89,7 @@ async def answer_in_workers(raw_request: RawRequest, settings: Settings) -> RawR
         try:
             return await _answer_by_slices(raw_request, slices, settings)
         except (BodyRefusedError, OptimizationError):
-            pass  # the whole request is refused; a reading of the whole finds the place
+            pass  # the task below reads the whole request and finds the place in it
     context = CallContext.capture_for_worker()
     return await await_result(_text_task.remote(raw_request, settings, context))
 
@@ -102,7 +102,7 @@ async def _answer_by_slices(
 
     def submit(number: int, _: Sequence[int]) -> ObjectRef[list[tuple[SliceReport, int]]]:
         body_slice = BodySlice(number, slices)
-        task: Any = _slice_task  # because its type knows of one result alone
+        task: Any = _slice_task  # because the type of a task has only one result
         context = CallContext.capture_for_worker()
         report, texts[number] = task.remote(stored, body_slice, settings, context)
         return report
@@ -131,8 +131,8 @@ async def answer_slice(
 ) -> WrittenSlice:
     """Answer a slice of the portfolios of a request.
 
-    Raises BodyRefusedError or an OptimizationError if the request is refused, not always with the
-    true place in the body, because the slice is all that it validates.
+    Raises BodyRefusedError or an OptimizationError if the request is refused. The place in the
+    error may be wrong for the whole body, because only the slice is validated.
     """
     body = parse_slice(raw_request.text, body_slice)
     if body is None:
@@ -206,8 +206,8 @@ def _slice_task(
 def _without_collector() -> Generator[None]:
     """Run the block without the garbage collector.
 
-    The collector would otherwise visit a million live objects again and again, for half of the
-    time; hardly one of them is part of a cycle.
+    The collector would otherwise visit a million live objects again and again and take half of the
+    time, although hardly any object is part of a cycle.
     """
     gc.disable()
     try:

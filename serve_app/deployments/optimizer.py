@@ -69,12 +69,12 @@ class OptimizerParts:
 
 def open_optimizer(settings: Settings) -> OptimizerParts:
     """Open the parts of a replica, in the event loop of its methods."""
-    load_solver()  # here, because the first search would otherwise wait for it
+    load_solver()  # otherwise the first search would wait for it
     correlate_logs()
     start_traces(settings)
     warm_workers(settings, WARM_WORKERS, write_outcomes)
     resources = open_resources(settings, OBSERVERS)
-    # Another replica may be the one that works on a run.
+    # The coordinator announces to every replica, because any of them may work on the run.
     every_replica = connect_optimizer()
     coordinator = Coordinator(settings, resources, announce=every_replica.check_cancellation)
     scanner = DriftScanner(settings, resources)
@@ -150,7 +150,7 @@ class OptimizerDeployment(Optimizer):
         return rebalance, outcomes[0]
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
-        """Return the outcomes of a rebalance whose answer was lost; wait for one under way."""
+        """Return the outcomes of a rebalance whose answer was lost; wait while it is under way."""
         return await self._rebalancer.read_completed(rebalance_id)
 
     async def optimize(

@@ -146,7 +146,7 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
             StaleVersionError, attempts=EDIT_TRIES, timeout=None, wait_max=0
         ):
             before = await self._resources.models.read(model_id)
-            # Outside the attempt, because a version that the caller rules out does not come back.
+            # The check is outside the attempt, because a version that fails it fails every time.
             require_version(before, versions)
             after = change(before)
             if after == before:
@@ -182,7 +182,7 @@ class StoreDeployment(ApprovalCalls, DriftScanCalls, OutcomeCalls, PortfolioCall
         self, rebalance_id: str, open_orders: OpenOrdersRule, limit: int
     ) -> OrderSubmission:
         """Send the orders of a rebalance that the order service lacks, and that are approved."""
-        # Before the lease of the hand-over, because a large proposal is checked for minutes.
+        # The check precedes the lease of the hand-over, because a large proposal takes minutes.
         proposal = await self._approvals.require_approved(rebalance_id)
         before = partial(self._approvals.begin_orders, rebalance_id, proposal)
         await self._submitter.submit(rebalance_id, open_orders, before)

@@ -48,12 +48,12 @@ async def answer_upload_in_worker(upload: Upload, settings: Settings) -> RawResp
 
 
 async def answer_upload(upload: Upload, settings: Settings) -> RawResponse:
-    """Answer an upload; a fault of its files is a problem that names the places."""
+    """Answer an upload; faults of its files are answered as a problem that names their places."""
     try:
         request = await read_upload(upload.data, upload.content_type)
     except FilesRefusedError as error:
         return flatten_response(_refuse(upload.path, error))
-    # Reserved, because otherwise a search would go on until the answer is due.
+    # The time to answer is reserved, otherwise a search would go on until the answer is due.
     with reserve_time(len(request.body.portfolios)):
         outcomes = await solve_request(request, time_limit_s=settings.optimization_timeout)
     return flatten_response(await _answer(upload, request, outcomes))
@@ -65,7 +65,7 @@ async def _answer(
     positions = sum(len(element.before) for element in outcomes)
     are_listed = upload.positions and positions <= MAX_POSITIONS
     heading = Heading(None, None, upload.trade_date, request.notes, positions=are_listed)
-    # In a header, too, because a list of trades has no column for what was assumed.
+    # A header has the notes, too, because a list of trades has no column for them.
     common = {**VARY, "Notes": request.summary} if request.notes else VARY
     if upload.answer_type == JSON:
         return await answer_all(upload.path, heading, outcomes, common)
@@ -77,7 +77,7 @@ async def _answer(
     headers = {
         **common,
         "Content-Disposition": f'attachment; filename="{name}.{ENDINGS[upload.answer_type]}"',
-        # Told in a header, because a list of trades does not show the portfolios without a plan.
+        # A header has the counts, because a list of trades shows no portfolio without a plan.
         "Outcomes": ", ".join(f"{status}={count}" for status, count in sorted(counts.items())),
     }
     return Response(text, headers=headers, media_type=upload.answer_type)

@@ -1,4 +1,4 @@
-"""Database supervisor: runs the embedded database of a service, and restarts it if it ends."""
+"""Database supervisor: runs the embedded database of a service, and restarts an ended server."""
 
 import time
 from collections.abc import Generator
@@ -26,7 +26,7 @@ class SupervisedDatabase:
         return self._given.model_copy(update={"mongodb_uri": SecretStr(self._kept.server.uri)})
 
     def watch(self) -> None:
-        """Restart the server if it ended, with its data and at its address.
+        """Restart a server that ended, with its data and at its address.
 
         Raises ServerEndedError if the restart fails.
         """

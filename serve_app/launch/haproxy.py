@@ -27,8 +27,8 @@ LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
 
 # Bodies are buffered, because a client that sends half a head or half a small body must take no
-# slot of the service; it is answered 408 after the time-out. Reads alone are repeated at another
-# replica if one dies before it answers, because it may have carried out anything else.
+# slot of the service; it is answered 408 after the time-out. Only reads are repeated at another
+# replica if a replica dies before it answers, because it may have carried out any other request.
 FRONTEND = """\
     option http-buffer-request
     timeout http-request {timeout}s
@@ -38,8 +38,7 @@ FRONTEND = """\
     http-request disable-l7-retry unless METH_GET
 """
 
-
-# Replaced and not added, because a client could otherwise say how it is connected.
+# The header is replaced and not added, otherwise a client could say how it is connected.
 FRONTEND_TLS = """\
     http-request set-header X-Forwarded-Proto https
 """
@@ -50,7 +49,7 @@ def harden(
 ) -> str:
     """Restrict pages and socket to their owner, and limit slow clients and the connections of each.
 
-    The health check counts replicas alone, and a read whose replica dies is retried at another.
+    The health check counts only replicas, and a read whose replica dies is retried at another.
     With a ``certificate`` the port of the service speaks TLS, and HAProxy notices every client that
     hangs up. Raises ValueError if a line of Ray's template is missing, because another version of
     Ray must be reviewed first.
@@ -65,8 +64,8 @@ def harden(
     )
     frontend += FRONTEND_TLS if bind else ""
     edits = (
-        # Removed, because with it HAProxy 2.8 misses that a client hangs up on a kept connection:
-        # HAProxy spins on a processor, and the service works on for nobody.
+        # The option is removed, because with it HAProxy 2.8 misses that a client hangs up on a kept
+        # connection: HAProxy spins on a processor, and the service works for nobody.
         (r"^\s*option splice-request\n", ""),
         (r"^(\s*retry-on) conn-failure$", r"\1 conn-failure empty-response"),
         (r"^(\s*stats socket \S+ mode) 666 ", r"\1 600 "),
@@ -97,11 +96,11 @@ def _count_replicas_alone(configuration: str) -> str:
         conditions = [f"srv_is_up({backend}/{server})" for server in servers] or ["always_false"]
         return "\n".join(f"{acl} {condition}" for condition in conditions)
 
-    counted = r"^(\s*acl backend_\S+_server_up) nbsrv\((\S+)\) ge 1$"
-    hardened = re.sub(counted, ask_each_replica, configuration, flags=re.MULTILINE)
-    if "nbsrv(" in hardened:
+    replica_check = r"^(\s*acl backend_\S+_server_up) nbsrv\((\S+)\) ge 1$"
+    text = re.sub(replica_check, ask_each_replica, configuration, flags=re.MULTILINE)
+    if "nbsrv(" in text:
         raise ValueError("the configuration of HAProxy has another health check")
-    return hardened
+    return text
 
 
 def main() -> None:
@@ -109,7 +108,7 @@ def main() -> None:
     path = Path(sys.argv[sys.argv.index("-f") + 1])
     certificate = _write_bundle(path.with_name(BUNDLE_NAME), os.environ)
     path.write_text(harden(path.read_text(), os.environ, certificate))
-    # Needed because Ray ends HAProxy when it stops, but not when its own process is killed.
+    # The kernel has to end HAProxy if Ray is killed, because Ray ends it only when Ray stops.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     binary = _binary()

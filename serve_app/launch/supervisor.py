@@ -23,7 +23,7 @@ AGAIN: Final = 75  # EX_TEMPFAIL: exit code by which the child asks for a restar
 STOP_WITHIN_S: Final = 20.0
 ORPHANS_WITHIN_S: Final = 2.0
 POLL_S: Final = 0.05
-# Stops the child. Not SIGTERM, because Ray sets a handler of its own for that while it starts.
+# The signal that stops the child. Ray sets a handler of its own for SIGTERM while it starts.
 STOP: Final = signal.SIGINT
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
@@ -33,7 +33,7 @@ Work = Callable[[int], int]
 def supervise(work: Work) -> int:
     """Run ``work(attempt)`` in a child process, again while it returns AGAIN; return its exit code.
 
-    SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt in the child, a second signal kills it. The
+    SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt in the child; a second signal kills it. The
     code is 0 for a child that KeyboardInterrupt ends, or that would have been started again, and
     128 + the number of the signal for a child that a signal ended.
     """
@@ -101,7 +101,7 @@ def _fork(work: Work, attempt: int, mask: Collection[int]) -> int:
 
 
 def _wait(child: int, heard: Collection[int]) -> tuple[int, bool]:
-    """Wait for the child; return its exit code, and whether a signal stopped it."""
+    """Wait for the child; return its exit code, and True if a signal stopped it."""
     is_stopping, until = False, float("inf")
     while True:
         code = _reap_child(child)
@@ -142,8 +142,8 @@ def _descendants() -> Iterator[int]:
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):  # none where there is no such file system
         with suppress(OSError):
-            # Split after the last bracket, because the name before state and parent may hold
-            # blanks, brackets and half a character: the kernel cuts it after 15 bytes.
+            # The line is split after the last bracket, because the name before state and parent
+            # may hold blanks, brackets and half a character: the kernel cuts it after 15 bytes.
             state, parent, *_ = stat.read_bytes().rpartition(b") ")[2].split()
             if state != b"Z":
                 children.setdefault(int(parent), []).append(int(stat.parent.name))

@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 def correlate_logs() -> None:
     """Add correlation id and caller to every log record, and send ours to Serve's log.
 
-    Otherwise records would reach Serve's log through standard error: as INFO, and each line of a
-    traceback as a record of its own.
+    Records would otherwise reach Serve's log through standard error, all at level INFO, with each
+    line of a traceback as a record of its own.
     """
     make = logging.getLogRecordFactory()
 
@@ -28,11 +28,11 @@ def correlate_logs() -> None:
         record.principal = principal.get()
         return record
 
-    # The cache allows one call a process, because each call would wrap the factory of the last.
+    # The cache allows one call in a process, because each call would wrap the previous factory.
     logging.setLogRecordFactory(make_record)
     for name in OURS:
         logging.getLogger(name).parent = logging.getLogger("ray.serve")
-    # One line at DEBUG, because the caller logs an attempt that fails for good.
+    # A failed attempt is one line at DEBUG, because the caller logs the failure of the last one.
     set_on_retry_hooks((log_retry,))
 
 

@@ -32,12 +32,12 @@ OWN = re.compile(
 )
 
 
-def select_own_series(exported: str) -> str:
-    """Keep the service's own metrics of what a node exports, without Ray's prefix.
+def select_own_series(text: str) -> str:
+    """Select the service's own metrics from those of a node, without Ray's prefix.
 
     Ray's own series are megabytes, and a monitoring system reads them from the node.
     """
-    return "".join(f"{match[1] or ''}{match[2]}" for match in OWN.finditer(exported))
+    return "".join(f"{match[1] or ''}{match[2]}" for match in OWN.finditer(text))
 
 
 class HttpMetrics:
@@ -48,7 +48,7 @@ class HttpMetrics:
 
     def __init__(self) -> None:
         labels = ("method", "route", "status")
-        # The replica counts, because a gauge of Ray can be set, but not incremented.
+        # The replica counts itself, because a gauge of Ray can be set but not incremented.
         self._in_flight = 0
         self._requests = Counter("http_requests_total", "Requests that were answered", labels)
         self._milliseconds = Histogram(
@@ -60,7 +60,7 @@ class HttpMetrics:
         self._gauge = Gauge("http_requests_in_flight", "Requests that are being answered")
 
     def note_begin(self) -> None:
-        """Record the begin of a request."""
+        """Record the start of a request."""
         self._in_flight += 1
         self._gauge.set(self._in_flight)
 
@@ -165,7 +165,7 @@ def count_rebalance(portfolios: int, seconds: float) -> None:
 
 
 def count_run(status: str, seconds: float) -> None:
-    """Record the end of a run, whichever replica drove it."""
+    """Record the end of a run that any replica drove."""
     _runs().inc(1, {"status": status})
     # Negative seconds become 0, because the clocks of the first and last replica may differ.
     _run_seconds().observe(max(seconds, 0.0), {"status": status})

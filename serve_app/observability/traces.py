@@ -1,7 +1,7 @@
 """Traces: the work on a request, in every process, as spans of OpenTelemetry.
 
-A process that has no TRACES_ENDPOINT imports nothing of OpenTelemetry, and its spans cost a look at
-one variable. The W3C ``traceparent`` of the open span is a context variable of the call, and so
+A process without TRACES_ENDPOINT does not import OpenTelemetry, and its spans cost a look at one
+variable. The W3C ``traceparent`` of the open span is a context variable of the call, and so
 goes with it to other processes and to upstreams.
 """
 
@@ -29,13 +29,13 @@ class _Tracing:
 
 
 class OpenSpan:
-    """Span under way, or none if traces are off; its facts may become known while it lasts."""
+    """Span under way, or none if traces are off; facts may be added while it lasts."""
 
     def __init__(self, span: "Span | None" = None) -> None:
         self._span = span
 
     def describe(self, name: str, **attributes: Value) -> None:
-        """Name the span, and add what is known of it by now."""
+        """Name the span, and add its facts known so far."""
         if self._span is not None:
             self._span.update_name(name)
             self._span.set_attributes(_write_dotted(attributes))
@@ -45,7 +45,7 @@ NO_SPAN: Final = OpenSpan()
 
 
 def start_traces(settings: Settings) -> "TracerProvider | None":
-    """Export the spans of this process from now on, if the settings say where to.
+    """Export the spans of this process from now on, if the settings name a collector.
 
     Returns the provider that was started.
     """
@@ -96,7 +96,7 @@ def span(name: str, *, is_request: bool = False, **attributes: Value) -> Generat
     try:
         yield OpenSpan(open_span)
     except BaseException as error:
-        # The type alone, because the text may have secrets.
+        # Only the type is recorded, because the text may have secrets.
         open_span.set_status(Status(StatusCode.ERROR, type(error).__name__))
         raise
     finally:

@@ -15,7 +15,7 @@ class DriftMeasurement(Protocol):
     async def measure_portfolio(
         self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
-        """Measure one portfolio against this model, or against the newest that it follows."""
+        """Measure one portfolio against this model, or against the newest model that it follows."""
         ...
 
     @repeatable

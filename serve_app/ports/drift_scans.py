@@ -1,4 +1,4 @@
-"""Ports of drift scans: their store, and their beginning."""
+"""Ports of drift scans: their store, and the start of a scan."""
 
 from abc import abstractmethod
 from typing import Protocol
@@ -18,9 +18,9 @@ class StoredDriftScans(Protocol):
     async def list_drift_scans(
         self, statuses: frozenset[ScanStatus], offset: int, limit: int
     ) -> tuple[tuple[DriftScan, ...], int]:
-        """Return one page of the scans in these states, or of all, the newest first; and how many.
+        """Return one page of the scans in these states, or of all, newest first, and their number.
 
-        The oldest are removed when a new one is over.
+        The oldest scans are removed when a new scan is over.
         """
         ...
 
@@ -43,15 +43,15 @@ class StoredDriftScans(Protocol):
     async def read_drift_histogram(
         self, scan: DriftScan, line_filter: LineFilter, bins: int
     ) -> DriftHistogram:
-        """Return how many of the portfolios that match have how much drift, in so many bins."""
+        """Count the portfolios that match by their total drift, in this number of bins."""
         ...
 
 
 class DriftScanning(Protocol):
-    """Beginning of drift scans."""
+    """Start of drift scans."""
 
     @repeatable  # because every attempt names the same scan, which begins once
     @abstractmethod
     async def begin_drift_scan(self, scan_id: str) -> DriftScan:
-        """Begin a scan under this id, or return the one that goes on; it goes on by itself."""
+        """Begin a scan under this id, or return the scan under way; it continues on its own."""
         ...

@@ -35,7 +35,7 @@ class GivenOptions:
     def build_own(self, time_limit_s: float) -> dict[str, RebalanceOptions]:
         """Build the options of the portfolios with their own, merged over those of the call."""
         defaults = RebalanceOptions(time_limit_s=time_limit_s)
-        # Merged first, because options of the call may conflict where a portfolio replaces them.
+        # The options are merged first, because a portfolio may replace options that conflict.
         return {
             portfolio_id: self.common.override_by(own).apply_to(defaults)
             for portfolio_id, own in self.own.items()
@@ -56,8 +56,8 @@ class Upload:
     """Body of a request that is read, or answered, as tables.
 
     ``content_type`` is the header of the body, ``answer_type`` the media type of the answer;
-    ``table`` is the one that is answered where the media type holds only one; with ``positions``
-    an answer in JSON has prices and amounts of each position.
+    ``table`` names the table of the answer if its media type holds only one table; with
+    ``positions`` an answer in JSON has the price and the amounts of each position.
     """
 
     data: bytes

@@ -35,7 +35,7 @@ def repeatable(method: MethodT) -> MethodT:
 
 
 def broadcast(method: MethodT) -> MethodT:
-    """Declare that a call goes to every replica, because any of them may be the one concerned."""
+    """Declare that a call goes to every replica, because any replica may be concerned."""
     setattr(method, _DELIVERY, Delivery.BROADCAST)
     return method
 

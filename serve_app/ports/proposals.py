@@ -8,7 +8,7 @@ from storage.proposals.proposal import Decision, Hold, Proposal, ProposalFilter
 
 
 class Proposals(Protocol):
-    """Proposals, from their making to their orders."""
+    """Proposals, from their creation to their orders."""
 
     @abstractmethod
     async def add_proposal(self, rebalance_id: str, proposer: str, note: str | None) -> Proposal:
@@ -39,7 +39,7 @@ class Proposals(Protocol):
 
     @abstractmethod
     async def decide_proposal(self, proposal_id: str, decision: Decision) -> Proposal:
-        """Take a decision; asks the upstreams whether an approved proposal is stale."""
+        """Take a decision; an approval asks the upstreams if the proposal is stale."""
         ...
 
     @abstractmethod

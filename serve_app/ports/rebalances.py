@@ -34,7 +34,7 @@ class WriteOutcomes(Protocol):
         *,
         is_stored: bool,
     ) -> WrittenOutcomes:
-        """Write outcomes, dated in this time zone; with the id of the rebalance if it is stored."""
+        """Write outcomes, dated in this time zone, with the id of the rebalance if it is stored."""
         ...
 
 
@@ -75,7 +75,7 @@ class RebalanceModel:
 
 @dataclass(frozen=True, slots=True)
 class RebalancePortfolio:
-    """Command: rebalance one portfolio to a model, or to the newest that it follows."""
+    """Command: rebalance one portfolio to a model, or to the newest model that it follows."""
 
     rebalance_id: str
     portfolio_id: str

@@ -12,7 +12,7 @@ class StoredRules(Protocol):
 
     @abstractmethod
     async def add_rule(self, rule: Rule) -> Rule:
-        """Store a new rule; raise NameTakenError if another has its name."""
+        """Store a new rule; raise NameTakenError if another rule has its name."""
         ...
 
     @repeatable
@@ -29,7 +29,7 @@ class StoredRules(Protocol):
 
     @abstractmethod
     async def replace_rule(self, rule: Rule) -> Rule:
-        """Replace the rule of this version; raise StaleVersionError if another is stored."""
+        """Replace the rule of this version; raise StaleVersionError for another version."""
         ...
 
     @abstractmethod

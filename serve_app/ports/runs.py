@@ -98,5 +98,5 @@ class RunControl(Protocol):
     @broadcast
     @abstractmethod
     async def check_cancellation(self, run_id: str) -> None:
-        """Let the replica that works on a run read its state from the database at once."""
+        """Make the replica that works on a run read its state from the database at once."""
         ...

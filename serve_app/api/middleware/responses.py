@@ -61,20 +61,20 @@ class RequestHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        offered = Headers(scope=scope)
-        correlation_id.set(choose_correlation_id(offered.get(CORRELATION_ID)))
-        request_id.set(choose_correlation_id(offered.get(REQUEST_ID)))
-        traceparent.set(choose_traceparent(offered.get("traceparent")))
+        headers = Headers(scope=scope)
+        correlation_id.set(choose_correlation_id(headers.get(CORRELATION_ID)))
+        request_id.set(choose_correlation_id(headers.get(REQUEST_ID)))
+        traceparent.set(choose_traceparent(headers.get("traceparent")))
         principal.set("")  # because the context may be that of an earlier request
         path = scope["path"].rstrip("/") or "/"
-        secure = _is_secure(scope, offered)
+        secure = _is_secure(scope, headers)
 
         async def complete_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
+                answer_headers = MutableHeaders(scope=message)
                 if not self.server_answers_request_id:
-                    headers[REQUEST_ID] = request_id.get()
-                _complete(headers, secure)
+                    answer_headers[REQUEST_ID] = request_id.get()
+                _complete(answer_headers, secure)
             await send(message)
 
         if scope["method"] == "HEAD":
