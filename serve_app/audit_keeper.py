@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 SEAL_EVERY_S: Final = 1.0
 CUT_EVERY_S: Final = 3600.0
-BROKEN_OFF_AFTER: Final = timedelta(minutes=5)  # longer than any removal that goes on
+BROKEN_OFF_AFTER: Final = timedelta(minutes=5)  # longer than any removal takes
 
 
 class AuditKeeper:

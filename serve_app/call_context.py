@@ -1,4 +1,4 @@
-"""Context of a call: its correlation id, caller and deadline, here and on the way elsewhere.
+"""Context of a call: its correlation id, caller and deadline, in every process that works on it.
 
 The deadline is the moment the current caller stops waiting, by the clock of this process. Processes
 send each other the seconds that remain, because clocks of machines differ.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from storage.audit.author import Author
 
-# No blanks and no control characters, because the ids go into log lines and request headers.
+# Blanks and control characters are refused, because ids go into log lines and request headers.
 ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # format of the W3C
 
@@ -33,14 +33,14 @@ traceparent: ContextVar[str] = ContextVar("traceparent", default="")  # the open
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
-def choose_correlation_id(offered: str | None) -> str:
+def choose_correlation_id(sent_id: str | None) -> str:
     """Return the caller's id if it is valid, else a new id."""
-    return offered if offered and ID.fullmatch(offered) else uuid.uuid4().hex
+    return sent_id if sent_id and ID.fullmatch(sent_id) else uuid.uuid4().hex
 
 
-def choose_traceparent(offered: str | None) -> str:
-    """Return the caller's place in its trace if it is well formed, else none."""
-    return offered if offered and TRACEPARENT.fullmatch(offered) else ""
+def choose_traceparent(header: str | None) -> str:
+    """Return the caller's place in its trace if it is well formed, else an empty string."""
+    return header if header and TRACEPARENT.fullmatch(header) else ""
 
 
 def find_author() -> Author:

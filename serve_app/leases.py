@@ -1,4 +1,4 @@
-"""Leases of work in the background: renewed while the work goes on, which ends if one is lost."""
+"""Leases of background work, which goes on while its lease is renewed and ends with the lease."""
 
 import asyncio
 import time
@@ -11,19 +11,19 @@ from serve_app.retries import retry_while_unavailable
 from storage.errors import LeaseLostError, StorageUnavailableError
 
 RENEWALS_PER_LEASE: Final = 5
-Renewed = TypeVar("Renewed")
+Renewal = TypeVar("Renewal")
 
 
 async def hold_lease(
     key: str,
     lease_s: float,
-    renew: Callable[[], Awaitable[Renewed]],
+    renew: Callable[[], Awaitable[Renewal]],
     work: Coroutine[Any, Any, None],
     *,
-    obey: Callable[[Renewed], None] = lambda _: None,
+    obey: Callable[[Renewal], None] = lambda _: None,
     renew_now: asyncio.Event | None = None,
 ) -> None:
-    """Work on what ``key`` names while ``renew`` keeps its lease, and cancel the work without it.
+    """Run ``work`` while ``renew`` keeps the lease of ``key``, and cancel the work without it.
 
     The caller holds a new lease of ``lease_s``. ``renew`` extends the lease by the clock of the
     database and is repeated while the database is away, until the lease may have lapsed. Each
@@ -38,12 +38,13 @@ async def hold_lease(
 async def _renew_for_ever(
     key: str,
     lease_s: float,
-    renew: Callable[[], Awaitable[Renewed]],
-    obey: Callable[[Renewed], None],
+    renew: Callable[[], Awaitable[Renewal]],
+    obey: Callable[[Renewal], None],
     renew_now: asyncio.Event,
 ) -> None:
-    async def renew_once() -> tuple[Renewed, float]:
-        # From before the call, because the database may have renewed long before it answers.
+    async def renew_once() -> tuple[Renewal, float]:
+        # The lease is counted from before the call, because the database may have renewed it long
+        # before the answer arrives.
         until = time.monotonic() + lease_s
         return await renew(), until
 
@@ -54,7 +55,7 @@ async def _renew_for_ever(
                 await renew_now.wait()
         renew_now.clear()
         try:
-            renewed, until = await retry_while_unavailable(renew_once, until - time.monotonic())
+            renewal, until = await retry_while_unavailable(renew_once, until - time.monotonic())
         except StorageUnavailableError:
             raise LeaseLostError(key) from None
-        obey(renewed)
+        obey(renewal)

@@ -8,7 +8,7 @@ LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can call a service that listens on this address.
+    """True if only this machine can call a service that listens on this address.
 
     >>> is_loopback("127.0.0.2"), is_loopback("0.0.0.0")
     (True, False)
@@ -22,7 +22,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private_on_the_way(url: str) -> bool:
-    """Return whether nobody on the way to this URL can read or change the request.
+    """True if nobody on the way to this URL can read or change the request.
 
     >>> is_private_on_the_way("https://id.example.com"), is_private_on_the_way("http://localhost:1")
     (True, True)

@@ -1,4 +1,4 @@
-"""Proof key for code exchange (RFC 7636): the client that redeems a code is the one that asked."""
+"""Proof key for code exchange (RFC 7636): only the client that began a sign-in redeems its code."""
 
 import hashlib
 import secrets

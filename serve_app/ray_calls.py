@@ -34,7 +34,7 @@ async def count_parallel_tasks(settings: Settings) -> int:
     """
     if math.isinf(remaining_s()):
         return settings.run_window
-    # A thread, because the call asks the head node, which may be gone.
+    # The call runs in a thread, because it blocks while the head node is gone.
     resources = await asyncio.to_thread(ray.cluster_resources)
     return max(1, min(settings.run_window, int(resources.get("CPU", 1))))
 
