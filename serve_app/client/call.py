@@ -21,7 +21,7 @@ Params = Mapping[str, str | int | bool | Sequence[str]]
 
 
 class Currency(TypedDict):
-    """An amount in currency where a bare number between 0 and 1 would be refused."""
+    """An amount in currency, where a bare number between 0 and 1 would be refused."""
 
     amount: Amount
 
@@ -73,7 +73,7 @@ class PortfolioOptions(Options, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request; it may be repeated where that changes nothing."""
+    """A request and the reader of its answer; ``repeatable`` if a repetition changes nothing."""
 
     method: str
     path: str
@@ -84,7 +84,7 @@ class Call(Generic[T]):
     repeatable: bool = False
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
-        """The request as this client sends it."""
+        """Build the request that this client sends."""
         kind = {"Content-Type": "application/json"} if self.body is not None else {}
         headers = {**kind, **self.headers}
         params = self.params or None
@@ -93,11 +93,11 @@ class Call(Generic[T]):
         )
 
     def next_page(self, response: httpx.Response) -> "Call[T] | None":
-        """The call for the next page, if there is one."""
+        """Return the call for the next page; None after the last page."""
         link = response.links.get("next")
         if link is None:
             return None
-        # The query alone, because behind a proxy the link may name another host.
+        # Only the query of the link is used, because behind a proxy it may name another host.
         params = httpx.URL(link["url"]).params
         return replace(self, params={name: params.get_list(name) for name in params})
 
@@ -107,34 +107,34 @@ class Call(Generic[T]):
 
 
 def get(kind: type[T] | Any, *steps: str, **params: Any) -> Call[Any]:
-    """A GET of a path under /api/v1 whose answer is of this kind."""
+    """Build a GET of a path under /api/v1 whose answer is of this kind."""
     return Call("GET", path(*steps), answer_as(kind), _drop_unset(params), repeatable=True)
 
 
 def change(
     kind: Any, method: str, steps: Sequence[str], body: Any, version: int | None
 ) -> Call[Any]:
-    """A change that names the version it was made from, or none; it is never repeated."""
+    """Build a change, which names the version it was made from if any and is never repeated."""
     if_match = {} if version is None else {"If-Match": f'"{version}"'}
     text = None if body is None else encode_body(body)
     return Call(method, path(*steps), answer_as(kind), body=text, headers=if_match)
 
 
 def delete(kind: Any, steps: Sequence[str], version: int) -> Call[Any]:
-    """A DELETE of one version, which the query names as well as If-Match."""
+    """Build a DELETE of one version, which the query names as well as If-Match."""
     call = change(kind, "DELETE", steps, None, version)
     return replace(call, params={"version": version})
 
 
 def work(kind: Any, steps: Sequence[str], body: Any, key: str | None, **params: Any) -> Call[Any]:
-    """A POST that starts work, under a key that makes it safe to repeat."""
+    """Build a POST that starts work, under a key that makes it safe to repeat."""
     headers = {"Idempotency-Key": key or uuid4().hex}
     text = None if body is None else encode_body(body)
     return Call("POST", path(*steps), answer_as(kind), _drop_unset(params), text, headers, True)
 
 
 def path(*steps: str) -> str:
-    """A path under /api/v1.
+    """Join steps to a path under /api/v1.
 
     >>> path("model", "a/b")
     '/api/v1/model/a%2Fb'
@@ -143,29 +143,29 @@ def path(*steps: str) -> str:
 
 
 def encode_body(body: Any) -> bytes:
-    """JSON text; a Decimal is written as a string of its digits, a Fraction as "1/3".
+    """Write JSON text, a Decimal as a string of its digits and a Fraction as "1/3".
 
     >>> encode_body({"cash_floor": Decimal("0.10"), "target": Fraction(1, 3)})
     b'{"cash_floor":"0.10","target":"1/3"}'
     """
-    return orjson.dumps(body, default=_text)
+    return orjson.dumps(body, default=_convert)
 
 
 def answer_as(kind: Any) -> Callable[[httpx.Response], Any]:
-    """How an answer of this kind is read; None for one without a body."""
+    """Return the reader of an answer of this kind; None is the kind without a body."""
     if kind is None:
         return lambda _: None
     return lambda response: parse_answer(kind, response.content)
 
 
 def parse_answer(kind: Any, text: bytes) -> Any:
-    """A JSON text as this kind of answer."""
-    return _adapter(kind).validate_python(parse_exact(text))
+    """Parse a JSON text as this kind of answer."""
+    return _build_adapter(kind).validate_python(parse_exact(text))
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    # Made once for each kind, because building a validator takes longer than using it.
+def _build_adapter(kind: Any) -> TypeAdapter[Any]:
+    # The adapter is cached, because building a validator takes longer than using it.
     return TypeAdapter(kind)
 
 
@@ -173,7 +173,7 @@ def _drop_unset(params: Mapping[str, Any]) -> Params:
     return {name: value for name, value in params.items() if value not in (None, "", ())}
 
 
-def _text(value: Any) -> Any:
+def _convert(value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, Fraction):

@@ -11,7 +11,7 @@ import httpx
 import stamina
 
 from serve_app.client.call import Call
-from serve_app.client.errors import build_retry_hook, problem_error
+from serve_app.client.errors import build_problem_error, build_retry_hook
 from serve_app.client.route_methods import Routes
 from serve_app.client.streaming import (
     MAX_ANSWER_BYTES,
@@ -23,27 +23,27 @@ from serve_app.client.tokens import BearerToken, Token
 
 T = TypeVar("T")
 URL = "http://127.0.0.1:8088"
-TIMEOUT_S = 120.0  # without a byte of the answer
+TIMEOUT_S = 120.0  # between two bytes of the answer
 CONNECT_S = 5.0
 DEADLINE = "X-Request-Timeout"
-MAX_DEADLINE_S = 3600.0  # that the service takes
-GRACE_S = 1.0  # for the service to say itself that the time is over
+MAX_DEADLINE_S = 3600.0  # the service refuses a longer one
+GRACE_S = 1.0  # so that the service itself answers that the time is over
 RETRY_S = 30.0
 MAX_ATTEMPTS = 20
 
 
 class Client(Routes):
-    """The service over HTTP. It raises ProblemError when refused, httpx.TransportError when lost.
+    """The service over HTTP; raises ProblemError for a refusal, httpx.TransportError for a loss.
 
     with Client("http://127.0.0.1:8088") as client:
         for model in client.list_models():
             print(model.name, client.rebalance_model(model.model_id, {"cash_floor": "2%"}))
 
-    Each try ends ``timeout_s`` after the last byte that was received. The service is told, and ends
-    its work for an answer that has not begun by then. Requests that can safely be repeated are
-    tried again for ``retry_s``. ``token`` is an API key or token, or the path of a file that has
-    it; ``ca_file`` has the authorities to believe instead of the public ones. Threads may share a
-    client.
+    Each attempt ends ``timeout_s`` after the last byte that was received. The service knows this
+    time, and ends its work for an answer that has not begun by then. Requests that can safely be
+    repeated are tried again for ``retry_s``. ``token`` is an API key or token, or the path of a
+    file that has it; ``ca_file`` has the authorities to trust instead of the public ones. Threads
+    may share a client.
     """
 
     def __init__(
@@ -78,29 +78,29 @@ class Client(Routes):
         self._http.close()
 
     def answer(self, call: Call[T]) -> T:
-        """The answer to a call."""
-        return call.answer(self._response(call))
+        """Return the answer to a call."""
+        return call.answer(self._send(call))
 
     def items(self, call: Call[tuple[T, ...]]) -> Iterator[T]:
-        """The items of all pages from this one on."""
+        """Yield the items of this page and of all pages after it."""
         page: Call[tuple[T, ...]] | None = call
         while page is not None:
-            response = self._response(page)
+            response = self._send(page)
             yield from page.answer(response)
             page = page.next_page(response)
 
-    def stream(self, reading: StreamReader[T]) -> Iterator[T]:
+    def stream(self, reader: StreamReader[T]) -> Iterator[T]:
         """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
-        for attempt in stamina.retry_context(reading.pause_s, attempts=None, timeout=None):
-            with attempt, closing(self._response(reading.call, stream=True)) as response:
+        for attempt in stamina.retry_context(reader.pause_s, attempts=None, timeout=None):
+            with attempt, closing(self._send(reader.call, stream=True)) as response:
                 response.stream = bounded = BoundedStream(response, MAX_VALUE_BYTES)
-                for part in reading.parts(response):
-                    for value in reading.read(part):
+                for part in reader.parts(response):
+                    for value in reader.read(part):
                         bounded.reset()
                         yield value
-                reading.require_end()
+                reader.require_end()
 
-    def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
+    def _send(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
         on = build_retry_hook(repeatable=call.repeatable)
         for attempt in stamina.retry_context(on, attempts=MAX_ATTEMPTS, timeout=self.retry_s):
             with attempt:
@@ -112,7 +112,7 @@ class Client(Routes):
                     response.read()
                 if response.is_success:
                     return response
-                raise problem_error(response)
+                raise build_problem_error(response)
         raise AssertionError
 
 
@@ -156,31 +156,31 @@ class AsyncClient(Routes):
         await self._http.aclose()
 
     async def answer(self, call: Call[T]) -> T:
-        """The answer to a call."""
-        return call.answer(await self._response(call))
+        """Return the answer to a call."""
+        return call.answer(await self._send(call))
 
     async def items(self, call: Call[tuple[T, ...]]) -> AsyncIterator[T]:
-        """The items of all pages from this one on."""
+        """Yield the items of this page and of all pages after it."""
         page: Call[tuple[T, ...]] | None = call
         while page is not None:
-            response = await self._response(page)
+            response = await self._send(page)
             for item in page.answer(response):
                 yield item
             page = page.next_page(response)
 
-    async def stream(self, reading: StreamReader[T]) -> AsyncIterator[T]:
+    async def stream(self, reader: StreamReader[T]) -> AsyncIterator[T]:
         """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
-        async for attempt in stamina.retry_context(reading.pause_s, attempts=None, timeout=None):
+        async for attempt in stamina.retry_context(reader.pause_s, attempts=None, timeout=None):
             with attempt:
-                async with aclosing(await self._response(reading.call, stream=True)) as response:
+                async with aclosing(await self._send(reader.call, stream=True)) as response:
                     response.stream = bounded = BoundedStream(response, MAX_VALUE_BYTES)
-                    async for part in reading.async_parts(response):
-                        for value in reading.read(part):
+                    async for part in reader.async_parts(response):
+                        for value in reader.read(part):
                             bounded.reset()
                             yield value
-                    reading.require_end()
+                    reader.require_end()
 
-    async def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
+    async def _send(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
         on = build_retry_hook(repeatable=call.repeatable)
         async for attempt in stamina.retry_context(on, attempts=MAX_ATTEMPTS, timeout=self.retry_s):
             with attempt:
@@ -192,7 +192,7 @@ class AsyncClient(Routes):
                     await response.aread()
                 if response.is_success:
                     return response
-                raise problem_error(response)
+                raise build_problem_error(response)
         raise AssertionError
 
 
@@ -203,12 +203,12 @@ def _settings(
     token: Token | None,
     ca_file: Path | None,
 ) -> dict[str, Any]:
-    # A proxy is given as the transport, because one of the environment would also catch
-    # requests to this machine.
+    # A caller passes a proxy as the transport, because a proxy of the environment would also get
+    # the requests to this machine.
     timeout = httpx.Timeout(timeout_s + GRACE_S, connect=min(CONNECT_S, timeout_s))
-    told = httpx.Headers({DEADLINE: f"{timeout_s:g}"} if timeout_s <= MAX_DEADLINE_S else {})
-    told.update(headers)
+    sent = httpx.Headers({DEADLINE: f"{timeout_s:g}"} if timeout_s <= MAX_DEADLINE_S else {})
+    sent.update(headers)
     auth = None if token is None else BearerToken(token)
-    settings = {"base_url": url, "timeout": timeout, "headers": told, "trust_env": False}
+    settings = {"base_url": url, "timeout": timeout, "headers": sent, "trust_env": False}
     verify = True if ca_file is None else ssl.create_default_context(cafile=ca_file)
     return {**settings, "auth": auth, "verify": verify}

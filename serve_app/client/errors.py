@@ -1,4 +1,4 @@
-"""ProblemError: an answer that is a refusal, and which failures are worth another try."""
+"""Errors of the client: refusals of the service, and the choice of failures to retry."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,8 +10,8 @@ import httpx
 MAX_RETRY_AFTER_S = 30.0
 MAX_DETAIL_LENGTH = 300
 IN_PROGRESS = "/problems/request-in-progress"
-# Requests that never arrived, or whose answer was lost. A time-out of the answer is not among
-# them, because it is the caller's own wish.
+# A request that never arrived, or whose answer was lost. A time-out of the answer is not retried,
+# because the caller chose the time.
 LOST = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -24,9 +24,9 @@ LOST = (
 class ProblemError(Exception):
     """A refusal by the service, from its problem+json (RFC 9457).
 
-    ``type`` is stable and made for programs, ``detail`` a sentence for people, ``errors`` names the
-    values of the request that break a rule, ``members`` is everything else that the problem has,
-    and ``problem`` the whole document.
+    ``type`` is stable and made for programs, ``detail`` is a sentence for people, ``errors`` names
+    the values of the request that break a rule, ``members`` are all further members of the problem,
+    and ``problem`` is the whole document.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class ProblemError(Exception):
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Each value that breaks a rule, and the rule, except those that the detail names."""
-        every = (_place(error) for error in self.errors)
+        """Values that break a rule, each with the rule, except those that the detail names."""
+        every = (_describe_place(error) for error in self.errors)
         return tuple(place for place in every if place not in self.detail)
 
     def __str__(self) -> str:
@@ -62,12 +62,12 @@ class ResponseTooLargeError(httpx.TransportError):
 
 
 def parse_exact(body: bytes) -> Any:
-    """The value of a JSON text, its fractions as Decimal."""
+    """Parse a JSON text, its fractions as Decimal."""
     return json.loads(body, parse_float=Decimal)
 
 
-def problem_error(response: httpx.Response) -> ProblemError:
-    """The problem that was answered; what is not one comes from something in between."""
+def build_problem_error(response: httpx.Response) -> ProblemError:
+    """Build the error of a refusal; a body without a problem comes from a proxy in between."""
     problem: Any = None
     if "json" in response.headers.get("Content-Type", ""):
         try:
@@ -83,22 +83,22 @@ def problem_error(response: httpx.Response) -> ProblemError:
 
 
 def build_retry_hook(*, repeatable: bool) -> Callable[[Exception], bool | float]:
-    """Whether to try again after a failure, or after how many seconds."""
+    """Build the hook that tells if and after how many seconds a failed call is repeated."""
 
     def pause_s(error: Exception) -> bool | float:
         if not repeatable:
             return False
         if not isinstance(error, ProblemError):
             return isinstance(error, LOST)
-        passing = error.status in (429, 503) or error.type == IN_PROGRESS
+        is_temporary = error.status in (429, 503) or error.type == IN_PROGRESS
         wait_s = error.retry_after_s
-        if not passing or wait_s is None or wait_s > MAX_RETRY_AFTER_S:
+        if not is_temporary or wait_s is None or wait_s > MAX_RETRY_AFTER_S:
             return False
         return wait_s
 
     return pause_s
 
 
-def _place(error: Mapping[str, Any]) -> str:
+def _describe_place(error: Mapping[str, Any]) -> str:
     where = error.get("pointer") or error.get("parameter") or "the body"
     return f"{where}: {error.get('detail', '')}"

@@ -1,4 +1,4 @@
-"""Routes: the one table of what both clients can do."""
+"""Routes: the one table of the methods of both clients."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import update_wrapper
@@ -14,11 +14,11 @@ R = TypeVar("R")
 
 
 class SyncCaller(Protocol):
-    """A client whose answers are there when a call returns."""
+    """A client whose calls return answers."""
 
     def answer(self, call: Call[T]) -> T: ...
     def items(self, call: Call[tuple[T, ...]]) -> Iterator[T]: ...
-    def stream(self, reading: StreamReader[T]) -> Iterator[T]: ...
+    def stream(self, reader: StreamReader[T]) -> Iterator[T]: ...
 
 
 class AsyncCaller(Protocol):
@@ -26,7 +26,7 @@ class AsyncCaller(Protocol):
 
     async def answer(self, call: Call[T]) -> T: ...
     def items(self, call: Call[tuple[T, ...]]) -> AsyncIterator[T]: ...
-    def stream(self, reading: StreamReader[T]) -> AsyncIterator[T]: ...
+    def stream(self, reader: StreamReader[T]) -> AsyncIterator[T]: ...
 
 
 class _Route(Generic[P, R]):
@@ -59,7 +59,7 @@ class AnswerRoute(_Route[P, Call[T]]):
 
 
 class ListRoute(_Route[P, Call[tuple[T, ...]]]):
-    """A route with pages, which are asked for as the items are taken."""
+    """A route with pages, which are requested as the items are consumed."""
 
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
@@ -72,7 +72,7 @@ class ListRoute(_Route[P, Call[tuple[T, ...]]]):
 
 
 class StreamRoute(_Route[P, StreamReader[T]]):
-    """A route whose answer comes in pieces."""
+    """A route whose answer is streamed."""
 
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
@@ -85,7 +85,7 @@ class StreamRoute(_Route[P, StreamReader[T]]):
 
 
 class Routes:
-    """The routes of the service, each under its name there."""
+    """Routes of the service, each under the name of its function in ``endpoints``."""
 
     live = AnswerRoute(endpoints.live)
     system = AnswerRoute(endpoints.system)

@@ -28,12 +28,12 @@ REFUSED_STATUSES: Final = frozenset({400, 401})
 
 
 class LoginError(Exception):
-    """The identity provider gives no token, or not as OpenID Connect wants it."""
+    """The identity provider gives no token, or not as OpenID Connect requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedLogin:
-    """Tokens for one service, and where they are renewed; ``expires_at`` in seconds since 1970."""
+    """Tokens for one service, and the provider that renews them; times in seconds since 1970."""
 
     url: str
     issuer: str
@@ -46,7 +46,7 @@ class SavedLogin:
 
     @property
     def needs_renewal(self) -> bool:
-        """Whether the access token expires within a minute."""
+        """True if the access token expires within a minute."""
         return time.time() > self.expires_at - RENEW_BEFORE_S
 
     def with_tokens(self, answer: Mapping[str, Any]) -> Self:
@@ -120,7 +120,7 @@ def save_login(login: SavedLogin) -> Path:
 
 
 def discover(issuer: str) -> Mapping[str, Any]:
-    """Read the discovery document of a provider; LoginError unless it is one of this issuer."""
+    """Read the discovery document of a provider; LoginError for another issuer."""
     document = call_provider("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if document.get("issuer") != issuer:
         raise LoginError(f"the discovery document is not one of {issuer}")
@@ -128,7 +128,7 @@ def discover(issuer: str) -> Mapping[str, Any]:
 
 
 def call_provider(method: str, url: object, form: Mapping[str, str] | None = None) -> Any:
-    """Call the identity provider; return the JSON object that it answers."""
+    """Call the identity provider; return the JSON object of its answer."""
     if not isinstance(url, str) or not is_private_on_the_way(url):
         raise LoginError(f"the identity provider names {url!r}, which is not https")
     try:

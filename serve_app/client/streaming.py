@@ -1,7 +1,7 @@
 """Streamed answers: the parts of a response become values, each with a bound on its length.
 
-A line of JSON ends with a line feed alone, because other characters that Unicode calls the end of
-a line may stand inside of a JSON text; httpx-sse takes server-sent events apart by the same rule.
+Only a line feed ends a line of JSON, because a JSON text may contain the other line ends of
+Unicode; httpx-sse splits server-sent events by the same rule.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,7 +26,7 @@ MAX_VALUE_BYTES = 1 << 26
 
 
 class BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The bytes of a response, of which at most ``limit`` arrive between two resets."""
+    """Stream of a response's bytes, at most ``limit`` of them between two resets."""
 
     def __init__(self, response: httpx.Response, limit: int) -> None:
         self._stream: Any = response.stream
@@ -61,20 +61,20 @@ class BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class StreamReader(Protocol[T_co]):
-    """A streamed answer, and the call for it: another one after every break."""
+    """Reader of a streamed answer; ``call`` requests the rest of the answer after a break."""
 
     call: Call[Any]
 
     def parts(self, response: httpx.Response) -> Iterator[Any]:
-        """Take the response apart as it arrives."""
+        """Split the response as it arrives."""
         ...
 
     def async_parts(self, response: httpx.Response) -> AsyncIterator[Any]:
-        """Take the response apart as it arrives, in an event loop."""
+        """Split the response as it arrives, in an event loop."""
         ...
 
     def read(self, part: Any) -> Iterator[T_co]:
-        """Return the values that are complete with this part."""
+        """Yield the values that are complete with this part."""
         ...
 
     def require_end(self) -> None:
@@ -82,12 +82,12 @@ class StreamReader(Protocol[T_co]):
         ...
 
     def pause_s(self, error: Exception, /) -> bool | float:
-        """Decide whether to make the call again after this error, or after how many seconds."""
+        """Decide if and after how many seconds to repeat the call after this error."""
         ...
 
 
-class _Unresumed:
-    """A stream of bytes that is lost if it breaks, because the service would start it anew."""
+class _OneTimeStream:
+    """Stream of bytes that is not resumed after a break, because the service would restart it."""
 
     def parts(self, response: httpx.Response) -> Iterator[bytes]:
         return response.iter_bytes()
@@ -100,43 +100,43 @@ class _Unresumed:
 
 
 @dataclass
-class Pieces(_Unresumed):
-    """The bytes of an answer as they come."""
+class Pieces(_OneTimeStream):
+    """Reader of the bytes of an answer as they arrive."""
 
     call: Call[Any]
 
     def read(self, part: bytes) -> Iterator[bytes]:
-        """Return the piece itself."""
+        """Yield the piece itself."""
         yield part
 
     def require_end(self) -> None:
-        """Accept any end: the bytes are not ours to judge."""
+        """Accept any end, because the client does not know the format of the bytes."""
 
 
 @dataclass
-class Lines(_Unresumed, Generic[T]):
-    """One JSON text a line."""
+class Lines(_OneTimeStream, Generic[T]):
+    """Reader of JSON lines, one value for each line."""
 
     call: Call[Any]
     kind: type[T]
     rest: bytes = b""
 
     def read(self, part: bytes) -> Iterator[T]:
-        """Return the values whose lines are complete."""
+        """Yield the values whose lines are complete."""
         *lines, self.rest = (self.rest + part).split(b"\n")
         for line in lines:
             if line:
                 yield parse_answer(self.kind, line)
 
     def require_end(self) -> None:
-        """Raise if the last line has no end."""
+        """Raise httpx.RemoteProtocolError if the last line has no end."""
         if self.rest:
             raise httpx.RemoteProtocolError("the answer ends in the middle of a line")
 
 
 @dataclass(slots=True)
 class Events:
-    """Server-sent events of a run, resumed from the last chunk that was received."""
+    """Reader of the server-sent events of a run, resumed after the last chunk received."""
 
     call: Call[Any]
     last: int = 0
@@ -144,33 +144,32 @@ class Events:
     breaks: int = 0
 
     def parts(self, response: httpx.Response) -> Iterator[ServerSentEvent]:
-        """Take the response apart into events."""
+        """Split the response into events."""
         return EventSource(response).iter_sse()
 
     def async_parts(self, response: httpx.Response) -> AsyncIterator[ServerSentEvent]:
-        """Take the response apart into events, in an event loop."""
+        """Split the response into events, in an event loop."""
         return EventSource(response).aiter_sse()
 
     def read(self, part: ServerSentEvent) -> Iterator[RunEvent]:
-        """Return the event, if it is of a kind that is known here."""
-        # A comment behind an event with an id arrives as an event without a name and without data.
+        """Yield the event, unless this client does not know its kind."""
+        # A comment after an event with an id arrives as an event without a name and without data.
         if part.event not in EVENTS:
             return
         event: RunEvent = parse_answer(EVENTS[part.event], part.data.encode())
         if isinstance(event, ChunkDone):
-            # Only breaks without a chunk between them count, because a stream that moves on is
-            # alive.
+            # Breaks count only without a chunk between them, because a stream that moves on lives.
             self.last, self.breaks = event.number, 0
         self.is_over = part.event == "end"
         yield event
 
     def require_end(self) -> None:
-        """Raise if the stream ended before the run did."""
+        """Raise httpx.RemoteProtocolError if the stream ended before the run did."""
         if not self.is_over:
             raise httpx.RemoteProtocolError("the events ended again and again before their run did")
 
     def pause_s(self, error: Exception) -> bool | float:
-        """Resume from the last chunk, unless it breaks again and again without a new one."""
+        """Resume after the last chunk, unless the stream keeps breaking without a new chunk."""
         if self.is_over or not isinstance(error, BROKEN) or self.breaks == MAX_BREAKS:
             return False
         self.breaks += 1

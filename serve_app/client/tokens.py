@@ -1,4 +1,4 @@
-"""Credentials of a client: an API key or a token, given, or in a file that is read again."""
+"""Credentials of a client: an API key or a token, as text or in a file that is read each time."""
 
 import os
 from collections.abc import Callable, Generator
@@ -48,6 +48,6 @@ def token_from_environment() -> Token | None:
 
 
 def authorities_from_environment() -> Path | None:
-    """Return the file named by ORDERGEN_CA_FILE: the authorities that a client believes."""
+    """Return the file named by ORDERGEN_CA_FILE: the authorities that a client trusts."""
     file = os.environ.get(CA_VARIABLE)
     return Path(file) if file else None

@@ -1,7 +1,7 @@
 """Every route as a function that builds its Call, under the name that the route has in the service.
 
-A ``version`` is sent as If-Match: a change of another version is refused. An ``idempotency_key`` is
-made unless it is given: give one to repeat a request in another process.
+A ``version`` is sent as If-Match: a change of another version is refused. Without an
+``idempotency_key`` a new key is made: give a key to repeat a request in another process.
 """
 
 from serve_app.client.endpoints.audit import (

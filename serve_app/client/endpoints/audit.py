@@ -21,9 +21,9 @@ def list_audit_entries(
     sort_by: str = "",
     limit: int = 1000,
 ) -> Call[tuple[AuditEntry, ...]]:
-    """All changes, the newest first, ``limit`` in a request."""
-    wanted = _filter(object_type, object_id, principal, action, since)
-    return get(tuple[AuditEntry, ...], "audit", **wanted, sort_by=sort_by, limit=limit)
+    """List all changes, the newest first, ``limit`` in a request."""
+    query = _build_query(object_type, object_id, principal, action, since)
+    return get(tuple[AuditEntry, ...], "audit", **query, sort_by=sort_by, limit=limit)
 
 
 def export_audit(
@@ -35,24 +35,24 @@ def export_audit(
     action: str | None = None,
     since: datetime | None = None,
 ) -> Pieces:
-    """All changes as a file, the oldest first, piece by piece."""
-    wanted = _filter(object_type, object_id, principal, action, since)
-    call = get(None, "audit", **wanted, sort_by="seq")
+    """Export all changes as a file, the oldest first, piece by piece."""
+    query = _build_query(object_type, object_id, principal, action, since)
+    call = get(None, "audit", **query, sort_by="seq")
     return Pieces(call.with_headers({"Accept": MEDIA_TYPES[kind]}))
 
 
 def stream_audit() -> Lines[dict[str, Any]]:
-    """All changes as the service sends and hashes them, the oldest first."""
+    """Stream all changes as the service sends and hashes them, the oldest first."""
     call = get(None, "audit", sort_by="seq")
     return Lines(call.with_headers({"Accept": MEDIA_TYPES["jsonl"]}), dict[str, Any])
 
 
 def read_audit_head() -> Call[AuditHead]:
-    """The end of the chain of all changes."""
+    """Read the end of the chain of all changes."""
     return get(AuditHead, "audit", "head")
 
 
-def _filter(
+def _build_query(
     object_type: str | None,
     object_id: str | None,
     principal: str | None,

@@ -13,5 +13,5 @@ def measure_portfolio(portfolio_id: str, *, model_id: str | None = None) -> Call
 
 
 def measure_portfolios(model_id: str, *, limit: int = 1000) -> Call[tuple[DriftSummary, ...]]:
-    """Which portfolios of a model are out of band, ``limit`` in a request."""
+    """Measure the drift of the portfolios of a model, ``limit`` in a request."""
     return get(tuple[DriftSummary, ...], "model", model_id, "drift", limit=limit)

@@ -1,4 +1,4 @@
-"""Drift of the whole book, measured once, then sorted and filtered."""
+"""Drift scans: the drift of the whole book, measured once, then sorted and filtered."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -9,12 +9,12 @@ from serve_app.client.responses.drift_scans import DriftHistogram, DriftLine, Dr
 
 
 def begin_drift_scan() -> Call[DriftScan]:
-    """Begin to measure the book in the background; while a scan goes on, that one is returned."""
+    """Begin to measure the book in the background; return the scan under way, if any."""
     return Call("POST", path("drift-scans"), answer_as(DriftScan), repeatable=True)
 
 
 def list_drift_scans(*, status: Sequence[str] = (), limit: int = 10) -> Call[tuple[DriftScan, ...]]:
-    """The stored scans, or those in these states, the newest first."""
+    """List the stored scans, or the scans in these states, the newest first."""
     return get(tuple[DriftScan, ...], "drift-scans", status=list(status) or None, limit=limit)
 
 
@@ -34,14 +34,14 @@ def list_drift_lines(
     sort_by: str = "",
     limit: int = 1000,
 ) -> Call[tuple[DriftLine, ...]]:
-    """The portfolios of a scan that match, ``limit`` in a request.
+    """List the portfolios of a scan that match, ``limit`` in a request.
 
-    ``min_drift`` is the least total drift as a part of market value, ``max_drift`` is above the
-    greatest.
+    Their total drift, as a part of market value, is at least ``min_drift`` and less than
+    ``max_drift``.
     """
-    wanted = _filter(status, models, portfolios, min_drift, max_drift)
+    query = _build_query(status, models, portfolios, min_drift, max_drift)
     steps = ("drift-scans", scan_id, "portfolios")
-    return get(tuple[DriftLine, ...], *steps, **wanted, sort_by=sort_by, limit=limit)
+    return get(tuple[DriftLine, ...], *steps, **query, sort_by=sort_by, limit=limit)
 
 
 def read_drift_histogram(
@@ -54,12 +54,12 @@ def read_drift_histogram(
     min_drift: Decimal | None = None,
     max_drift: Decimal | None = None,
 ) -> Call[DriftHistogram]:
-    """How many of the portfolios that match have how much drift."""
-    wanted = _filter(status, models, portfolios, min_drift, max_drift)
-    return get(DriftHistogram, "drift-scans", scan_id, "histogram", **wanted, bins=bins)
+    """Read the numbers of the portfolios that match, by their total drift."""
+    query = _build_query(status, models, portfolios, min_drift, max_drift)
+    return get(DriftHistogram, "drift-scans", scan_id, "histogram", **query, bins=bins)
 
 
-def _filter(
+def _build_query(
     status: Sequence[str],
     models: Sequence[str],
     portfolios: Sequence[str],

@@ -8,7 +8,7 @@ from serve_app.client.responses.keys import ApiKey, NewApiKey
 
 
 def list_keys(*, limit: int = 1000) -> Call[tuple[ApiKey, ...]]:
-    """All API keys, the newest first, ``limit`` in a request."""
+    """List API keys, the newest first, ``limit`` in a request."""
     return get(tuple[ApiKey, ...], "keys", limit=limit)
 
 

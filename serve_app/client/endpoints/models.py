@@ -16,7 +16,7 @@ from serve_app.client.responses.models import Model, ModelVersion, Position, Who
 
 
 def list_models(*, sort_by: str = "", name: str = "", limit: int = 1000) -> Call[tuple[Model, ...]]:
-    """All models, or those whose name has this text in any case, ``limit`` in a request."""
+    """List models, with ``name`` those whose name has this text, ``limit`` in a request."""
     return get(tuple[Model, ...], "models", sort_by=sort_by, name=name, limit=limit)
 
 
@@ -37,17 +37,17 @@ def add_model(
 
 
 def read_model(model_id: str) -> Call[Model]:
-    """A model."""
+    """Read a model."""
     return get(Model, "model", model_id)
 
 
 def list_model_versions(model_id: str, *, limit: int = 100) -> Call[tuple[ModelVersion, ...]]:
-    """All versions of a model, the newest first, ``limit`` in a request."""
+    """List all versions of a model, the newest first, ``limit`` in a request."""
     return get(tuple[ModelVersion, ...], "model", model_id, "versions", limit=limit)
 
 
 def read_model_version(model_id: str, version: int) -> Call[WholeModelVersion]:
-    """A version of a model, with the model as it was."""
+    """Read a version of a model, with the model as it was."""
     return get(WholeModelVersion, "model", model_id, "versions", str(version))
 
 
@@ -81,14 +81,14 @@ def replace_position(
 def remove_position(
     model_id: str, position: Position, *, version: int | None = None
 ) -> Call[Model]:
-    """Remove a security; every value has to be the stored one."""
+    """Remove a security; every value has to match the stored position."""
     return change(Model, "DELETE", ("model", model_id, "position"), _line(position), version)
 
 
 def add_portfolios(
     model_id: str, portfolios: Sequence[str], *, version: int | None = None
 ) -> Call[Model]:
-    """Add portfolios; the ones already there are ignored."""
+    """Add portfolios; portfolios that follow the model already are ignored."""
     body = {"portfolios": portfolios}
     return change(Model, "POST", ("model", model_id, "portfolio"), body, version)
 
@@ -96,13 +96,13 @@ def add_portfolios(
 def remove_portfolios(
     model_id: str, portfolios: Sequence[str], *, version: int | None = None
 ) -> Call[Model]:
-    """Remove portfolios; the ones not there are ignored, one has to stay."""
+    """Remove portfolios; unknown portfolios are ignored, and at least one must remain."""
     body = {"portfolios": portfolios}
     return change(Model, "DELETE", ("model", model_id, "portfolio"), body, version)
 
 
 def _line(position: Position) -> Any:
-    """Leave out the members of a position that it does not have; pass on what is no Position."""
+    """Leave out the members that a position does not have; pass on any other value."""
     if not isinstance(position, Position):  # pyright: ignore[reportUnnecessaryIsInstance]
         return position  # text of a person, which the service checks
     return {name: value for name, value in asdict(position).items() if value is not None}

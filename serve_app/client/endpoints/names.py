@@ -10,12 +10,12 @@ from serve_app.client.responses.names import PortfolioName, SecurityTicker
 
 
 def name_portfolios(portfolio_ids: Sequence[str]) -> Call[tuple[PortfolioName, ...]]:
-    """Names of up to 100 portfolios, in the order of their ids."""
+    """Look up the names of up to 100 portfolios, in the order of their ids."""
     return get(tuple[PortfolioName, ...], "portfolios", ids=tuple(portfolio_ids))
 
 
 def find_portfolios(name: str) -> Call[tuple[PortfolioName, ...]]:
-    """Up to 100 portfolios with this part in their name, the newest first.
+    """Find up to 100 portfolios with this part in their name, the newest first.
 
     Raises ProblemError if the portfolio service has no such search (502) or no answer (503).
     """
@@ -23,5 +23,5 @@ def find_portfolios(name: str) -> Call[tuple[PortfolioName, ...]]:
 
 
 def name_securities(security_ids: Sequence[str]) -> Call[tuple[SecurityTicker, ...]]:
-    """Tickers of up to 100 securities, in the order of their ids."""
+    """Look up the tickers of up to 100 securities, in the order of their ids."""
     return get(tuple[SecurityTicker, ...], "securities", ids=tuple(security_ids))

@@ -18,9 +18,9 @@ def propose_orders(
 def list_proposals(
     *, status: Sequence[str] = (), rebalance_id: str | None = None, limit: int = 1000
 ) -> Call[tuple[Proposal, ...]]:
-    """Proposals, the newest first, ``limit`` in a request."""
-    chosen: dict[str, Any] = {"status": tuple(status), "rebalance_id": rebalance_id}
-    return get(tuple[Proposal, ...], "proposals", **chosen, limit=limit)
+    """List proposals, the newest first, ``limit`` in a request."""
+    query: dict[str, Any] = {"status": tuple(status), "rebalance_id": rebalance_id}
+    return get(tuple[Proposal, ...], "proposals", **query, limit=limit)
 
 
 def read_proposal(proposal_id: str) -> Call[Proposal]:
@@ -29,7 +29,7 @@ def read_proposal(proposal_id: str) -> Call[Proposal]:
 
 
 def list_holds(proposal_id: str, *, limit: int = 1000) -> Call[tuple[Hold, ...]]:
-    """The portfolios and trades of a proposal that are not sent, ``limit`` in a request."""
+    """List the portfolios and trades of a proposal that are not sent, ``limit`` in a request."""
     return get(tuple[Hold, ...], "proposal", proposal_id, "holds", limit=limit)
 
 
@@ -42,26 +42,26 @@ def decide_proposal(
     transactions: Sequence[tuple[str, str]] = (),
     note: str | None = None,
 ) -> Call[Proposal]:
-    """Decide about a version of a proposal: about all of it, or about what is named.
+    """Decide about a version of a proposal: about the whole proposal, or about parts of it.
 
     ``transactions`` are pairs of portfolio id and security id. APPROVE, REJECT and OVERRIDE are
-    about all.
+    about the whole proposal.
     """
     trades = [
         {"portfolio_id": portfolio_id, "security_id": security_id}
         for portfolio_id, security_id in transactions
     ]
-    named = {"portfolios": list(portfolios), "transactions": trades}
-    chosen = {name: ids for name, ids in named.items() if ids} or {"all": True}
-    body = {"decision": decision, "version": version, **chosen}
+    parts = {"portfolios": list(portfolios), "transactions": trades}
+    subject = {name: ids for name, ids in parts.items() if ids} or {"all": True}
+    body = {"decision": decision, "version": version, **subject}
     if note is not None:
         body["note"] = note
     steps = ("proposal", proposal_id, "decisions")
-    # Without If-Match, because approvals of one version at once all count.
+    # No If-Match is sent, because concurrent approvals of one version all count.
     return change(Proposal, "POST", steps, body, None)
 
 
 def withdraw_proposal(proposal_id: str, *, version: int, note: str | None = None) -> Call[Proposal]:
-    """Withdraw an open proposal of one's own."""
+    """Withdraw an open proposal of the caller."""
     body = {"version": version, **({} if note is None else {"note": note})}
     return change(Proposal, "POST", ("proposal", proposal_id, "withdraw"), body, version)

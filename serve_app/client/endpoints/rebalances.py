@@ -1,4 +1,4 @@
-"""Rebalances, made and stored."""
+"""Rebalances: made now, or stored."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,9 +41,9 @@ def rebalance_model(
     dry_run: bool = False,
     idempotency_key: str | None = None,
 ) -> Call[tuple[PortfolioOutcome, ...]]:
-    """Rebalance every portfolio that follows the model; one element for each."""
-    steps, asked = ("model", model_id, "rebalance"), dry_run or None
-    return work(tuple[PortfolioOutcome, ...], steps, options, idempotency_key, dry_run=asked)
+    """Rebalance every portfolio that follows the model; return one element for each."""
+    kind, steps = tuple[PortfolioOutcome, ...], ("model", model_id, "rebalance")
+    return work(kind, steps, options, idempotency_key, dry_run=dry_run or None)
 
 
 def rebalance_portfolio(
@@ -53,15 +53,15 @@ def rebalance_portfolio(
     dry_run: bool = False,
     idempotency_key: str | None = None,
 ) -> Call[PortfolioOutcome]:
-    """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
-    steps, asked = ("portfolio", portfolio_id, "rebalance"), dry_run or None
-    return work(PortfolioOutcome, steps, options, idempotency_key, dry_run=asked)
+    """Rebalance one portfolio to the newest model that it follows, or to the named model."""
+    steps = ("portfolio", portfolio_id, "rebalance")
+    return work(PortfolioOutcome, steps, options, idempotency_key, dry_run=dry_run or None)
 
 
 def optimize(request: Any, *, positions: bool = False) -> Call[tuple[PortfolioOutcome, ...]]:
-    """Rebalance portfolios that are given whole: the body of POST /optimize, or the text of it.
+    """Rebalance the portfolios of a request: the body of POST /optimize, or its text.
 
-    With ``positions`` outcomes have their positions with prices and amounts, up to 100,000 in all.
+    With ``positions`` outcomes have positions with prices and amounts, up to 100,000 in all.
     """
     body = request if isinstance(request, bytes) else encode_body(request)
     answer = answer_as(tuple[PortfolioOutcome, ...])
@@ -78,17 +78,22 @@ def try_model(
     sample: int | None = None,
 ) -> Call[WhatIf]:
     """Rebalance followers of the model to other positions, and store nothing."""
-    asked = {"positions": positions, "options": options, "portfolios": portfolios, "sample": sample}
-    body = encode_body({name: value for name, value in asked.items() if value is not None})
-    where = path("model", model_id, "what-if")
-    return Call("POST", where, answer_as(WhatIf), body=body, repeatable=True)
+    members = {
+        "positions": positions,
+        "options": options,
+        "portfolios": portfolios,
+        "sample": sample,
+    }
+    body = encode_body({name: value for name, value in members.items() if value is not None})
+    route = path("model", model_id, "what-if")
+    return Call("POST", route, answer_as(WhatIf), body=body, repeatable=True)
 
 
 def list_rebalances(*, sort_by: str = "", limit: int = 10) -> Call[tuple[RebalanceResult, ...]]:
-    """All rebalances, the newest first, ``limit`` in a request.
+    """List all rebalances, the newest first, ``limit`` in a request.
 
-    The rebalances of a request have up to 5,000 portfolios in all; one that is cut says in
-    ``portfolios_omitted`` how many are missing.
+    The rebalances of a request have up to 5,000 portfolios in all. A rebalance that is cut has the
+    number of its other portfolios in ``portfolios_omitted``.
     """
     return get(tuple[RebalanceResult, ...], "rebalances", sort_by=sort_by, limit=limit)
 
@@ -96,25 +101,25 @@ def list_rebalances(*, sort_by: str = "", limit: int = 10) -> Call[tuple[Rebalan
 def list_rebalances_of_portfolios(
     portfolios: Sequence[str], *, limit: int = 10
 ) -> Call[tuple[RebalanceResult, ...]]:
-    """The rebalances that hold any of these portfolios, newest first, cut down to them."""
+    """List the rebalances of these portfolios, newest first, with no other portfolios."""
     answer = answer_as(tuple[RebalanceResult, ...])
-    body, where = encode_body({"portfolios": portfolios}), "/api/v1/rebalances/portfolios"
-    return Call("POST", where, answer, {"limit": limit}, body, repeatable=True)
+    body, route = encode_body({"portfolios": portfolios}), path("rebalances", "portfolios")
+    return Call("POST", route, answer, {"limit": limit}, body, repeatable=True)
 
 
 def read_rebalance(rebalance_id: str) -> Call[RebalanceResult]:
-    """A rebalance with all its portfolios and their positions."""
+    """Read a rebalance with all its portfolios and their positions."""
     return get(RebalanceResult, "rebalance", rebalance_id)
 
 
 def list_portfolios(rebalance_id: str, *, limit: int = 100) -> Call[tuple[PortfolioResult, ...]]:
-    """The portfolios of a rebalance, in their order in the model; ``limit`` in a request."""
+    """List the portfolios of a rebalance in the order of the model, ``limit`` in a request."""
     kind = tuple[PortfolioResult, ...]
     return get(kind, "rebalance", rebalance_id, "portfolios", limit=limit)
 
 
 def list_positions(rebalance_id: str, portfolio_id: str) -> Call[tuple[PositionResult, ...]]:
-    """The positions of one portfolio in a rebalance."""
+    """List the positions of one portfolio in a rebalance."""
     steps = ("rebalance", rebalance_id, "portfolio", portfolio_id, "positions")
     return get(tuple[PositionResult, ...], *steps)
 
@@ -122,13 +127,13 @@ def list_positions(rebalance_id: str, portfolio_id: str) -> Call[tuple[PositionR
 def list_rebalance_summaries(
     *, sort_by: str = "", limit: int = 10
 ) -> Call[tuple[RebalanceSummary, ...]]:
-    """All rebalances without their portfolios, the newest first, ``limit`` in a request."""
+    """List all rebalances without their portfolios, the newest first, ``limit`` in a request."""
     kind = tuple[RebalanceSummary, ...]
     return get(kind, "rebalances", "summary", sort_by=sort_by, limit=limit)
 
 
 def read_rebalance_summary(rebalance_id: str) -> Call[RebalanceSummary]:
-    """A rebalance without its portfolios."""
+    """Read a rebalance without its portfolios."""
     return get(RebalanceSummary, "rebalance", rebalance_id, "summary")
 
 
@@ -141,7 +146,7 @@ def list_outcomes(
     sort_by: str = "",
     limit: int = 100,
 ) -> Call[tuple[OutcomeSummary, ...]]:
-    """Outcomes of a rebalance without positions: with these statuses, reasons and portfolios.
+    """List the outcomes of a rebalance without positions, by status, reason and portfolio.
 
     ``code`` is the last part of a problem's type, such as ``prices-missing``.
     """
@@ -159,27 +164,27 @@ def list_outcomes(
 
 
 def read_outcome_totals(rebalance_id: str) -> Call[OutcomeTotals]:
-    """Market value, cash and objective of a rebalance, added up over its portfolios."""
+    """Read the sums of market value, cash and objective over the portfolios of a rebalance."""
     return get(OutcomeTotals, "rebalance", rebalance_id, "outcomes", "totals")
 
 
 def read_outcome(rebalance_id: str, portfolio_id: str) -> Call[OutcomeDetail]:
-    """The outcome of one portfolio: positions before and after, proof, reason."""
+    """Read the outcome of one portfolio: positions before and after, proof, reason."""
     return get(OutcomeDetail, "rebalance", rebalance_id, "portfolio", portfolio_id)
 
 
 def list_causes(rebalance_id: str) -> Call[Causes]:
-    """Why portfolios of a rebalance have no plan, each reason with its subject once."""
+    """List why portfolios of a rebalance have no plan, each reason with its subject once."""
     return get(Causes, "rebalance", rebalance_id, "causes")
 
 
 def list_run_causes(run_id: str) -> Call[Causes]:
-    """Why portfolios of a run have no plan, each reason with its subject once."""
+    """List why portfolios of a run have no plan, each reason with its subject once."""
     return get(Causes, "runs", run_id, "causes")
 
 
 def list_last_outcomes(portfolio_ids: Sequence[str]) -> Call[tuple[LastOutcome, ...]]:
-    """The newest outcome of up to 100 portfolios, in the order of their ids.
+    """List the newest outcome of up to 100 portfolios, in the order of their ids.
 
     A portfolio that was never rebalanced is left out.
     """

@@ -8,7 +8,7 @@ from serve_app.client.responses.rules import Rule
 
 
 def list_rules() -> Call[tuple[Rule, ...]]:
-    """All rules by name."""
+    """List all rules by name."""
     return get(tuple[Rule, ...], "rules")
 
 

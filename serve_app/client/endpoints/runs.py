@@ -4,13 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from serve_app.client.call import (
-    Call,
-    Options,
-    change,
-    get,
-    work,
-)
+from serve_app.client.call import Call, Options, change, get, work
 from serve_app.client.endpoints.media_types import MEDIA_TYPES
 from serve_app.client.responses.rebalances import PortfolioResult
 from serve_app.client.responses.runs import Run
@@ -31,10 +25,10 @@ def begin_run(
 ) -> Call[Run]:
     """Begin to rebalance several models, a list of portfolios or the whole book.
 
-    ``retry_of`` selects what an earlier run left without a plan, by ``codes`` only portfolios with
-    these reasons.
+    ``retry_of`` selects the portfolios that an earlier run left without a plan, ``codes`` only
+    those with one of these reasons.
     """
-    asked = {
+    members = {
         "models": models,
         "portfolios": portfolios,
         "retry_of": retry_of,
@@ -43,19 +37,16 @@ def begin_run(
         "options_by_portfolio": options_by_portfolio,
         "holdings": holdings,
     }
-    body = {name: value for name, value in asked.items() if value is not None}
+    body = {name: value for name, value in members.items() if value is not None}
     return work(Run, ("runs",), {**body, "whole_book": whole_book}, idempotency_key)
 
 
 def list_runs(
     *, status: Sequence[str] = (), since: datetime | None = None, limit: int = 10
 ) -> Call[tuple[Run, ...]]:
-    """All runs, or those in these states and begun since then, the newest first.
-
-    ``limit`` in a request.
-    """
-    asked = {"status": list(status) or None, "since": since and since.isoformat()}
-    return get(tuple[Run, ...], "runs", **asked, limit=limit)
+    """List runs in these states and begun since then, the newest first, ``limit`` in a request."""
+    query = {"status": list(status) or None, "since": since and since.isoformat()}
+    return get(tuple[Run, ...], "runs", **query, limit=limit)
 
 
 def read_run(run_id: str) -> Call[Run]:
@@ -64,22 +55,22 @@ def read_run(run_id: str) -> Call[Run]:
 
 
 def cancel_run(run_id: str) -> Call[Run]:
-    """Begin nothing more of a run; what is done stays."""
+    """Stop a run from starting more work; finished portfolios stay."""
     return change(Run, "DELETE", ("runs", run_id), None, None)
 
 
 def follow_run(run_id: str, *, after: int = 0) -> Events:
-    """Follow a run to its end, from behind the chunk ``after``, over broken connections."""
-    found = get(None, "runs", run_id, "events")
-    return Events(found.with_headers({"Last-Event-ID": str(after)}), after)
+    """Follow a run to its end, beginning after the chunk ``after``, over broken connections."""
+    call = get(None, "runs", run_id, "events")
+    return Events(call.with_headers({"Last-Event-ID": str(after)}), after)
 
 
 def stream_outcomes(run_id: str) -> Lines[PortfolioResult]:
-    """The outcome of every portfolio that has one, in the order of rebalances and portfolios."""
+    """Stream the known outcomes of a run, in the order of rebalances and portfolios."""
     return Lines(get(None, "runs", run_id, "outcomes"), PortfolioResult)
 
 
 def export_outcomes(run_id: str, kind: Literal["parquet", "arrows", "jsonl"]) -> Pieces:
-    """The outcomes of a run as a file, piece by piece."""
-    found = get(None, "runs", run_id, "outcomes")
-    return Pieces(found.with_headers({"Accept": MEDIA_TYPES[kind]}))
+    """Export the outcomes of a run as a file, piece by piece."""
+    call = get(None, "runs", run_id, "outcomes")
+    return Pieces(call.with_headers({"Accept": MEDIA_TYPES[kind]}))

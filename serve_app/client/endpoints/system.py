@@ -10,10 +10,10 @@ def live() -> Call[Health]:
 
 
 def ready() -> Call[Health]:
-    """Check that every part answers; a part that does not is a ProblemError at once."""
+    """Check that every part answers; raise ProblemError at once if a part fails."""
     return Call("GET", "/health/ready", answer_as(Health))
 
 
 def system() -> Call[System]:
-    """State, version and settings of the service; of secrets only whether they are set."""
+    """Read state, version and settings of the service, without the values of secrets."""
     return get(System, "system")

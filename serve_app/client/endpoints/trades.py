@@ -1,4 +1,4 @@
-"""Trades of a rebalance under review: a page of those that match, and their totals."""
+"""Trades of a rebalance under review: pages of the trades that match, and their totals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from serve_app.client.responses.trades import Approval, TradeDetail, TradeTotals
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
-    """Trades that match everything given.
+    """Filter of trades; a trade has to match every field that is set.
 
     Amounts are quantity times price in currency; ``min_drift`` is the distance of the weight before
     from its target, as a part of market value. The case of a ticker does not matter.
@@ -28,7 +28,7 @@ class TradeFilter:
     min_drift: Decimal | None = None
 
     def params(self) -> dict[str, Any]:
-        """The parameters of a query."""
+        """Return the parameters of a query."""
         amounts = {name: getattr(self, name) for name in ("min_amount", "max_amount", "min_drift")}
         texts = {
             name: None if amount is None else f"{amount:f}" for name, amount in amounts.items()
@@ -43,17 +43,20 @@ ALL_TRADES = TradeFilter()
 
 def list_trades(
     rebalance_id: str,
-    wanted: TradeFilter = ALL_TRADES,
+    trade_filter: TradeFilter = ALL_TRADES,
     *,
     sort_by: str = "",
     limit: int = 1000,
 ) -> Call[tuple[TradeDetail, ...]]:
-    """The trades of a rebalance that match, ``limit`` in a request."""
+    """List the trades of a rebalance that match, ``limit`` in a request."""
     steps = ("rebalance", rebalance_id, "trades")
-    return get(tuple[TradeDetail, ...], *steps, **wanted.params(), sort_by=sort_by, limit=limit)
+    query = trade_filter.params()
+    return get(tuple[TradeDetail, ...], *steps, **query, sort_by=sort_by, limit=limit)
 
 
-def read_trade_totals(rebalance_id: str, wanted: TradeFilter = ALL_TRADES) -> Call[TradeTotals]:
-    """Read what a hand-over of the matching orders would send, by side, and what is held back."""
+def read_trade_totals(
+    rebalance_id: str, trade_filter: TradeFilter = ALL_TRADES
+) -> Call[TradeTotals]:
+    """Read the totals that a hand-over would send, by side, and those that are held back."""
     steps = ("rebalance", rebalance_id, "transactions", "totals")
-    return get(TradeTotals, *steps, **wanted.params())
+    return get(TradeTotals, *steps, **trade_filter.params())

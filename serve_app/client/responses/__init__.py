@@ -1,4 +1,4 @@
 """Responses of the service as frozen dataclasses, with the names of the API and exact decimals.
 
-Fields that a newer service has beyond these are left out.
+Fields of a newer service that these classes lack are left out.
 """

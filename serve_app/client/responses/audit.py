@@ -1,4 +1,4 @@
-"""Entries of the audit log, and what a verification of the chain found."""
+"""Entries of the audit log, and the result of a verification of the chain."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class AuditVerification:
-    """Result of a verification: the number of entries, the last one, and what is wrong."""
+    """Result of a verification: the number of entries, the last entry, and the fault if any."""
 
     entries: int
     last: ChainLink

@@ -55,7 +55,7 @@ class LargestDeviation:
 
 @dataclass(frozen=True, slots=True)
 class DriftSummary:
-    """A line of drift for one portfolio; of one that FAILED only the error is known."""
+    """Summary of one portfolio's drift; a FAILED portfolio has only an error."""
 
     portfolio_id: str
     status: Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]

@@ -41,7 +41,7 @@ class LineDeviation:
 
 @dataclass(frozen=True, slots=True)
 class DriftLine:
-    """The drift of one portfolio in a scan; of one that FAILED only the error is known."""
+    """The drift of one portfolio in a scan; a FAILED portfolio has only an error."""
 
     portfolio_id: str
     model_id: str
@@ -58,7 +58,7 @@ class DriftLine:
 
 @dataclass(frozen=True, slots=True)
 class DriftBin:
-    """Portfolios with a total drift from ``lower`` on and below ``upper``, None without an end."""
+    """Number of portfolios with a total drift of at least ``lower`` and below ``upper``, if set."""
 
     lower: Decimal
     upper: Decimal | None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PortfolioName:
-    """A portfolio and its name, None where the portfolio service has none or does not answer."""
+    """A portfolio and its name; None if the portfolio service has no name or does not answer."""
 
     portfolio_id: str
     name: str | None
@@ -13,7 +13,7 @@ class PortfolioName:
 
 @dataclass(frozen=True, slots=True)
 class SecurityTicker:
-    """A security and its ticker, None where the security service has none or does not answer."""
+    """A security and its ticker; None if the security service has no ticker or does not answer."""
 
     security_id: str
     ticker: str | None

@@ -1,4 +1,4 @@
-"""Transactions of a rebalance, and the orders that are made of them."""
+"""Transactions of a rebalance, and the orders made of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class OrderOfRebalance(OrderLine):
-    """One order, with the rebalance that it comes from and when that began."""
+    """One order, with the id and the time of its rebalance."""
 
     rebalance_id: str
     rebalance_date: datetime

@@ -46,7 +46,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class OutsideBand:
-    """A security that a plan leaves outside its band, and what holds it: options or whole_lots."""
+    """A security outside its band, and the options (or whole_lots) that hold it."""
 
     security_id: str
     side: Literal["BELOW", "ABOVE"]
@@ -81,9 +81,9 @@ class PortfolioOutcome:
     violation: Decimal | None = None
     violation_lower_bound: Decimal | None = None
     outside_band: tuple[OutsideBand, ...] = ()
-    notes: tuple[str, ...] = ()  # what was assumed about a portfolio that files gave
+    notes: tuple[str, ...] = ()  # assumptions about a portfolio of an upload
     rules: tuple[RuleResult, ...] = ()  # that the plan was checked by
-    positions: tuple[PositionDetail, ...] = ()  # where they are asked for
+    positions: tuple[PositionDetail, ...] = ()  # if the request asks for positions
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Positions of an outcome before and after, with the amounts that a picture of them needs."""
+"""Positions of an outcome before and after, with the amounts for a picture of them."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,7 +9,7 @@ from pydantic import Field
 
 Side = Literal["BUY", "SELL"]
 BandSide = Literal["BELOW", "ABOVE"]
-# A fraction such as 1/3 where a model has it as one.
+# A weight is a fraction such as 1/3 if the model has it as a fraction.
 Weight = Annotated[Decimal | Fraction, Field(union_mode="left_to_right")]
 
 

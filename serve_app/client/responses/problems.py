@@ -1,4 +1,4 @@
-"""Problems as they came; the ``error`` of a response is one."""
+"""Problems as the service sends them, such as the ``error`` of a response."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -53,7 +53,7 @@ class PositionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioResult:
-    """One portfolio of a stored rebalance; only the outcomes of a run say of which one."""
+    """One portfolio of a stored rebalance; only outcomes of a run have ``rebalance_id``."""
 
     rebalance_id: str | None = None
     portfolio_id: str
@@ -73,7 +73,7 @@ class PortfolioResult:
 class RebalanceResult:
     """A stored rebalance; ``counts`` says how many portfolios had which outcome.
 
-    In a list that is cut, ``portfolios_omitted`` says how many are missing and
+    If a list cuts the portfolios, ``portfolios_omitted`` is the number of the others and
     ``portfolios_link`` leads to them.
     """
 

@@ -12,7 +12,7 @@ OVER = frozenset({"COMPLETED", "CANCELLED", "STOPPED"})
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many of how many; the total is not known from the beginning."""
+    """Number done, and the total, which is not known from the beginning."""
 
     done: int
     total: int | None
@@ -28,7 +28,7 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class ChunkError:
-    """Portfolios that stand together and have the same trouble."""
+    """Consecutive portfolios that failed for the same reason."""
 
     rebalance_id: str
     first: int
@@ -38,7 +38,7 @@ class ChunkError:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The portfolios that a run was asked for; ``models`` are the first 100."""
+    """The portfolios that a run selects; ``models`` are the first 100."""
 
     models: tuple[str, ...]
     number_of_models: int
@@ -80,7 +80,7 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether it stays as it is."""
+        """True if the run is over, so that its state no longer changes."""
         return self.status in OVER
 
 

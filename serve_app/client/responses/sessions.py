@@ -1,4 +1,4 @@
-"""Answers of the service about who is signed in."""
+"""Answers of the service about sessions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, with which scopes; ``models`` and ``portfolios`` are None without a limit."""
+    """A caller with its scopes; ``models`` and ``portfolios`` are None without a limit."""
 
     name: str
     display_name: str

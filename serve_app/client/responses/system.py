@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the service is.
+    """Health of the service.
 
-    ``checks`` has each part that was asked, ``breakers`` the circuit to each upstream,
+    ``checks`` has the state of each part, ``breakers`` the circuit to each upstream,
     ``simulated`` the upstreams that are simulated.
     """
 
