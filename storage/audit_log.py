@@ -178,7 +178,7 @@ class AuditLog:
 
     async def _seal(self, waiting: Iterable[WaitingRecords]) -> int:
         """Add the entries of these records to the chain, unless they are there already."""
-        records = [record for each in waiting for record in each.records]
+        records = [record for document in waiting for record in document.records]
         records.sort(key=lambda record: (record["at"], record["entry_id"]))
         ids = [record["entry_id"] for record in records]
         delete = {"_id": {"$in": ids}}
@@ -194,7 +194,7 @@ class AuditLog:
             assert head is not None
             known = {"entry_id": {"$in": ids}}
             present = await self._entries.distinct("entry_id", known, session=session)
-            new = [each for each in records if each["entry_id"] not in present]
+            new = [record for record in records if record["entry_id"] not in present]
             sealed[:] = list(_chain(head, new, now))
             if sealed:
                 await self._entries.insert_many(sealed, session=session)

@@ -55,14 +55,17 @@ def own_document(own: OverridesByPortfolio) -> Document:
     """Convert the options of single portfolios to pairs, because an id may contain a dot."""
     if not own:
         return {}
-    return {
-        OWN_OPTIONS: [[each, to_storable(overrides_document(given))] for each, given in own.items()]
-    }
+    pairs = [
+        [portfolio_id, to_storable(overrides_document(overrides))]
+        for portfolio_id, overrides in own.items()
+    ]
+    return {OWN_OPTIONS: pairs}
 
 
 def decode_own_overrides(document: Mapping[str, Any]) -> dict[str, OptionOverrides]:
     """Convert a document to the options of single portfolios."""
-    return {each: decode_overrides(given) for each, given in document.get(OWN_OPTIONS, ())}
+    pairs = document.get(OWN_OPTIONS, ())
+    return {portfolio_id: decode_overrides(overrides) for portfolio_id, overrides in pairs}
 
 
 def _document_value(value: Any) -> Any:

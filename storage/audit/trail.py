@@ -109,7 +109,7 @@ class AuditTrail:
         self, session: AsyncClientSession, at: datetime, *records: Mapping[str, Any]
     ) -> None:
         """Store records in a transaction; ``at`` is the time by the clock of the database."""
-        documents = [{"at": at, **each, "_id": each["entry_id"]} for each in records]
+        documents = [{"at": at, **record, "_id": record["entry_id"]} for record in records]
         await self._pending.insert_many(documents, session=session)
 
     async def add(self, record: Document) -> None:
@@ -161,7 +161,8 @@ def added_by_update(record: Document) -> Document:
 
 def read_pending(document: Document) -> list[Document]:
     """Return the records in a document, each with its time."""
-    return [{"at": _find_insertion_time(document), **each} for each in document.get(PENDING, ())]
+    at = _find_insertion_time(document)
+    return [{"at": at, **record} for record in document.get(PENDING, ())]
 
 
 def _find_insertion_time(document: Document) -> datetime | None:
@@ -180,7 +181,7 @@ def _find_insertion_time(document: Document) -> datetime | None:
 def plain(value: Any) -> Any:
     """Convert stored data to JSON: numbers that are not whole, times and ids to strings."""
     if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, str | int | None):
         return value
     if isinstance(value, datetime):
@@ -188,5 +189,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Sequence | set | frozenset):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     return str(value)

@@ -47,19 +47,19 @@ class DriftHistogram:
     largest: Decimal | None = None
 
 
-def make_histogram(weighed: Sequence[WeightCount], bins: int) -> DriftHistogram:
+def make_histogram(counts: Sequence[WeightCount], bins: int) -> DriftHistogram:
     """Make a histogram of at most ``bins`` bins; the weights ascend.
 
     >>> counts = [WeightCount(Decimal("0.01"), 3, 0), WeightCount(Decimal("0.07"), 1, 1)]
-    >>> made = make_histogram(counts, 4)
-    >>> [(str(each.lower), each.portfolios) for each in made.bins], str(made.median)
+    >>> histogram = make_histogram(counts, 4)
+    >>> [(str(part.lower), part.portfolios) for part in histogram.bins], str(histogram.median)
     ([('0.0000', 3), ('0.0200', 0), ('0.0400', 0), ('0.0600', 1)], '0.01')
     """
-    if not weighed:
+    if not counts:
         return DriftHistogram((), 0)
-    below = [0, *accumulate(each.portfolios for each in weighed)]
-    outside = [0, *accumulate(each.out_of_band for each in weighed)]
-    weights = [each.weight for each in weighed]
+    below = [0, *accumulate(row.portfolios for row in counts)]
+    outside = [0, *accumulate(row.out_of_band for row in counts)]
+    weights = [row.weight for row in counts]
     total, largest = below[-1], weights[-1]
 
     def percentile(percent: int) -> Decimal:
@@ -67,20 +67,20 @@ def make_histogram(weighed: Sequence[WeightCount], bins: int) -> DriftHistogram:
         return weights[bisect_left(below, rank) - 1]
 
     width = _width(percentile(MIN_SHOWN_PERCENT), bins)
-    parts = min(bins, int(largest // width) + 1)
-    edges = [width * at for at in range(parts + 1)]
+    number = min(bins, int(largest // width) + 1)
+    edges = [width * at for at in range(number + 1)]
     cuts = [*(bisect_left(weights, edge) for edge in edges[:-1]), len(weights)]
     is_open = largest >= edges[-1]
-    made = [
+    parts = [
         Bin(
             edges[at],
-            None if is_open and at == parts - 1 else edges[at + 1],
+            None if is_open and at == number - 1 else edges[at + 1],
             below[cuts[at + 1]] - below[cuts[at]],
             outside[cuts[at + 1]] - outside[cuts[at]],
         )
-        for at in range(parts)
+        for at in range(number)
     ]
-    return DriftHistogram(tuple(made), total, percentile(50), percentile(95), largest)
+    return DriftHistogram(tuple(parts), total, percentile(50), percentile(95), largest)
 
 
 def _width(shown: Decimal, bins: int) -> Decimal:

@@ -45,9 +45,9 @@ class LineFilter:
         """Write the filter for the lines of a scan."""
         wanted: Document = {"part": scan.part}
         if self.statuses:
-            wanted["status"] = {"$in": sorted(each.value for each in self.statuses)}
+            wanted["status"] = {"$in": sorted(status.value for status in self.statuses)}
         if self.model_ids:
-            wanted["model_id"] = {"$in": [ObjectId(each) for each in self.model_ids]}
+            wanted["model_id"] = {"$in": [ObjectId(model_id) for model_id in self.model_ids]}
         if self.portfolio_ids:
             wanted["portfolio_id"] = {"$in": list(self.portfolio_ids)}
         drift: dict[str, Any] = {}
@@ -70,7 +70,8 @@ class DriftLineStore:
     @translate_failures
     async def record(self, scan: DriftScan, first: int, lines: Sequence[DriftLine]) -> None:
         """Store lines from the place ``first`` of the book on; a stored line stays."""
-        documents = [line_document(scan.part, *each) for each in enumerate(lines, first)]
+        places = enumerate(lines, first)
+        documents = [line_document(scan.part, place, line) for place, line in places]
         with allow_repetition(), timeout(WRITER_TIMEOUT_S):
             await self._lines.insert_many(documents, ordered=False)
 

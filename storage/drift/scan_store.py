@@ -77,7 +77,7 @@ class DriftScanStore:
         """Return a page of scans in these states, or of all, the newest first, and their number."""
         wanted: Document = {}
         if statuses:
-            wanted["status"] = {"$in": sorted(each.value for each in statuses)}
+            wanted["status"] = {"$in": sorted(status.value for status in statuses)}
         total = await self._scans.count_documents(wanted)
         cursor = self._scans.find(wanted, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([decode_scan(document) async for document in cursor]), total

@@ -99,13 +99,13 @@ class ModelHistory:
         earlier = {"_id": {"$gt": first, "$lt": version["_id"]}}
         fields = {"portfolios": 1, "portfolio_changes": 1}
         deltas = [version["portfolio_changes"]]
-        async for each in self._versions.find(earlier, fields, sort=[("_id", -1)]):
-            if "portfolios" in each:
-                portfolios: list[str] = each["portfolios"]
+        async for version in self._versions.find(earlier, fields, sort=[("_id", -1)]):
+            if "portfolios" in version:
+                portfolios: list[str] = version["portfolios"]
                 for delta in reversed(deltas):
                     portfolios = apply_portfolio_changes(portfolios, delta)
                 return portfolios
-            deltas.append(each["portfolio_changes"])
+            deltas.append(version["portfolio_changes"])
         raise AssertionError(version["_id"])
 
     async def _read_present(self, model_id: str) -> Document:
@@ -135,15 +135,15 @@ def _decode_version(document: Document, model: Model | None = None) -> ModelVers
 def _decode_changes(document: Document) -> ModelChanges:
     return ModelChanges(
         fields={
-            each["field"]: (
-                _field_value(each["before"]),
-                _field_value(each["after"]),
+            change["field"]: (
+                _field_value(change["before"]),
+                _field_value(change["after"]),
             )
-            for each in document["fields"]
+            for change in document["fields"]
         },
         positions={
-            each["security_id"]: (_target(each["before"]), _target(each["after"]))
-            for each in document["positions"]
+            change["security_id"]: (_target(change["before"]), _target(change["after"]))
+            for change in document["positions"]
         },
         portfolios_added=tuple(document["portfolios_added"]),
         portfolios_removed=tuple(document["portfolios_removed"]),

@@ -139,7 +139,7 @@ class ModelStore:
         lower case.
         """
         order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
-        ids = None if model_ids is None else [ObjectId(each) for each in model_ids]
+        ids = None if model_ids is None else [ObjectId(model_id) for model_id in model_ids]
         only: Document = {} if ids is None else {"_id": {"$in": ids}}
         if name:
             only["name"] = {"$regex": re.escape(name), "$options": "i"}

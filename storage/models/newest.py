@@ -15,7 +15,7 @@ NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
 def ids_filter(model_ids: Sequence[str]) -> Document:
     """Match the models with these ids, or all models if there are no ids."""
-    ids = [require_object_id("model_id", each) for each in model_ids]
+    ids = [require_object_id("model_id", model_id) for model_id in model_ids]
     return {"_id": {"$in": ids}} if ids else {}
 
 
@@ -47,12 +47,12 @@ async def may_share_portfolios(models: AsyncCollection[Document], among: Documen
     Hashes of 8 bytes are compared, because grouping all portfolios takes the database longer than a
     run over a file takes for them. A collision of hashes costs time only.
     """
-    found = await models.find(among, {"_id": 1}).to_list()
+    keys = await models.find(among, {"_id": 1}).to_list()
     hashes = [np.zeros(0, np.int64)]
-    for each in found:
+    for key in keys:
         # One model at a time, because reading all portfolios takes longer than a query may.
         with timeout(WRITER_TIMEOUT_S):
-            model = await models.find_one(each, {"portfolios": 1})
+            model = await models.find_one(key, {"portfolios": 1})
         if model is not None:  # because the model may be deleted meanwhile
             hashes.append(np.fromiter(map(hash, model["portfolios"]), np.int64))
     ordered = np.concatenate(hashes)

@@ -110,9 +110,9 @@ def changes_between(before: Document, after: Document) -> Document:
     ]
     old, new = _by_security(before), _by_security(after)
     positions = [
-        {"security_id": each, "before": old.get(each), "after": new.get(each)}
-        for each in {**old, **new}
-        if old.get(each) != new.get(each)
+        {"security_id": security_id, "before": old.get(security_id), "after": new.get(security_id)}
+        for security_id in {**old, **new}
+        if old.get(security_id) != new.get(security_id)
     ]
     had, has = set(before["portfolios"]), set(after["portfolios"])
     return {
@@ -146,15 +146,16 @@ def apply_portfolio_changes(
     ['Q', 'R']
     """
     removed = frozenset(delta["removed"])
-    return [each for each in portfolios if each not in removed] + [*delta["added"]]
+    others = [portfolio_id for portfolio_id in portfolios if portfolio_id not in removed]
+    return [*others, *delta["added"]]
 
 
 def _portfolio_changes(before: Sequence[str], after: Sequence[str]) -> Document | None:
     """Compare two lists of portfolios; None if the whole new list is shorter than the changes."""
     had, has = frozenset(before), frozenset(after)
     delta = {
-        "added": [each for each in after if each not in had],
-        "removed": [each for each in before if each not in has],
+        "added": [portfolio_id for portfolio_id in after if portfolio_id not in had],
+        "removed": [portfolio_id for portfolio_id in before if portfolio_id not in has],
     }
     if len(delta["added"]) + len(delta["removed"]) > len(after):
         return None
@@ -179,4 +180,4 @@ def _version(model: Document, author: Author, at: datetime) -> Document:
 
 def _by_security(model: Document) -> dict[str, dict[str, Any]]:
     # With the id, so that each value is a whole position.
-    return {each["security_id"]: each for each in model["positions"]}
+    return {position["security_id"]: position for position in model["positions"]}

@@ -44,7 +44,7 @@ def column_document(column: ScaledColumn) -> Document:
         data = b"".join(map(_decimal128s(column.decimals), units.flat))
         return fields | {"dtype": DECIMAL128, "data": Binary(data)}
     units = units.astype(np.int64, copy=False)
-    dtype = next(each for each in INTEGERS if _fits(low, high, each))
+    dtype = next(candidate for candidate in INTEGERS if _fits(low, high, candidate))
     for narrower in INTEGERS[: INTEGERS.index(dtype)]:
         narrow = units.astype(narrower)
         places = np.flatnonzero(narrow != units)

@@ -146,7 +146,7 @@ def _is_passing(error: PyMongoError) -> bool:
 
 def has_only_duplicates(error: BulkWriteError) -> bool:
     """Whether every refused write was an insert of a document that existed already."""
-    return all(each["code"] == DUPLICATE_KEY for each in error.details["writeErrors"])
+    return all(refusal["code"] == DUPLICATE_KEY for refusal in error.details["writeErrors"])
 
 
 def _is_cache_full(error: PyMongoError) -> bool:

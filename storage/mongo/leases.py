@@ -121,7 +121,7 @@ class Leases:
         # An aggregation, because SecantusDB does not know $$NOW in the projection of a find.
         pipeline = [{"$match": leased}, {"$project": {"token": "$lease.token", "left_ms": left}}]
         cursor = await self._collection.aggregate(pipeline)
-        return {each["token"]: max(1, ceil(each["left_ms"] / 1000)) async for each in cursor}
+        return {lease["token"]: max(1, ceil(lease["left_ms"] / 1000)) async for lease in cursor}
 
 
 def holder_filter(key: object, token: str) -> Document:

@@ -108,10 +108,10 @@ class OpenOrderStore:
         for start in range(0, len(holds), OUTCOME_BATCH_SIZE):
             changes = [
                 UpdateMany(
-                    {**pending, "portfolio_id": each.portfolio_id, **_security_filter(each)},
-                    {"$set": {"held": True, "message": _hold_message(each)}},
+                    {**pending, "portfolio_id": hold.portfolio_id, **_security_filter(hold)},
+                    {"$set": {"held": True, "message": _hold_message(hold)}},
                 )
-                for each in holds[start : start + OUTCOME_BATCH_SIZE]
+                for hold in holds[start : start + OUTCOME_BATCH_SIZE]
             ]
             with timeout(WRITER_TIMEOUT_S):
                 await self._orders.bulk_write(changes, ordered=False)

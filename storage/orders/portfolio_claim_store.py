@@ -61,8 +61,8 @@ class PortfolioClaimStore:
         others = {claim["owner"]: claim["rebalance_id"] for claim in claims}
         others.pop(owner, None)
         active = await self._submissions.end_lapsed(set(others.values())) if others else {}
-        for each in others.keys() & active.keys():
-            raise HandOverInProgressError(others[each], active[each])
+        for holder in others.keys() & active.keys():
+            raise HandOverInProgressError(others[holder], active[holder])
         return {claim["_id"]: claim["owner"] for claim in claims}
 
     async def _replace(
@@ -72,9 +72,9 @@ class PortfolioClaimStore:
         claim = {"$set": {"rebalance_id": rebalance_id, "owner": owner}}
         # A claim whose owner changed does not match, and cannot be inserted a second time.
         changes = [
-            UpdateOne({"_id": each, "owner": owners.get(each)}, claim, upsert=True)
-            for each in portfolio_ids
-            if owners.get(each) != owner
+            UpdateOne({"_id": portfolio_id, "owner": owners.get(portfolio_id)}, claim, upsert=True)
+            for portfolio_id in portfolio_ids
+            if owners.get(portfolio_id) != owner
         ]
         if not changes:
             return

@@ -142,7 +142,7 @@ class Proposal:
 
     def is_approved(self, required: int) -> bool:
         """Whether ``required`` principals approved; one of several needs the highest level."""
-        levels = [each.level for each in self.approvals]
+        levels = [approval.level for approval in self.approvals]
         return len(levels) >= required and (required <= 1 or max(levels) == MAX_APPROVER_LEVEL)
 
     def require_approver(self, principal: str) -> None:
@@ -151,7 +151,7 @@ class Proposal:
             raise FourEyesError(self.proposal_id, principal, "proposed the orders")
         if principal == self.begun_by:
             raise FourEyesError(self.proposal_id, principal, "began the rebalance")
-        if any(principal == each.principal for each in self.approvals):
+        if any(principal == approval.principal for approval in self.approvals):
             raise ApprovedAlreadyError(self.proposal_id, principal)
         if self.override is not None and principal == self.override.principal:
             raise FourEyesError(self.proposal_id, principal, "overrode its rules")
@@ -174,7 +174,7 @@ class ProposalFilter:
         """Return the filter of the database."""
         wanted: Document = {}
         if self.statuses:
-            wanted["status"] = {"$in": [each.value for each in self.statuses]}
+            wanted["status"] = {"$in": [status.value for status in self.statuses]}
         if self.rebalance_id is not None:
             wanted["rebalance_id"] = self.rebalance_id.lower()
         if self.models is not None:
@@ -214,8 +214,13 @@ def proposal_document(proposal: Proposal) -> Document:
 def approval_documents(approvals: Sequence[Approval]) -> list[Document]:
     """Convert approvals to documents."""
     return [
-        {"principal": each.principal, "level": each.level, "at": each.at, "note": each.note}
-        for each in approvals
+        {
+            "principal": approval.principal,
+            "level": approval.level,
+            "at": approval.at,
+            "note": approval.note,
+        }
+        for approval in approvals
     ]
 
 
@@ -235,7 +240,7 @@ def decode_proposal(document: Document) -> Proposal:
         required_approvals=document["required_approvals"],
         note=document.get("note"),
         status=ProposalStatus(document["status"]),
-        approvals=tuple(Approval(**each) for each in document["approvals"]),
+        approvals=tuple(Approval(**approval) for approval in document["approvals"]),
         ending=None if ending is None else Ending(**ending),
         override=None if override is None else Override(**override),
         number_of_holds=document["number_of_holds"],

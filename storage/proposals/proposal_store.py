@@ -212,8 +212,8 @@ class ProposalStore:
         key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
         members = {"principal": decision.principal, "at": at, "note": decision.note}
         upserts = [
-            UpdateOne({**key, **_target_filter(each)}, {"$set": members}, upsert=True)
-            for each in decision.targets
+            UpdateOne({**key, **_target_filter(target)}, {"$set": members}, upsert=True)
+            for target in decision.targets
         ]
 
         async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
@@ -233,8 +233,8 @@ class ProposalStore:
         Approvals are removed, because the approvers did not see what is released.
         """
         key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
-        chosen: list[Document] = [_released_filter(each) for each in decision.targets] or [{}]
-        deletions = [DeleteMany({**key, **each}) for each in chosen]
+        choices: list[Document] = [_released_filter(target) for target in decision.targets] or [{}]
+        deletions = [DeleteMany({**key, **choice}) for choice in choices]
 
         async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
             done = await self._holds.bulk_write(deletions, session=session)
@@ -384,7 +384,7 @@ def _released_filter(target: DecisionTarget) -> Document:
 
 def _targets_diff(decision: Decision) -> Document:
     """Describe the first targets of a decision, and count all."""
-    listed = [_target_filter(each) for each in decision.targets[:MAX_LISTED_TARGETS]]
+    listed = [_target_filter(target) for target in decision.targets[:MAX_LISTED_TARGETS]]
     return {
         "targets": listed or "all",
         "number_of_targets": len(decision.targets),

@@ -45,7 +45,7 @@ async def list_last_outcomes(
 
     The newest rebalance is the one whose id was made last.
     """
-    asked = [{"_id": each} for each in dict.fromkeys(portfolio_ids)]
+    asked = [{"_id": portfolio_id} for portfolio_id in dict.fromkeys(portfolio_ids)]
     entries = await database.aggregate([{"$documents": asked}, *_LOOK_UPS])
     newest = {
         entry["_id"]: max(found) async for entry in entries if (found := [*_candidates(entry)])

@@ -98,11 +98,11 @@ class _Tally:
             self.portfolios[key] += 1
             if len(self.examples[key]) < MAX_EXAMPLES:
                 self.examples[key].append(outcome["portfolio_id"])
-        for each in members.get("securities", ()):
-            if isinstance(each, dict) and "smallest_band" in each:
-                band = each["smallest_band"]
+        for security in members.get("securities", ()):
+            if isinstance(security, dict) and "smallest_band" in security:
+                band = security["smallest_band"]
                 needed = Decimal(str(band["low_drift"])), Decimal(str(band["high_drift"]))
-                self.bands[each["security_id"]].append(needed)
+                self.bands[security["security_id"]].append(needed)
 
     def causes(self) -> tuple[Cause, ...]:
         """Make the causes, the most frequent first."""
@@ -114,7 +114,7 @@ class _Tally:
                 _find_bands(self.bands.get(key[2] or "", ())) if key[1] == SECURITY else (),
             )
             for key, count in sorted(
-                self.portfolios.items(), key=lambda each: (-each[1], str(each[0]))
+                self.portfolios.items(), key=lambda item: (-item[1], str(item[0]))
             )
         )
 
@@ -123,7 +123,7 @@ async def list_causes(database: AsyncDatabase[Document], rebalance_ids: Sequence
     """Read why the portfolios of these rebalances have no plan."""
     tally = _Tally()
     with timeout(WRITER_TIMEOUT_S):
-        within = {"_id": {"$in": [ObjectId(each) for each in rebalance_ids]}}
+        within = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id in rebalance_ids]}}
         refused = within | {f"{OUTCOME}.problem": {"$exists": True}}
         shown = {f"{OUTCOME}.{name}": 1 for name in READ}
         async for document in database[REBALANCES].find(refused, shown):
@@ -144,10 +144,10 @@ async def list_causes(database: AsyncDatabase[Document], rebalance_ids: Sequence
 
 def _list_subjects(members: Mapping[str, Any]) -> list[tuple[str, str]]:
     securities = [
-        (SECURITY, each["security_id"] if isinstance(each, dict) else str(each))
-        for each in members.get("securities", ())
+        (SECURITY, security["security_id"] if isinstance(security, dict) else str(security))
+        for security in members.get("securities", ())
     ]
-    limits = [(OPTION, each["option"]) for each in members.get("limits", ())]
+    limits = [(OPTION, limit["option"]) for limit in members.get("limits", ())]
     return list(dict.fromkeys(securities + limits))
 
 
@@ -155,7 +155,7 @@ def _find_bands(needed: Sequence[tuple[Decimal, Decimal]]) -> tuple[AdmittingBan
     """Find the band for each part, from the smallest band of each portfolio.
 
     >>> bands = [(Decimal(n) / 100, Decimal(n) / 200) for n in (1, 2, 3, 4)]
-    >>> [(str(each.share), str(each.low_drift)) for each in _find_bands(bands)]
+    >>> [(str(band.share), str(band.low_drift)) for band in _find_bands(bands)]
     [('0.5', '0.02'), ('0.9', '0.04'), ('1', '0.04')]
     """
     if not needed:

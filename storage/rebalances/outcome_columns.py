@@ -196,12 +196,12 @@ class _Rows:
 def count_statuses(status: Statuses) -> dict[str, int]:
     """Count the rows by the name of their status, without those that are BESIDE."""
     counts = np.bincount(status[status != BESIDE], minlength=len(STATUSES)).tolist()
-    named = zip(STATUSES, counts, strict=True)
-    return {each.value: count for each, count in named if count}
+    pairs = zip(STATUSES, counts, strict=True)
+    return {outcome.value: count for outcome, count in pairs if count}
 
 
-def _places_document(places: NDArray[np.int8], values: Sequence[StrEnum]) -> Document:
-    names = [each.value for each in values]
+def _places_document(places: NDArray[np.int8], members: Sequence[StrEnum]) -> Document:
+    names = [member.value for member in members]
     return {"dtype": places.dtype.str, "shape": list(places.shape), "values": names} | {
         "data": Binary(places.tobytes())
     }

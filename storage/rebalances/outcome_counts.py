@@ -18,9 +18,9 @@ from storage.rebalances.rebalance import OUTCOME
 
 async def count_by_status(database: AsyncDatabase[Document], rebalance_id: str) -> Counter[Status]:
     """Count the stored outcomes of a rebalance by status."""
-    in_columns = {each.value: {"$sum": f"$counts.{each.value}"} for each in Status}
+    in_columns = {status.value: {"$sum": f"$counts.{status.value}"} for status in Status}
     sums = await _sum_columns(database, rebalance_id, in_columns)
-    counts = Counter({each: sums.get(each.value, 0) for each in Status})
+    counts = Counter({status: sums.get(status.value, 0) for status in Status})
     return counts + await count_documents(database[OUTCOMES], build_id_range(rebalance_id))
 
 

@@ -62,7 +62,8 @@ class OutcomePage:
 
     def count(self) -> int:
         """Count the outcomes of the page."""
-        return sum(len(self.find_rows(*each)) for each in self.blocks) + len(self.objects)
+        in_blocks = sum(len(self.find_rows(first, block)) for first, block in self.blocks)
+        return in_blocks + len(self.objects)
 
 
 def page_rows(securities: int) -> int:
@@ -239,7 +240,7 @@ class OutcomeReader:
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
     ) -> Placed:
         placed = await self._read_embedded(rebalance)
-        return [each for each in placed if each[1].portfolio_id in portfolio_ids]
+        return [place for place in placed if place[1].portfolio_id in portfolio_ids]
 
     async def _read_embedded(self, rebalance: Rebalance) -> Placed:
         """Read the outcome that the document of the rebalance holds, if it holds one."""
@@ -337,15 +338,14 @@ def _document_filter(rebalance: Rebalance, portfolio_ids: Collection[str]) -> Do
 
 
 def _column_filter(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
-    rebalances = [ObjectId(each) for each in rebalance_ids]
+    rebalances = [ObjectId(rebalance_id) for rebalance_id in rebalance_ids]
     return {"ids": {"$in": list(portfolio_ids)}, "rebalance_id": {"$in": rebalances}}
 
 
 def _find_rows(document: Document, portfolio_ids: Collection[str]) -> list[int]:
     """Find the rows of these portfolios whose outcomes are in the columns."""
-    status = decode_statuses(document).tolist()
-    rows = enumerate(zip(document["ids"], status, strict=True))
-    return [row for row, (one, its) in rows if one in portfolio_ids and its != BESIDE]
+    in_columns = np.flatnonzero(decode_statuses(document) != BESIDE).tolist()
+    return [row for row in in_columns if document["ids"][row] in portfolio_ids]
 
 
 def _outcomes(document: Document, rebalance: Rebalance, rows: Sequence[int]) -> Placed:

@@ -70,7 +70,7 @@ class OutcomeRecorder:
         if len(ordinals) != len(outcomes):
             raise ValueError(f"{len(outcomes)} outcomes, {len(ordinals)} ordinals")
         grid = grid or range(ordinals.start, ordinals.stop, MAX_ROWS)
-        claims = [claim_document(rebalance_id, each) for each in _stretches(ordinals, grid)]
+        claims = [claim_document(rebalance_id, stretch) for stretch in _stretches(ordinals, grid)]
         return await self._record(rebalance_id, ordinals, claims, outcomes.__getitem__)
 
     async def record_block(
@@ -98,7 +98,7 @@ class OutcomeRecorder:
                 raise answer
             return answer
 
-        documents = [build_document(each) for each in _stretches(ordinals, grid)]
+        documents = [build_document(stretch) for stretch in _stretches(ordinals, grid)]
         return await self._record(rebalance_id, ordinals, documents, read_outcome)
 
     async def _record(
@@ -183,8 +183,12 @@ def _stretches(ordinals: range, grid: range) -> list[range]:
     >>> _stretches(range(150, 250), range(0, 300, 100))
     [range(100, 200), range(200, 300)]
     """
-    documents = [range(first, min(first + grid.step, grid.stop)) for first in grid]
-    return [each for each in documents if each.start < ordinals.stop and each.stop > ordinals.start]
+    stretches = [range(first, min(first + grid.step, grid.stop)) for first in grid]
+    return [
+        stretch
+        for stretch in stretches
+        if stretch.start < ordinals.stop and stretch.stop > ordinals.start
+    ]
 
 
 def _fill(status: Statuses, ordinals: range, document: Document) -> None:

@@ -145,7 +145,7 @@ class OutcomeSearch:
         if wanted.statuses:  # because an index has the counts
             matching["$or"] = [{f"counts.{name}": {"$gt": 0}} for name in _names(wanted)]
         shown = {"status": 1} if field is None else {"status": 1, field: 1}
-        places = [at for at, each in enumerate(STATUSES) if each in wanted.statuses]
+        places = [at for at, status in enumerate(STATUSES) if status in wanted.statuses]
         found: list[_Places] = []
         async for document in self._chunks.find(matching, shown):
             status = decode_statuses(document)
@@ -160,7 +160,7 @@ class OutcomeSearch:
 
 
 def _names(wanted: OutcomeFilter) -> list[str]:
-    return sorted(each.value for each in wanted.statuses)
+    return sorted(status.value for status in wanted.statuses)
 
 
 def _is_descending(sort: Sort) -> bool:

@@ -149,7 +149,7 @@ def outcome_fields(
     listed: Document = {
         "other": [encode_security(security) for security in outcome.others],
         "counted_orders": outcome.counted_orders,
-        "outside_band": [_outside_document(each) for each in outcome.outside_band],
+        "outside_band": [_outside_document(outside) for outside in outcome.outside_band],
         "cost": outcome.cost,
     }
     document |= {name: value for name, value in listed.items() if value}

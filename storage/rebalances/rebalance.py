@@ -155,9 +155,9 @@ def decode_rebalance(document: Document) -> Rebalance:
         overrides_by_portfolio=decode_own_overrides(document),
         run_id=str(document["run_id"]) if "run_id" in document else None,
         begun_by=document.get("begun_by"),
-        rules=tuple(decode_rule(each) for each in document.get("rules", ())),
+        rules=tuple(decode_rule(rule) for rule in document.get("rules", ())),
     )
 
 
 def _rules_document(rules: Sequence[Rule]) -> Document:
-    return {"rules": [to_storable(rule_document(each)) for each in rules]} if rules else {}
+    return {"rules": [to_storable(rule_document(rule)) for rule in rules]} if rules else {}

@@ -267,11 +267,11 @@ class RebalanceStore:
         Each comes with the number of these portfolios that it has.
         """
         counts = await self._reader.count_by_rebalance(portfolio_ids)
-        having = {"_id": {"$in": [ObjectId(each) for each in counts]}}
+        having = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id in counts]}}
         page, total = await self._page(having, offset, limit, ())
         listed = [rebalance.rebalance_id for rebalance in page]
         counts += await self._reader.count_in_columns(listed, portfolio_ids)
-        return tuple((each, counts[each.rebalance_id]) for each in page), total
+        return tuple((rebalance, counts[rebalance.rebalance_id]) for rebalance in page), total
 
     @translate_failures
     async def list_outcomes_among(
@@ -305,7 +305,7 @@ class RebalanceStore:
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios in the rebalance, by ordinal."""
         found = await self._reader.read_portfolios(rebalance, portfolio_ids)
-        missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
+        missing = set(portfolio_ids).difference(outcome.portfolio_id for outcome in found)
         if missing:
             raise NotFoundError("portfolio in this rebalance", min(missing))
         return found
@@ -375,7 +375,7 @@ class RebalanceStore:
 
 
 def _is_small(outcomes: Sequence[PortfolioOutcome]) -> bool:
-    return sum(len(each.before) for each in outcomes) <= MAX_POSITIONS_WITHIN
+    return sum(len(outcome.before) for outcome in outcomes) <= MAX_POSITIONS_WITHIN
 
 
 def _stored_record(
@@ -387,7 +387,7 @@ def _stored_record(
         "model_id": rebalance.model_id,
         "model_version": rebalance.model_version,
         "number_of_portfolios": rebalance.number_of_portfolios,
-        "counts": {each.value: count for each, count in counts.items()},
+        "counts": {outcome.value: count for outcome, count in counts.items()},
         "run_id": rebalance.run_id,
     }
     return trail.record(

@@ -205,10 +205,10 @@ class BlockTrades:
         self._block = block
         self.rows, self._securities, self._shares = block.changes()
         others, width = block.others, len(block.securities)
-        self._ids = [each.security_id for each in block.securities] + list(others.ids)
-        self._prices = [each.price for each in block.securities] + list(others.prices)
-        weights = [float(each.weight) for each in block.securities] + [0.0] * len(others.ids)
-        self._targets = np.array(weights)
+        self._ids = [security.security_id for security in block.securities] + list(others.ids)
+        self._prices = [security.price for security in block.securities] + list(others.prices)
+        targets = [float(security.weight) for security in block.securities]
+        self._targets = np.array(targets + [0.0] * len(others.ids))
         self.places = self._securities.astype(np.int64)
         before = np.zeros(len(self.rows))
         is_other = self._securities >= width
@@ -233,7 +233,7 @@ class BlockTrades:
             sides = Side.BUY in wanted.sides, Side.SELL in wanted.sides
             found &= np.where(self.is_purchase(), *sides)
         if wanted.security_ids is not None:
-            known = [each in wanted.security_ids for each in self._ids]
+            known = [security_id in wanted.security_ids for security_id in self._ids]
             found &= np.array(known, np.bool_)[self._securities]
         if wanted.min_amount is not None or wanted.max_amount is not None:
             found &= self._has_amount(wanted.min_amount, wanted.max_amount)
@@ -250,9 +250,10 @@ class BlockTrades:
     def is_held(self, wanted: TradeFilter) -> NDArray[np.bool_]:
         """Whether each trade is held, by itself or with its portfolio."""
         ids = self._block.portfolio_ids
-        held = np.array([each in wanted.held_portfolios for each in ids], np.bool_)[self.rows]
+        is_held = [portfolio_id in wanted.held_portfolios for portfolio_id in ids]
+        held = np.array(is_held, np.bool_)[self.rows]
         partly = {portfolio_id for portfolio_id, _ in wanted.held_trades}
-        is_partly = np.array([each in partly for each in ids], np.bool_)[self.rows]
+        is_partly = np.array([portfolio_id in partly for portfolio_id in ids], np.bool_)[self.rows]
         for at in np.flatnonzero(is_partly & ~held).tolist():
             trade = ids[self.rows[at]], self._ids[self._securities[at]]
             held[at] = trade in wanted.held_trades
@@ -273,14 +274,14 @@ class BlockTrades:
     def amounts(self) -> NDArray[np.float64]:
         """Quantity times price of each trade."""
         shares = np.abs(self._shares.units).astype(np.float64) / 10.0**self._shares.decimals
-        return shares * np.array([float(each) for each in self._prices])[self._securities]
+        return shares * np.array([float(price) for price in self._prices])[self._securities]
 
     def drifts(self) -> NDArray[np.float64]:
         """Distance of each weight before from its target."""
         column = self._block.market_value
         value = (column.units.astype(np.float64) / 10.0**column.decimals)[self.rows]
-        price = np.array([float(each) for each in self._prices])[self._securities]
-        weight = np.divide(self._before * price, value, out=np.zeros(len(value)), where=value != 0)
+        prices = np.array([float(price) for price in self._prices])[self._securities]
+        weight = np.divide(self._before * prices, value, out=np.zeros(len(value)), where=value != 0)
         distance = np.abs(weight - self._targets[self._securities])
         return np.round(distance, DRIFT_DIGITS).astype(np.float64)
 
@@ -290,16 +291,16 @@ class BlockTrades:
         found = np.ones(len(units), np.bool_)
         scale = 10**self._shares.decimals
         if low is not None:
-            bounds = [ceil(Fraction(low) * scale / Fraction(each)) for each in self._prices]
+            bounds = [ceil(Fraction(low) * scale / Fraction(price)) for price in self._prices]
             found &= (units >= _int64(bounds)[self._securities]).astype(np.bool_)
         if high is not None:
-            bounds = [floor(Fraction(high) * scale / Fraction(each)) for each in self._prices]
+            bounds = [floor(Fraction(high) * scale / Fraction(price)) for price in self._prices]
             found &= (units <= _int64(bounds)[self._securities]).astype(np.bool_)
         return found
 
 
 def _int64(bounds: Sequence[int]) -> NDArray[np.int64]:
-    return np.array([min(each, MAX_SHARES) for each in bounds], np.int64)
+    return np.array([min(bound, MAX_SHARES) for bound in bounds], np.int64)
 
 
 def classify_side(drift: Drift) -> Side:

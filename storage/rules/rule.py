@@ -95,7 +95,7 @@ def rules_that_may_concern(
     rules: Iterable[Rule], model_id: str, portfolio_ids: Collection[str]
 ) -> tuple[Rule, ...]:
     """Return the rules that may apply to these portfolios in a rebalance of the model."""
-    return tuple(each for each in rules if each.may_concern(model_id, portfolio_ids))
+    return tuple(rule for rule in rules if rule.may_concern(model_id, portfolio_ids))
 
 
 def _require(is_right: bool, name: str, kind: RuleKind) -> None:

@@ -126,7 +126,7 @@ class RunStore:
         """
         matching: Document = {}
         if statuses:
-            matching["status"] = {"$in": sorted(each.value for each in statuses)}
+            matching["status"] = {"$in": sorted(status.value for status in statuses)}
         if since is not None:
             matching["created_at"] = {"$gte": since}
         total = await self._runs.count_documents(matching, hint="_id_")
@@ -233,7 +233,7 @@ class RunStore:
     async def _cancel(
         self, run_id: str, status: RunStatus, before: Sequence[RunStatus], action: Action
     ) -> Run:
-        going = {"$in": [one.value for one in before]}
+        going = {"$in": [former.value for former in before]}
         # The later of the two, because $$NOW is when an update arrived: one that then waited for
         # the begin of a chunk would otherwise seem to be older.
         at = {"$max": ["$$NOW", "$chunk_begun_at"]}
@@ -271,7 +271,7 @@ class RunStore:
         return self._trail.record(Action.RUN_BEGUN, run.run_id, diff=diff)
 
     def _ended_record(self, run_id: str, status: RunStatus, totals: Totals) -> Document:
-        counts = {each.value: count for each, count in totals.counts.items()}
+        counts = {outcome.value: count for outcome, count in totals.counts.items()}
         diff = {"status": status.value, "counts": counts}
         return self._trail.record(Action.RUN_ENDED, run_id, diff=diff)
 
