@@ -52,7 +52,7 @@ def make_histogram(counts: Sequence[WeightCount], bins: int) -> DriftHistogram:
 
     >>> counts = [WeightCount(Decimal("0.01"), 3, 0), WeightCount(Decimal("0.07"), 1, 1)]
     >>> histogram = make_histogram(counts, 4)
-    >>> [(str(part.lower), part.portfolios) for part in histogram.bins], str(histogram.median)
+    >>> [(str(bar.lower), bar.portfolios) for bar in histogram.bins], str(histogram.median)
     ([('0.0000', 3), ('0.0200', 0), ('0.0400', 0), ('0.0600', 1)], '0.01')
     """
     if not counts:

@@ -58,7 +58,7 @@ async def test_collections_and_fields_of_before_get_their_names_and_keep_their_d
     await database["rebalances"].create_index([("book_run_id", 1)], name="parts", sparse=True)
     await database["rebalances"].insert_many([{"_id": 1, "book_run_id": a_run_id}, {"_id": 2}])
 
-    await asyncio.gather(*(ensure_indexes(each) for each in starters))
+    await asyncio.gather(*(ensure_indexes(database) for database in starters))
 
     assert not {"book_runs", "results", "hand_overs"} & {*await database.list_collection_names()}
     assert await database["runs"].find().to_list() == [{"_id": a_run_id}]

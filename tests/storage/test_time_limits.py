@@ -157,12 +157,16 @@ def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {}
     for store in stores(database):
         known = ARGUMENTS | OF_STORE.get(type(store), {})
-        for name in (each for each in vars(type(store)) if not each.startswith("_")):
+        for name in (name for name in vars(type(store)) if not name.startswith("_")):
             method = getattr(store, name)
             taken = inspect.signature(method).parameters.values()
-            needed = {each.name for each in taken if each.default is each.empty}
+            needed = {parameter.name for parameter in taken if parameter.default is parameter.empty}
             assert needed <= known.keys(), f"{name} of {store} needs more ARGUMENTS"
-            given = {each.name: known[each.name] for each in taken if each.name in known}
+            given = {
+                parameter.name: known[parameter.name]
+                for parameter in taken
+                if parameter.name in known
+            }
             found[f"{type(store).__name__}.{name}"] = partial(method, **given)
     return found
 

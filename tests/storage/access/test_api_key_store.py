@@ -99,7 +99,7 @@ async def test_no_document_has_a_secret(database: Any) -> None:
     text, key = KeyRequest("desk-7", (Role.TRADER,)).make("admin")
     await ApiKeyStore(database).add(key)
 
-    (document,) = [each async for each in database[COLLECTION].find()]
+    (document,) = await database[COLLECTION].find().to_list()
 
     assert text.secret not in str(document)
     assert document["secret_hash"] == text.secret_hash
@@ -116,7 +116,7 @@ async def test_every_change_of_a_key_is_in_the_audit_log_without_its_secrets(dat
 
     entries = await seal_and_list(AuditLog(database))
 
-    told = [(each["action"], each["object_id"], each["principal"]) for each in entries]
+    told = [(entry["action"], entry["object_id"], entry["principal"]) for entry in entries]
     actions = ("key.create", "key.rotate", "key.revoke")
     assert told == [(action, key.key_id, "ada") for action in actions]
     assert entries[0]["diff"] == {
@@ -128,4 +128,4 @@ async def test_every_change_of_a_key_is_in_the_audit_log_without_its_secrets(dat
         "approver_level": 1,
         "expires_at": "2026-12-05T09:30:00.000Z",
     }
-    assert "hash" not in str([each["diff"] for each in entries])
+    assert "hash" not in str([entry["diff"] for entry in entries])

@@ -32,7 +32,7 @@ async def test_a_session_is_read_as_it_was_stored_until_it_is_removed(database: 
     for session in (SESSION, full, full):
         await store.put(session)
 
-    assert [await store.find(each.session_id) for each in (SESSION, full)] == [SESSION, full]
+    assert [await store.find(session.session_id) for session in (SESSION, full)] == [SESSION, full]
     for _ in range(2):
         await store.remove(full.session_id)
     assert await store.find(full.session_id) is None

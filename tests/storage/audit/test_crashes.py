@@ -40,8 +40,8 @@ async def test_a_process_that_is_killed_while_it_seals_loses_and_doubles_no_entr
 
     entries = await seal_and_list(AuditLog(database))
 
-    assert tuple(sorted(each["action"] for each in entries)) == CHANGES
-    assert [each["seq"] for each in entries] == list(range(1, len(CHANGES) + 1))
+    assert tuple(sorted(entry["action"] for entry in entries)) == CHANGES
+    assert [entry["seq"] for entry in entries] == list(range(1, len(CHANGES) + 1))
     assert await database[COLLECTION].count_documents({}) == 0
     for name in OUTBOXES:
         assert await database[name].count_documents(IS_PENDING) == 0

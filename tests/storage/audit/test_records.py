@@ -75,7 +75,7 @@ async def test_a_rebalance_that_is_stored_and_deleted_before_the_sealing_leaves_
     await rebalances.store(whole, make_outcomes(whole))
     await rebalances.delete(whole.rebalance_id, 1)
 
-    assert [each["action"] for each in await seal_and_list(log)] == [
+    assert [entry["action"] for entry in await seal_and_list(log)] == [
         "rebalance.store",
         "rebalance.delete",
     ]
@@ -104,7 +104,7 @@ async def test_a_run_is_recorded_from_its_begin_to_its_removal(
             ("run.delete", RUN_ID, None),
         ]
     )
-    by_action = {each["action"]: each for each in entries}
+    by_action = {entry["action"]: entry for entry in entries}
     assert by_action["run.begin"]["diff"]["model_ids"] == ["7" * 24]
     assert by_action["run.end"]["diff"]["status"] == "CANCELLED"
     assert by_action["rebalance.store"]["diff"]["status"] == "STOPPED"
@@ -123,13 +123,13 @@ async def test_a_discarded_run_leaves_entries_of_the_parts_that_had_ended(
 
     entries = await seal_and_list(log)
 
-    assert {each["action"] for each in entries} == {
+    assert {entry["action"] for entry in entries} == {
         "run.begin",
         "run.discard",
         "rebalance.store",
         "rebalance.delete",
     }
-    assert begun.rebalance_id not in {each["object_id"] for each in entries}
+    assert begun.rebalance_id not in {entry["object_id"] for entry in entries}
     assert await database["rebalances"].count_documents({}) == 0
 
 
@@ -184,7 +184,7 @@ async def test_a_removal_that_broke_off_has_its_entry_and_is_finished_later(
     with pytest.raises(asyncio.CancelledError):
         await RebalanceStore(database, removal=dying).delete(whole.rebalance_id, 1)
     entries = await seal_and_list(log)
-    assert [each["action"] for each in entries] == ["rebalance.store", "rebalance.delete"]
+    assert [entry["action"] for entry in entries] == ["rebalance.store", "rebalance.delete"]
 
     await rebalances.finish_removals(await read_clock(database) + timedelta(seconds=1))
 

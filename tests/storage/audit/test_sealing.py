@@ -68,7 +68,7 @@ async def test_a_sealer_that_dies_before_or_after_the_chain_loses_and_repeats_no
 
     entries = await seal_and_list(AuditLog(database))
 
-    assert sorted(each["action"] for each in entries) == ["model.create", "rebalance.store"]
+    assert sorted(entry["action"] for entry in entries) == ["model.create", "rebalance.store"]
     assert await database["audit_pending"].count_documents({}) == 0
     assert await database["rebalances"].count_documents({"pending_entries": {"$ne": None}}) == 0
 
@@ -80,7 +80,7 @@ async def test_a_record_that_is_added_while_another_is_sealed_is_not_lost(
     log = AuditLog(database, ChangedMeanwhile(database, lambda: runs.cancel(RUN_ID)))
     await log.seal()
 
-    assert [each["action"] for each in await seal_and_list(log)] == ["run.begin", "run.cancel"]
+    assert [entry["action"] for entry in await seal_and_list(log)] == ["run.begin", "run.cancel"]
 
 
 async def test_records_that_come_one_by_one_meanwhile_are_sealed_together_the_next_time(
@@ -108,7 +108,7 @@ async def test_many_sealers_at_once_make_one_chain(models: ModelStore, database:
     await asyncio.gather(*map(change, range(12)))
 
     entries = await seal_and_list(sealers[0])
-    assert [each["seq"] for each in entries] == list(range(1, 13))
+    assert [entry["seq"] for entry in entries] == list(range(1, 13))
 
 
 async def test_the_log_is_cut_behind_an_entry_that_keeps_the_hash(
@@ -125,11 +125,11 @@ async def test_the_log_is_cut_behind_an_entry_that_keeps_the_hash(
 
     assert (await log.read_head()).cut == Link(7, seventh["hash"])
     entries = await seal_and_list(log)
-    assert [each["seq"] for each in entries] == [8, 9, 10, 11]
+    assert [entry["seq"] for entry in entries] == [8, 9, 10, 11]
     assert entries[-1]["diff"] == {"through": 7, "hash": seventh["hash"]}
     assert await log.cut(NOON + timedelta(days=1)) == 0
     await database["audit"].delete_one({"_id": 8})
-    assert [each.seq for each in await log.verify()] == [8]
+    assert [fault.seq for fault in await log.verify()] == [8]
     await database["audit"].delete_one({"_id": 11})
     assert await log.verify() != ()
 
@@ -161,7 +161,7 @@ async def test_entries_are_filtered_and_listed_page_by_page(
     async def found(**wanted: Any) -> list[str]:
         entries, total = await log.read_page(AuditFilter(**wanted), 0, 10)
         assert total == len(entries)
-        return [each["action"] for each in entries]
+        return [entry["action"] for entry in entries]
 
     assert await found(object_id=model_id) == ["model.edit", "model.create"]
     assert await found(principal="anna") == ["model.create"]
@@ -169,6 +169,6 @@ async def test_entries_are_filtered_and_listed_page_by_page(
     assert await found(object_type="run") == []
     assert await found(since=await read_clock(database) + timedelta(minutes=1)) == []
     page, total = await log.read_page(EVERYTHING, 1, 1)
-    assert ([each["seq"] for each in page], total) == ([2], 3)
+    assert ([entry["seq"] for entry in page], total) == ([2], 3)
     beyond = await log.list_beyond(EVERYTHING, 1, 10)
-    assert [each["seq"] for each in beyond] == [2, 3]
+    assert [entry["seq"] for entry in beyond] == [2, 3]

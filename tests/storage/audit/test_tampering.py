@@ -68,8 +68,8 @@ async def test_an_entry_that_is_edited_deleted_or_inserted_is_found_and_named(
     await tamper(database)
 
     faults = await log.verify()
-    assert [each.seq for each in faults] == seqs
-    assert all(isinstance(each, Fault) for each in faults)
+    assert [fault.seq for fault in faults] == seqs
+    assert all(isinstance(fault, Fault) for fault in faults)
     assert reason in str(faults[-1])
 
 
@@ -110,7 +110,7 @@ async def test_a_chain_that_was_written_anew_is_found_by_a_hash_that_was_noted(
     await database["audit_heads"].update_one({}, {"$set": {"hash": last["hash"]}})
 
     assert await log.verify() == ()
-    assert [each.seq for each in await log.verify([noted])] == [10]
+    assert [fault.seq for fault in await log.verify([noted])] == [10]
 
 
 async def test_an_empty_log_is_whole(log: AuditLog) -> None:

@@ -135,7 +135,7 @@ async def test_the_most_drift_and_the_histogram_are_read_from_one_index_without_
 ) -> None:
     scan = make_scan()
     await scans.add(scan, "me", LONG_S)
-    await lines.record(scan, 0, [make_line(f"P{each}", f"0.0{each:03}") for each in range(50)])
+    await lines.record(scan, 0, [make_line(f"P{n}", f"0.0{n:03}") for n in range(50)])
     wanted = LineFilter(frozenset({BandStatus.OUT_OF_BAND}), min_drift=Decimal("0.001"))
 
     order = [("failed", 1), ("drift_weight", -1), ("_id", -1)]

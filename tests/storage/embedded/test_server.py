@@ -310,7 +310,9 @@ async def keep_columns(rebalances: RebalanceStore) -> None:
     assert await rebalances.list_outcomes(part) == tuple(in_columns.outcomes())
     assert await rebalances.read_outcome(part, make_id("P", 7)) == in_columns.outcome(7)
     ended = await rebalances.finish(part.rebalance_id, RebalanceStatus.COMPLETED, NOON)
-    assert ended.counts == Counter(each.status for each in await rebalances.list_outcomes(part))
+    assert ended.counts == Counter(
+        outcome.status for outcome in await rebalances.list_outcomes(part)
+    )
     traded = int(in_columns.transactions.sum())
     assert await rebalances.count_transactions(part.rebalance_id) == traded
     page = await rebalances.read_page_of_portfolios([make_id("P", 2), make_id("P", 599)], 0, 1)

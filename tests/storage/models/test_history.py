@@ -163,7 +163,7 @@ async def test_a_model_of_an_earlier_release_is_the_first_version_that_is_known(
     await models.replace(replace(old, name="Renamed"))
 
     page, _ = await history.read_page(model_id, 0, 10)
-    assert [(each.version, each.name, each.author) for each in page] == [
+    assert [(version.version, version.name, version.author) for version in page] == [
         (3, "Renamed", ANNA),
         (2, "Growth", Author()),
     ]

@@ -49,7 +49,7 @@ async def test_fractions_and_bands_are_stored_exactly_and_as_they_were_written(
     read = await general.read(str(added.model_id))
 
     assert read == added
-    assert [str(each.weight) for each in read.targets] == [str(THIRD), "2/6", str(LONG)]
+    assert [str(target.weight) for target in read.targets] == [str(THIRD), "2/6", str(LONG)]
     assert read.targets[0].band.low == THIRD * Fraction(LONG)
     assert str(read.targets[1].band.high) == "0.010"
 

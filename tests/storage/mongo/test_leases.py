@@ -84,7 +84,7 @@ async def test_of_many_that_acquire_at_once_one_is_the_holder(leases: Leases) ->
         found = await asyncio.gather(
             *(leases.acquire(key, token, LEASE_S, DEFAULTS) for token in tokens)
         )
-        winners = {token for token in tokens for each in found if is_holder(each, token)}
+        winners = {token for token in tokens for document in found if is_holder(document, token)}
         assert len(winners) == 1
 
 

@@ -58,9 +58,9 @@ def add_user(
 
     yield add
     administrator.drop_database(NAME)
-    for each in administrator.admin.command("usersInfo")["users"]:
-        if each["user"] in made:
-            administrator.admin.command("dropUser", each["user"])
+    for user in administrator.admin.command("usersInfo")["users"]:
+        if user["user"] in made:
+            administrator.admin.command("dropUser", user["user"])
 
 
 def user_of_the_page() -> dict[str, Any]:
@@ -111,7 +111,9 @@ async def test_both_users_work_until_the_former_is_dropped(
     operations = administrator.admin.aggregate(
         [{"$currentOp": {"allUsers": True, "idleConnections": True}}]
     )
-    users = {user["user"] for each in operations for user in each.get("effectiveUsers", ())}
+    users = {
+        user["user"] for operation in operations for user in operation.get("effectiveUsers", ())
+    }
     assert users >= {"orders-2026-11", "orders-2026-12"}
     administrator.admin.command("dropUser", "orders-2026-11")
     for call in (ModelStore(former).read(str(added.model_id)), ping(former)):

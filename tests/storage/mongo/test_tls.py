@@ -38,9 +38,9 @@ def start(authority: Authority, tmp_path: Path) -> Iterator[Start]:
         return f"mongodb://127.0.0.1:{port}/?tls=true"
 
     yield start_with
-    for one in started:
-        one.terminate()
-        one.wait(30)
+    for server in started:
+        server.terminate()
+        server.wait(30)
 
 
 async def ask(uri: str) -> None:

@@ -104,7 +104,7 @@ async def test_a_batch_is_settled_by_its_own_claim_alone(
     assert await orders.settle(batch, failed) == 0
 
     found = await orders.read_page(rebalance_id, 0, 10)
-    assert {(one.state, one.order_id, one.timestamp) for one in found} == {
+    assert {(order.state, order.order_id, order.timestamp) for order in found} == {
         (OrderState.SENT, 7, LATER)
     }
 
@@ -124,14 +124,16 @@ async def test_orders_that_were_never_tried_go_out_before_those_that_failed(
 ) -> None:
     await orders.add(some(rebalance_id, 4))
     batch = await orders.claim(rebalance_id, 2, LATER, NOON)
-    failed = {one.key: Settlement(OrderState.FAILED, message="no") for one in batch.orders}
+    failed = {order.key: Settlement(OrderState.FAILED, message="no") for order in batch.orders}
     await orders.settle(batch, failed)
     await orders.allow_again(rebalance_id, LATER, NOON)
 
     second = await orders.claim(rebalance_id, 3, LATER, NOON)
 
-    assert {one.key for one in second.orders} > {one.key for one in some(rebalance_id, 4)[2:]}
-    assert {one.message for one in second.orders} == {None}
+    assert {order.key for order in second.orders} > {
+        order.key for order in some(rebalance_id, 4)[2:]
+    }
+    assert {order.message for order in second.orders} == {None}
 
 
 async def test_only_what_failed_or_is_overdue_may_go_out_again(
@@ -157,12 +159,12 @@ async def test_only_what_failed_or_is_overdue_may_go_out_again(
     assert await states(orders, rebalance_id) == "SENT PENDING SENT PENDING"
     assert await orders.count_in_doubt(rebalance_id) == (0, None)
     assert [
-        one.order_id for one in await orders.read_page(rebalance_id, 0, 9, [OrderState.SENT])
+        order.order_id for order in await orders.read_page(rebalance_id, 0, 9, [OrderState.SENT])
     ] == [
         1,
         9,
     ]
-    assert sending in {one.key for one in await orders.read_page(rebalance_id, 0, 9)}
+    assert sending in {order.key for order in await orders.read_page(rebalance_id, 0, 9)}
 
 
 async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_to_have_it(
@@ -186,7 +188,7 @@ async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_
 
 
 async def open_keys(orders: OrderStore, rebalance_id: str) -> list[str]:
-    return [one.key for one in await orders.read_page(rebalance_id, 0, 100) if one.is_open]
+    return [order.key for order in await orders.read_page(rebalance_id, 0, 100) if order.is_open]
 
 
 async def states(orders: OrderStore, rebalance_id: str) -> str:
@@ -238,10 +240,10 @@ async def test_of_20_beginners_one_gets_the_lease_and_the_others_learn_for_how_l
         *(leases.begin(rebalance_id, f"owner {n}") for n in range(20)), return_exceptions=True
     )
 
-    refused = [each for each in found if isinstance(each, HandOverInProgressError)]
+    refused = [answer for answer in found if isinstance(answer, HandOverInProgressError)]
     assert len(refused) == 19
-    assert {each for each in found if isinstance(each, bool)} == {False}
-    assert all(170 < each.leased_for_s <= 180 for each in refused)
+    assert {answer for answer in found if isinstance(answer, bool)} == {False}
+    assert all(170 < error.leased_for_s <= 180 for error in refused)
 
 
 async def test_a_lease_that_ended_can_be_taken_and_its_old_owner_notices(
@@ -294,13 +296,13 @@ async def test_hand_overs_that_began_in_the_same_millisecond_give_different_time
     database: AsyncDatabase[Document], leases: OrderSubmissionStore
 ) -> None:
     rebalances = [new_rebalance_id() for _ in range(3)]
-    for each in rebalances:
-        await leases.begin(each, each)
+    for rebalance_id in rebalances:
+        await leases.begin(rebalance_id, rebalance_id)
     await database["order_submissions"].update_many({}, {"$set": {"started_at": NOON}})
 
     stamps = list[datetime]()
-    for each in rebalances:
-        stamps.append(await leases.next_batch(each, each))
+    for rebalance_id in rebalances:
+        stamps.append(await leases.next_batch(rebalance_id, rebalance_id))
         await asyncio.sleep(0.002)  # no batch of orders is claimed, sent and settled sooner
 
     assert len(set(stamps)) == 3

@@ -45,10 +45,13 @@ async def test_of_20_simultaneous_hand_overs_of_the_same_portfolios_one_gets_all
     rebalances = [await begin_submission(leases) for _ in range(20)]
 
     found = await asyncio.gather(
-        *(claims.take(ids, each, each) for each in rebalances), return_exceptions=True
+        *(claims.take(ids, rebalance_id, rebalance_id) for rebalance_id in rebalances),
+        return_exceptions=True,
     )
 
-    (winner,) = [each for each, error in zip(rebalances, found, strict=True) if error is None]
+    (winner,) = [
+        rebalance_id for rebalance_id, error in zip(rebalances, found, strict=True) if error is None
+    ]
     refused = [error for error in found if isinstance(error, HandOverInProgressError)]
     assert {error.rebalance_id for error in refused} == {winner}
     assert len(refused) == 19
@@ -64,12 +67,13 @@ async def test_hand_overs_that_overlap_in_a_ring_do_not_all_keep_each_other_out(
         pairs = zip(wanted, rebalances, strict=True)
 
         found = await asyncio.gather(
-            *(claims.take(ids, each, each) for ids, each in pairs), return_exceptions=True
+            *(claims.take(ids, rebalance_id, rebalance_id) for ids, rebalance_id in pairs),
+            return_exceptions=True,
         )
 
         assert None in found
-        for each in rebalances:
-            await leases.end(each, each)
+        for rebalance_id in rebalances:
+            await leases.end(rebalance_id, rebalance_id)
 
 
 async def test_a_claim_ends_with_the_lease_of_its_hand_over(

@@ -51,8 +51,8 @@ async def newest_of(
 ) -> LastOutcome:
     """Look through the rebalances themselves, from the newest on."""
     for run in reversed(runs):
-        for each in await rebalances.list_outcomes_among(run, (portfolio_id,), 0, 1):
-            return last(run, portfolio_id, each.status)
+        for outcome in await rebalances.list_outcomes_among(run, (portfolio_id,), 0, 1):
+            return last(run, portfolio_id, outcome.status)
     raise AssertionError(portfolio_id)
 
 
@@ -73,10 +73,10 @@ def last(rebalance: Rebalance, portfolio_id: str, status: Status) -> LastOutcome
 async def test_the_outcome_of_the_newest_rebalance_that_has_the_portfolio_is_found(
     rebalances: RebalanceStore, newest: Any
 ) -> None:
-    stores = [*(each for each in STORES if each is not newest), newest]
+    stores = [*(store for store in STORES if store is not newest), newest]
     runs = [await store(rebalances, store.__name__) for store in stores]
 
-    expected = [await newest_of(rebalances, runs, each) for each in PORTFOLIOS]
+    expected = [await newest_of(rebalances, runs, portfolio_id) for portfolio_id in PORTFOLIOS]
     found = await rebalances.list_last_outcomes([*PORTFOLIOS, make_id("P", 5_000), PORTFOLIOS[0]])
     assert found == tuple(expected)
     assert found[0].model_name == newest.__name__

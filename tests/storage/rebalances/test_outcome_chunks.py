@@ -46,14 +46,14 @@ def a_part(portfolios: int = COUNT) -> Rebalance:
 def make_block(rebalance: Rebalance, ordinals: range | None = None, shift: int = 0) -> BlockOutcome:
     ordinals = range(rebalance.number_of_portfolios) if ordinals is None else ordinals
     apart = {at: make_outcome(rebalance, at + shift * 100) for at in BESIDE if at in ordinals}
-    apart = {at: replace(each, portfolio_id=make_id("P", at)) for at, each in apart.items()}
+    apart = {at: replace(outcome, portfolio_id=make_id("P", at)) for at, outcome in apart.items()}
     return make_answers(rebalance, ordinals, apart, shift=shift)
 
 
 def answers(one: BlockOutcome) -> tuple[PortfolioOutcome, ...]:
     found = one.outcomes()
-    assert all(isinstance(each, PortfolioOutcome) for each in found)
-    return tuple(each for each in found if isinstance(each, PortfolioOutcome))
+    assert all(isinstance(outcome, PortfolioOutcome) for outcome in found)
+    return tuple(outcome for outcome in found if isinstance(outcome, PortfolioOutcome))
 
 
 async def write_chunks(
@@ -98,10 +98,10 @@ async def test_a_block_is_counted_where_it_is_stored(
     run, expected = await write_chunks(rebalances)
     assert await database["outcomes"].count_documents({}) == len(BESIDE)
     assert await database["outcome_chunks"].count_documents({}) == 3
-    traded = sum(len(each.transactions) for each in expected)
+    traded = sum(len(outcome.transactions) for outcome in expected)
     assert await rebalances.count_transactions(run.rebalance_id) == traded
     ended = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
-    assert ended.counts == Counter(each.status for each in expected)
+    assert ended.counts == Counter(outcome.status for outcome in expected)
 
 
 async def test_the_counts_of_a_block_are_those_of_all_its_outcomes(
@@ -111,7 +111,7 @@ async def test_the_counts_of_a_block_are_those_of_all_its_outcomes(
     counts = await rebalances.record_block(
         rebalance.rebalance_id, range(COUNT), make_block(rebalance)
     )
-    assert counts == Counter(each.status for each in answers(make_block(rebalance)))
+    assert counts == Counter(outcome.status for outcome in answers(make_block(rebalance)))
 
 
 async def test_a_writer_killed_after_its_columns_is_completed_by_the_next(
@@ -125,7 +125,7 @@ async def test_a_writer_killed_after_its_columns_is_completed_by_the_next(
     )
 
     assert await rebalances.list_outcomes(rebalance) == answers(make_block(rebalance))
-    assert counts == Counter(each.status for each in answers(make_block(rebalance)))
+    assert counts == Counter(outcome.status for outcome in answers(make_block(rebalance)))
 
 
 async def test_a_writer_killed_between_documents_beside_is_completed_by_the_next(
@@ -145,7 +145,7 @@ async def test_a_writer_killed_between_documents_beside_is_completed_by_the_next
     again = answers(make_block(rebalance, shift=1))
     late = [again[at] if at in BESIDE[2:] else expected[at] for at in range(COUNT)]
     assert await rebalances.list_outcomes(rebalance) == tuple(late)
-    assert counts == Counter(each.status for each in late)
+    assert counts == Counter(outcome.status for outcome in late)
 
 
 async def test_a_writer_killed_between_its_documents_of_columns_is_completed_by_the_next(
@@ -258,11 +258,11 @@ async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
     counts = await asyncio.gather(*(write(shift) for shift in range(6)))
 
     found = await rebalances.list_outcomes(rebalance)
-    assert [each.portfolio_id for each in found] == [make_id("P", at) for at in range(COUNT)]
+    assert [outcome.portfolio_id for outcome in found] == [make_id("P", at) for at in range(COUNT)]
     ended = await rebalances.finish(rebalance.rebalance_id, RebalanceStatus.COMPLETED, NOON)
-    assert ended.counts == Counter(each.status for each in found)
-    assert all(each == ended.counts for each in counts)
-    traded = sum(len(each.transactions) for each in found)
+    assert ended.counts == Counter(outcome.status for outcome in found)
+    assert all(count == ended.counts for count in counts)
+    traded = sum(len(outcome.transactions) for outcome in found)
     assert await rebalances.count_transactions(rebalance.rebalance_id) == traded
 
 
@@ -357,9 +357,9 @@ async def test_a_part_stores_whole_documents_in_columns_and_the_rest_beside(
     rebalance = await rebalances.open(a_part())
     part = range(500, 1_050)
     await rebalances.record_block(rebalance.rebalance_id, part, make_block(rebalance, part), GRID)
-    stored = {each["_id"]: each async for each in database["outcome_chunks"].find({})}
-    assert [len(each["ids"]) for _, each in sorted(stored.items())] == [0, 512, 0]
-    assert [each["end"] for _, each in sorted(stored.items())] == [512, 1_024, COUNT]
+    stored = {document["_id"]: document async for document in database["outcome_chunks"].find({})}
+    assert [len(document["ids"]) for _, document in sorted(stored.items())] == [0, 512, 0]
+    assert [document["end"] for _, document in sorted(stored.items())] == [512, 1_024, COUNT]
     assert await database["outcomes"].count_documents({}) == 12 + 26 + len({600})
     assert await rebalances.list_outcomes(rebalance) == answers(make_block(rebalance))[500:1_050]
 
@@ -379,7 +379,7 @@ async def test_a_chunk_that_an_earlier_release_divided_otherwise_is_completed(
         counts = await rebalances.record_block(
             rebalance.rebalance_id, range(COUNT), make_block(rebalance), GRID
         )
-        assert counts == Counter(each.status for each in answers(make_block(rebalance)))
+        assert counts == Counter(outcome.status for outcome in answers(make_block(rebalance)))
 
     assert await rebalances.list_outcomes(rebalance) == answers(make_block(rebalance))
     assert await database["outcomes"].count_documents({}) == 1_024 - 400 + len({600, 1_099})

@@ -83,7 +83,7 @@ def columns(draw: st.DrawFn, shape: tuple[int, ...], decimals: int | None = None
     # Fewer digits than the scale, where the last ones are 0.
     fewer = st.lists(st.integers(0, scale + 2), min_size=units.size, max_size=units.size)
     dropped = np.array(draw(fewer), np.int32).reshape(shape)
-    power = np.array([10**each for each in dropped.ravel().tolist()], np.object_).reshape(shape)
+    power = np.array([10**digits for digits in dropped.ravel().tolist()], np.object_).reshape(shape)
     is_exact = units.astype(np.object_) % power == 0
     return ScaledColumn(units, scale, scale - np.where(is_exact, dropped, 0))
 
@@ -97,12 +97,12 @@ def blocks(draw: st.DrawFn) -> BlockOutcome:
     price = st.decimals("0.01" if digits > 1 else 1, 10**9, places=digits)
     prices = draw(st.lists(price, min_size=3, max_size=3).map(tuple))
     held = draw(st.sets(st.tuples(st.integers(0, count - 1), st.integers(0, 2))).map(sorted))
-    rows, places = (np.array([each[at] for each in held], dtype=np.int32) for at in (0, 1))
+    rows, places = (np.array([holding[at] for holding in held], dtype=np.int32) for at in (0, 1))
     quantities = draw(columns((len(held),)))
     quantities.units[quantities.units == 0] = 1
     status = draw(st.lists(st.sampled_from([BESIDE, 0, 1]), min_size=count, max_size=count))
     bound = draw(st.sets(st.tuples(st.integers(0, count - 1), st.integers(0, 3))).map(sorted))
-    at, which = (np.array([each[part] for each in bound], dtype=np.int32) for part in (0, 1))
+    at, which = (np.array([binding[part] for binding in bound], dtype=np.int32) for part in (0, 1))
     return BlockOutcome(
         model,
         tuple(make_id("P", at) for at in range(count)),
@@ -151,7 +151,7 @@ def test_every_row_reads_back_with_the_same_digits_or_is_beside(made: BlockOutco
             traded += int(made.transactions[row])
             counts[STATUSES[made.status[row]]] += 1
     assert document["transactions"] == traded
-    assert document["counts"] == {each.value: n for each, n in counts.items() if n}
+    assert document["counts"] == {status.value: n for status, n in counts.items() if n}
 
 
 def test_a_document_without_methods_has_separable_optima_alone() -> None:
@@ -247,7 +247,7 @@ def test_a_row_beyond_34_digits_is_beside_and_its_neighbours_are_not() -> None:
 
     (document,) = documents_of(made)
 
-    assert [each == BESIDE for each in decode_statuses(document)] == [False, True, False, False]
+    assert [status == BESIDE for status in decode_statuses(document)] == [False, True, False, False]
     assert document["before"]["dtype"] == "<i2"
 
 
@@ -278,7 +278,7 @@ def test_rows_with_very_many_binding_constraints_are_beside_so_that_a_document_f
         with_columns(make_answers(make_rebalance(4), range(4)), binding=binding)
     )
 
-    assert [each == BESIDE for each in decode_statuses(document)] == [False, False, False, True]
+    assert [status == BESIDE for status in decode_statuses(document)] == [False, False, False, True]
     assert document["binding"]["names"] == ["A", "B", "C"]
 
 
@@ -291,7 +291,7 @@ def test_a_document_has_the_other_securities_that_its_rows_hold_and_no_more() ->
 
     documents = documents_of(with_columns(made, others=others))
 
-    assert [len(each["others"]["ids"]) for each in documents] == [512, 512, 512, 464]
+    assert [len(document["others"]["ids"]) for document in documents] == [512, 512, 512, 464]
     _, last = decode_block(documents[-1], made.securities)
     assert last.others.ids == ids[1_536:]
 
@@ -310,16 +310,16 @@ def test_the_widest_chunk_of_250_portfolios_and_5_000_securities_is_split_below_
 
     documents = [rows_document(RID, at, made, slice(at, at + 52)) for at in range(0, 250, 52)]
 
-    assert [len(each["ids"]) for each in documents] == [52, 52, 52, 52, 42]
-    sizes = [len(bson.encode(each, codec_options=OPTIONS)) for each in documents]
+    assert [len(document["ids"]) for document in documents] == [52, 52, 52, 52, 42]
+    sizes = [len(bson.encode(document, codec_options=OPTIONS)) for document in documents]
     assert max(sizes) < 8.1 * 2**20 < MAX_DOCUMENT_BYTES
-    assert sum(len(each["before"]["data"]) for each in documents) == wide.size * 16
+    assert sum(len(document["before"]["data"]) for document in documents) == wide.size * 16
 
 
 def test_the_split_depends_on_the_number_of_securities_alone() -> None:
     assert [rows_per_document(count) for count in (1, 50, 500, 5_000)] == [512, 512, 512, 52]
     made = make_answers(make_rebalance(1_100), range(1_100))
-    assert [each["_id"][25:] for each in documents_of(made, first=3)] == [
+    assert [document["_id"][25:] for document in documents_of(made, first=3)] == [
         "0000003",
         "0000515",
         "0001027",

@@ -49,7 +49,7 @@ async def require_every_outcome(
 ) -> Sequence[range]:
     """Compare the outcomes of all pages with those of the objects; return the pages' ordinals."""
     pages = await pages_of(rebalances, rebalance)
-    found = [one for page in pages for one in list_outcomes(page)]
+    found = [outcome for page in pages for outcome in list_outcomes(page)]
     assert repr(tuple(found)) == repr(await rebalances.list_outcomes(rebalance))
     assert [page.count() for page in pages] == [len(list_outcomes(page)) for page in pages]
     return [page.ordinals for page in pages]
@@ -99,7 +99,7 @@ async def test_a_rebalance_without_columns_has_pages_of_objects(
 
     ordinals = await require_every_outcome(rebalances, run)
 
-    assert [len(each) for each in ordinals] == [20, 20, 10]
+    assert [len(page) for page in ordinals] == [20, 20, 10]
 
 
 async def test_portfolios_of_a_run_under_way_that_have_no_outcome_yet_are_passed_over(
@@ -113,8 +113,8 @@ async def test_portfolios_of_a_run_under_way_that_have_no_outcome_yet_are_passed
     ordinals = await require_every_outcome(rebalances, run)
 
     assert max(map(len, ordinals)) == 300
-    found = [one for page in await pages_of(rebalances, run) for one in list_outcomes(page)]
-    assert [one.portfolio_id for one in found] == [
+    found = [outcome for page in await pages_of(rebalances, run) for outcome in list_outcomes(page)]
+    assert [outcome.portfolio_id for outcome in found] == [
         make_id("P", at) for part in (range(700, 900), range(99_000, 99_010)) for at in part
     ]
 
@@ -130,7 +130,7 @@ async def test_an_outcome_in_columns_counts_before_one_of_its_own(
     (page,) = await pages_of(rebalances, run)
 
     expected = make_answers(run, range(10)).outcomes()
-    assert all(isinstance(one, PortfolioOutcome) for one in expected)
+    assert all(isinstance(outcome, PortfolioOutcome) for outcome in expected)
     assert list_outcomes(page) == expected
 
 

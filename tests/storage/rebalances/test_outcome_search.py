@@ -36,16 +36,16 @@ def amount_of(outcome: PortfolioOutcome, name: str) -> float | None:
 
 
 def sift(outcomes: Sequence[PortfolioOutcome], wanted: OutcomeFilter, sort: Sort) -> list[str]:
-    matching = [each for each in outcomes if wanted.admits(each)]
+    matching = [outcome for outcome in outcomes if wanted.admits(outcome)]
     if sort:
         ((name, direction),) = sort
-        without = [each for each in matching if amount_of(each, name) is None]
+        without = [outcome for outcome in matching if amount_of(outcome, name) is None]
         matching = sorted(
-            [each for each in matching if amount_of(each, name) is not None],
-            key=lambda each: direction * (amount_of(each, name) or 0),
+            [outcome for outcome in matching if amount_of(outcome, name) is not None],
+            key=lambda outcome: direction * (amount_of(outcome, name) or 0),
         )
         matching += without
-    return [each.portfolio_id for each in matching]
+    return [outcome.portfolio_id for outcome in matching]
 
 
 async def store_in_columns(rebalances: RebalanceStore) -> Rebalance:
@@ -87,7 +87,7 @@ async def test_a_page_has_what_a_filter_over_all_outcomes_would_leave(
         expected = sift(everything, wanted, sort)
         for offset, limit in ((0, 50), (40, 7), (len(expected), 5)):
             found, total = await rebalances.search_outcomes(rebalance, wanted, sort, offset, limit)
-            named = [each.portfolio_id for each in found]
+            named = [outcome.portfolio_id for outcome in found]
             assert (named, total) == (expected[offset : offset + limit], len(expected))
 
 
@@ -100,19 +100,21 @@ async def test_outcomes_that_agree_in_an_amount_stay_in_the_order_of_the_model(
         run, OutcomeFilter(frozenset({Status.REBALANCED})), (("cash_after", DESCENDING),), 0, 50
     )
 
-    assert {each.cash_after for each in found} == {found[0].cash_after}
-    assert [each.portfolio_id for each in found] == sorted(each.portfolio_id for each in found)
+    assert {outcome.cash_after for outcome in found} == {found[0].cash_after}
+    assert [outcome.portfolio_id for outcome in found] == sorted(
+        outcome.portfolio_id for outcome in found
+    )
 
 
 async def test_an_outcome_found_far_from_others_is_the_stored_one(
     rebalances: RebalanceStore,
 ) -> None:
     run = await store_in_columns(rebalances)
-    stored = {each.portfolio_id: each for each in await rebalances.list_outcomes(run)}
+    stored = {outcome.portfolio_id: outcome for outcome in await rebalances.list_outcomes(run)}
 
     found, _ = await rebalances.search_outcomes(
         run, OutcomeFilter(), (("market_value", DESCENDING),), 0, COUNT
     )
 
     assert len(found) == COUNT
-    assert all(repr(each) == repr(stored[each.portfolio_id]) for each in found)
+    assert all(repr(outcome) == repr(stored[outcome.portfolio_id]) for outcome in found)

@@ -23,14 +23,14 @@ pytestmark = pytest.mark.mongo
 
 
 def total(outcomes: tuple[PortfolioOutcome, ...]) -> OutcomeTotals:
-    with_amounts = [each for each in outcomes if each.market_value is not None]
-    planned = [each.certificate for each in outcomes if each.certificate is not None]
+    with_amounts = [outcome for outcome in outcomes if outcome.market_value is not None]
+    planned = [outcome.certificate for outcome in outcomes if outcome.certificate is not None]
     return OutcomeTotals(
         len(with_amounts),
-        sum((each.market_value or Decimal(0) for each in outcomes), Decimal(0)),
-        sum((each.cash_before or Decimal(0) for each in outcomes), Decimal(0)),
-        sum((each.cash_after or Decimal(0) for each in outcomes), Decimal(0)),
-        sum((each.objective for each in planned), Decimal(0)),
+        sum((outcome.market_value or Decimal(0) for outcome in outcomes), Decimal(0)),
+        sum((outcome.cash_before or Decimal(0) for outcome in outcomes), Decimal(0)),
+        sum((outcome.cash_after or Decimal(0) for outcome in outcomes), Decimal(0)),
+        sum((certificate.objective for certificate in planned), Decimal(0)),
     )
 
 

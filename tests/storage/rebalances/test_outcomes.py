@@ -110,15 +110,15 @@ async def test_equal_securities_of_several_outcomes_keep_the_digits_of_their_own
         PricedTarget("OLD", Decimal(price), Decimal(0), OUTSIDE) for price in ("5", "5.00")
     )
     made = [
-        replace(one, others=(other,), before=(*one.before, 1), after=(*one.after, 0))
-        for one, other in zip(make_outcomes(rebalance), (first, second, first), strict=True)
+        replace(outcome, others=(other,), before=(*outcome.before, 1), after=(*outcome.after, 0))
+        for outcome, other in zip(make_outcomes(rebalance), (first, second, first), strict=True)
     ]
 
     await rebalances.record(rebalance.rebalance_id, range(3), made)
 
     read = await rebalances.list_outcomes(rebalance)
     assert list(map(repr, read)) == list(map(repr, made))
-    assert [str(each.others[0].price) for each in read] == ["5", "5.00", "5"]
+    assert [str(outcome.others[0].price) for outcome in read] == ["5", "5.00", "5"]
 
 
 async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
@@ -145,7 +145,7 @@ async def test_the_transactions_of_a_rebalance_are_counted_where_they_are_stored
 ) -> None:
     rebalance = await rebalances.open(make_rebalance(len(expected)))
     await rebalances.record(rebalance.rebalance_id, range(len(expected)), expected)
-    traded = sum(sum(map(ne, each.before, each.after)) for each in expected)
+    traded = sum(sum(map(ne, outcome.before, outcome.after)) for outcome in expected)
     assert await rebalances.count_transactions(rebalance.rebalance_id) == traded
     await database["outcomes"].update_many({}, {"$unset": {"transactions": ""}})  # as once stored
     assert await rebalances.count_transactions(rebalance.rebalance_id) == traded

@@ -139,11 +139,11 @@ async def test_recording_counts_what_is_stored_not_what_came_too_late(
 ) -> None:
     rebalance = await rebalances.open(make_rebalance(4))
     first = make_outcomes(rebalance, range(2))
-    late = [replace(one, status=Status.FAILED) for one in make_outcomes(rebalance)]
+    late = [replace(outcome, status=Status.FAILED) for outcome in make_outcomes(rebalance)]
     assert await rebalances.record(rebalance.rebalance_id, range(2), first) == Counter(
-        one.status for one in first
+        outcome.status for outcome in first
     )
-    expected = Counter(one.status for one in first) + Counter({Status.FAILED: 2})
+    expected = Counter(outcome.status for outcome in first) + Counter({Status.FAILED: 2})
     assert await rebalances.record(rebalance.rebalance_id, range(4), late) == expected
 
 

@@ -142,13 +142,13 @@ async def test_equal_securities_of_two_rebalances_keep_their_own_digits(
     prices = ("10.5", "10.50", "10.500")
     for price in prices:
         run = make_rebalance(1)
-        securities = tuple(replace(one, price=Decimal(price)) for one in run.securities)
+        securities = tuple(replace(security, price=Decimal(price)) for security in run.securities)
         run = replace(run, securities=securities)
         for _ in range(2):  # the second with what was remembered of the first
             run = replace(run, rebalance_id=new_rebalance_id())
             await rebalances.store(run, make_outcomes(run))
             found = await rebalances.read(run.rebalance_id)
-            assert {str(one.price) for one in found.securities} == {price}
+            assert {str(security.price) for security in found.securities} == {price}
 
 
 def test_only_so_many_securities_stay_encoded(monkeypatch: pytest.MonkeyPatch) -> None:

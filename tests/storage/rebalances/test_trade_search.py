@@ -61,7 +61,7 @@ def drift_at(outcome: PortfolioOutcome, place: int) -> Drift:
 
 async def read_all(rebalances: RebalanceStore, rebalance: Rebalance) -> list[Trade]:
     outcomes = await rebalances.list_outcomes(rebalance)
-    return [(each, drift) for each in outcomes for drift in each.drifts if drift.change]
+    return [(outcome, drift) for outcome in outcomes for drift in outcome.drifts if drift.change]
 
 
 def make_filters(trades: list[Trade]) -> tuple[TradeFilter, ...]:
@@ -108,7 +108,7 @@ async def test_a_page_has_what_a_filter_over_all_trades_would_leave(
         *[((name, way),) for name, way in product(keys, (ASCENDING, DESCENDING))],
     ]
     for wanted, sort in product(make_filters(trades), orders):
-        expected = [each for each in trades if wanted.admits(*each)]
+        expected = [trade for trade in trades if wanted.admits(*trade)]
         if sort:
             ((name, way),) = sort
             # sorted() keeps equals in their order, also from the greatest down.
@@ -134,7 +134,7 @@ async def test_a_bound_that_an_amount_or_a_drift_equals_admits_it(
     above = replace(equal, min_amount=amount + Decimal("0.01"))
     none, _ = await rebalances.search_trades(run, above, (), 0, 1)
 
-    assert named([(each, drift_at(each, place)) for each, place in found]) == named([one])
+    assert named([(outcome, drift_at(outcome, place)) for outcome, place in found]) == named([one])
     assert none == ()
 
 
@@ -154,11 +154,11 @@ async def test_totals_are_the_sums_over_all_trades_that_match(
     rebalance = await store(rebalances)
     trades = await read_all(rebalances, rebalance)
     for wanted in make_filters(trades):
-        matching = [each for each in trades if wanted.admits(*each)]
-        held = [each for each in matching if wanted.holds(*named([each])[0])]
-        sent = [each for each in matching if each not in held]
-        buys = [each for each in sent if each[1].change > 0]
-        sells = [each for each in sent if each[1].change < 0]
+        matching = [trade for trade in trades if wanted.admits(*trade)]
+        held = [trade for trade in matching if wanted.holds(*named([trade])[0])]
+        sent = [trade for trade in matching if trade not in held]
+        buys = [trade for trade in sent if trade[1].change > 0]
+        sells = [trade for trade in sent if trade[1].change < 0]
 
         totals = await rebalances.total_trades(rebalance, wanted)
 

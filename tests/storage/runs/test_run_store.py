@@ -131,7 +131,7 @@ async def test_of_many_claimants_one_gets_a_run_whose_lease_ended(runs: RunStore
     run = a_run()
     await runs.add(run, "dead", -1.0)
     claims = await asyncio.gather(*(runs.claim(f"claimant {n}", LEASE_S) for n in range(8)))
-    (claimed,) = [one for one in claims if one is not None]
+    (claimed,) = [run for run in claims if run is not None]
     assert claimed.run_id == run.run_id
 
 
@@ -140,7 +140,7 @@ async def test_the_oldest_run_is_taken_over_first(runs: RunStore) -> None:
     for run in (newer, older):
         await runs.add(run, "dead", -1.0)
     claimed = [await runs.claim("mine", LEASE_S) for _ in range(3)]
-    assert [one and one.run_id for one in claimed] == [older.run_id, newer.run_id, None]
+    assert [run and run.run_id for run in claimed] == [older.run_id, newer.run_id, None]
 
 
 async def test_takeovers_are_counted_until_the_run_comes_further(runs: RunStore) -> None:
@@ -271,7 +271,7 @@ async def test_a_run_holds_the_key_of_its_request_until_it_ends(
         await keys.claim("k", "hash", "other")
 
 
-@pytest.mark.parametrize("status", [one for one in RunStatus if one.is_over])
+@pytest.mark.parametrize("status", [status for status in RunStatus if status.is_over])
 async def test_the_key_of_a_run_that_ended_answers_what_was_completed_or_is_free(
     runs: RunStore, keys: IdempotencyStore, status: RunStatus
 ) -> None:
@@ -317,7 +317,7 @@ async def test_a_run_that_is_not_waited_for_is_what_its_key_answers_at_once(
     assert await keys.claim("k", "hash", "other") == run.run_id
 
 
-@pytest.mark.parametrize("status", [one for one in RunStatus if one.is_over])
+@pytest.mark.parametrize("status", [status for status in RunStatus if status.is_over])
 async def test_what_is_over_stays_over(runs: RunStore, status: RunStatus) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
