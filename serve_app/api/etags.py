@@ -27,7 +27,7 @@ VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
 QUOTE = '"'
 GZIP = ".gzip"
 
-IfMatch = Annotated[
+IfMatchHeader = Annotated[
     str | None,
     Header(description="ETag of the version to change; any other version is answered with 412"),
 ]
@@ -39,7 +39,7 @@ NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """The versions that If-Match allows to change; all of them without the header."""
+    """The versions that If-Match allows to change; every version without the header."""
 
     if_match: str | None
 
@@ -61,9 +61,9 @@ class Precondition:
 
 
 async def read_precondition(
-    settings: ServiceSettings, if_match: IfMatch = None
+    settings: ServiceSettings, if_match: IfMatchHeader = None
 ) -> AsyncGenerator[Precondition]:
-    """Read the If-Match of a request; a version found stale later fails it, too."""
+    """Read the If-Match of a request; a version that turns out stale fails it, too."""
     if if_match is None and settings.require_if_match:
         raise PreconditionRequiredError
     precondition = Precondition(if_match)
@@ -75,14 +75,14 @@ async def read_precondition(
         raise PreconditionFailedError(str(if_match), error.actual) from error
 
 
-Changed = Annotated[Precondition, Depends(read_precondition, scope="function")]
+IfMatch = Annotated[Precondition, Depends(read_precondition, scope="function")]
 
 
 def model_etag(model: Model) -> str:
     """Make the ETag of a model from its version and the date of its last rebalance."""
-    rebalanced = model.last_rebalance_date
-    date = f".{round(rebalanced.timestamp() * 1000):x}" if rebalanced else ""
-    return f'"{model.version}{date}"'
+    rebalance_date = model.last_rebalance_date
+    suffix = f".{round(rebalance_date.timestamp() * 1000):x}" if rebalance_date else ""
+    return f'"{model.version}{suffix}"'
 
 
 def rebalance_etag(rebalance: Rebalance) -> str:
@@ -102,7 +102,7 @@ def proposal_etag(proposal: Proposal) -> str:
 
 
 def not_modified(etag: str, if_none_match: str | None) -> Response | None:
-    """Make the 304 of a caller whose copy is current, compressed or not; None for any other."""
+    """Answer 304 to a caller whose copy is current, compressed or not; None for another copy."""
     tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     for candidate in (etag, compressed_etag(etag)):
         if candidate in tags or "*" in tags:

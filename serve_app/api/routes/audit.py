@@ -81,7 +81,7 @@ async def _filter(
     return AuditFilter(object_type, object_id, principal, action, since)
 
 
-Wanted = Annotated[AuditFilter, Depends(_filter)]
+FilterQuery = Annotated[AuditFilter, Depends(_filter)]
 
 
 @router.get(
@@ -97,7 +97,7 @@ async def list_audit_entries(
     request: Request,
     accept: Accept,
     store: StorePort,
-    audit_filter: Wanted,
+    audit_filter: FilterQuery,
     order: Order,
     offset: Offset = 0,
     limit: Limit = 100,
@@ -133,7 +133,7 @@ async def read_audit_head(_: ReadsAudit, store: StorePort) -> Response:
 async def _pages(
     store: AuditEntries, audit_filter: AuditFilter, direction: int, page: tuple[Entry, ...]
 ) -> AsyncIterator[Page]:
-    """Yield the first page and those beyond it."""
+    """Yield the first page and the pages after it."""
     while page:
         yield page
         last = page[-1]["seq"]

@@ -1,4 +1,4 @@
-"""Routes of drift scans: measure the whole book, then sort and filter what was measured."""
+"""Routes of drift scans: measure the whole book, then sort and filter its portfolios."""
 
 from decimal import Decimal
 from typing import Annotated, Final
@@ -74,7 +74,7 @@ async def _line_filter(
     )
 
 
-Wanted = Annotated[LineFilter, Depends(_line_filter)]
+LineQuery = Annotated[LineFilter, Depends(_line_filter)]
 LineOrder = Annotated[Sort, Depends(order_by(*SORT_FIELDS))]
 
 
@@ -130,7 +130,7 @@ async def list_drift_lines(
     request: Request,
     scan_id: ScanId,
     store: StorePort,
-    line_filter: Wanted,
+    line_filter: LineQuery,
     order: LineOrder,
     offset: Offset = 0,
     limit: Portfolios = 100,
@@ -151,7 +151,7 @@ async def list_drift_lines(
     responses=WRONG_SCAN,
 )
 async def read_drift_histogram(
-    _: ReadsPortfolios, scan_id: ScanId, store: StorePort, line_filter: Wanted, bins: Bins = 40
+    _: ReadsPortfolios, scan_id: ScanId, store: StorePort, line_filter: LineQuery, bins: Bins = 40
 ) -> Response:
     """Count the portfolios of a scan by their total drift."""
     scan = await store.read_drift_scan(scan_id)

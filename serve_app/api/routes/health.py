@@ -28,7 +28,7 @@ CHECK_TIMEOUT_S = 2.0
 HEALTHY = "healthy"
 FAILING = "failing"
 UNKNOWN = "unknown"
-NOT_NEEDED = frozenset({"portfolio"})  # because no rebalance waits for names
+NOT_NEEDED = frozenset({"portfolio"})  # because no rebalance needs names
 METRICS = "text/plain"
 METRICS_EXAMPLE = """# TYPE http_requests_total counter
 http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
@@ -45,10 +45,10 @@ async def live() -> Health:
 async def ready(parts: AllPorts, settings: ServiceSettings, caller: Caller) -> Health:
     """Check every required part; 503 names those that fail."""
     findings = await _examine(parts)
-    failing = tuple(name for name in findings.failing_parts if name not in NOT_NEEDED)
-    if failing:
+    failures = tuple(name for name in findings.failing_parts if name not in NOT_NEEDED)
+    if failures:
         breakers = findings.breakers if _sees_details(caller) else {}
-        raise NotReadyError(failing, findings.checks, breakers)
+        raise NotReadyError(failures, findings.checks, breakers)
     return _build_health("ready", findings, settings, caller)
 
 

@@ -75,8 +75,8 @@ async def rotate_key(
     require_rights(caller, key)
     text = make_key(key_id)
     overlap = timedelta(hours=(body or RotationBody()).overlap_hours)
-    rotated = await store.rotate_api_key(key_id, text.secret_hash, datetime.now(UTC) + overlap)
-    return json_response(new_key_json(rotated, text), 200, NO_STORE)
+    new_key = await store.rotate_api_key(key_id, text.secret_hash, datetime.now(UTC) + overlap)
+    return json_response(new_key_json(new_key, text), 200, NO_STORE)
 
 
 @router.delete("/keys/{key_id}", response_model=KeyAnswer, responses=WRONG_KEY)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from optimization import Model
 from serve_app.api.access import ReadsSomeModels, WritesModels
 from serve_app.api.dependencies import ModelId, StoredVersion, StorePort
-from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, model_etag, not_modified
+from serve_app.api.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, model_etag, not_modified
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 
 Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
 
-Named = Annotated[
+NamePart = Annotated[
     str,
     Query(
         max_length=100,
@@ -62,7 +62,7 @@ async def list_models(
     order: Order,
     offset: Offset = 0,
     limit: Models = MAX_MODELS_PER_PAGE,
-    name: Named = "",
+    name: NamePart = "",
 ) -> Response:
     """List models, the oldest first by default."""
     models, total = await store.list_models(offset, limit, order, caller.models, name)
@@ -89,14 +89,14 @@ async def add_model(
     new = build_model(body)
 
     async def recall(model_id: str) -> Model:
-        # Built from the body, because the stored model may have changed since the first answer.
+        # The body gives the answer, because the stored model may have changed since the first one.
         return replace(new, model_id=model_id)
 
-    model, replayed = await once(
-        lambda: store.add_model(new, once.claim), lambda added: str(added.model_id), recall
+    model, replay = await once(
+        lambda: store.add_model(new, once.claim), lambda model: str(model.model_id), recall
     )
     location = {"Location": f"/api/v1/model/{model.model_id}"}
-    return _answer(model, status=201, headers=location | replayed)
+    return _answer(model, status=201, headers=location | replay)
 
 
 @router.get(
@@ -119,11 +119,11 @@ async def read_model(
     responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
 )
 async def replace_model(
-    _: WritesModels, model_id: ModelId, body: Replacement, store: StorePort, changed: Changed
+    _: WritesModels, model_id: ModelId, body: Replacement, store: StorePort, precondition: IfMatch
 ) -> Response:
     """Replace the whole model if its version is still the stored one."""
-    # Both have to hold, because the body and If-Match may name different versions.
-    changed.require(body.version)
+    # Both conditions have to hold, because the body and If-Match may name different versions.
+    precondition.require(body.version)
     return _answer(await store.replace_model(build_replacement(model_id, body)))
 
 
@@ -133,10 +133,14 @@ async def replace_model(
     responses=refuses(*WRONG_CHANGE),
 )
 async def delete_model(
-    _: WritesModels, model_id: ModelId, version: StoredVersion, store: StorePort, changed: Changed
+    _: WritesModels,
+    model_id: ModelId,
+    version: StoredVersion,
+    store: StorePort,
+    precondition: IfMatch,
 ) -> Response:
     """Delete the model if its version is still the stored one; its rebalances stay."""
-    changed.require(version)
+    precondition.require(version)
     await store.delete_model(model_id, version)
     return Response(status_code=204)
 
@@ -147,20 +151,20 @@ async def delete_model(
     responses=refuses(*WRONG_CHANGE, catalogue.SECURITY_IN_MODEL),
 )
 async def add_position(
-    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, precondition: IfMatch
 ) -> Response:
     """Add a security to the model."""
-    return _answer(await store.add_target(model_id, build_target(body), changed.versions))
+    return _answer(await store.add_target(model_id, build_target(body), precondition.versions))
 
 
 @router.put(
     "/model/{model_id}/position", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def replace_position(
-    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, precondition: IfMatch
 ) -> Response:
     """Change the position of a security; a target of 0 removes it."""
-    return _answer(await store.replace_target(model_id, build_target(body), changed.versions))
+    return _answer(await store.replace_target(model_id, build_target(body), precondition.versions))
 
 
 @router.delete(
@@ -169,31 +173,41 @@ async def replace_position(
     responses=refuses(*WRONG_CHANGE, catalogue.POSITION_DIFFERS),
 )
 async def remove_position(
-    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, changed: Changed
+    _: WritesModels, model_id: ModelId, body: NewPosition, store: StorePort, precondition: IfMatch
 ) -> Response:
     """Remove a security; every value must match the stored position."""
-    return _answer(await store.remove_target(model_id, build_target(body), changed.versions))
+    return _answer(await store.remove_target(model_id, build_target(body), precondition.versions))
 
 
 @router.post(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def add_portfolios(
-    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: StorePort, changed: Changed
+    _: WritesModels,
+    model_id: ModelId,
+    body: PortfoliosBody,
+    store: StorePort,
+    precondition: IfMatch,
 ) -> Response:
     """Add portfolios; those already in the model are ignored."""
-    return _answer(await store.add_portfolios(model_id, tuple(body.portfolios), changed.versions))
+    return _answer(
+        await store.add_portfolios(model_id, tuple(body.portfolios), precondition.versions)
+    )
 
 
 @router.delete(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def remove_portfolios(
-    _: WritesModels, model_id: ModelId, body: PortfoliosBody, store: StorePort, changed: Changed
+    _: WritesModels,
+    model_id: ModelId,
+    body: PortfoliosBody,
+    store: StorePort,
+    precondition: IfMatch,
 ) -> Response:
     """Remove portfolios; unknown ones are ignored, and at least one must remain."""
     return _answer(
-        await store.remove_portfolios(model_id, tuple(body.portfolios), changed.versions)
+        await store.remove_portfolios(model_id, tuple(body.portfolios), precondition.versions)
     )
 
 

@@ -1,4 +1,4 @@
-"""Routes of names: those of portfolios, and the tickers of securities."""
+"""Routes of the names of portfolios and the tickers of securities."""
 
 from typing import Annotated, Final
 
@@ -61,8 +61,8 @@ async def name_portfolios(
         portfolios = await store.find_portfolios(name, MAX_NAMED)
         own = caller.portfolios
         names = {
-            portfolio_id: known
-            for portfolio_id, known in portfolios.items()
+            portfolio_id: portfolio_name
+            for portfolio_id, portfolio_name in portfolios.items()
             if own is None or portfolio_id in own
         }
     return [

@@ -77,14 +77,14 @@ MIN_LONG_BODY_BYTES: Final = 250_000  # bytes, read in about 10 ms
 
 
 class BySize(APIRoute):
-    """A route whose long bodies, tables and answers as tables are processed elsewhere."""
+    """A route whose long bodies, tables and answers as tables another process handles."""
 
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
 
         async def handle_by_size(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
-            # Here, because a body that is read elsewhere never reaches the dependencies.
+            # A body that is read elsewhere never reaches the dependencies, so they are called here.
             await authorize_unlimited(exact, SecurityScopes([Scope.OPTIMIZE_USE]))
             await require_known_parameters(exact)
             body = await exact.read()
@@ -178,15 +178,15 @@ async def _answer_elsewhere(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     raw_request = RawRequest(await request.body(), request.url.path, _today(settings))
     try:
-        written = await _find_optimizer(request).optimize_text(raw_request)
+        raw_response = await _find_optimizer(request).optimize_text(raw_request)
     except BodyRefusedError as error:
-        # The framework's error, because one handler then renders both kinds of bodies.
+        # The framework's error is raised, because its handler then renders both kinds of bodies.
         raise RequestValidationError(error.errors) from error
-    return await build_response(written)
+    return await build_response(raw_response)
 
 
 def _find_optimizer(request: Request) -> Optimizer:
-    # From the state, because dependencies are resolved only after the body has been read.
+    # The state has the ports, because dependencies are resolved only after the body is read.
     ports: Ports = request.app.state.ports
     return ports.optimizer
 
@@ -201,7 +201,7 @@ def _build_upload(request: Request, body: bytes) -> Upload | None:
     except NotAcceptableError:
         if not has_json:
             raise
-        answer_type = JSON  # because JSON has been answered with JSON whatever Accept says
+        answer_type = JSON  # because a JSON body has a JSON answer whatever Accept says
     has_positions = _parameter(request, "positions", ("false", "true")) == "true"
     if has_json and answer_type == JSON and not has_positions:
         return None

@@ -80,14 +80,15 @@ async def hand_over(
     is not approved or is stale. What an approved proposal holds back is not sent.
     """
     open_orders = (body or HandOverBody()).open_orders
-    done, replayed = await once(
+    submission, replay = await once(
         lambda: store.submit_orders(rebalance_id, open_orders, MAX_ORDERS_PER_PAGE),
-        lambda handed: handed.rebalance_id,
+        lambda submission: submission.rebalance_id,
         lambda reference: store.read_submission(reference, 0, MAX_ORDERS_PER_PAGE),
     )
-    headers = page_headers(request, 0, MAX_ORDERS_PER_PAGE, done.listed) | replayed
-    # 207 and no error, because the orders that were sent must not be taken for failed.
-    return _answer(done, 200 if done.status is SubmissionStatus.COMPLETE else 207, headers)
+    headers = page_headers(request, 0, MAX_ORDERS_PER_PAGE, submission.listed) | replay
+    # The status is 207 and no error, because orders that were sent must not be taken for failed.
+    status = 200 if submission.status is SubmissionStatus.COMPLETE else 207
+    return _answer(submission, status, headers)
 
 
 @router.get(

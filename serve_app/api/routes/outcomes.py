@@ -1,4 +1,4 @@
-"""Routes of outcomes: rebalances in brief, outcomes by status and reason, one in full."""
+"""Routes of outcomes: rebalances in brief, outcomes by status and reason or in full."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Final

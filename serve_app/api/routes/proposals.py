@@ -12,7 +12,7 @@ from serve_app.api.access import (
     ReadsSomeRebalances,
 )
 from serve_app.api.dependencies import RebalanceId, StorePort
-from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, not_modified, proposal_etag
+from serve_app.api.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, not_modified, proposal_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -77,13 +77,13 @@ async def propose_orders(
 ) -> Response:
     """Propose to send the orders of a completed rebalance."""
     proposer, note = caller.require_name(), None if body is None else body.note
-    proposal, replayed = await once(
+    proposal, replay = await once(
         lambda: store.add_proposal(rebalance_id, proposer, note),
-        lambda added: added.proposal_id,
+        lambda proposal: proposal.proposal_id,
         store.read_proposal,
     )
     location = {"Location": f"/api/v1/proposal/{proposal.proposal_id}"}
-    return _answer(proposal, 201, location | replayed)
+    return _answer(proposal, 201, location | replay)
 
 
 @router.get(
@@ -158,7 +158,7 @@ async def decide_proposal(
     proposal_id: ProposalId,
     body: DecisionBody,
     store: StorePort,
-    changed: Changed,
+    precondition: IfMatch,
 ) -> Response:
     """Approve or reject a proposal, or hold and release parts of it.
 
@@ -167,7 +167,7 @@ async def decide_proposal(
     that break rules are approved only if they are held or somebody else overrides the rules.
     """
     decision = build_decision(body, caller)
-    changed.require(body.version)
+    precondition.require(body.version)
     return _answer(await store.decide_proposal(proposal_id, decision))
 
 
@@ -181,16 +181,16 @@ async def withdraw_proposal(
     proposal_id: ProposalId,
     body: WithdrawalBody,
     store: StorePort,
-    changed: Changed,
+    precondition: IfMatch,
 ) -> Response:
     """Withdraw an open proposal; its proposer alone may."""
     proposer = caller.require_name()
-    changed.require(body.version)
+    precondition.require(body.version)
     return _answer(await store.withdraw_proposal(proposal_id, proposer, body.version, body.note))
 
 
 def _answer(
     proposal: Proposal, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    known = {"ETag": proposal_etag(proposal), **(headers or {})}
-    return json_response(proposal_json(proposal), status, known)
+    all_headers = {"ETag": proposal_etag(proposal), **(headers or {})}
+    return json_response(proposal_json(proposal), status, all_headers)

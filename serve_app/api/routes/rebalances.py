@@ -91,7 +91,7 @@ async def rebalance_model(
     respond_async: RespondAsync = False,
 ) -> Response:
     """Rebalance every portfolio that follows the model; returns one element per portfolio."""
-    # A dry run is never a run, because nothing of it is stored that could be polled.
+    # A dry run never becomes a run, because it stores nothing that could be polled.
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begin_run(store, optimizer, once, selection, options)
@@ -99,17 +99,17 @@ async def rebalance_model(
     if dry_run:
         return await _preview_model(request, rebalancing, model_id, overrides, settings)
 
-    # Read again, because a key keeps the id of the first answer alone.
+    # The outcomes are read again, because a key keeps only the id of the first answer.
     async def recall(rebalance_id: str) -> exactly_once.RebalanceAnswer:
         rebalance = await store.read_rebalance(rebalance_id)
         return rebalance, await store.list_outcomes(rebalance)
 
-    (rebalance, outcomes), replayed = await once(
+    (rebalance, outcomes), replay = await once(
         lambda: exactly_once.rebalance_model(rebalancing, model_id, overrides, once.claim),
-        lambda stored: stored[0].rebalance_id,
+        lambda answer: answer[0].rebalance_id,
         recall,
     )
-    headers = _location(rebalance) | _unmatched_header(rebalance) | replayed
+    headers = _location(rebalance) | _unmatched_header(rebalance) | replay
     if isinstance(outcomes, OutcomeElements):
         return answer_elements(outcomes, headers)
     heading = build_heading(rebalance, settings.time_zone)
@@ -160,15 +160,15 @@ async def rebalance_portfolio(
         rebalance, outcome = await rebalancing.preview_portfolio(portfolio_id, model_id, overrides)
         heading = build_heading(rebalance, settings.time_zone, is_stored=False)
         return answer_single(request.url.path, heading, outcome, {})
-    (rebalance, outcome), replayed = await once(
+    (rebalance, outcome), replay = await once(
         lambda: exactly_once.rebalance_portfolio(
             rebalancing, portfolio_id, model_id, overrides, once.claim
         ),
-        lambda stored: stored[0].rebalance_id,
+        lambda answer: answer[0].rebalance_id,
         lambda rebalance_id: parts.store.read_outcome(rebalance_id, portfolio_id),
     )
     heading = build_heading(rebalance, settings.time_zone)
-    return answer_single(request.url.path, heading, outcome, _location(rebalance) | replayed)
+    return answer_single(request.url.path, heading, outcome, _location(rebalance) | replay)
 
 
 async def _begin_run(
@@ -182,10 +182,10 @@ async def _begin_run(
     overrides = build_options(options)
     # The id is made here, because each attempt at the port then names the same run.
     command = BeginRun(new_rebalance_id(), selection, overrides, claim=once.claim)
-    run, replayed = await once(
+    run, replay = await once(
         lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run
     )
-    return await answer_accepted(store, run, PREFERENCE_APPLIED | replayed)
+    return await answer_accepted(store, run, PREFERENCE_APPLIED | replay)
 
 
 def _location(rebalance: Rebalance) -> dict[str, str]:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from serve_app.api.access import ReadsRebalances, WritesRules
 from serve_app.api.dependencies import StoredVersion, StorePort
-from serve_app.api.etags import NOT_MODIFIED, Changed, IfNoneMatch, not_modified, rule_etag
+from serve_app.api.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, not_modified, rule_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -50,11 +50,11 @@ async def list_rules(_: ReadsRebalances, store: StorePort) -> Response:
 async def add_rule(_: WritesRules, body: RulePost, store: StorePort, once: Idempotent) -> Response:
     """Store a new rule, which holds for the rebalances that begin from now on."""
     rule = build_rule(body)
-    added, replayed = await once(
+    stored_rule, replay = await once(
         lambda: store.add_rule(rule), lambda stored_rule: stored_rule.rule_id, store.read_rule
     )
-    location = {"Location": f"/api/v1/rule/{added.rule_id}"}
-    return _answer(added, 201, location | replayed)
+    location = {"Location": f"/api/v1/rule/{stored_rule.rule_id}"}
+    return _answer(stored_rule, 201, location | replay)
 
 
 @router.get(
@@ -76,19 +76,19 @@ async def read_rule(
     responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
 )
 async def replace_rule(
-    _: WritesRules, rule_id: RuleId, body: RulePut, store: StorePort, changed: Changed
+    _: WritesRules, rule_id: RuleId, body: RulePut, store: StorePort, precondition: IfMatch
 ) -> Response:
     """Replace the whole rule if its version is still the stored one."""
-    changed.require(body.version)
+    precondition.require(body.version)
     return _answer(await store.replace_rule(build_rule(body, rule_id, body.version)))
 
 
 @router.delete("/rule/{rule_id}", status_code=204, responses=refuses(*WRONG_CHANGE))
 async def delete_rule(
-    _: WritesRules, rule_id: RuleId, version: StoredVersion, store: StorePort, changed: Changed
+    _: WritesRules, rule_id: RuleId, version: StoredVersion, store: StorePort, precondition: IfMatch
 ) -> Response:
     """Delete the rule of this version; rebalances keep what they were checked by."""
-    changed.require(version)
+    precondition.require(version)
     await store.delete_rule(rule_id, version)
     return Response(status_code=204)
 

@@ -121,10 +121,10 @@ async def begin_run(
         command = await retry(store, command, body.retry_of.lower(), body.codes or ())
     caller.require_models(command.selection.model_ids)
     caller.require_portfolios(command.selection.portfolio_ids)
-    run, replayed = await once(
+    run, replay = await once(
         lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run
     )
-    return await answer_accepted(store, run, replayed)
+    return await answer_accepted(store, run, replay)
 
 
 @router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID_REQUEST))
@@ -156,7 +156,7 @@ async def cancel_run(
     """Start no more work of a run; the outcomes of finished and running chunks stay."""
     run = await store.cancel_run(run_id)
     if not run.status.is_over:
-        # Otherwise the replica that works on the run would learn of it with its next chunk.
+        # The replica that works on the run would otherwise learn of it with its next chunk.
         await optimizer.check_cancellation(run.run_id)
     return json_response(await progress_json(store, run), 202)
 
@@ -180,7 +180,7 @@ async def follow_run(
 ) -> Response:
     """Stream server-sent events: `chunk`, `progress`, and `end` once the run is over."""
     run = await store.read_run(run_id)
-    # The header first, because a browser that reconnects sends it beside the first address.
+    # The header wins, because a browser that reconnects sends it beside the first address.
     return EventStream(_events(store, run, int(last or last_event_id or 0)), streams)
 
 
@@ -219,7 +219,7 @@ async def stream_outcomes(
 
 
 def _table_or_lines(accept: str) -> str:
-    """Choose a media type; lines for any other one, because they once were the only answer."""
+    """Choose a media type; lines if none is acceptable, because they once were the only answer."""
     try:
         return choose_media_type(accept, (NDJSON, PARQUET, ARROW_STREAM))
     except NotAcceptableError:

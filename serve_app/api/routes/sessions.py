@@ -68,7 +68,7 @@ async def begin_session(request: Request, body: SessionPost, settings: ServiceSe
     if identity.keys is None or identity.sessions is None:
         raise SignInFailedError("the service takes no API keys")
     identity.cookies.base_url(request.headers)
-    async with _recording_refusal(request):
+    async with _record_refusal(request):
         try:
             caller = await identity.keys.authenticate(body.key)
         except AuthenticationError as error:
@@ -114,7 +114,7 @@ def add_sign_in(app: FastAPI, sign_in: SignIn, session_hours: int) -> None:
         identity = _find_identity(request)
         assert identity.sessions is not None
         cookies = identity.cookies
-        async with _recording_refusal(request):
+        async with _record_refusal(request):
             attempt = SignInAttempt.parse(cookies.read(request.headers, ATTEMPT) or "")
             redirect_uri = cookies.base_url(request.headers) + CALLBACK
             caller = await sign_in.complete(attempt, request.query_params, redirect_uri)
@@ -149,14 +149,14 @@ def _list_sign_in_ways(identity: Identity, settings: Settings) -> SignInAnswer:
 
 
 @asynccontextmanager
-async def _recording_refusal(request: Request) -> AsyncGenerator[None]:
+async def _record_refusal(request: Request) -> AsyncGenerator[None]:
     """Leave an entry in the audit log if nobody is signed in."""
     try:
         yield
     except SignInFailedError as error:
-        path, refused = request.url.path, _find_identity(request).refused_sign_ins
-        if refused is not None:
-            await refused.record(error.caller, f"{request.method} {path}", path, error)
+        path, recorder = request.url.path, _find_identity(request).refused_sign_ins
+        if recorder is not None:
+            await recorder.record(error.caller, f"{request.method} {path}", path, error)
         raise
 
 

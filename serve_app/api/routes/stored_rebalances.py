@@ -14,7 +14,7 @@ from serve_app.api.dependencies import (
     StoredVersion,
     StorePort,
 )
-from serve_app.api.etags import Changed, rebalance_etag
+from serve_app.api.etags import IfMatch, rebalance_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import (
     MAX_OUTCOMES_PER_PAGE,
@@ -71,20 +71,20 @@ async def list_rebalances(
     """List rebalances, the newest first, with up to 5,000 of their portfolios in all."""
     rebalances, total = await store.list_rebalances(offset, limit, order)
     page: list[ListedRebalance] = []
-    for rebalance, shown in zip(
+    for rebalance, size in zip(
         rebalances,
         split_page(rebalance.number_of_portfolios for rebalance in rebalances),
         strict=True,
     ):
-        # Only how to read them, because the outcomes are read while the answer is sent.
-        portfolios = PortfolioSlice(rebalance, 0, shown, partial(store.list_outcomes, rebalance))
-        rest = f"/api/v1/rebalance/{rebalance.rebalance_id}/portfolios?offset={shown}"
-        page.append(ListedRebalance(portfolios, rebalance.number_of_portfolios - shown, rest))
+        # The slice only knows how to read the outcomes, which are read while the answer is sent.
+        portfolios = PortfolioSlice(rebalance, 0, size, partial(store.list_outcomes, rebalance))
+        rest = f"/api/v1/rebalance/{rebalance.rebalance_id}/portfolios?offset={size}"
+        page.append(ListedRebalance(portfolios, rebalance.number_of_portfolios - size, rest))
     headers = page_headers(request, offset, limit, total)
     return await stream_json(page_text(page, settings.time_zone), headers)
 
 
-# A POST, because a thousand ids exceed the longest request line.
+# The route is a POST, because a thousand ids exceed the longest request line.
 @router.post(
     "/rebalances/portfolios",
     response_model=list[RebalanceResult],
@@ -109,13 +109,13 @@ async def list_rebalances_of_portfolios(
     caller.require_models([])  # because a portfolio may have rebalances of any model
     rebalances, total = await store.list_portfolio_rebalances(portfolio_ids, offset, limit)
     page: list[ListedRebalance] = []
-    for place, shown in enumerate(split_page(count for _, count in rebalances), offset):
+    for place, size in enumerate(split_page(count for _, count in rebalances), offset):
         rebalance, count = rebalances[place - offset]
         portfolios = PortfolioSlice(
-            rebalance, 0, shown, partial(store.list_portfolio_outcomes, rebalance, portfolio_ids)
+            rebalance, 0, size, partial(store.list_portfolio_outcomes, rebalance, portfolio_ids)
         )
         alone = f"{request.url.path}?offset={place}&limit=1"
-        page.append(ListedRebalance(portfolios, count - shown, alone))
+        page.append(ListedRebalance(portfolios, count - size, alone))
     headers = page_headers(request, offset, limit, total)
     return await stream_json(page_text(page, settings.time_zone), headers)
 
@@ -192,9 +192,9 @@ async def delete_rebalance(
     rebalance_id: RebalanceId,
     version: StoredVersion,
     store: StorePort,
-    changed: Changed,
+    precondition: IfMatch,
 ) -> Response:
     """Delete a rebalance if its version is the stored one and no order of it was sent."""
-    changed.require(version)
+    precondition.require(version)
     await store.delete_rebalance(rebalance_id, version)
     return json_response(deleted_json(rebalance_id))

@@ -1,4 +1,4 @@
-"""Routes that review the trades of a stored rebalance: a page of them, and their totals."""
+"""Routes that review the trades of a stored rebalance: pages of trades, and their totals."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -94,8 +94,8 @@ async def _trade_filter(
 ) -> TradeFilter:
     securities = frozenset(security_id) or None
     if ticker is not None:
-        named = frozenset(await optimizer.find_securities(ticker))
-        securities = named if securities is None else named & securities
+        matches = frozenset(await optimizer.find_securities(ticker))
+        securities = matches if securities is None else matches & securities
     return TradeFilter(
         sides=frozenset(map(Side, side)),
         security_ids=securities,
@@ -106,7 +106,7 @@ async def _trade_filter(
     )
 
 
-Wanted = Annotated[TradeFilter, Depends(_trade_filter)]
+TradeQuery = Annotated[TradeFilter, Depends(_trade_filter)]
 Order = Annotated[Sort, Depends(order_by(*SORT_FIELDS))]
 
 
@@ -118,7 +118,7 @@ async def list_trades(
     request: Request,
     rebalance_id: RebalanceId,
     store: StorePort,
-    trade_filter: Wanted,
+    trade_filter: TradeQuery,
     order: Order,
     approval: Approvals,
     offset: Offset = 0,
@@ -130,8 +130,8 @@ async def list_trades(
     """
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
-    sifted = _filter_by_approvals(trade_filter, approval, holds)
-    page, total = await store.search_trades(rebalance, sifted, order, offset, limit)
+    narrow_filter = _filter_by_approvals(trade_filter, approval, holds)
+    page, total = await store.search_trades(rebalance, narrow_filter, order, offset, limit)
     return await stream_json(_lines(page, holds), page_headers(request, offset, limit, total))
 
 
@@ -144,19 +144,20 @@ async def read_trade_totals(
     _: ReadsRebalances,
     rebalance_id: RebalanceId,
     store: StorePort,
-    trade_filter: Wanted,
+    trade_filter: TradeQuery,
     approval: Approvals,
 ) -> Response:
     """Add up what a hand-over would send of the trades that match, and what is held back."""
     rebalance = await store.read_rebalance(rebalance_id)
     holds = await _read_holds(store, rebalance)
-    sifted = _filter_by_approvals(trade_filter, approval, holds)
+    narrow_filter = _filter_by_approvals(trade_filter, approval, holds)
     check = RuleCheck.from_blocking_rules(rebalance)
-    # The approval of a proposal minds the rules, and its holds are all that holds trades back.
+    # The rules count only without a live proposal, because an approval minds the rules and only
+    # the holds of the proposal hold trades back.
     if check and holds.proposal is None:
-        totals = await _total_under_rules(store, rebalance, sifted, check)
+        totals = await _total_under_rules(store, rebalance, narrow_filter, check)
     else:
-        totals = await store.total_trades(rebalance, sifted)
+        totals = await store.total_trades(rebalance, narrow_filter)
     return json_response(totals_json(rebalance.rebalance_id, holds.proposal, totals))
 
 
@@ -187,14 +188,14 @@ async def _read_holds(store: Proposals, rebalance: Rebalance) -> LiveHolds:
 def _filter_by_approvals(
     trade_filter: TradeFilter, approvals: list[str], holds: LiveHolds
 ) -> TradeFilter:
-    """Narrow a filter to some approvals; without any of them nothing matches."""
-    named = replace(trade_filter, held_portfolios=holds.portfolios, held_trades=holds.trades)
+    """Narrow a filter to trades with one of these approvals; an empty list allows all."""
+    with_holds = replace(trade_filter, held_portfolios=holds.portfolios, held_trades=holds.trades)
     is_held, is_free = TradeApproval.HELD in approvals, holds.approval in approvals
     if not approvals or (is_held and is_free):
-        return named
+        return with_holds
     if not is_held and not is_free:
-        return replace(named, security_ids=frozenset())
-    return replace(named, is_held=is_held)
+        return replace(with_holds, security_ids=frozenset())
+    return replace(with_holds, is_held=is_held)
 
 
 async def _lines(page: TradePage, holds: LiveHolds) -> AsyncIterator[bytes]:

@@ -95,7 +95,7 @@ async def list_transactions(
     if media_type in TABLE_WRITERS and not portfolio_id:
         page = await store.read_outcome_page(rebalance, 0)
         return _table(media_type, transaction_tables(store, rebalance, page, day), headers)
-    # Read before the answer begins, because an error can be a problem only until then.
+    # The first page is read before the answer begins: until then an error can become a problem.
     if portfolio_id:
         first = await store.read_outcomes(rebalance, tuple(dict.fromkeys(portfolio_id)))
         end = 0
@@ -106,7 +106,7 @@ async def list_transactions(
         )
     pages = _pages(store, rebalance, first, end, day)
     if media_type == XLSX:
-        # Written to its end first, because too many rows are refused.
+        # The workbook is complete before the answer begins, because too many rows are refused.
         return _file(await write_workbook(pages), headers)
     if media_type in TABLE_WRITERS:
         return _table(media_type, (_build_table(page) async for page in pages), headers)

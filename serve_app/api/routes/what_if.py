@@ -43,13 +43,11 @@ async def try_model(
 ) -> Response:
     """Rebalance portfolios to a model with these positions; nothing is stored."""
     caller.require_models([model_id])
-    stored = await store.read_model(model_id)
-    sample = tuple(dict.fromkeys(body.portfolios or ())) or spread(
-        stored.portfolio_ids, body.sample
-    )
+    model = await store.read_model(model_id)
+    sample = tuple(dict.fromkeys(body.portfolios or ())) or spread(model.portfolio_ids, body.sample)
     caller.require_portfolios(sample)
-    targets = stored.targets if body.positions is None else build_targets(body.positions)
-    tried = replace(stored, targets=targets, portfolio_ids=sample)
-    rules_in_force().check(tried)
-    _, outcomes = await optimizer.try_model(tried, build_options(body.options))
-    return json_response(what_if_json(stored, outcomes))
+    targets = model.targets if body.positions is None else build_targets(body.positions)
+    candidate = replace(model, targets=targets, portfolio_ids=sample)
+    rules_in_force().check(candidate)
+    _, outcomes = await optimizer.try_model(candidate, build_options(body.options))
+    return json_response(what_if_json(model, outcomes))
