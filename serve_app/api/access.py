@@ -68,8 +68,8 @@ WritesRules = Annotated[Principal, Security(authorize, scopes=[Scope.RULES_WRITE
 DecidesProposals = Annotated[Principal, Security(authorize, scopes=[Scope.APPROVALS_DECIDE])]
 SendsOrders = Annotated[Principal, Security(authorize, scopes=[Scope.ORDERS_SEND])]
 
-# The routes of these check the limits of their callers, because their bodies, queries or answers
-# name the models or portfolios.
+# Routes with these scopes check the limits of their callers themselves, because their bodies,
+# queries or answers name the models or portfolios.
 ReadsSomeModels = Annotated[Principal, Security(authorize_unlimited, scopes=[Scope.MODELS_READ])]
 ReadsSomePortfolios = Annotated[
     Principal, Security(authorize_unlimited, scopes=[Scope.PORTFOLIOS_READ])
@@ -81,6 +81,6 @@ StartsSomeRebalances = Annotated[
     Principal, Security(authorize_unlimited, scopes=[Scope.REBALANCES_START])
 ]
 
-# No limit applies to these.
+# No limit applies to routes with these scopes.
 UsesOptimize = Annotated[Principal, Security(authorize_unlimited, scopes=[Scope.OPTIMIZE_USE])]
 ReadsSystem = Annotated[Principal, Security(authorize_unlimited, scopes=[Scope.SYSTEM_READ])]

@@ -90,7 +90,7 @@ def api_app(
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
     if settings.authenticates:
-        # Innermost, because its refusals need the headers and bounds of all other layers.
+        # Authentication is innermost, because its refusals need the headers of all other layers.
         _add_authentication(app, settings, ports, identity)
     _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
     return app

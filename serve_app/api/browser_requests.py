@@ -1,4 +1,4 @@
-"""Requests of browsers, which say what page made them."""
+"""Requests of browsers, whose headers name the page that made them."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,15 +10,15 @@ OWN_SITE: Final = frozenset({None, "same-origin", "none"})
 
 
 def is_own_origin(headers: Headers) -> bool:
-    """Whether the origin of a request is this service, or is not named."""
+    """True if the origin of a request is this service, or is not named."""
     origin, host = headers.get("origin"), headers.get("host", "")
     return origin is None or urlsplit(origin).netloc.lower() == host.lower()
 
 
 def is_own_page(headers: Headers, method: str) -> bool:
-    """Whether a page of this service made a request.
+    """True if a page of this service made a request.
 
-    The browser has to say so of a change, because it may send a cookie along for any page.
+    The browser has to name the page of a change, because it may send a cookie for any page.
     """
     site = headers.get("sec-fetch-site")
     if method in SAFE_METHODS:

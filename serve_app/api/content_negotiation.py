@@ -24,15 +24,15 @@ class Range(NamedTuple):
         return (self.kind != "*") + (self.subtype != "*")
 
     def fits(self, media_type: str) -> bool:
-        """Tell whether the media type is in the range."""
+        """True if the media type is in the range."""
         kind, _, subtype = media_type.partition("/")
         return self.kind in {"*", kind} and self.subtype in {"*", subtype}
 
 
-def choose_media_type(accept: str, offered: Sequence[str]) -> str:
-    """Choose the offered media type of the highest quality, or raise NotAcceptableError.
+def choose_media_type(accept: str, media_types: Sequence[str]) -> str:
+    """Choose the media type of the highest quality, or raise NotAcceptableError.
 
-    Ties go to the type that a range names most exactly, then to the first offered type.
+    Ties go to the type that a range names most exactly, then to the first type.
 
     >>> choose_media_type("text/*;q=0.5, application/json;q=0.4", ("application/json", "text/csv"))
     'text/csv'
@@ -40,20 +40,20 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str:
     ranges = tuple(_ranges(accept)) or (Range("*", "*", 1.0),)
     best: tuple[float, int] = (0.0, 0)
     choice = None
-    for media_type in offered:
-        fitting = [accepted for accepted in ranges if accepted.fits(media_type)]
-        preference = max(fitting, key=lambda media_range: media_range.exactness, default=None)
+    for media_type in media_types:
+        matches = [media_range for media_range in ranges if media_range.fits(media_type)]
+        preference = max(matches, key=lambda media_range: media_range.exactness, default=None)
         if preference is not None and preference.quality > 0:
             rank = (preference.quality, preference.exactness)
             if rank > best:
                 best, choice = rank, media_type
     if choice is None:
-        raise NotAcceptableError(accept, tuple(offered))
+        raise NotAcceptableError(accept, tuple(media_types))
     return choice
 
 
 def accepts(codings: str, coding: str) -> bool:
-    """Tell whether an Accept-Encoding header (RFC 9110, 12.5.3) accepts this coding.
+    """True if an Accept-Encoding header (RFC 9110, 12.5.3) accepts this coding.
 
     >>> accepts("gzip;q=0, br", "gzip"), accepts("*;q=0.5", "gzip"), accepts("", "gzip")
     (False, True, False)
@@ -82,7 +82,7 @@ def _ranges(accept: str) -> Iterator[Range]:
 
 
 async def _accept(request: Request) -> str:
-    # Not a parameter, because OpenAPI describes Accept by the media types of an answer.
+    # Accept is no parameter, because OpenAPI describes it by the media types of an answer.
     return ",".join(request.headers.getlist("accept"))
 
 

@@ -42,7 +42,7 @@ SoughtPortfolios = Annotated[
 
 
 def _require_one_step(value: str) -> str:
-    """Refuse a slash, which arrives unescaped: the service has no route for such a path."""
+    """Refuse a slash, which arrives unescaped, because the service has no route for such a path."""
     if "/" in value:
         raise HTTPException(404)
     return value
@@ -67,8 +67,8 @@ class Ports:
     """Everything the application needs from outside.
 
     ``checks`` and ``upstreams`` are the health checks of readiness, by the name of the part; a part
-    fails if its check raises or times out. ``metrics`` returns the text of Prometheus. Rebalances
-    that are waited for go to ``rebalancing``, or to the optimizer if that is None.
+    fails if its check raises or times out. ``metrics`` returns the text of Prometheus. Direct
+    rebalances go to ``rebalancing``, or to the optimizer if ``rebalancing`` is None.
     """
 
     store: store.Store
@@ -79,7 +79,7 @@ class Ports:
     rebalancing: rebalances.Rebalancing | None = None
 
 
-# Coroutines, because FastAPI would run each plain function in a thread of its own.
+# These are coroutines, because FastAPI would run each plain function in a thread of its own.
 async def _ports(request: Request) -> Ports:
     return request.app.state.ports
 
@@ -124,17 +124,19 @@ async def require_known_parameters(request: Request) -> None:
     counts = Counter(name for name, _ in request.query_params.multi_items())
     if not counts:
         return
-    known = known_parameters(request.scope["route"].dependant)
-    unknown = [name for name in counts if name not in known]
-    repeated = [name for name, count in counts.items() if count > 1 and known.get(name) is False]
+    parameters = list_query_parameters(request.scope["route"].dependant)
+    unknown = [name for name in counts if name not in parameters]
+    duplicates = [
+        name for name, count in counts.items() if count > 1 and parameters.get(name) is False
+    ]
     errors = [_error(name, "unknown query parameter") for name in unknown]
-    errors += [_error(name, "give it only once") for name in repeated]
+    errors += [_error(name, "give it only once") for name in duplicates]
     if errors:
         raise RequestValidationError(errors[:MAX_PARAMETER_ERRORS])
 
 
-def known_parameters(dependant: Dependant) -> Mapping[str, bool]:
-    """Map the name of each query parameter of a route to whether it is a list."""
+def list_query_parameters(dependant: Dependant) -> Mapping[str, bool]:
+    """List the query parameters of a route by name; True for a parameter that is a list."""
     return {
         field.alias: get_origin(field.field_info.annotation) is list
         for field in get_flat_params(dependant)

@@ -42,7 +42,7 @@ class Streams:
 
     @property
     def most(self) -> int:
-        """Number of streams that may be open at once."""
+        """Maximum number of open streams."""
         return self._most
 
     @contextmanager

@@ -77,7 +77,7 @@ def _name_ignored(value: Any, shape: Any, answer: Response) -> None:
     paths = ignored_fields(value, shape, MAX_NAMED_FIELDS)
     if paths:
         pointers = (json_pointer([str(step) for step in path]) for path in paths)
-        # Written as a URI fragment, because a header is ASCII and a name may have commas.
-        named = header_list((pointer[:MAX_POINTER_LENGTH] for pointer in pointers), safe="/~[]$")
-        answer.headers[IGNORED_FIELDS] = named
-        logger.info("ignored fields of a body: %s", named)
+        # Pointers are URI fragments, because a header is ASCII and a name may have commas.
+        text = header_list((pointer[:MAX_POINTER_LENGTH] for pointer in pointers), safe="/~[]$")
+        answer.headers[IGNORED_FIELDS] = text
+        logger.info("ignored fields of a body: %s", text)

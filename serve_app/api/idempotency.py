@@ -50,7 +50,7 @@ class IdempotentRequest:
         reference_of: Callable[[T], str],
         recall: Callable[[str], Awaitable[T]],
     ) -> tuple[T, dict[str, str]]:
-        """Return the result of the work, new or replayed, and the headers that tell which."""
+        """Return the result of the work and its headers, which mark a replayed result."""
         if self.key is None:
             return await work(), {}
         try:
@@ -63,7 +63,7 @@ class IdempotentRequest:
         try:
             result = await work()
         except BaseException:
-            # Also after a hang-up, because the retry needs the key.
+            # The key is released after a hang-up, too, because the retry needs it.
             await self._release(self.key)
             raise
         await asyncio.shield(self._complete(self.key, reference_of(result)))
@@ -76,14 +76,14 @@ class IdempotentRequest:
         try:
             await self.store.complete_key(key, self.owner, reference)
         except StorageUnavailableError as error:
-            # Only logged, because a refusal would make the caller start finished work again.
+            # The error is only logged, otherwise the caller would start finished work again.
             logger.warning("idempotency key %r stays claimed: %s", key, error)
 
 
 async def read_idempotency_key(
     request: Request, store: StorePort, key: Key = None
 ) -> IdempotentRequest:
-    """Read the key of a request, and hash what distinguishes it from others of the same key."""
+    """Read the key of a request, and hash the parts that a repetition must share."""
     how = request.headers.get("Prefer", "")  # in the hash, because it decides the kind of answer
     digest = hashlib.sha256(
         f"{request.method} {request.url.path}?{request.url.query}\n{how}\n".encode()

@@ -1,4 +1,4 @@
-"""Identity: everything by which an application knows its callers, made from the settings."""
+"""Identity: the parts by which an application knows its callers, made from the settings."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +33,7 @@ class Identity:
 
 
 def build_identity(settings: Settings, ports: Ports) -> Identity:
-    """Make the parts; nothing is sent before it is needed."""
+    """Make the parts; they connect only when needed."""
     keys = ApiKeyAuthenticator(ports.store) if settings.accepts_keys else None
     provider = open_provider(settings) if settings.accepts_tokens else None
     is_client = provider is not None and settings.oidc_client_id is not None

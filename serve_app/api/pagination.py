@@ -68,7 +68,7 @@ def order_by(*fields: str) -> Callable[[str], Awaitable[Sort]]:
             ),
         ] = "",
     ) -> Sort:
-        # strip() also removes an unencoded +, because it arrives as a blank; no sign is ascending
+        # strip() also removes an unencoded +, which arrives as a blank; no sign is ascending
         parts = [part.strip() for part in sort_by.split(",") if part.strip()]
         sort = tuple(
             (part.removeprefix("-").removeprefix("+"), DESCENDING if part[0] == "-" else ASCENDING)

@@ -25,13 +25,13 @@ from serve_app.problems.error_table import (
 )
 from serve_app.problems.pointers import json_pointer
 
-PORTFOLIO, PORTFOLIO_PATH = "{portfolio_id}", "{portfolio_id:path}"  # it may have slashes
+PORTFOLIO, PORTFOLIO_PATH = "{portfolio_id}", "{portfolio_id:path}"  # an id may have slashes
 
 logger = logging.getLogger(__name__)
 
 
 def answer_error(error: Exception, path: str) -> Response:
-    """Answer an error; an unforeseen one is logged and shows nothing of itself."""
+    """Answer an error; an unforeseen error is logged, and its answer shows nothing of it."""
     kind = find_kind(error)
     if kind is catalogue.INTERNAL_ERROR:
         logger.error("unexpected error at %s", path, exc_info=error)
@@ -64,7 +64,7 @@ async def answer_invalid(request: Request, error: Exception) -> Response:
 
 
 def invalid_answer(entries: Sequence[Mapping[str, Any]], path: str) -> Response:
-    """Answer violations as the framework lists them; the first ones are shown."""
+    """Answer violations as the framework lists them, up to a number of them."""
     errors = [_invalid(entry) for entry in entries[:MAX_ERRORS]]
     detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
     return response(_find_invalid_kind(entries), detail, path, {"errors": errors})
@@ -113,7 +113,8 @@ def _invalid(entry: Mapping[str, Any]) -> Json:
         return {"pointer": "", "detail": f"invalid JSON: {entry['ctx']['error']} at {path[0]}"}
     unknown = entry["type"] == "extra_forbidden"
     detail = "unknown field" if unknown else entry["msg"]
-    # Without pydantic's mark of an invalid key; shortened, because a name may fill the whole body.
+    # Pydantic's mark of an invalid key is left out. The place is shortened, because a name may fill
+    # the whole body.
     steps = [shorten(str(step)) for step in path if step != "[key]"]
     return {"pointer": json_pointer(steps), "detail": detail}
 

@@ -35,12 +35,12 @@ def header_list(items: Iterable[str], safe: str = "/") -> str:
     >>> header_list(["VTI", "A, B", "株"])
     'VTI, A%2C%20B, %E6%A0%AA'
     """
-    encoded: list[str] = []
-    left = MAX_LIST_BYTES
+    texts: list[str] = []
+    budget = MAX_LIST_BYTES
     for item in items:
         text = quote(item, safe=safe)
-        left -= len(text) + len(", ")
-        if left < 0:
+        budget -= len(text) + len(", ")
+        if budget < 0:
             break
-        encoded.append(text)
-    return ", ".join(encoded)
+        texts.append(text)
+    return ", ".join(texts)

@@ -27,7 +27,7 @@ from storage.rebalances.rebalance import Rebalance
 ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
 MAX_LISTED_PORTFOLIOS = 100
 SLICE_BYTES = 2**20
-# Kept from answer to answer, because the securities of a model have the same text in all of them.
+# Two writers are cached, because the securities of a model have the same text in every answer.
 _lines_of = lru_cache(maxsize=2)(OutcomeLines)
 WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
 
@@ -38,7 +38,7 @@ def flatten_response(response: Response) -> RawResponse:
 
 
 async def build_response(written: RawResponse) -> Response:
-    """Make the response that other processes wrote."""
+    """Build the response from the text that other processes wrote."""
     if isinstance(written.body, bytes):
         return Response(written.body, written.status, written.headers)
     # Every part is read before the first byte leaves, because a lost part is an error until then.
@@ -79,8 +79,8 @@ def derive_trade_date(rebalance: Rebalance, zone: tzinfo) -> str:
 class Heading:
     """Members shared by all elements of an answer; an id is None if nothing is stored.
 
-    ``notes`` are the members of single portfolios that tell what was assumed, by portfolio id,
-    ``rules`` what plans are checked by, if by any; ``positions`` tells that elements have theirs.
+    ``notes`` are the assumptions about single portfolios, by portfolio id; ``rules`` check the
+    plans, None without rules; with ``positions`` each element has its positions.
     """
 
     rebalance_id: str | None
@@ -113,7 +113,7 @@ async def write_outcomes(
     """Write some outcomes of a rebalance as elements of its answer."""
     heading = build_heading(rebalance, zone, is_stored=is_stored)
     if heading.rules and isinstance(outcomes, BlockOutcome):
-        # As objects, because a rule is evaluated on the plan of a portfolio.
+        # The block becomes objects, because a rule is evaluated on the plan of a portfolio.
         outcomes = list_all_outcomes(outcomes)
     if not isinstance(outcomes, BlockOutcome):
         return WrittenOutcomes(await write_elements(heading, outcomes), are_refused(outcomes))
@@ -133,7 +133,7 @@ async def answer_all(
 
 
 def are_refused(outcomes: Sequence[PortfolioOutcome]) -> bool:
-    """Whether the portfolios, at least one, are all without a plan."""
+    """True if no portfolio has a plan; False without portfolios."""
     return bool(outcomes) and all(outcome.status in WITHOUT_PLAN for outcome in outcomes)
 
 
@@ -182,7 +182,7 @@ def _full_element(
     element = outcome_json(outcome, *ids, lines, heading.notes)
     if heading.positions:
         element["positions"] = given_positions_json(outcome)
-    if heading.rules:  # left out without, because clients of the original do not know the member
+    if heading.rules:  # otherwise left out, because clients of the original do not know it
         element["rules"] = rule_results(heading.rules, outcome)
     return element
 

@@ -1,4 +1,4 @@
-"""State of a run, as the routes that begin and follow runs answer it."""
+"""State of a run in the answers of the routes that begin and follow runs."""
 
 from starlette.responses import Response
 

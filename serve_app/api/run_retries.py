@@ -1,4 +1,4 @@
-"""Retry of a run: the portfolios that it left without a plan, with what it was asked for."""
+"""Retry of a run: its portfolios without a plan, with its options and source of holdings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,8 +20,8 @@ PAGE_SIZE: Final = 1_000
 async def retry(store: Store, command: BeginRun, run_id: str, codes: Sequence[str]) -> BeginRun:
     """Complete a command with the portfolios, options and holdings of the run that it repeats.
 
-    What the command has of its own stays. Raises RunGoesOnError while the run is not over, and
-    RuleError if nothing is left to do or too much.
+    Parts that the command has already stay. Raises RunGoesOnError while the run is not over, and
+    RuleError if no portfolio is left to rebalance, or too many are.
     """
     run = await store.read_whole_run(run_id)
     if not run.status.is_over:

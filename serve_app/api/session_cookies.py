@@ -1,4 +1,4 @@
-"""Cookies of sessions, and the address by which browsers know the service."""
+"""Cookies of sessions, and the address of the service in browsers."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from serve_app.settings import Settings
 SESSION: Final = "ordergen-session"
 ATTEMPT: Final = "ordergen-sign-in"
 ATTEMPT_LIFETIME_S: Final = 600
-HOST_PREFIX: Final = "__Host-"  # by which browsers refuse a cookie that another site sets
+HOST_PREFIX: Final = "__Host-"  # browsers refuse a cookie with this prefix that another site sets
 
 
 class SessionCookies:
@@ -55,7 +55,7 @@ class SessionCookies:
         self._set(response, SESSION, secret, lifetime_s, is_strict=True)
 
     def set_attempt(self, response: Response, attempt: str) -> None:
-        """Let the browser keep an attempt to sign in, which the provider sends it back with."""
+        """Let the browser keep an attempt to sign in until it comes back from the provider."""
         self._set(response, ATTEMPT, attempt, ATTEMPT_LIFETIME_S, is_strict=False)
 
     def clear(self, response: Response, *names: str) -> None:

@@ -30,7 +30,7 @@ from serve_app.chunks.blocks import list_all_outcomes
 from serve_app.rules.evaluation import BrokenRules, RuleCheck
 from storage.rebalances.outcome_reader import OutcomePage
 
-# Named so, because pyarrow comes without types.
+# The names stand for Any, because pyarrow comes without types.
 Array = Any
 Places = NDArray[np.intp]
 PlacedBatch = tuple[Places, RecordBatch]
@@ -42,20 +42,20 @@ WORD_BITS: Final = 64
 
 def outcome_table(rebalance_id: str, page: OutcomePage) -> Table:
     """Convert the outcomes of a page to a table of OUTCOMES, in the order of their ordinals."""
-    placed = [(places, _build_outcomes(rebalance_id, block)) for places, block in _plain(page)]
+    batches = [(places, _build_outcomes(rebalance_id, block)) for places, block in _plain(page)]
     ordinals = np.array([ordinal for ordinal, _ in page.objects], np.intp)
     outcomes = [outcome for _, outcome in page.objects]
-    return _merge([*placed, (ordinals, outcomes_batch(rebalance_id, outcomes))])
+    return _merge([*batches, (ordinals, outcomes_batch(rebalance_id, outcomes))])
 
 
 def transaction_table(rebalance_id: str, page: OutcomePage, trade_date: str) -> Table:
     """Convert the transactions of a page to a table of TRANSACTIONS, in the order of outcomes."""
-    placed = [_build_trades(rebalance_id, *rows, trade_date) for rows in _plain(page)]
+    batches = [_build_trades(rebalance_id, *rows, trade_date) for rows in _plain(page)]
     lines, ordinals = list[Line](), list[int]()
     for ordinal, outcome in page.objects:
         lines += list_lines(rebalance_id, [outcome], trade_date)
         ordinals += [ordinal] * (len(lines) - len(ordinals))
-    return _merge([*placed, (np.array(ordinals, np.intp), transactions_batch(lines))])
+    return _merge([*batches, (np.array(ordinals, np.intp), transactions_batch(lines))])
 
 
 def list_broken_rules(page: OutcomePage, rules: RuleCheck) -> dict[str, BrokenRules]:
@@ -78,12 +78,12 @@ def _plain(page: OutcomePage) -> Iterator[tuple[Places, BlockOutcome]]:
         yield first + rows, block if len(rows) == len(block) else block.select(rows)
 
 
-def _merge(placed: list[PlacedBatch]) -> Table:
+def _merge(batches: list[PlacedBatch]) -> Table:
     """Put batches together in the order of their ordinals."""
     table = pa.Table.from_batches(
-        [batch for _, batch in placed if batch.num_rows] or [placed[0][1]]
+        [batch for _, batch in batches if batch.num_rows] or [batches[0][1]]
     )
-    ordinals = np.concatenate([places for places, _ in placed])
+    ordinals = np.concatenate([places for places, _ in batches])
     if np.all(ordinals[1:] >= ordinals[:-1]):
         return table
     return table.take(pa.array(np.argsort(ordinals, kind="stable"))).combine_chunks()
@@ -109,10 +109,10 @@ def _build_outcomes(rebalance_id: str, block: BlockOutcome) -> RecordBatch:
 
 
 def _positions(block: BlockOutcome) -> Array:
-    """Lists of positions: the securities of the model, then the other holdings of each row."""
+    """Build the lists of positions: securities of the model, then other holdings of each row."""
     others, (count, width) = block.others, block.before.units.shape
-    held = np.bincount(others.rows, minlength=count)
-    ends = np.concatenate([[0], np.cumsum(held + width)])
+    counts = np.bincount(others.rows, minlength=count)
+    ends = np.concatenate([[0], np.cumsum(counts + width)])
     of_model = (ends[:-1, None] + np.arange(width)).ravel()
     of_others = np.arange(len(others.rows)) + width * (others.rows.astype(np.intp) + 1)
 
@@ -163,14 +163,14 @@ def _build_trades(
 
 
 def _product(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
-    """Products of numbers of at least 0, as Python integers if int64 could not hold them."""
+    """Multiply numbers of at least 0, as Python integers if int64 could overflow."""
     if int(left.max(initial=0)) * int(right.max(initial=0)) >= 2 ** (WORD_BITS - 1):
         return left.astype(np.object_) * right.astype(np.object_)
     return left.astype(np.int64) * right.astype(np.int64)
 
 
 def _securities(block: BlockOutcome, places: Places) -> tuple[Array, Array]:
-    """Ids and prices by place: the securities of the model, then those of other holdings."""
+    """Take ids and prices by place: securities of the model, then other holdings."""
     ids = [*(security.security_id for security in block.securities), *block.others.ids]
     indices = pa.array(places)
     return pa.array(ids, TEXT).take(indices), pa.array(_prices(block), DECIMAL).take(indices)
@@ -201,6 +201,6 @@ def convert_to_decimals(column: ScaledColumn) -> Array:
         low, high = units & (2**WORD_BITS - 1), units >> WORD_BITS
     words = np.empty((len(units), 2), np.uint64)  # a decimal128 is two, the low word first
     words[:, 0], words[:, 1] = low.astype(np.uint64), high.astype(np.int64).astype(np.uint64)
-    # At their own scale first, because Arrow rescales whole columns.
+    # The numbers get their own scale first, because Arrow rescales whole columns.
     scaled = pa.decimal128(DECIMAL.precision, decimals)
     return pa.Array.from_buffers(scaled, len(units), [None, pa.py_buffer(words)]).cast(DECIMAL)

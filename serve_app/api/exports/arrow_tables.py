@@ -73,7 +73,7 @@ RULES: Final = pa.schema([("blocked_by", pa.list_(TEXT)), ("warned_by", pa.list_
 TRANSACTIONS_WITH_RULES: Final = pa.schema([*TRANSACTIONS, *RULES])
 OUTCOMES_WITH_RULES: Final = pa.schema([*OUTCOMES, *RULES])
 
-# Named so, because pyarrow comes without types.
+# The names stand for Any, because pyarrow comes without types.
 Schema: TypeAlias = Any
 RecordBatch: TypeAlias = Any
 Table: TypeAlias = Any
@@ -102,15 +102,15 @@ async def parquet_file(schema: Schema, pages: Tables) -> AsyncIterator[bytes]:
     """
     sink = _Sink()
     writer = parquet.ParquetWriter(sink, schema, compression="zstd")
-    waiting: list[Table] = []
+    row_group: list[Table] = []
     async for page in pages:
-        waiting += [page] if page.num_rows else []
-        if _is_row_group(waiting):
-            await asyncio.to_thread(writer.write_table, pa.concat_tables(waiting))
-            waiting.clear()
+        row_group += [page] if page.num_rows else []
+        if _is_row_group(row_group):
+            await asyncio.to_thread(writer.write_table, pa.concat_tables(row_group))
+            row_group.clear()
             yield sink.take()
-    if waiting:
-        await asyncio.to_thread(writer.write_table, pa.concat_tables(waiting))
+    if row_group:
+        await asyncio.to_thread(writer.write_table, pa.concat_tables(row_group))
     await asyncio.to_thread(writer.close)
     yield sink.take()
 
@@ -124,7 +124,7 @@ TABLE_WRITERS: Final = {ARROW_STREAM: arrow_stream, PARQUET: parquet_file}
 
 
 class _Sink(io.RawIOBase):
-    """File that hands over what was written to it."""
+    """File that hands over the bytes written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class _Sink(io.RawIOBase):
         return len(part)
 
     def take(self) -> bytes:
-        """Return what was written since the last call."""
+        """Return the bytes written since the last call."""
         content = b"".join(self._parts)
         self._parts.clear()
         return content
@@ -196,15 +196,15 @@ def _outside(edge: OutsideBand) -> dict[str, Any]:
 
 
 def _positions(outcomes: Sequence[PortfolioOutcome]) -> Any:
-    """Lists of positions from flat columns, because an object a position would take as long."""
-    held = [(*outcome.securities, *outcome.others) for outcome in outcomes]
+    """Build lists of positions from flat columns, because an object for each would be slow."""
+    holdings = [(*outcome.securities, *outcome.others) for outcome in outcomes]
     columns = [
-        pa.array([security.security_id for row in held for security in row], TEXT),
-        _array([security.price for row in held for security in row], DECIMAL),
+        pa.array([security.security_id for row in holdings for security in row], TEXT),
+        _array([security.price for row in holdings for security in row], DECIMAL),
         _array([Decimal(shares) for outcome in outcomes for shares in outcome.before], DECIMAL),
         _array([Decimal(shares) for outcome in outcomes for shares in outcome.after], DECIMAL),
     ]
-    ends = pa.array([*accumulate(map(len, held), initial=0)], pa.int32())
+    ends = pa.array([*accumulate(map(len, holdings), initial=0)], pa.int32())
     return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(columns, fields=[*POSITION]))
 
 

@@ -54,10 +54,10 @@ def split_page(counts: Iterable[int]) -> Iterator[int]:
     >>> list(split_page([4_000, 3_000, 20]))
     [4000, 1000, 0]
     """
-    left = MAX_OUTCOMES_PER_PAGE
+    room = MAX_OUTCOMES_PER_PAGE
     for count in counts:
-        yield min(count, left)
-        left -= min(count, left)
+        yield min(count, room)
+        room -= min(count, room)
 
 
 async def stream_json(text: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:

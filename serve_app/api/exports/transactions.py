@@ -84,9 +84,9 @@ def list_lines(
             quantity, price = whole(drift.trade_quantity), drift.security.price
             amount = EXACT.multiply(Decimal(quantity), price)
             security_id = drift.security.security_id
-            traded = (side, quantity, price, amount)
+            trade = (side, quantity, price, amount)
             ids = rebalance_id, outcome.portfolio_id, security_id
-            yield Line(*ids, *traded, trade_date, *broken)
+            yield Line(*ids, *trade, trade_date, *broken)
 
 
 async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:

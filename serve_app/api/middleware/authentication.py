@@ -80,7 +80,7 @@ class Authentication:
         return await self.identity.authenticator.authenticate(token.strip())
 
     async def _find_session(self, headers: Headers, scope: Scope) -> Principal | None:
-        """Return who signed in with this browser; None without a session that goes on."""
+        """Return the principal that signed in with this browser; None without an open session."""
         secret = self.identity.cookies.read_session(headers, scope["method"])
         if secret is None or self.identity.sessions is None:
             return None

@@ -11,7 +11,7 @@ from serve_app.api.browser_requests import OWN_SITE, SAFE_METHODS, is_own_origin
 from serve_app.problems.errors import ForeignSiteError, HostNotAllowedError
 
 ANY: Final = "*"
-# Called by addresses of pods and containers, and without secrets in their answers.
+# Probes call these paths by addresses of pods and containers; their answers have no secrets.
 OPEN_PATHS: Final = re.compile(r"/(health(/.*)?|metrics)")
 
 

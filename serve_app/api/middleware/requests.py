@@ -1,4 +1,4 @@
-"""Limits of requests, as plain ASGI: form and size of a body, its deadline and that of the work."""
+"""Limits of requests, as plain ASGI: form, size and time of a body, and deadline of the work."""
 
 import asyncio
 import re
@@ -81,7 +81,7 @@ class RequestBodies:
         body = _Body(receive, headers, most, self.within_s, uploads)
         media_type = headers.get("content-type", "")
         body_type = media_type if _bare(media_type) in uploads else JSON
-        # Changed in place, because the request metrics find the route in the same scope.
+        # The scope is changed in place, because the request metrics find the route in it.
         scope["headers"] = _as_plain(scope["headers"], body_type)
         await self.app(scope, body.receive, send)
 
@@ -107,8 +107,8 @@ class _Body:
 
     async def receive(self) -> Message:
         """Receive the next part of the body, uncompressed."""
-        announced = self._headers.get("content-length", "0")
-        if not announced.isdecimal() or int(announced[:20]) > self._most:
+        length = self._headers.get("content-length", "0")
+        if not length.isdecimal() or int(length[:20]) > self._most:
             raise HTTPException(413)
         message = await self._receive_in_time()
         if message["type"] != "http.request":
@@ -118,7 +118,7 @@ class _Body:
             self._begin()
         if self._inflater is not None:
             more = message.get("more_body", False)
-            # In a thread, because a part of 64 kB may inflate to a body of the maximum size.
+            # A thread inflates the part, because 64 kB may inflate to a body of the maximum size.
             part = await asyncio.to_thread(self._inflater.inflate, part, self._left, more)
         self._left -= len(part)
         if self._left < 0:
@@ -140,8 +140,8 @@ class _Body:
         """Refuse an unsupported body before reading any part."""
         self._begun = True
         media_type = self._headers.get("content-type", "")
-        known = JSON_TYPE.fullmatch(_bare(media_type)) or _bare(media_type) in self._uploads
-        if media_type and not known:
+        is_known = JSON_TYPE.fullmatch(_bare(media_type)) or _bare(media_type) in self._uploads
+        if media_type and not is_known:
             raise UnsupportedMediaTypeError("Content-Type", media_type, (JSON, *self._uploads))
         coding = ",".join(self._headers.getlist("content-encoding")).strip()
         if coding.lower() in GZIP:
@@ -151,7 +151,7 @@ class _Body:
 
 
 class _Inflater:
-    """One gzip stream, inflated up to a limit."""
+    """Gzip stream, inflated up to a limit."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(GZIP_FORMAT)
@@ -175,8 +175,8 @@ def _bare(media_type: str) -> str:
 
 def _as_plain(headers: Iterable[tuple[bytes, bytes]], media_type: str) -> list[tuple[bytes, bytes]]:
     """Replace the headers of the body by those of a plain one."""
-    changed = {b"content-type", b"content-encoding", b"content-length"}
-    others = [(name, value) for name, value in headers if name.lower() not in changed]
+    body_headers = {b"content-type", b"content-encoding", b"content-length"}
+    others = [(name, value) for name, value in headers if name.lower() not in body_headers]
     return [*others, (b"content-type", media_type.encode("latin-1"))]
 
 
@@ -199,18 +199,18 @@ class Deadlines:
             )
             await refusal(scope, receive, send)
             return
-        waiting = asyncio.timeout(seconds)
+        timeout = asyncio.timeout(seconds)
 
         async def send_without_deadline(message: Message) -> None:
-            waiting.reschedule(None)
+            timeout.reschedule(None)
             await send(message)
 
         try:
-            async with waiting:
+            async with timeout:
                 with set_deadline(seconds):
                     await self.app(scope, receive, send_without_deadline)
         except TimeoutError:
-            if not waiting.expired():
+            if not timeout.expired():
                 raise
             raise DeadlineExceededError(HEADER, seconds) from None
 

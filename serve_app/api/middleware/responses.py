@@ -1,4 +1,4 @@
-"""Forms of responses, as plain ASGI: headers, compression, problems; and how many there are."""
+"""Forms of responses, as plain ASGI: headers, compression, problems and measurement."""
 
 import time
 from contextlib import suppress
@@ -31,7 +31,7 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    # Pages of other sites can neither embed an answer nor keep a handle of a window that shows it.
+    # Pages of other sites can neither embed an answer nor keep a handle to a window that shows it.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -207,16 +207,16 @@ class ErrorResponses:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        has_started = False
 
         async def note_start(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
+            nonlocal has_started
+            has_started = has_started or message["type"] == "http.response.start"
             await send(message)
 
         try:
             await self.app(scope, receive, note_start)
         except Exception as error:
-            if started or scope["type"] != "http":
+            if has_started or scope["type"] != "http":
                 raise  # to break the connection, because half an answer cannot be taken back
             await answer_error(error, scope["path"])(scope, receive, send)

@@ -56,7 +56,7 @@ def build_document(app: FastAPI, rules: ModelRules) -> Json:
         parts = own.pop("$defs")
         schemas = document["components"]["schemas"]
         schemas |= {"Problem": own, **parts}
-        # Because the framework keeps a shape that fields share even where none is documented by it.
+        # The framework keeps a shape that fields share even where no field is documented by it.
         schemas.pop((PositionAnswer if rules is GENERAL else GeneralPositionAnswer).__name__, None)
         _restore_examples(schemas)
         _leave_doctests_out(schemas)
@@ -83,10 +83,10 @@ def build_document(app: FastAPI, rules: ModelRules) -> Json:
 
 def _restore_examples(schemas: Json) -> None:
     """Restore examples as written, because the framework drops members that are null."""
-    waiting: list[type[BaseModel]] = [BaseModel]
-    while waiting:
-        model = waiting.pop()
-        waiting += model.__subclasses__()
+    models: list[type[BaseModel]] = [BaseModel]
+    while models:
+        model = models.pop()
+        models += model.__subclasses__()
         extra = model.model_config.get("json_schema_extra")
         if isinstance(extra, dict) and "examples" in extra and model.__name__ in schemas:
             schemas[model.__name__]["examples"] = extra["examples"]
@@ -111,7 +111,7 @@ def _common_problems(path: str, method: str, operation: Json) -> tuple[ProblemKi
     of_host = () if OPEN_PATHS.fullmatch(path) else (catalogue.HOST_NOT_ALLOWED,)
     of_change = () if method in SAFE_METHODS else (catalogue.FOREIGN_SITE,)
     of_caller = OF_CALLERS if "security" in operation else ()
-    # INVALID always, because every route refuses unknown query parameters.
+    # INVALID_REQUEST is always one, because every route refuses unknown query parameters.
     return (*of_body, *of_host, *of_caller, *of_change, catalogue.INVALID_REQUEST)
 
 
@@ -127,9 +127,9 @@ def _add_problems(responses: Json, kinds: tuple[ProblemKind, ...]) -> None:
     """Add problems to those of a route."""
     for kind in kinds:
         answer = responses.get(str(kind.status), {})
-        named = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
-        known = dict.fromkeys([*(KINDS[slug] for slug in named), kind])
-        responses[str(kind.status)] = describe_answer(list(known))
+        examples = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        all_kinds = dict.fromkeys([*(KINDS[slug] for slug in examples), kind])
+        responses[str(kind.status)] = describe_answer(list(all_kinds))
 
 
 def _add_examples(operation: Json, schemas: Json) -> None:

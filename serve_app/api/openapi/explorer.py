@@ -28,7 +28,7 @@ def add_explorer(app: FastAPI) -> None:
         swagger_js_url=f"{FILES_URL}/swagger-ui-bundle.js",
         swagger_css_url=f"{FILES_URL}/swagger-ui.css",
         swagger_favicon_url=icon,
-        # Otherwise the page asks an external server whether the document is valid.
+        # The validator is off, because the page would ask an external server about the document.
         swagger_ui_parameters={"validatorUrl": None},
     )
     redoc = get_redoc_html(
@@ -36,7 +36,7 @@ def add_explorer(app: FastAPI) -> None:
         title=app.title,
         redoc_js_url=f"{FILES_URL}/redoc.standalone.js",
         redoc_favicon_url=icon,
-        # Otherwise the page loads its fonts from an external server.
+        # Google's fonts are off, because the page would load them from an external server.
         with_google_fonts=False,
     )
 
@@ -47,8 +47,8 @@ def add_explorer(app: FastAPI) -> None:
 
 
 async def _answer_document(request: Request) -> JSONResponse:
-    # FastAPI caches what it learned of each route's function. One that closed over the application
-    # would keep every application that was ever made.
+    # The function does not close over the application, because FastAPI caches each route's function
+    # and would keep every application alive.
     return JSONResponse(request.app.openapi())
 
 
@@ -62,7 +62,7 @@ def _add_page(app: FastAPI, path: str, html: str) -> None:
 
 
 def _policy(html: str) -> str:
-    """Build the least policy of a page: its own script by hash, styles that its library writes.
+    """Build the strictest policy of a page: its own script by hash, and the styles of its library.
 
     ReDoc searches in a worker that it makes from a blob.
     """

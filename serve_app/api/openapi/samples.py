@@ -1,4 +1,4 @@
-"""One small case as domain objects, from which all examples of the OpenAPI document are made.
+"""A small case as domain objects, from which all examples of the OpenAPI document are made.
 
 The requests of the document give a model with one security, and a portfolio that holds too much
 of it. A test compares the outcomes with the engine, because the ingress never loads the solver.
