@@ -291,14 +291,14 @@ def book_table(
     table.add_row("seconds from the request to the end", f"{whole_s:.1f}")
     table.add_row("portfolios/s, end to end", f"{run['portfolios']['done'] / whole_s:,.0f}")
     for stage, stage_s in run["seconds"].items():
-        each = stage_s / run["portfolios"]["done"] * 1e6
-        table.add_row(f"{stage}: microseconds a portfolio", f"{each:,.0f}")
+        portfolio_us = stage_s / run["portfolios"]["done"] * 1e6
+        table.add_row(f"{stage}: microseconds a portfolio", f"{portfolio_us:,.0f}")
     for kind, spent_s in sorted(spent.items()):
         if round(spent_s / whole_s, 2):
-            each = spent_s / run["portfolios"]["done"] * 1e6
-            table.add_row(f"processor of {kind}: microseconds a portfolio", f"{each:,.1f}")
-    each = sum(spent.values()) / run["portfolios"]["done"] * 1e6
-    table.add_row("processor of all of them: microseconds a portfolio", f"{each:,.1f}")
+            portfolio_us = spent_s / run["portfolios"]["done"] * 1e6
+            table.add_row(f"processor of {kind}: microseconds a portfolio", f"{portfolio_us:,.1f}")
+    portfolio_us = sum(spent.values()) / run["portfolios"]["done"] * 1e6
+    table.add_row("processor of all of them: microseconds a portfolio", f"{portfolio_us:,.1f}")
     for name in ("counts", "methods"):
         for key, count in run[name].items():
             table.add_row(key, f"{count:,}")

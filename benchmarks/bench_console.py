@@ -118,7 +118,7 @@ class Book:
         await self._answered(self._table.get_by_role("button", name="Market value"))
 
     async def _answered(self, button: Locator) -> None:
-        async with self._page.expect_response(lambda one: "/portfolios?" in one.url):
+        async with self._page.expect_response(lambda response: "/portfolios?" in response.url):
             await button.click()
         await expect(self._table.locator(".row .pending").first).to_have_count(0)
         await expect(self._row(0)).to_be_visible()

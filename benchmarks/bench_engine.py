@@ -131,11 +131,11 @@ def separable(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: 
             block.select_rows(list(range(first, first + rows)))
             for first in range(0, MAX_BLOCK, rows)
         ]
-        each = each_portfolio_ms(parts, MAX_BLOCK)
+        block_ms = each_portfolio_ms(parts, MAX_BLOCK)
         what = f"separable: arrays in blocks of {rows} / one by one"
-        table.add(size, "slack", (each, alone), "", what)
-        rates.append(f"{1e-3 / each:.2f} M/s in blocks of {rows}")
-        best = best or each
+        table.add(size, "slack", (block_ms, alone), "", what)
+        rates.append(f"{1e-3 / block_ms:.2f} M/s in blocks of {rows}")
+        best = best or block_ms
     some = [instance.portfolio for instance in instances(rng, model, 128, tight=False)]
     prices = some[0].prices
     some = [replace(portfolio, prices=prices) for portfolio in some]
@@ -171,13 +171,13 @@ def columns(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Co
         def ours(blocks: Sequence[PortfolioBlock] = every) -> object:
             return [rebalance_block(model, timed_block) for timed_block in blocks]
 
-        each = min(milliseconds(ours) for _ in range(15)) / MAX_BLOCK
+        columns_ms = min(milliseconds(ours) for _ in range(15)) / MAX_BLOCK
         bare = each_portfolio_ms(whole, MAX_BLOCK)
         few = book[:BLOCK]
         objects = min(milliseconds(lambda few=few: rebalance_all(model, few)) for _ in range(3))
-        table.add(size, cash, (each, bare), "", "rebalance_block / separable: arrays")
-        table.add(size, cash, (each, objects / BLOCK), "", "rebalance_block / rebalance_all")
-        rates.append(f"{cash} {1e3 * each:.1f}")
+        table.add(size, cash, (columns_ms, bare), "", "rebalance_block / separable: arrays")
+        table.add(size, cash, (columns_ms, objects / BLOCK), "", "rebalance_block / rebalance_all")
+        rates.append(f"{cash} {1e3 * columns_ms:.1f}")
     return f"N={size}: rebalance_block in blocks of {BLOCK}, us for a portfolio: {', '.join(rates)}"
 
 
@@ -244,7 +244,9 @@ def _mix(
         ids = rng.choice(sorted(portfolio.prices.keys() - holdings.keys()), 3, replace=False)
         holdings |= {str(security_id): Decimal(int(rng.integers(1, 90))) for security_id in ids}
     if rng.random() < fractions:
-        holdings = {one: shares + Decimal("0.25") for one, shares in holdings.items()}
+        holdings = {
+            security_id: shares + Decimal("0.25") for security_id, shares in holdings.items()
+        }
     return replace(portfolio, holdings=holdings)
 
 
@@ -259,19 +261,21 @@ def with_cash_row(
     size, highs = len(model), raw_highs()
     problems = instances(rng, model, count, tight=cash == "tight")
 
-    def compiled(one: Instance) -> object:
-        return formulations.solve_cash(one.cash, TimeBudget(TIME_LIMIT_S))
+    def compiled(instance: Instance) -> object:
+        return formulations.solve_cash(instance.cash, TimeBudget(TIME_LIMIT_S))
 
-    def bare(one: Instance) -> object:
-        return hull_by_highspy(highs, one.cash, TIME_LIMIT_S)
+    def bare(instance: Instance) -> object:
+        return hull_by_highspy(highs, instance.cash, TIME_LIMIT_S)
 
-    def arrays(one: Instance) -> object:
-        return hull_by_arrays(highs, one.cash, TIME_LIMIT_S)
+    def arrays(instance: Instance) -> object:
+        return hull_by_arrays(highs, instance.cash, TIME_LIMIT_S)
 
     if cash == "tight":
         times = duel(
             problems,
-            lambda one: solve_cash_constrained(one.cash_problem, TimeBudget(TIME_LIMIT_S)),
+            lambda instance: solve_cash_constrained(
+                instance.cash_problem, TimeBudget(TIME_LIMIT_S)
+            ),
             bare,
         )
         table.add(size, cash, times, ">= 2" if size >= 50 else "", "cover / HiGHS, hull")
@@ -295,15 +299,15 @@ def many_tight(rng: np.random.Generator, model: tuple[PricedTarget, ...], table:
     tight = [some[row] for row in np.flatnonzero(bound)[:BLOCK].tolist()]
     relaxed = relax(build_block(model, (), tight, options), options)
     block, where, separable = relaxed.block, relaxed.bands, relaxed.separable
-    one = [CoupledProblem.from_relaxation(relaxed, row) for row in range(len(tight))]
+    problems = [CoupledProblem.from_relaxation(relaxed, row) for row in range(len(tight))]
     budget, count = TimeBudget(), len(tight)
 
     def best(work: Callable[[], object]) -> float:
         return min(milliseconds(work) for _ in range(TURNS)) / count
 
-    searches = best(lambda: [solve_at_base(coupled, options, budget) for coupled in one])
+    searches = best(lambda: [solve_at_base(problem, options, budget) for problem in problems])
     arrays = best(lambda: solve_cash_rows(block, where, separable, budget))
-    alone = best(lambda: [rebalance_all(model, [each], options) for each in tight])
+    alone = best(lambda: [rebalance_all(model, [portfolio], options) for portfolio in tight])
     together = best(lambda: rebalance_all(model, tight, options))
     target = "<= 0.9 ms" if size == MIDDLE else ""
     table.add(size, "tight", (arrays, searches), "", f"cash rows: {count} together / one by one")
@@ -321,11 +325,11 @@ def against_abs(
     """Compare the compiled hull with the textbook form of |.|."""
     size = len(problems[0].cash.lot_value)
     by_cvxpy = duel(
-        problems, compiled, lambda one: textbook_by_cvxpy(one.textbook, TIME_LIMIT_S), 1
+        problems, compiled, lambda instance: textbook_by_cvxpy(instance.textbook, TIME_LIMIT_S), 1
     )
     table.add(size, cash, by_cvxpy, target, "CVXPY compiled, hull / CVXPY built anew, abs()")
     by_scipy = duel(
-        problems, compiled, lambda one: textbook_by_scipy(one.textbook, TIME_LIMIT_S), 1
+        problems, compiled, lambda instance: textbook_by_scipy(instance.textbook, TIME_LIMIT_S), 1
     )
     table.add(size, cash, by_scipy, "", "CVXPY compiled, hull / scipy.milp, abs()")
 
@@ -350,32 +354,34 @@ def coupled(
             )
         },
     }
-    every = {name: value for one in asked.values() for name, value in one.items()}
+    every = {name: value for row in asked.values() for name, value in row.items()}
     problems = instances(rng, model, count, tight=False)
     for what, given in {**asked, "all of these": every}.items():
         options = RebalanceOptions(**given, time_limit_s=TIME_LIMIT_S)
 
-        def ours(one: Instance, options: RebalanceOptions = options) -> object:
-            return rebalance_all(model, [one.portfolio], options)
+        def ours(instance: Instance, options: RebalanceOptions = options) -> object:
+            return rebalance_all(model, [instance.portfolio], options)
 
-        def theirs(one: Instance, options: RebalanceOptions = options) -> object:
-            return textbook_by_cvxpy(one.textbook, TIME_LIMIT_S, _terms(one, options, ids))
+        def theirs(instance: Instance, options: RebalanceOptions = options) -> object:
+            return textbook_by_cvxpy(
+                instance.textbook, TIME_LIMIT_S, _terms(instance, options, ids)
+            )
 
         times = duel(problems, ours, theirs, 1)
         table.add(size, "options", times, "", f"{what}, rebalance_all / CVXPY built anew, abs()")
 
 
-def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> TextbookTerms:
+def _terms(instance: Instance, options: RebalanceOptions, ids: Sequence[str]) -> TextbookTerms:
     """Convert options to the terms of a textbook; absent options become limits that never bind."""
-    worth = float(one.portfolio.market_value)
+    worth = float(instance.portfolio.market_value)
     groups = options.groups or (GroupBand("all", frozenset(ids)),)
     cap, trades = options.turnover_cap, options.maximum_trades
     return TextbookTerms(
         rate=float(options.cost_rate),
         per_trade=float(options.cost_per_trade),
-        least_trade=np.maximum(np.ceil(float(options.minimum_value) / one.textbook.price), 1),
+        least_trade=np.maximum(np.ceil(float(options.minimum_value) / instance.textbook.price), 1),
         trades=len(ids) if trades is None else trades,
-        turnover=float(cap.to_currency(one.portfolio.market_value))
+        turnover=float(cap.to_currency(instance.portfolio.market_value))
         if isinstance(cap, Percent)
         else 2 * worth,
         groups=np.array([[float(i in group.security_ids) for i in ids] for group in groups]),
@@ -400,19 +406,19 @@ def discrete_allocation(
         for at in range(ALLOCATIONS)
     ]
 
-    def theirs(one: Portfolio) -> dict[str, int]:
+    def theirs(portfolio: Portfolio) -> dict[str, int]:
         allocation = DiscreteAllocation(
-            weights, series, total_portfolio_value=0.95 * float(one.cash)
+            weights, series, total_portfolio_value=0.95 * float(portfolio.cash)
         )
         return allocation.lp_portfolio(solver="HIGHS")[0]
 
-    def ours(one: Portfolio) -> PortfolioOutcome:
-        answer = rebalance_all(open_bands, [one], options)[0]
+    def ours(portfolio: Portfolio) -> PortfolioOutcome:
+        answer = rebalance_all(open_bands, [portfolio], options)[0]
         assert isinstance(answer, PortfolioOutcome)
         return answer
 
-    def drift(one: Portfolio, shares: Mapping[str, Decimal | int]) -> Decimal:
-        away = (one.cash * s.weight - shares.get(s.security_id, 0) * s.price for s in model)
+    def drift(portfolio: Portfolio, shares: Mapping[str, Decimal | int]) -> Decimal:
+        away = (portfolio.cash * s.weight - shares.get(s.security_id, 0) * s.price for s in model)
         return sum((abs(amount) for amount in away), Decimal(0))
 
     times = duel(accounts, ours, theirs, 1)

@@ -119,8 +119,13 @@ def main() -> None:
     heads = ("program", "lines", "ms", "drift %", "overdrafts")
     table = Table(*heads, title=f"{asked.accounts} accounts, {asked.names} names")
     for name, program in PROGRAMS.items():
-        one = measure(program, drawn)
-        cells = f"{one.lines}", f"{one.milliseconds:.1f}", f"{one.drift:.3f}", f"{one.overdrafts}"
+        result = measure(program, drawn)
+        cells = (
+            f"{result.lines}",
+            f"{result.milliseconds:.1f}",
+            f"{result.drift:.3f}",
+            f"{result.overdrafts}",
+        )
         table.add_row(name, *cells)
     Console().print(table)
 

@@ -67,21 +67,25 @@ def book(
     """Accounts of 0.5 to 5 million, up to a fifth away from their targets."""
     with_others, with_fractions = BOOKS[kind]
     outside = {f"OTHER{at:02}".ljust(24, "X"): Decimal(at) for at in range(1, 41)}
-    prices = {one.security_id: one.price for one in securities} | outside
+    prices = {security.security_id: security.price for security in securities} | outside
     made: list[Any] = []
     for at in range(COUNT):
         worth = float(rng.uniform(0.5e6, 5e6))
         away = rng.uniform(0.8, 1.2, len(securities))
         held = {
-            one.security_id: Decimal(int(worth * float(one.weight) / float(one.price) * factor))
-            for one, factor in zip(securities, away, strict=True)
+            security.security_id: Decimal(
+                int(worth * float(security.weight) / float(security.price) * factor)
+            )
+            for security, factor in zip(securities, away, strict=True)
         }
         if rng.random() < with_others:
             ids = rng.choice(list(outside), 3, replace=False)
-            held |= {str(one): Decimal(int(rng.integers(1, 90))) for one in ids}
+            held |= {str(security_id): Decimal(int(rng.integers(1, 90))) for security_id in ids}
         if rng.random() < with_fractions:
-            held = {one: shares + Decimal("0.25") for one, shares in held.items()}
-        invested = sum((shares * prices[one] for one, shares in held.items()), Decimal(0))
+            held = {security_id: shares + Decimal("0.25") for security_id, shares in held.items()}
+        invested = sum(
+            (shares * prices[security_id] for security_id, shares in held.items()), Decimal(0)
+        )
         made.append(
             engine.portfolio(f"{at:024d}", Decimal(f"{worth:.2f}") - invested, held, prices)
         )
@@ -96,8 +100,8 @@ def write(outcome: Any) -> str:
             "portfolio": outcome.portfolio_id,
             "status": outcome.status,
             "amounts": [
-                str(each)
-                for each in (
+                str(value)
+                for value in (
                     outcome.market_value,
                     outcome.cash_before,
                     outcome.cash_after,
@@ -120,7 +124,7 @@ def write(outcome: Any) -> str:
                 )
                 for drift in outcome.drifts
             ],
-            "binding": [(one.constraint, str(one.slack)) for one in certificate.binding],
+            "binding": [(limit.constraint, str(limit.slack)) for limit in certificate.binding],
         }
     )
 

@@ -263,16 +263,16 @@ def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
     for column in ("", "median", "fastest", "slowest"):
         table.add_column(column, justify="right" if column else "left")
     three = statistics.median(times), min(times), max(times)
-    table.add_row("seconds", *(f"{each:.2f}" for each in three))
-    table.add_row("portfolios/s", *(f"{portfolios / each:,.0f}" for each in three))
+    table.add_row("seconds", *(f"{run_s:.2f}" for run_s in three))
+    table.add_row("portfolios/s", *(f"{portfolios / run_s:,.0f}" for run_s in three))
     table.add_row("the original: portfolios/s", str(ORIGINAL_PORTFOLIOS_PER_S), "", "")
     p50, _, p99, longest = percentiles_ms(pings)
     table.add_row(
         "/health/live meanwhile, ms", f"{p50:.1f}", f"p99 {p99:.1f}", f"max {longest:.1f}"
     )
     for kind, spent_s in sorted(spent.items(), key=lambda pair: -pair[1]):
-        each = f"{1e6 * spent_s / runs / portfolios:,.0f}"
-        table.add_row(f"processor of {kind}, µs a portfolio", each, "", "")
+        figure = f"{1e6 * spent_s / runs / portfolios:,.0f}"
+        table.add_row(f"processor of {kind}, µs a portfolio", figure, "", "")
     return table
 
 
@@ -308,7 +308,7 @@ def measure_long_body(port: int, times: int) -> Table:
     for column in ("", "median", "fastest", "slowest"):
         table.add_column(column, justify="right" if column else "left")
     three = statistics.median(taken), min(taken), max(taken)
-    table.add_row("seconds", *(f"{each:.2f}" for each in three))
+    table.add_row("seconds", *(f"{run_s:.2f}" for run_s in three))
     p50, _, p99, longest = percentiles_ms(pings)
     table.add_row(
         "/health/live meanwhile, ms", f"{p50:.1f}", f"p99 {p99:.1f}", f"max {longest:.1f}"

@@ -309,7 +309,7 @@ async def write_run(
     rebalances, size = RebalanceStore(database), len(chunks[0])
     rows = (
         [
-            [each for each in chunk.outcomes() if isinstance(each, PortfolioOutcome)]
+            [outcome for outcome in chunk.outcomes() if isinstance(outcome, PortfolioOutcome)]
             for chunk in chunks
         ]
         if form == DOCUMENTS
@@ -334,11 +334,11 @@ async def write_run(
 async def read_run(database: AsyncDatabase[Document], rebalance: Rebalance) -> dict[str, float]:
     """Time the reads of one portfolio, of a page of 100 and of every transaction."""
     rebalances, count = RebalanceStore(database), rebalance.number_of_portfolios
-    one: list[float] = []
+    single: list[float] = []
     page: list[float] = []
     for _ in range(READS // 2):
         at = RANDOM.randrange(count - 100)
-        one.append(await seconds(rebalances.read_outcome(rebalance, identifier(at))))
+        single.append(await seconds(rebalances.read_outcome(rebalance, identifier(at))))
         page.append(await seconds(rebalances.list_outcomes(rebalance, at, 100)))
 
     async def list_all() -> None:
@@ -347,7 +347,7 @@ async def read_run(database: AsyncDatabase[Document], rebalance: Rebalance) -> d
             assert sum(len(outcome.transactions) for outcome in page)
 
     return {
-        "one portfolio": median(one),
+        "one portfolio": median(single),
         "a page of 100": median(page),
         f"every transaction of {count:,} portfolios": await seconds(list_all()),
         "the number of transactions": await seconds(
@@ -376,7 +376,7 @@ async def comparing_forms(
             cost.reads = await read_run(database, run)
             name = OUTCOME_CHUNKS if form == COLUMNS else OUTCOMES
             found = await database[name].find({"_id": build_id_range(run.rebalance_id)}).to_list()
-            stored = sum(len(bson.encode(each, codec_options=OPTIONS)) for each in found)
+            stored = sum(len(bson.encode(document, codec_options=OPTIONS)) for document in found)
             cost.size = stored / run.number_of_portfolios
         columns, documents = costs[COLUMNS], costs[DOCUMENTS]
         rows = [

@@ -113,7 +113,7 @@ def table(entries: Entries) -> Table:
     for heading in ("module", "entered by", "functions"):
         shown.add_column(heading)
     for name in sorted(
-        entries.functions, key=lambda each: (each not in entries.called_by_ours, each)
+        entries.functions, key=lambda module: (module not in entries.called_by_ours, module)
     ):
         ours = name in entries.called_by_ours
         functions = sorted(entries.functions[name])

@@ -33,7 +33,7 @@ class Desk(FastHttpUser):
         """Look which models there are; the test ends if none has a portfolio."""
         self.headers = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
         answer = self.client.get(f"/api/v1/models?limit={MODELS}", headers=self.headers)
-        self.models = [each for each in answer.json() or () if each.get("portfolios")]
+        self.models = [model for model in answer.json() or () if model.get("portfolios")]
         if not self.models:
             sys.stderr.write("no model with a portfolio: `make demo` has some\n")
             self.environment.process_exit_code = 2

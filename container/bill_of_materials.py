@@ -55,10 +55,10 @@ def list_licences(bill: dict[str, Any], stated: dict[str, str]) -> Iterator[tupl
         if component.get("purl"):
             name = component["name"]
             found = [
-                each.get("expression") or each["license"].get("id") or each["license"]["name"]
-                for each in component.get("licenses", ())
+                entry.get("expression") or entry["license"].get("id") or entry["license"]["name"]
+                for entry in component.get("licenses", ())
             ]
-            text = ", ".join(" ".join(one.split())[:60] for one in found)
+            text = ", ".join(" ".join(name.split())[:60] for name in found)
             yield (
                 name,
                 component.get("version", ""),
@@ -74,9 +74,9 @@ def read_statements(root: Path) -> dict[str, str]:
     for path in (root / "app/.venv/lib/python3.11/site-packages").glob("*.dist-info"):
         metadata = Distribution.at(path).metadata
         names = [
-            each.rpartition(" :: ")[2]
-            for each in metadata.get_all("Classifier", ())
-            if each.startswith("License :: ")
+            classifier.rpartition(" :: ")[2]
+            for classifier in metadata.get_all("Classifier", ())
+            if classifier.startswith("License :: ")
         ]
         texts = metadata.get_all("License-Expression") or metadata.get_all("License") or names
         if text := re.sub(r"\s+", " ", ", ".join(texts))[:60]:

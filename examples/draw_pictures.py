@@ -62,8 +62,8 @@ def after() -> dict[str, Decimal]:
         Model("Recipes", targets, ("ANNA",)), Portfolio("ANNA", CASH, HOLDINGS, PRICES)
     )
     trades = {
-        each.security_id: each.quantity if each.side == "BUY" else -each.quantity
-        for each in answer.transactions
+        trade.security_id: trade.quantity if trade.side == "BUY" else -trade.quantity
+        for trade in answer.transactions
     }
     return {name: HOLDINGS[name] + trades.get(name, 0) for name in HOLDINGS}
 

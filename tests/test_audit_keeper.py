@@ -50,7 +50,7 @@ async def test_entries_are_removed_after_their_days_alone(
     assert await entries_after_tidying(database, days, caplog) == left
     last = await database["audit"].find_one({"_id": left[-1]})
     assert last is not None
-    noted = [each.getMessage() for each in caplog.records]
+    noted = [record.getMessage() for record in caplog.records]
     assert noted == [f"audit log: entry {left[-1]} has the hash {last['hash']}"]
 
 
@@ -66,5 +66,5 @@ async def test_a_removal_of_a_rebalance_that_broke_off_is_finished(
 
     await keeper(database).tidy()
 
-    left = {str(each) for each in await database["rebalances"].distinct("_id")}
+    left = {str(rebalance_id) for rebalance_id in await database["rebalances"].distinct("_id")}
     assert left == {under_way.rebalance_id, kept.rebalance_id}

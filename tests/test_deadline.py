@@ -81,7 +81,7 @@ def test_pieces_that_go_on_beside_each_other_take_equal_rounds():
     with set_deadline(60.0):
         time_split = TimeSplit(5, 2)  # rounds of two, two and one
         found = [time_split.next_s() for _ in range(6)]
-    assert [round(60 / (one or 1)) for one in found] == [3, 2, 2, 1, 1, 1]
+    assert [round(60 / (budget_s or 1)) for budget_s in found] == [3, 2, 2, 1, 1, 1]
 
 
 async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(

@@ -45,12 +45,14 @@ def test_each_alert_fires_on_its_series_and_on_no_other(rules: str, tmp_path: Pa
 def in_the_container(directory: Path) -> Path:
     """Lay the files that compose.yaml mounts into Prometheus; return its configuration there."""
     service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["prometheus"]
-    for source, path in (each.split(":")[:2] for each in service["volumes"]):
+    for source, path in (volume.split(":")[:2] for volume in service["volumes"]):
         if (ROOT / source).is_file():
             laid = directory / path.lstrip("/")
             laid.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, laid)
-    (option,) = (each for each in service["command"] if each.startswith("--config.file="))
+    (option,) = (
+        argument for argument in service["command"] if argument.startswith("--config.file=")
+    )
     return directory / option.partition("=/")[2]
 
 

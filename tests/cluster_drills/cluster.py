@@ -31,7 +31,7 @@ def environment_of_the_manifests(redis: bool, **more: str) -> dict[str, str]:
     """Return the environment that the manifests give to every pod, with the drill's addresses."""
     service = yaml.safe_load((KUBERAY / "base/rayservice.yaml").read_text())
     head = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
-    given = {each["name"]: each["value"] for each in head["containers"][0]["env"]}
+    given = {variable["name"]: variable["value"] for variable in head["containers"][0]["env"]}
     operator = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
     if redis:
         operator |= {
@@ -84,23 +84,31 @@ class Load:
     requests: list[Request] = field(default_factory=list[Request])
 
     def failures(self, *nodes: str) -> list[Request]:
-        return [each for each in self.requests if each.node in nodes and not each.is_answered]
+        return [
+            request
+            for request in self.requests
+            if request.node in nodes and not request.is_answered
+        ]
 
     def late(self, *nodes: str) -> list[Request]:
         """Requests that took longer than their time-out said."""
         return [
-            each for each in self.requests if each.node in nodes and each.seconds > WAIT_S + LATE_S
+            request
+            for request in self.requests
+            if request.node in nodes and request.seconds > WAIT_S + LATE_S
         ]
 
     def outage_s(self, node: str) -> float:
         """Longest time without an answer of 200 through a node."""
-        good = [each.begin + each.seconds for each in self.requests if _good(each, node)]
+        good = [
+            request.begin + request.seconds for request in self.requests if _good(request, node)
+        ]
         answered = [self.begin, *good]
         return max((b - a for a, b in pairwise(answered)), default=0.0)
 
     def tell(self, drill: str, *nodes: str) -> str:
         parts = [
-            f"{node}: {sum(_good(each, node) for each in self.requests)} answered,"
+            f"{node}: {sum(_good(request, node) for request in self.requests)} answered,"
             f" {_count(self.failures(node))} failed, longest gap {self.outage_s(node):.1f} s"
             for node in nodes
         ]
@@ -112,7 +120,7 @@ def _good(request: Request, node: str) -> bool:
 
 
 def _count(failures: list[Request]) -> str:
-    kinds = sorted({each.outcome for each in failures})
+    kinds = sorted({request.outcome for request in failures})
     return f"{len(failures)} ({', '.join(kinds)})" if failures else "0"
 
 

@@ -31,7 +31,10 @@ WITHIN_S: Final = 1800
 FILE: Final = "book.parquet"
 KINDS: Final = {
     "ray::IDLE": "tasks",  # what a process of tasks is called between them
-    **{each: each for each in ("Ingress", "ModelStore", "Optimizer", "raylet", "gcs_server")},
+    **{
+        process: process
+        for process in ("Ingress", "ModelStore", "Optimizer", "raylet", "gcs_server")
+    },
 }
 
 

@@ -38,7 +38,7 @@ async def test_every_node_serves_and_a_run_is_spread_over_the_workers(
     async with drill.disturb_run(book.market.portfolio_ids()) as run:
         until = time.monotonic() + WITHIN_S
         while len(busy) < 2 and time.monotonic() < until:
-            busy |= {each.host for each in cluster.nodes if each.processes(CHUNK_TASK)}
+            busy |= {node.host for node in cluster.nodes if node.processes(CHUNK_TASK)}
             await asyncio.sleep(0.1)
 
     assert busy == {"w1", "w2"}
@@ -125,7 +125,7 @@ async def test_a_changed_application_replaces_the_replicas_one_after_the_other(
     cluster: Cluster, told: list[str]
 ) -> None:
     def ingresses() -> set[int]:
-        return {each for node in cluster.workers for each in node.processes(INGRESS)}
+        return {process for node in cluster.workers for process in node.processes(INGRESS)}
 
     before = ingresses()
     async with cluster.watch(*cluster.nodes) as load:

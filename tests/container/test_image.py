@@ -88,7 +88,7 @@ def test_the_image_is_small_and_says_on_what_it_is_built(engine: Engine) -> None
     # By its files, because podman counts the heads of an archive, too.
     files = (path.lstat() for path in file_system(engine).rglob("*"))
 
-    assert sum(one.st_size for one in files if S_ISREG(one.st_mode)) <= MAX_SIZE_MB * 1_000_000
+    assert sum(file.st_size for file in files if S_ISREG(file.st_mode)) <= MAX_SIZE_MB * 1_000_000
     assert image["Config"]["User"] == f"{USER}:{USER}"
     assert "HOME=/tmp" in image["Config"]["Env"]
     assert "@sha256:" in pinned_base()
@@ -165,7 +165,7 @@ def test_where_it_could_write_anywhere_it_writes_its_two_directories_alone(
 def test_the_bill_of_materials_names_every_package_and_its_licence(engine: Engine) -> None:
     bill = json.loads((BILL / CYCLONEDX).read_text())
     spdx = json.loads((BILL / SPDX).read_text())
-    named = {normal_name(each["name"]) for each in bill["components"]}
+    named = {normal_name(component["name"]) for component in bill["components"]}
     root = file_system(engine)
     installed = {
         normal_name(path.name.removesuffix(".dist-info").rpartition("-")[0])
@@ -174,9 +174,13 @@ def test_the_bill_of_materials_names_every_package_and_its_licence(engine: Engin
 
     assert len(installed) > 80
     assert installed - named == set()
-    assert {"libc6", "ray"} <= {each["name"] for each in spdx["packages"]}
+    assert {"libc6", "ray"} <= {package["name"] for package in spdx["packages"]}
     rows = list_licences(bill, read_statements(root))
     unnamed = {normal_name(name) for name, _, licence in rows if licence == "not named"}
-    debian = {each["name"] for each in bill["components"] if "pkg:deb" in each.get("purl", "")}
+    debian = {
+        component["name"]
+        for component in bill["components"]
+        if "pkg:deb" in component.get("purl", "")
+    }
     assert unnamed & (installed | debian) == set()
     assert "| ray | 2.60.0 |" in (BILL / LICENCES).read_text()

@@ -161,7 +161,8 @@ class Drill:
         numbers = [chunk["number"] for chunk in followed.chunks]
         assert numbers == sorted(set(numbers))
         assert len(numbers) == run["chunks"]["done"]
-        assert len({(one["rebalance_id"], one["first"]) for one in followed.chunks}) == len(numbers)
+        places = {(chunk["rebalance_id"], chunk["first"]) for chunk in followed.chunks}
+        assert len(places) == len(numbers)
         assert followed.end == run
         await self._check_outcomes(run_id, dict(stored))
         return run

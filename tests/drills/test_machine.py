@@ -70,10 +70,10 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         return running
 
     yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.process.send_signal(signal.SIGTERM)
-        one.process.wait(WITHIN_S)
+    for service in started:
+        if service.process.poll() is None:
+            service.process.send_signal(signal.SIGTERM)
+        service.process.wait(WITHIN_S)
     subprocess.run(["rm", "-r", short], check=True)
 
 
@@ -194,9 +194,9 @@ def test_a_head_that_is_lost_before_the_first_call_of_a_replica_leaves_it_at_wor
     # Answered by the ingress itself; /health/ready would call the deployments behind it.
     assert eventually(lambda: answers(f"{url}/health/live")), service.printed
     (head,) = [
-        each
-        for each in list_descendants(service.process.pid)
-        if "gcs_server" in Path(f"/proc/{each}/cmdline").read_text()
+        pid
+        for pid in list_descendants(service.process.pid)
+        if "gcs_server" in Path(f"/proc/{pid}/cmdline").read_text()
     ]
     os.kill(head, signal.SIGKILL)
 

@@ -59,7 +59,9 @@ def service(overrides: dict[str, Any], cluster: object) -> Iterator[Settings]:
     slow = {"auth": "keys", "run_chunk_size": 5, "run_window": 1}
     settings, content = read_configuration(CONFIG, overrides | slow)
     (application,) = content["applications"]
-    (ingress,) = [one for one in application["deployments"] if one["name"] == "Ingress"]
+    (ingress,) = [
+        deployment for deployment in application["deployments"] if deployment["name"] == "Ingress"
+    ]
     ingress["num_replicas"] = INGRESSES
     with run_service(settings, content, print) as complete:
         yield complete

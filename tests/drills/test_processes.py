@@ -74,8 +74,8 @@ async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
         assert kill_processes(COORDINATOR)
         answer = await asked
     assert answer.status_code == 200, answer.text
-    assert {each["rebalance_id"] for each in answer.json()} == {run_id}
-    assert [each["portfolio_id"] for each in answer.json()] == list(ids)
+    assert {outcome["rebalance_id"] for outcome in answer.json()} == {run_id}
+    assert [outcome["portfolio_id"] for outcome in answer.json()] == list(ids)
     await drill.check_run(run_id, ids, await drill.follow_events(run_id))
     told = find_log_lines(f"run {run_id}: taken over from another replica")
     assert {line["levelname"] for line in told} == {"WARNING"}

@@ -34,15 +34,15 @@ async def in_peace(drill: Drill, model_id: str, ids: tuple[str, ...]) -> dict[st
 
 
 def reasons(outcomes: dict[str, Json]) -> Counter[str]:
-    return Counter(each["error"]["type"] for each in outcomes.values() if each["error"])
+    return Counter(outcome["error"]["type"] for outcome in outcomes.values() if outcome["error"])
 
 
 def differing(outcomes: dict[str, Json], peaceful: dict[str, Json]) -> dict[str, Json]:
     """Select the outcomes that differ from those of a healthy service."""
     return {
-        portfolio_id: each
-        for portfolio_id, each in outcomes.items()
-        if any(each[name] != peaceful[portfolio_id][name] for name in ("status", "positions"))
+        portfolio_id: outcome
+        for portfolio_id, outcome in outcomes.items()
+        if any(outcome[name] != peaceful[portfolio_id][name] for name in ("status", "positions"))
     }
 
 
@@ -100,16 +100,20 @@ async def test_a_run_whose_upstream_is_in_trouble_to_the_end_says_so_of_every_po
     code = "upstream-contract" if broken else "upstream-unavailable"
     again = await in_peace(drill, model_id, ids)
     # Of the few that own nothing the summary is a 500 in peace as well, and another route says why.
-    empty = {each for each, outcome in again.items() if reasons({each: outcome}).keys() == EMPTY}
+    empty = {
+        portfolio_id
+        for portfolio_id, outcome in again.items()
+        if reasons({portfolio_id: outcome}).keys() == EMPTY
+    }
     said = {
-        each: outcome
-        for each, outcome in outcomes.items()
-        if each not in empty or reasons({each: outcome}).keys() != EMPTY
+        portfolio_id: outcome
+        for portfolio_id, outcome in outcomes.items()
+        if portfolio_id not in empty or reasons({portfolio_id: outcome}).keys() != EMPTY
     }
     assert reasons(said) == {f"/problems/{code}": len(said)}
     assert len(said) >= len(ids) - len(empty) > len(ids) / 2
-    assert all(UPSTREAMS[path] in each["error"]["detail"] for each in said.values())
-    assert Counter(each["status"] for each in again.values())["REBALANCED"] > len(ids) / 2
+    assert all(UPSTREAMS[path] in outcome["error"]["detail"] for outcome in said.values())
+    assert Counter(outcome["status"] for outcome in again.values())["REBALANCED"] > len(ids) / 2
 
 
 @pytest.mark.parametrize("kind", Kind)

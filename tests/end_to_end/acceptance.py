@@ -60,7 +60,9 @@ def draw_problem(rng: np.random.Generator, book: Book, portfolio_id: str) -> Pro
     A third of the problems has wide bands and a cash floor.
     """
     count = int(rng.integers(5, 101))
-    chosen = [str(one) for one in rng.choice(sorted(book.prices), count, replace=False)]
+    chosen = [
+        str(security_id) for security_id in rng.choice(sorted(book.prices), count, replace=False)
+    ]
     value = float(np.clip(rng.lognormal(np.log(100_000), 1.8), 10_000, 50_000_000))
     tight = rng.random() < 1 / 3
     least, most = (30, 50) if tight else (5, 50)
@@ -73,7 +75,9 @@ def draw_problem(rng: np.random.Generator, book: Book, portfolio_id: str) -> Pro
         targets.append(Target(security, Decimal(5 * int(step)).scaleb(-3), band))
         price = float(book.prices[security])
         holdings[security] = int(value * step * 0.005 / price * rng.uniform(0, 2))
-    invested = sum((shares * book.prices[each] for each, shares in holdings.items()), Decimal(0))
+    invested = sum(
+        (shares * book.prices[security_id] for security_id, shares in holdings.items()), Decimal(0)
+    )
     portfolio = book.add(portfolio_id, Decimal(f"{value:.2f}") - invested, holdings)
     model = Model(f"Acceptance {portfolio_id}", tuple(targets), (portfolio_id,))
     share = Decimal(int(rng.integers(40, 91))) / 1000 if tight else Decimal(0)
@@ -135,7 +139,9 @@ def check_amounts(portfolio: Portfolio, rows: list[Row], body: Json, stored: Jso
     drifts = {drift["security_id"]: drift for drift in body["drifts"]}
     assert drifts.keys() == {row.security_id for row in rows}
     assert len(body["drifts"]) == len(rows)
-    after = {each: Fraction(drift["adjusted_quantity"]) for each, drift in drifts.items()}
+    after = {
+        security_id: Fraction(drift["adjusted_quantity"]) for security_id, drift in drifts.items()
+    }
     for row in rows:
         drift, held = drifts[row.security_id], after[row.security_id]
         traded = held - row.held

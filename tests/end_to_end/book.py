@@ -66,7 +66,9 @@ class Book:
     def __init__(self, market: Market) -> None:
         self.market = market
         self.prices: Mapping[str, Decimal] = {
-            str(one.security_id): one.quote.price for one in market.securities() if one.quote
+            str(security.security_id): security.quote.price
+            for security in market.securities()
+            if security.quote
         }
         self._market_app = market_app(market)
         self._portfolios: dict[str, Portfolio] = {}

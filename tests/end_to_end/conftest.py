@@ -57,7 +57,9 @@ def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
     os.environ[TIMEOUT_VARIABLE] = str(CLIENT_TIMEOUT_S)  # first, because Ray hands it on
     settings, content = read_configuration(CONFIG, overrides)
     (optimizer,) = [
-        one for one in content["applications"][0]["deployments"] if one["name"] == "Optimizer"
+        deployment
+        for deployment in content["applications"][0]["deployments"]
+        if deployment["name"] == "Optimizer"
     ]
     optimizer["autoscaling_config"]["min_replicas"] = 2
     with run_service(settings, content, print) as complete:

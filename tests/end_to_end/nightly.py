@@ -21,6 +21,9 @@ class Nightly:
     ) -> list[tuple[Rebalance, PortfolioOutcome] | BaseException]:
         """Rebalance each of these portfolios to its newest model."""
         optimizer = connect_optimizer()
-        calls = (rebalance_portfolio(optimizer, each, None, NO_OVERRIDES) for each in portfolio_ids)
+        calls = (
+            rebalance_portfolio(optimizer, portfolio_id, None, NO_OVERRIDES)
+            for portfolio_id in portfolio_ids
+        )
         with CallContext("job").activate():
             return await asyncio.gather(*calls, return_exceptions=True)

@@ -31,7 +31,7 @@ async def test_a_scan_of_the_running_service_has_the_drift_that_a_request_is_ans
     of_model = {"model_id": made["model_id"], "limit": 1000}
     scanned = (await http.get(f"{path}/portfolios", params=of_model)).json()
     asked = (await http.get(f"/api/v1/model/{made['model_id']}/drift")).json()
-    drifts = {each["portfolio_id"]: (each["status"], each["total_drift"]) for each in asked}
+    drifts = {line["portfolio_id"]: (line["status"], line["total_drift"]) for line in asked}
     assert drifts == {
-        each["portfolio_id"]: (each["status"], each["total_drift"]) for each in scanned
+        line["portfolio_id"]: (line["status"], line["total_drift"]) for line in scanned
     }

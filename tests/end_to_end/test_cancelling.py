@@ -56,7 +56,7 @@ def outcomes_of(stored: Database[Json], rebalance_id: str) -> Counter[str]:
 
 def nothing_is_left_over(stored: Database[Json]) -> bool:
     """Return whether every stored outcome belongs to a stored rebalance."""
-    rebalances = {str(one["_id"]) for one in stored["rebalances"].find({}, {"_id": 1})}
+    rebalances = {str(rebalance["_id"]) for rebalance in stored["rebalances"].find({}, {"_id": 1})}
     return read_rebalance_ids(stored) <= rebalances
 
 
@@ -199,10 +199,10 @@ def endless(seed: int, *, hard: bool = True) -> Json:
         "soft_band_price": "3",
         "minimum_value": "50",
     }
-    held: dict[str, Any] = {one: draw.randrange(100) for one in ids}
+    held: dict[str, Any] = {security_id: draw.randrange(100) for security_id in ids}
     return {
-        "model": {"positions": [{"security_id": one, **band} for one in ids]},
-        "prices": {one: f"{draw.uniform(20, 400):.6f}" for one in ids},
+        "model": {"positions": [{"security_id": security_id, **band} for security_id in ids]},
+        "prices": {security_id: f"{draw.uniform(20, 400):.6f}" for security_id in ids},
         "portfolios": [{"portfolio_id": "P" * 24, "cash": "3000", "holdings": held}],
         **({"options": options} if hard else {"options": {"soft_band_price": "3"}}),
     }
@@ -212,7 +212,7 @@ def form_of(body: Json) -> Json:
     """Make the form with the same model, prices and portfolio as tables."""
     (portfolio,) = body["portfolios"]
     owner = portfolio["portfolio_id"]
-    held = [(owner, *each) for each in portfolio["holdings"].items()]
+    held = [(owner, *holding) for holding in portfolio["holdings"].items()]
     tables: dict[str, list[tuple[Any, ...]]] = {
         "holdings": [("portfolio", "security", "quantity"), *held, (owner, "CASH", "3000")],
         "prices": [("security", "price"), *body["prices"].items()],
@@ -222,5 +222,5 @@ def form_of(body: Json) -> Json:
         ],
     }
     lines = {name: [",".join(map(str, row)) for row in rows] for name, rows in tables.items()}
-    files = {name: (f"{name}.csv", "\n".join(each).encode()) for name, each in lines.items()}
+    files = {name: (f"{name}.csv", "\n".join(rows).encode()) for name, rows in lines.items()}
     return {"files": files, "data": {"options": json.dumps(body["options"])}}

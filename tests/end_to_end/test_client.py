@@ -114,7 +114,7 @@ async def test_the_awaited_client_pages_through_drift_and_reads_what_was_stored(
     service: Settings, model_id: str
 ) -> None:
     async with AsyncClient(format_url(service)) as client:
-        lines = [each async for each in client.measure_portfolios(model_id, limit=60)]
+        lines = [line async for line in client.measure_portfolios(model_id, limit=60)]
         outcomes = await client.rebalance_model(model_id)
         stored = await client.read_rebalance(str(outcomes[0].rebalance_id))
         rows = [row async for row in client.list_transactions(stored.rebalance_id)]

@@ -187,9 +187,9 @@ def _spans_of_serve(demo: Command, url: str) -> set[str]:
     headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
     httpx.get(f"{url}/api/v1/models", headers=headers, trust_env=False).raise_for_status()
     logs = next(Path(line.split()[1]) for line in demo.lines if line.startswith("logs "))
-    texts = [each.read_text() for each in logs.glob("spans/*_tracing.json")]
-    spans = [json.loads(each) for text in texts for each in SPAN.findall(text)]
-    return {each["name"] for each in spans if each["context"]["trace_id"] == f"0x{TRACE}"}
+    texts = [path.read_text() for path in logs.glob("spans/*_tracing.json")]
+    spans = [json.loads(span) for text in texts for span in SPAN.findall(text)]
+    return {span["name"] for span in spans if span["context"]["trace_id"] == f"0x{TRACE}"}
 
 
 Process = tuple[int, str]

@@ -109,7 +109,8 @@ async def test_one_portfolio_that_fails_does_not_stop_the_others(
     book.add(odd, 1000, {unpriced: 5})
     made = await add_model(http, make_model(book, [unknown, good, odd]))
     elements = {
-        each["portfolio_id"]: each for each in await rebalance_model(http, made["model_id"])
+        outcome["portfolio_id"]: outcome
+        for outcome in await rebalance_model(http, made["model_id"])
     }
     assert list(elements) == [unknown, good, odd]
     assert elements[good]["status"] == "REBALANCED"
@@ -157,7 +158,11 @@ async def test_readiness_names_the_upstream_that_is_down(
 
 
 def _find_unpriced(market: Market) -> str:
-    found = (one.security_id for one in market.listings() if one.security_id and not one.quote)
+    found = (
+        listing.security_id
+        for listing in market.listings()
+        if listing.security_id and not listing.quote
+    )
     return next(found)
 
 

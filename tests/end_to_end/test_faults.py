@@ -45,8 +45,8 @@ async def test_a_run_of_a_thousand_portfolios_answers_and_stores_each(
     answered = await rebalance_model(http, made["model_id"])
     run = await _stored_run(http, answered)
     assert run["status"] == "COMPLETED"
-    assert [each["portfolio_id"] for each in answered] == list(ids)
-    assert run["counts"] == Counter(each["status"] for each in answered)
+    assert [outcome["portfolio_id"] for outcome in answered] == list(ids)
+    assert run["counts"] == Counter(outcome["status"] for outcome in answered)
     assert run["counts"]["REBALANCED"] > 900
     assert run["counts"]["FAILED"] > 5
     for number, (element, stored) in enumerate(zip(answered, run["portfolios"], strict=True)):
@@ -67,11 +67,11 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
         await wait_until_reached(trouble)
         os.kill(await _worker_of("chunk_task"), signal.SIGKILL)
     answered = await asked
-    assert [each["portfolio_id"] for each in answered] == list(ids)
+    assert [outcome["portfolio_id"] for outcome in answered] == list(ids)
     run = await _stored_run(http, answered)
     assert run["status"] == "COMPLETED"
-    assert [each["portfolio_id"] for each in run["portfolios"]] == list(ids)
-    assert run["counts"] == Counter(each["status"] for each in answered)
+    assert [portfolio["portfolio_id"] for portfolio in run["portfolios"]] == list(ids)
+    assert run["counts"] == Counter(outcome["status"] for outcome in answered)
 
 
 async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_answer(
@@ -112,7 +112,7 @@ async def test_an_upstream_that_is_down_is_named_and_nothing_is_written(
         for _ in range(6):  # until the circuit is open
             assert (await http.post(rebalance)).status_code == 503
     recovered = await retry_until_success(http, rebalance)
-    assert {each["status"] for each in recovered.json()} == {"REBALANCED"}
+    assert {outcome["status"] for outcome in recovered.json()} == {"REBALANCED"}
     assert await count_rebalances(http) == before + 1
 
 
@@ -131,7 +131,7 @@ async def test_what_was_solved_before_an_upstream_went_down_stays(
     assert (stopped["model_id"], stopped["status"]) == (made["model_id"], "STOPPED")
     assert 0 < sum(stopped["counts"].values()) < len(ids)
     whole = parse_exact_json(await http.get(f"/api/v1/rebalance/{stopped['rebalance_id']}"))
-    assert Counter(each["status"] for each in whole["portfolios"]) == stopped["counts"]
+    assert Counter(outcome["status"] for outcome in whole["portfolios"]) == stopped["counts"]
     await retry_until_success(http, rebalance)
 
 
@@ -158,7 +158,7 @@ def _summary(portfolio_id: str) -> str:
 
 
 async def _stored_run(http: httpx.AsyncClient, answered: list[Json]) -> Json:
-    (rebalance_id,) = {each["rebalance_id"] for each in answered}
+    (rebalance_id,) = {outcome["rebalance_id"] for outcome in answered}
     return parse_exact_json(await http.get(f"/api/v1/rebalance/{rebalance_id}"))
 
 
@@ -173,7 +173,7 @@ async def _worker_of(task: str) -> int:
     async with asyncio.timeout(30):
         while True:
             tasks: list[Any] = await asyncio.to_thread(look)
-            if alive := [one for one in tasks if _is_alive(one.worker_pid)]:
+            if alive := [task for task in tasks if _is_alive(task.worker_pid)]:
                 return max(alive, key=attrgetter("start_time_ms")).worker_pid
             await asyncio.sleep(0.2)
 

@@ -36,8 +36,8 @@ async def test_a_rebalance_is_listed_in_every_kind_and_handed_over(
     assert answer.json()["counts"]["SENT"] == len(listed)
     there = await _orders_of(book_url, listed)
     assert Counter(_key(order) for order in there) == Counter(
-        (each["portfolio_id"], each["security_id"], each["transaction_type"], each["quantity"])
-        for each in listed
+        (order["portfolio_id"], order["security_id"], order["transaction_type"], order["quantity"])
+        for order in listed
     )
     lines = answer.json()["orders"]
     assert {line["order_id"] for line in lines} <= {order["id"] for order in there}
@@ -91,7 +91,7 @@ async def _rebalance(http: httpx.AsyncClient, book: Book, portfolios: int) -> st
 
 async def _orders_of(book_url: str, listed: list[Json]) -> list[Json]:
     """Read the orders of these portfolios at the order service."""
-    portfolios = {each["portfolio_id"] for each in listed}
+    portfolios = {order["portfolio_id"] for order in listed}
     found: list[Json] = []
     async with httpx.AsyncClient(base_url=book_url, trust_env=False) as desk:
         while True:

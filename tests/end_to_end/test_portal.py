@@ -24,7 +24,7 @@ async def test_the_portal_gets_its_exact_json_on_every_call(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     portfolio_id = make_portfolio_id()
-    security_id, price = next(each for each in book.prices.items() if each[1] < 200)
+    security_id, price = next(item for item in book.prices.items() if item[1] < 200)
     book.add(portfolio_id, CASH, {})
 
     # create: a number here, strings there, and a field that nobody reads

@@ -99,11 +99,11 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
         assert line["market_value"] == planned["market_value"]
         assert line["error"] == planned["error"] or planned["status"] == "INFEASIBLE"
     known = next(line for line in lines if line["status"] == "OUT_OF_BAND")
-    one = await http.get(
+    drift = await http.get(
         f"/api/v1/portfolio/{known['portfolio_id']}/drift", params={"model_id": made["model_id"]}
     )
-    assert one.json()["total_drift"] == known["total_drift"]
-    assert sum(drift["side"] is not None for drift in one.json()["drifts"]) == known["out_of_band"]
+    assert drift.json()["total_drift"] == known["total_drift"]
+    assert sum(line["side"] is not None for line in drift.json()["drifts"]) == known["out_of_band"]
     with book.fail("/api/v1/portfolios/"):
         down = await http.get(path)
     assert (down.status_code, down.json()["upstream"]) == (503, "accounting")
@@ -191,7 +191,9 @@ async def test_an_answer_of_many_megabytes_arrives(http: httpx.AsyncClient) -> N
     position = {"target": "0.005", "low_drift": "0.005", "high_drift": "0.005"}
     owned = {"cash": 100_000, "holdings": dict.fromkeys(ids, 100)}
     body = {
-        "model": {"positions": [{"security_id": each, **position} for each in ids[:100]]},
+        "model": {
+            "positions": [{"security_id": security_id, **position} for security_id in ids[:100]]
+        },
         "prices": dict.fromkeys(ids, "10.00"),
         "portfolios": [{"portfolio_id": f"{number:024}", **owned} for number in range(400)],
     }

@@ -57,19 +57,19 @@ async def client(
 
 
 def find(spans: InMemorySpanExporter, name: str) -> ReadableSpan:
-    found = [each for each in spans.get_finished_spans() if each.name == name]
-    assert found, [each.name for each in spans.get_finished_spans()]
+    found = [record for record in spans.get_finished_spans() if record.name == name]
+    assert found, [record.name for record in spans.get_finished_spans()]
     return found[-1]
 
 
-def parent_of(each: ReadableSpan) -> int:
-    assert each.parent is not None
-    return each.parent.span_id
+def parent_of(record: ReadableSpan) -> int:
+    assert record.parent is not None
+    return record.parent.span_id
 
 
-def id_of(each: ReadableSpan) -> int:
-    assert each.context is not None
-    return each.context.span_id
+def id_of(record: ReadableSpan) -> int:
+    assert record.context is not None
+    return record.context.span_id
 
 
 @pytest.mark.mongo
@@ -88,9 +88,9 @@ async def test_a_run_is_one_trace_from_its_caller_to_its_chunks(
     assert parent_of(request) == int(CALLER, 16)
     assert (parent_of(call), parent_of(chunk)) == (id_of(request), id_of(call))
     assert parent_of(find(spans, "solve")) == id_of(chunk)
-    for each in (request, call, chunk):
-        assert each.context is not None
-        assert each.context.trace_id == int(TRACE, 16)
+    for record in (request, call, chunk):
+        assert record.context is not None
+        assert record.context.trace_id == int(TRACE, 16)
     assert request.kind is SpanKind.SERVER
     assert dict(chunk.attributes or {})["portfolios"] == 2
 
@@ -173,10 +173,13 @@ class CollectorHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            told = {each.key: each.value.string_value for each in resource.resource.attributes}
+            told = {
+                attribute.key: attribute.value.string_value
+                for attribute in resource.resource.attributes
+            }
             self.server.services.add(told["service.name"])
             for scope in resource.scope_spans:
-                self.server.names += [each.name for each in scope.spans]
+                self.server.names += [record.name for record in scope.spans]
         self.send_response(200)
         self.end_headers()
 

@@ -63,9 +63,9 @@ def test_an_alert_has_a_severity_a_summary_and_a_run_book(rule: dict[str, Any]) 
 def test_every_alert_is_tried_on_series_that_fire_it_and_on_series_that_do_not() -> None:
     named = {rule["alert"] for rule in ALERTS}
     tried = [
-        (each["alertname"], "exp_alerts" in each)
+        (rule["alertname"], "exp_alerts" in rule)
         for trial in TRIALS["tests"]
-        for each in trial["alert_rule_test"]
+        for rule in trial["alert_rule_test"]
     ]
 
     assert {name for name, fires in tried if fires} == named

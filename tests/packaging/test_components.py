@@ -42,7 +42,7 @@ def render(directory: Path) -> list[dict[str, Any]]:
 
 
 def of_kind(kind: str) -> dict[str, Any]:
-    (found,) = (each for each in production() if each["kind"] == kind)
+    (found,) = (document for document in production() if document["kind"] == kind)
     return found
 
 
@@ -103,12 +103,12 @@ def unknown_fields(value: Any, known: set[str]) -> list[str]:
     match value:
         case dict():
             fields = cast("dict[str, Any]", value)
-            return [each for each in fields if each not in known] + unknown_fields(
+            return [field for field in fields if field not in known] + unknown_fields(
                 list(fields.values()), known
             )
         case list():
             elements = cast("list[Any]", value)
-            return [field for each in elements for field in unknown_fields(each, known)]
+            return [field for element in elements for field in unknown_fields(element, known)]
         case _:
             return []
 
@@ -116,13 +116,13 @@ def unknown_fields(value: Any, known: set[str]) -> list[str]:
 def test_an_upgrade_in_steps_adds_no_more_workers_than_a_step_needs(tmp_path: Path) -> None:
     steps = Path(*[".."] * len(tmp_path.parts[1:]))
     base, component = (
-        str(steps / (KUBERAY / each).relative_to("/"))
-        for each in ("base", "components/incremental-upgrade")
+        str(steps / (KUBERAY / directory).relative_to("/"))
+        for directory in ("base", "components/incremental-upgrade")
     )
     (tmp_path / "kustomization.yaml").write_text(
         yaml.safe_dump({"resources": [base], "components": [component]})
     )
-    (rayservice,) = (each for each in render(tmp_path) if each["kind"] == "RayService")
+    (rayservice,) = (document for document in render(tmp_path) if document["kind"] == "RayService")
     strategy = rayservice["spec"]["upgradeStrategy"]
     options = strategy["clusterUpgradeOptions"]
 
@@ -155,8 +155,8 @@ def test_production_keeps_the_state_of_its_head_in_a_redis_of_its_own() -> None:
     cluster = of_kind("RayService")["spec"]["rayClusterConfig"]
     options = cluster["gcsFaultToleranceOptions"]
     host, _, port = options["redisAddress"].partition(":")
-    policies = [each for each in production() if each["kind"] == "NetworkPolicy"]
-    (policy,) = (each for each in policies if each["metadata"]["name"] == host)
+    policies = [document for document in production() if document["kind"] == "NetworkPolicy"]
+    (policy,) = (policy for policy in policies if policy["metadata"]["name"] == host)
     ((rule,),) = (policy["spec"]["ingress"],)
     labels = cluster["headGroupSpec"]["template"]["metadata"]["labels"]
 
@@ -210,6 +210,8 @@ def test_an_image_by_its_digest_reaches_every_container_of_the_service(tmp_path:
     (tmp_path / "kustomization.yaml").write_text(
         yaml.safe_dump({"resources": [str(base)], "images": [image]})
     )
-    text = yaml.safe_dump(next(each for each in render(tmp_path) if each["kind"] == "RayService"))
+    text = yaml.safe_dump(
+        next(document for document in render(tmp_path) if document["kind"] == "RayService")
+    )
 
     assert text.count(f"image: r.example.com/s@{DIGEST}") == text.count("image:") == 2

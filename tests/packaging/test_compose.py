@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 def mounts_of(name: str) -> dict[str, str]:
     """The mounts of a container: its path, and that of the file or volume here."""
-    parts = [each.split(":") for each in SERVICES[name].get("volumes", ())]
+    parts = [volume.split(":") for volume in SERVICES[name].get("volumes", ())]
     return {part[1]: part[0] for part in parts}
 
 
@@ -52,7 +52,7 @@ def test_a_container_has_no_more_rights_than_it_needs_and_ports_on_loopback_alon
     service = SERVICES[name]
 
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert all(each.startswith(f"{LOOPBACK}:") for each in service.get("ports", ()))
+    assert all(port.startswith(f"{LOOPBACK}:") for port in service.get("ports", ()))
     tag = service["image"].partition(":")[2]
     assert tag
     assert tag != "latest"
@@ -86,9 +86,11 @@ def test_prometheus_stores_the_series_of_the_service_by_the_names_of_a_node() ->
 
 def test_prometheus_has_the_alerts_of_the_manifests_that_are_not_of_clusters_alone() -> None:
     mounts = mounts_of("prometheus")
-    (option,) = (each for each in SERVICES["prometheus"]["command"] if "config.file" in each)
+    (option,) = (
+        argument for argument in SERVICES["prometheus"]["command"] if "config.file" in argument
+    )
     configuration = Path(option.partition("=")[2])
-    named = [str(configuration.parent / each) for each in PROMETHEUS["rule_files"]]
+    named = [str(configuration.parent / path) for path in PROMETHEUS["rule_files"]]
     manifest = yaml.safe_load(
         (ROOT / "kuberay/components/monitoring/prometheusrule.yaml").read_text()
     )
@@ -97,7 +99,7 @@ def test_prometheus_has_the_alerts_of_the_manifests_that_are_not_of_clusters_alo
     assert mounts[str(configuration)] == "./compose/prometheus.yml"
     loaded = [yaml.safe_load((ROOT / mounts[path]).read_text()) for path in named]
     assert loaded == [{"groups": [of_the_service]}], "run `python -m tests.alerts.compose_rules`"
-    assert [each["alert"] for each in of_clusters["rules"]] == [
+    assert [rule["alert"] for rule in of_clusters["rules"]] == [
         "OrderGenerationOneIngress",
         "OrderGenerationNodeGone",
     ]

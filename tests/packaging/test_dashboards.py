@@ -89,8 +89,8 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(dashboard: dict[str, An
 
 
 def test_dashboards_have_addresses_and_titles_of_their_own() -> None:
-    uids = {each["uid"] for each in DASHBOARDS.values()}
-    titles = {each["title"] for each in DASHBOARDS.values()}
+    uids = {dashboard["uid"] for dashboard in DASHBOARDS.values()}
+    titles = {dashboard["title"] for dashboard in DASHBOARDS.values()}
 
     assert len(uids) == len(titles) == len(DASHBOARDS) == 2
-    assert all(each["schemaVersion"] >= 39 for each in DASHBOARDS.values())
+    assert all(dashboard["schemaVersion"] >= 39 for dashboard in DASHBOARDS.values())

@@ -50,7 +50,7 @@ def overlay(name: str) -> list[dict[str, Any]]:
 
 
 def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = (each for each in documents if each["kind"] == kind)
+    (found,) = (document for document in documents if document["kind"] == kind)
     return found
 
 
@@ -114,7 +114,7 @@ def faults_of(rayservice: dict[str, Any]) -> list[str]:
 
 
 def test_kubernetes_knows_every_field_of_its_own_kinds(manifests: list[dict[str, Any]]) -> None:
-    own = [each for each in manifests if each["kind"] not in {"RayService", *UNKNOWN}]
+    own = [document for document in manifests if document["kind"] not in {"RayService", *UNKNOWN}]
 
     assert len(own) >= 4
     for document in own:
@@ -133,7 +133,8 @@ def test_a_misspelt_field_of_a_manifest_is_refused() -> None:
 def test_each_component_can_be_added_to_the_base(component: str, tmp_path: Path) -> None:
     steps = Path(*[".."] * len(tmp_path.parts[1:]))
     paths = [
-        steps / (KUBERAY / each).relative_to("/") for each in ("base", f"components/{component}")
+        steps / (KUBERAY / directory).relative_to("/")
+        for directory in ("base", f"components/{component}")
     ]
     content = {"resources": [str(paths[0])], "components": [str(paths[1])]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(content))
@@ -149,7 +150,7 @@ def test_every_directory_of_manifests_is_rendered_by_a_test() -> None:
         str(path.parent.relative_to(KUBERAY)) for path in KUBERAY.rglob("kustomization.yaml")
     }
 
-    assert directories == {*OVERLAYS, *(f"components/{each}" for each in COMPONENTS)}
+    assert directories == {*OVERLAYS, *(f"components/{name}" for name in COMPONENTS)}
 
 
 def test_a_cluster_has_the_serve_configuration_of_a_machine_but_for_host_and_replicas(
@@ -173,7 +174,9 @@ def test_the_loss_of_one_node_leaves_a_replica_of_every_deployment(
     rayservice: dict[str, Any],
 ) -> None:
     carried = yaml.safe_load(rayservice["spec"]["serveConfigV2"])
-    replicas = {each["name"]: each for each in carried["applications"][0]["deployments"]}
+    replicas = {
+        deployment["name"]: deployment for deployment in carried["applications"][0]["deployments"]
+    }
     (workers,) = rayservice["spec"]["rayClusterConfig"]["workerGroupSpecs"]
 
     for name in ("Ingress", "ModelStore"):
@@ -186,9 +189,9 @@ def test_the_loss_of_one_node_leaves_a_replica_of_every_deployment(
 def require_secret_file(pods: list[dict[str, Any]], path: str) -> None:
     """Require that every pod reads this file from a secret that it cannot change."""
     for pod in pods:
-        mounts = {each["mountPath"]: each for each in pod["containers"][0]["volumeMounts"]}
+        mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
         mount = mounts[str(Path(path).parent)]
-        volumes = {each["name"]: each for each in pod["volumes"]}
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
         assert mount["readOnly"]
         assert "secretName" in volumes[mount["name"]]["secret"]
 
@@ -201,7 +204,9 @@ def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str
     assert all(container["env"] == containers[0]["env"] for container in containers)
     assert len({container["image"] for container in containers}) == 1
     of_serve = {
-        name: each["value"] for name, each in environment.items() if name[:10] == "RAY_SERVE_"
+        name: variable["value"]
+        for name, variable in environment.items()
+        if name[:10] == "RAY_SERVE_"
     }
     program = of_serve.pop("RAY_SERVE_HAPROXY_BINARY_PATH")
     assert of_serve == {name: FAST[name] for name in of_serve}
@@ -222,7 +227,9 @@ def test_callers_need_a_key_except_with_the_overlays_that_say_so() -> None:
     for name in OVERLAYS:
         rayservice = of_kind(overlay(name), "RayService")
         head = rayservice["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
-        given = {each["name"]: each.get("value") for each in head["containers"][0]["env"]}
+        given = {
+            variable["name"]: variable.get("value") for variable in head["containers"][0]["env"]
+        }
         is_open = name in {"overlays/dev", "overlays/globeco"}
         protection = given["AUTH"], given.get("INSECURE_OFF_LOOPBACK")
         assert protection == (("none", "yes") if is_open else ("keys", None)), name
@@ -241,8 +248,8 @@ def test_no_container_runs_as_root_or_without_limits(pods: list[dict[str, Any]])
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
-        writable = [each for each in container["volumeMounts"] if not each.get("readOnly")]
-        assert [each["mountPath"] for each in writable] == ["/tmp"]
+        writable = [mount for mount in container["volumeMounts"] if not mount.get("readOnly")]
+        assert [mount["mountPath"] for mount in writable] == ["/tmp"]
         assert {"name": "HOME", "value": "/tmp"} in container["env"]
 
 
@@ -250,7 +257,9 @@ def test_pods_are_selected_by_labels_that_they_have(
     manifests: list[dict[str, Any]], rayservice: dict[str, Any]
 ) -> None:
     policies = {
-        each["metadata"]["name"]: each for each in manifests if each["kind"] == "NetworkPolicy"
+        document["metadata"]["name"]: document
+        for document in manifests
+        if document["kind"] == "NetworkPolicy"
     }
     budget = of_kind(manifests, "PodDisruptionBudget")
     cluster = rayservice["spec"]["rayClusterConfig"]
@@ -275,9 +284,9 @@ def test_every_pod_has_an_account_that_exists_and_only_the_head_a_token(
     manifests: list[dict[str, Any]], pods: list[dict[str, Any]]
 ) -> None:
     accounts = {
-        each["metadata"]["name"]: each.get("automountServiceAccountToken", True)
-        for each in manifests
-        if each["kind"] == "ServiceAccount"
+        document["metadata"]["name"]: document.get("automountServiceAccountToken", True)
+        for document in manifests
+        if document["kind"] == "ServiceAccount"
     }
 
     assert [accounts[pod["serviceAccountName"]] for pod in pods] == [True, False]
@@ -288,8 +297,8 @@ def test_one_port_goes_from_the_settings_to_the_service(
 ) -> None:
     serve_config = yaml.safe_load(SERVE_CONFIG.read_text())
     (service_port,) = rayservice["spec"]["serveService"]["spec"]["ports"]
-    policies = [each for each in manifests if each["kind"] == "NetworkPolicy"]
-    policy = next(each for each in policies if each["metadata"]["name"] == "order-generation")
+    policies = [document for document in manifests if document["kind"] == "NetworkPolicy"]
+    policy = next(policy for policy in policies if policy["metadata"]["name"] == "order-generation")
     allowed = {port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", ())}
     port = serve_config["http_options"]["port"]
 
@@ -306,32 +315,39 @@ def test_prometheus_reads_ports_that_every_pod_names_and_that_the_policy_opens(
 ) -> None:
     production = overlay("overlays/production")
     monitor = of_kind(production, "PodMonitor")
-    names = {each["port"] for each in monitor["spec"]["podMetricsEndpoints"]}
+    names = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
     policy = next(
-        each
-        for each in production
-        if each["metadata"]["name"] == "order-generation" and each["kind"] == "NetworkPolicy"
+        document
+        for document in production
+        if document["metadata"]["name"] == "order-generation"
+        and document["kind"] == "NetworkPolicy"
     )
     opened = {port["port"] for port in policy["spec"]["ingress"][-1]["ports"]}
 
     for pod in pods:
-        ports = {each["name"]: each["containerPort"] for each in pod["containers"][0]["ports"]}
+        ports = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
         assert {ports[name] for name in names} == opened
 
 
 def test_grafana_gets_every_dashboard_of_the_directory() -> None:
-    maps = [each for each in overlay("overlays/production") if each["kind"] == "ConfigMap"]
-    (dashboards,) = (each for each in maps if "grafana_dashboard" in each["metadata"]["labels"])
+    maps = [
+        document for document in overlay("overlays/production") if document["kind"] == "ConfigMap"
+    ]
+    (dashboards,) = (
+        document for document in maps if "grafana_dashboard" in document["metadata"]["labels"]
+    )
     directory = KUBERAY / "components/monitoring/dashboards"
 
-    assert dashboards["data"] == {each.name: each.read_text() for each in directory.iterdir()}
+    assert dashboards["data"] == {path.name: path.read_text() for path in directory.iterdir()}
 
 
 def test_each_kustomization_names_every_manifest_beside_it() -> None:
     for path in KUBERAY.rglob("kustomization.yaml"):
         content = yaml.safe_load(path.read_text())
-        beside = {each.name for each in path.parent.glob("*.yaml")}
-        named = {each for each in content.get("resources", ()) if not each.startswith("..")}
+        beside = {file.name for file in path.parent.glob("*.yaml")}
+        named = {
+            resource for resource in content.get("resources", ()) if not resource.startswith("..")
+        }
 
         assert named == beside - {"kustomization.yaml", "serve_config.yaml"}, path
 

@@ -158,7 +158,7 @@ def test_new_versions_of_everything_that_is_locked_are_looked_for() -> None:
         check=True,
     )
 
-    assert {f"/{Path(each).parent}" for each in locked.stdout.split()} == folders
+    assert {f"/{Path(path).parent}" for path in locked.stdout.split()} == folders
 
 
 def test_no_test_overwrites_a_private() -> None:

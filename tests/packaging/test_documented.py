@@ -118,9 +118,9 @@ def test_every_field_that_the_database_checks_is_described(collection: str) -> N
 def test_every_layer_is_in_the_table_of_who_imports_whom() -> None:
     contracts = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["tool"]["importlinter"]
     (layers,) = (
-        each["layers"]
-        for each in contracts["contracts"]
-        if "serve_app" in each.get("containers", ())
+        contract["layers"]
+        for contract in contracts["contracts"]
+        if "serve_app" in contract.get("containers", ())
     )
     linted = {name for layer in layers for name in re.findall(r"\w+", layer)}
     table = (
@@ -141,7 +141,9 @@ def test_every_name_of_the_glossary_is_a_name_of_the_code() -> None:
     )
     named = {name for row in rows for name in re.findall(r"`([A-Z][a-z]\w+)`", row)}
     packages = ("optimization", "storage", "serve_app")
-    sources = [path.read_text() for each in packages for path in (DOCS.parent / each).rglob("*.py")]
+    sources = [
+        path.read_text() for package in packages for path in (DOCS.parent / package).rglob("*.py")
+    ]
     defined = {name for text in sources for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
 
     assert len(named) > 15

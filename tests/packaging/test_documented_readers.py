@@ -62,22 +62,24 @@ def read_as_documented(url: str, run_id: str) -> dict[str, Any]:
 
 async def test_the_documented_lines_read_every_outcome(url: str, run_id: str) -> None:
     async with AsyncClient(url) as client:
-        expected = [one async for one in client.stream_outcomes(run_id)]
+        expected = [outcome async for outcome in client.stream_outcomes(run_id)]
 
     read = await asyncio.to_thread(read_as_documented, url, run_id)
 
-    statuses = [(one.portfolio_id, one.status) for one in expected]
+    statuses = [(outcome.portfolio_id, outcome.status) for outcome in expected]
     assert [portfolio_id for portfolio_id, _ in statuses] == IDS
     pandas, polars = read["in_pandas"], read["in_polars"]
     assert [*zip(pandas["portfolio_id"], pandas["status"], strict=True)] == statuses
     assert polars.select("portfolio_id", "status").rows() == statuses
-    cash = [one.cash_after_rebalance for one in expected]
+    cash = [outcome.cash_after_rebalance for outcome in expected]
     assert polars["cash_after_rebalance"].to_list() == cash
     assert pandas["cash_after_rebalance"].array.__arrow_array__().to_pylist() == cash
-    assert read["refused"] == sum(one.error is not None for one in expected) == 1
-    held = [(one.portfolio_id, each) for one in expected for each in one.positions]
+    assert read["refused"] == sum(outcome.error is not None for outcome in expected) == 1
+    held = [
+        (outcome.portfolio_id, position) for outcome in expected for position in outcome.positions
+    ]
     assert read["positions"].select("portfolio_id", "security_id", "adjusted_quantity").rows() == [
-        (owner, each.security_id, each.adjusted_quantity) for owner, each in held
+        (owner, position.security_id, position.adjusted_quantity) for owner, position in held
     ]
 
 

@@ -99,5 +99,5 @@ def constants(path: Path) -> Iterator[str]:
         targets = node.targets if isinstance(node, ast.Assign) else []
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
         for target in targets:
-            names = (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+            names = (part.id for part in ast.walk(target) if isinstance(part, ast.Name))
             yield from (name for name in names if name.isupper())

@@ -51,8 +51,11 @@ def test_a_run_over_a_book_of_natural_ids_is_solved_and_told_by_the_client(
 ) -> None:
     with Client(demonstration.url, timeout_s=60) as service:
         (growth,) = service.list_models()
-        held = [each.security_id for each in growth.positions[:3]]
-        thirds = [Position(each, Fraction(1, 3), relative_drift=Decimal("0.25")) for each in held]
+        held = [position.security_id for position in growth.positions[:3]]
+        thirds = [
+            Position(security_id, Fraction(1, 3), relative_drift=Decimal("0.25"))
+            for security_id in held
+        ]
         model = service.add_model("Thirds", thirds, ACCOUNTS)
         run = service.begin_run(models=[model.model_id], holdings={"source": "file", "file": BOOK})
         until = time.monotonic() + 60
@@ -60,8 +63,8 @@ def test_a_run_over_a_book_of_natural_ids_is_solved_and_told_by_the_client(
             time.sleep(0.2)
             run = service.read_run(run.run_id)
         outcomes = [*service.list_portfolios(run.rebalances[0])]
-        alone = [service.list_positions(run.rebalances[0], each) for each in ACCOUNTS]
+        alone = [service.list_positions(run.rebalances[0], account) for account in ACCOUNTS]
 
     assert (run.status, run.counts) == ("COMPLETED", {"REBALANCED": 3})
-    assert [each.portfolio_id for each in outcomes] == [*ACCOUNTS]
-    assert [[*each] for each in alone] == [[*each.positions] for each in outcomes]
+    assert [outcome.portfolio_id for outcome in outcomes] == [*ACCOUNTS]
+    assert [[*positions] for positions in alone] == [[*outcome.positions] for outcome in outcomes]

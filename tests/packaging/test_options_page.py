@@ -18,7 +18,7 @@ RECIPES = RECIPE.findall(PAGE.read_text())
 ACCOUNT = json.loads(RECIPES[0][0])
 
 
-@pytest.mark.parametrize(("given", "shown"), RECIPES, ids=[each[0][:40] for each in RECIPES])
+@pytest.mark.parametrize(("given", "shown"), RECIPES, ids=[recipe[0][:40] for recipe in RECIPES])
 async def test_every_recipe_has_the_answer_that_the_page_shows(given: str, shown: str) -> None:
     body = json.loads(given)
     whole = body if "model" in body else {**ACCOUNT, "options": body}
@@ -41,7 +41,7 @@ def summary(answer: httpx.Response) -> str:
         return "".join(map(plan, answer.json()))
     problem = answer.json()
     refused = problem.get("portfolios", [])
-    details = [each["error"]["detail"] for each in refused] or [
+    details = [outcome["error"]["detail"] for outcome in refused] or [
         error["detail"] for error in problem["errors"]
     ]
     return "".join(f"{answer.status_code}: {detail}\n" for detail in details)
@@ -50,12 +50,12 @@ def summary(answer: httpx.Response) -> str:
 def plan(outcome: dict[str, Any]) -> str:
     """Format a plan in two lines."""
     trades = ", ".join(
-        f"{each['transaction_type']} {each['quantity']} {each['security_id']}"
-        for each in outcome["transactions"]
+        f"{trade['transaction_type']} {trade['quantity']} {trade['security_id']}"
+        for trade in outcome["transactions"]
     )
     cash, drift = outcome["cash_after_rebalance"], outcome["objective"]
     outside = "".join(
-        f"outside its band: {each['security_id']}, held by {', '.join(each['held_by'])}\n"
-        for each in outcome["outside_band"]
+        f"outside its band: {security['security_id']}, held by {', '.join(security['held_by'])}\n"
+        for security in outcome["outside_band"]
     )
     return f"{trades}; cash {cash}; drift {drift}\n{outside}"

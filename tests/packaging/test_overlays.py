@@ -36,17 +36,21 @@ def amount(quantity: str) -> float:
 
 def test_staging_is_production_with_other_workers() -> None:
     staging, production = (
-        deepcopy(overlay(f"overlays/{each}")) for each in ("staging", "production")
+        deepcopy(overlay(f"overlays/{name}")) for name in ("staging", "production")
     )
     for documents in (staging, production):
         cluster = of_kind(documents, "RayService")["spec"]["rayClusterConfig"]
         (workers,) = cluster["workerGroupSpecs"]
-        for each in ("minReplicas", "replicas", "maxReplicas"):
-            del workers[each]
+        for field in ("minReplicas", "replicas", "maxReplicas"):
+            del workers[field]
         del workers["template"]["spec"]["containers"][0]["resources"]
 
     assert staging == production
-    assert {each["kind"] for each in production} >= {"Gateway", "HTTPRoute", "PrometheusRule"}
+    assert {document["kind"] for document in production} >= {
+        "Gateway",
+        "HTTPRoute",
+        "PrometheusRule",
+    }
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -56,17 +60,17 @@ def test_a_container_asks_for_no_more_than_its_limits(name: str) -> None:
         requests, limits = resources["requests"], resources["limits"]
 
         assert requests.keys() == limits.keys()
-        assert all(amount(requests[each]) <= amount(limits[each]) for each in limits)
+        assert all(amount(requests[resource]) <= amount(limits[resource]) for resource in limits)
         assert requests["memory"] == limits["memory"]  # because Ray plans with the limit
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_every_secret_is_in_the_overlay_or_made_by_the_readme(name: str) -> None:
     made = {
-        (each["metadata"]["name"], key)
-        for each in overlay(name)
-        if each["kind"] == "Secret"
-        for key in (each.get("data") or each["stringData"])
+        (document["metadata"]["name"], key)
+        for document in overlay(name)
+        if document["kind"] == "Secret"
+        for key in (document.get("data") or document["stringData"])
     }
     commands = README.replace("\\\n", "").splitlines()
     made |= {
@@ -79,11 +83,11 @@ def test_every_secret_is_in_the_overlay_or_made_by_the_readme(name: str) -> None
     redis = cluster.get("gcsFaultToleranceOptions", {}).get("redisPassword")
     wanted = set[tuple[str, str]]()
     if redis is not None:
-        wanted.add(tuple(redis["valueFrom"]["secretKeyRef"][each] for each in ("name", "key")))
+        wanted.add(tuple(redis["valueFrom"]["secretKeyRef"][field] for field in ("name", "key")))
     for pod in pods_of(name):
-        volumes = {each["name"]: each for each in pod["volumes"]}
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
         (container,) = pod["containers"]
-        directories = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+        directories = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
         for variable in container["env"]:
             if variable["name"].endswith("_FILE"):
                 path = Path(variable["value"])
@@ -95,12 +99,12 @@ def test_every_secret_is_in_the_overlay_or_made_by_the_readme(name: str) -> None
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_ray_reads_every_variable_that_is_meant_for_it(name: str) -> None:
-    texts = [(PACKAGE / each).read_bytes() for each in READERS]
+    texts = [(PACKAGE / path).read_bytes() for path in READERS]
     variables = {
-        each["name"]
+        variable["name"]
         for pod in pods_of(name)
-        for each in pod["containers"][0]["env"]
-        if each["name"].startswith("RAY_")
+        for variable in pod["containers"][0]["env"]
+        if variable["name"].startswith("RAY_")
     }
 
     assert len(variables) > 5

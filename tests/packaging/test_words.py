@@ -142,7 +142,7 @@ def test_no_function_is_named_by_a_participle_alone() -> None:
         for place, node in functions()
         if PARTICIPLE.fullmatch(node.name.strip("_"))
         and "_" not in node.name.strip("_")
-        and not any("property" in ast.unparse(each) for each in node.decorator_list)
+        and not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
         and node.name.strip("_") not in NO_PARTICIPLES | OF_THE_DRIVER
     ]
 
@@ -222,4 +222,4 @@ def names_of(tree: ast.Module) -> Iterator[str]:
         targets = node.targets if isinstance(node, ast.Assign) else []
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
         for target in targets:
-            yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
+            yield from (part.id for part in ast.walk(target) if isinstance(part, ast.Name))

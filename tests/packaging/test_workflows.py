@@ -46,19 +46,20 @@ def _missing_outputs(job: dict[str, Any], jobs: dict[str, Any]) -> Iterator[str]
     for step, output in set(re.findall(r"steps\.(\w+)\.outputs\.(\w+)", text)):
         if f'echo "{output}=' not in writers.get(step, ""):
             yield f"no step {step} writes {output}"
-    yield from (f"no job {each}" for each in needs if each not in jobs)
+    yield from (f"no job {job_id}" for job_id in needs if job_id not in jobs)
     used = set(re.findall(r"secrets\.(\w+)", text))
-    yield from (f"no secret {each}" for each in sorted(used - SECRETS))
+    yield from (f"no secret {secret}" for secret in sorted(used - SECRETS))
 
 
 def _missing_variables(job: dict[str, Any], given: dict[str, str]) -> Iterator[str]:
-    for step in (each for each in job["steps"] if "run" in each):
+    steps = [step for step in job["steps"] if "run" in step]
+    for step in steps:
         known = GIVEN | given.keys() | job.get("env", {}).keys() | step.get("env", {}).keys()
         used = set(re.findall(r"\$\{?([A-Z_]+)", step["run"]))
-        yield from (f"no variable {each}" for each in sorted(used - known))
+        yield from (f"no variable {variable}" for variable in sorted(used - known))
     yield from (
-        f"no variable {each}"
-        for each in set(re.findall(r"\$\{\{ env\.(\w+)", yaml.safe_dump(job))) - given.keys()
+        f"no variable {variable}"
+        for variable in set(re.findall(r"\$\{\{ env\.(\w+)", yaml.safe_dump(job))) - given.keys()
     )
 
 
@@ -93,11 +94,11 @@ def test_a_slip_in_the_release_is_told(right: str, wrong: str, fault: str) -> No
     assert right in WORKFLOWS["release.yml"]
     slipped = yaml.safe_load(WORKFLOWS["release.yml"].replace(right, wrong, 1))
 
-    assert any(fault in each for each in faults_of(slipped))
+    assert any(fault in message for message in faults_of(slipped))
 
 
 def test_the_image_that_is_built_is_scanned_released_and_deployed() -> None:
-    release, deploy = (yaml.safe_load(WORKFLOWS[f"{each}.yml"]) for each in ("release", "deploy"))
+    release, deploy = (yaml.safe_load(WORKFLOWS[f"{name}.yml"]) for name in ("release", "deploy"))
     (scan,) = (
         step["with"]["image"]
         for step in release["jobs"]["image"]["steps"]

@@ -56,7 +56,7 @@ def _fill(url: str, market: Market) -> dict[str, str]:
     """Measure the book, and rebalance a model twice; return the paths of the pages."""
     with httpx.Client(base_url=f"{url}/api/v1", timeout=60) as http:
         models: list[Any] = [
-            http.post("/models", json=one).json() for one in make_models(market, 3)
+            http.post("/models", json=body).json() for body in make_models(market, 3)
         ]
         scan = http.post("/drift-scans").json()
         while scan["status"] == "RUNNING":

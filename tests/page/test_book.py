@@ -100,7 +100,7 @@ async def test_a_range_that_is_dragged_over_the_histogram_filters_the_portfolios
     within = bins[highest : highest + 3]
     await expect(page).to_have_url(re.compile("min_drift"))
     assert query_of(page) == {"min_drift": within[0]["lower"], "max_drift": within[-1]["upper"]}
-    await expect_rows(page, sum(each["portfolios"] for each in within))
+    await expect_rows(page, sum(interval["portfolios"] for interval in within))
     await page.get_by_role("button", name="✕").click()
     await expect_rows(page, sum(scan["counts"].values()))
 
@@ -116,7 +116,7 @@ async def test_the_range_is_chosen_with_the_keyboard_as_well(
     await expect(page).to_have_url(re.compile("min_drift"))
     await slider.press("ArrowRight")
 
-    await expect_rows(page, sum(each["portfolios"] for each in bins[2:]))
+    await expect_rows(page, sum(interval["portfolios"] for interval in bins[2:]))
     assert query_of(page) == {"min_drift": bins[2]["lower"]}
 
 
@@ -189,7 +189,7 @@ async def test_a_viewer_measures_the_book_and_begins_no_run(browser: Browser, de
         await expect(rebalance).to_be_disabled()
         await expect(rebalance).to_have_attribute("title", re.compile("rebalances:start"))
     (scan,) = desk.read("drift-scans")
-    assert sum(scan["counts"].values()) == sum(len(each["portfolios"]) for each in desk.models)
+    assert sum(scan["counts"].values()) == sum(len(model["portfolios"]) for model in desk.models)
 
 
 async def test_each_row_in_view_has_its_last_outcome_and_leads_to_that_plan(
@@ -215,7 +215,7 @@ async def test_each_row_in_view_has_its_last_outcome_and_leads_to_that_plan(
     await expect(link).to_contain_text(moment)
     # One request for all rows in view, because a request of their own would be hundreds.
     rows = await table(page).locator(".body .row").count()
-    ids = [each for url in asked for each in parse_qs(urlsplit(url).query)["ids"]]
+    ids = [portfolio_id for url in asked for portfolio_id in parse_qs(urlsplit(url).query)["ids"]]
     assert len(asked) == 1
     assert rows <= len(ids) == len(set(ids)) <= 100
 

@@ -97,7 +97,7 @@ async def test_a_column_is_moved_by_keyboard_and_stays_where_it_is_put(
     place = usual.index("Cash %")
     await left.focus()
 
-    others = [each for each in usual if each != "Cash %"]
+    others = [column for column in usual if column != "Cash %"]
     for wanted in [*range(place - 1, 1, -1), 2]:  # as far as the columns that stay, and no further
         await page.keyboard.press("Enter")
         moved = [*others[:wanted], "Cash %", *others[wanted:]]

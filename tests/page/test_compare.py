@@ -27,7 +27,7 @@ async def both(world: World) -> AsyncIterator[tuple[str, str]]:
     model = answer.json()
     path = f"/api/v1/model/{model['model_id']}"
     former = world.post(f"{path}/rebalance", {})[0]["rebalance_id"]
-    bought = next(each["security_id"] for each in trades_of(world, former, side="BUY"))
+    bought = next(trade["security_id"] for trade in trades_of(world, former, side="BUY"))
     later = world.post(f"{path}/rebalance", {"do_not_buy": [bought]})[0]["rebalance_id"]
     yield later, former
     # Its followers would otherwise belong to this model in other tests.
@@ -44,22 +44,26 @@ def trades_of(world: World, rebalance_id: str, **query: str) -> list[dict[str, A
 def orders_of(world: World, rebalance_id: str, portfolio_id: str) -> dict[str, Order]:
     """The orders of a portfolio by security."""
     return {
-        each["security_id"]: (
-            each["transaction_type"],
-            each["trade_quantity"],
-            each["trade_amount"],
+        trade["security_id"]: (
+            trade["transaction_type"],
+            trade["trade_quantity"],
+            trade["trade_amount"],
         )
-        for each in trades_of(world, rebalance_id, portfolio_id=portfolio_id)
+        for trade in trades_of(world, rebalance_id, portfolio_id=portfolio_id)
     }
 
 
 def changes_between(world: World, both: tuple[str, str], portfolio_id: str) -> dict[str, set[str]]:
     """The securities whose orders were added, dropped and changed in the first rebalance."""
-    here, there = (orders_of(world, each, portfolio_id) for each in both)
+    here, there = (orders_of(world, rebalance_id, portfolio_id) for rebalance_id in both)
     return {
         "added": here.keys() - there.keys(),
         "dropped": there.keys() - here.keys(),
-        "changed": {each for each in here.keys() & there.keys() if here[each] != there[each]},
+        "changed": {
+            security_id
+            for security_id in here.keys() & there.keys()
+            if here[security_id] != there[security_id]
+        },
     }
 
 
@@ -68,8 +72,14 @@ def words_of(changes: dict[str, set[str]]) -> str:
 
 
 def portfolio_that_differs(world: World, both: tuple[str, str]) -> str:
-    ids = [each["portfolio_id"] for each in world.read(f"/api/v1/rebalance/{both[0]}/outcomes")]
-    return next(each for each in ids if changes_between(world, both, each)["dropped"])
+    ids = [
+        outcome["portfolio_id"] for outcome in world.read(f"/api/v1/rebalance/{both[0]}/outcomes")
+    ]
+    return next(
+        portfolio_id
+        for portfolio_id in ids
+        if changes_between(world, both, portfolio_id)["dropped"]
+    )
 
 
 def rows_of(page: Page, name: str) -> Locator:
@@ -86,7 +96,11 @@ async def test_the_rebalance_before_is_compared_and_another_is_chosen_by_the_add
 
     choice = page.get_by_label("Compare with")
     await expect(choice).to_have_value(former)
-    (oldest,) = (each for each in world.run["rebalances"] if shares_portfolios(world, each, later))
+    (oldest,) = (
+        rebalance_id
+        for rebalance_id in world.run["rebalances"]
+        if shares_portfolios(world, rebalance_id, later)
+    )
     await choice.select_option(oldest)
     await expect(page).to_have_url(re.compile(f"/rebalance/{later}/compare.with={oldest}$"))
     await page.reload()
@@ -105,7 +119,9 @@ async def test_totals_are_the_sums_of_both_and_their_difference(
 ) -> None:
     later, former = both
     await page.goto(f"/console/rebalance/{later}/compare?with={former}")
-    outcomes = [world.read(f"/api/v1/rebalance/{each}/outcomes") for each in (former, later)]
+    outcomes = [
+        world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes") for rebalance_id in (former, later)
+    ]
 
     for term, field in (
         ("turnover", "turnover"),
@@ -113,13 +129,13 @@ async def test_totals_are_the_sums_of_both_and_their_difference(
         ("objective", "objective"),
     ):
         line = page.get_by_role("table", name="Totals").get_by_role("row", name=term)
-        sums = [sum(Decimal(each[field] or 0) for each in of) for of in outcomes]
+        sums = [sum(Decimal(outcome[field] or 0) for outcome in of) for of in outcomes]
         change = sums[1] - sums[0]
         sign = "+" if change > 0 else ""
         shown = [*map(money, map(str, sums)), sign + money(str(change))]
         await expect(line.get_by_role("cell")).to_have_text(shown)
     trades = page.get_by_role("table", name="Totals").get_by_role("row", name="trades")
-    numbers = [str(len(trades_of(world, each))) for each in (former, later)]
+    numbers = [str(len(trades_of(world, rebalance_id))) for rebalance_id in (former, later)]
     for place, number in enumerate(numbers):
         await expect(trades.get_by_role("cell").nth(place)).to_have_text(number)
 
@@ -129,15 +145,17 @@ async def test_portfolios_that_differ_say_what_became_of_their_orders_and_d_show
 ) -> None:
     later, former = both
     await page.goto(f"/console/rebalance/{later}/compare?with={former}")
-    ids = [each["portfolio_id"] for each in world.read(f"/api/v1/rebalance/{later}/outcomes")]
-    changes = {each: words_of(changes_between(world, both, each)) for each in ids}
-    differing = [each for each in ids if changes[each]]
+    ids = [outcome["portfolio_id"] for outcome in world.read(f"/api/v1/rebalance/{later}/outcomes")]
+    changes = {
+        portfolio_id: words_of(changes_between(world, both, portfolio_id)) for portfolio_id in ids
+    }
+    differing = [portfolio_id for portfolio_id in ids if changes[portfolio_id]]
 
     rows = rows_of(page, "Portfolios compared")
     await expect(rows).to_have_count(len(differing))
-    for each in differing:
-        row = rows.filter(has=page.locator(f"[title='{each}']"))
-        await expect(row).to_contain_text(changes[each])
+    for portfolio_id in differing:
+        row = rows.filter(has=page.locator(f"[title='{portfolio_id}']"))
+        await expect(row).to_contain_text(changes[portfolio_id])
     await page.keyboard.press("d")
     await expect(rows).to_have_count(len(ids))
     assert "all=yes" in page.url
@@ -151,7 +169,7 @@ async def test_enter_shows_the_orders_of_both_plans_added_dropped_and_changed(
     changes = changes_between(world, both, portfolio_id)
     await page.goto(f"/console/rebalance/{later}/compare?with={former}")
     rows = rows_of(page, "Portfolios compared")
-    ids = [await each.get_attribute("title") for each in await links_of(page)]
+    ids = [await link.get_attribute("title") for link in await links_of(page)]
     for _ in range(ids.index(portfolio_id) + 1):
         await page.keyboard.press("j")
     await page.keyboard.press("Enter")
@@ -161,7 +179,7 @@ async def test_enter_shows_the_orders_of_both_plans_added_dropped_and_changed(
     for kind, securities in changes.items():
         of_kind = orders.filter(has=page.locator(".status").get_by_text(kind, exact=True))
         await expect(of_kind).to_have_count(len(securities))
-    here, there = (orders_of(world, each, portfolio_id) for each in both)
+    here, there = (orders_of(world, rebalance_id, portfolio_id) for rebalance_id in both)
     dropped = min(changes["dropped"])
     row = orders.filter(has_text=world.upstreams.tickers[dropped]).first
     side, quantity, amount = there[dropped]

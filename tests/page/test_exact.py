@@ -15,30 +15,32 @@ SCRIPT: Final = Path(__file__).parents[2] / "console/test/evaluate.ts"
 EXACT: Final = Context(prec=200, rounding=ROUND_HALF_UP)
 DECIMALS: Final = st.decimals(
     min_value=-(10**20), max_value=10**20, allow_nan=False, allow_infinity=False, places=None
-).map(lambda each: f"{each.quantize(Decimal(1).scaleb(-18), context=EXACT):f}")
-SHORT: Final = st.decimals(min_value=-1000, max_value=1000, places=4).map(lambda each: f"{each:f}")
+).map(lambda value: f"{value.quantize(Decimal(1).scaleb(-18), context=EXACT):f}")
+SHORT: Final = st.decimals(min_value=-1000, max_value=1000, places=4).map(
+    lambda value: f"{value:f}"
+)
 OPERANDS: Final = DECIMALS | SHORT
 CASES: Final = st.one_of(
     st.tuples(st.sampled_from(["add", "subtract", "times", "compare"]), OPERANDS, OPERANDS),
-    st.tuples(st.just("divide"), OPERANDS, OPERANDS.filter(lambda each: Decimal(each) != 0)),
+    st.tuples(st.just("divide"), OPERANDS, OPERANDS.filter(lambda text: Decimal(text) != 0)),
     st.tuples(st.just("round"), OPERANDS, st.integers(0, 8)),
     st.tuples(st.just("shift"), OPERANDS, st.integers(0, 4)),
 )
 
 
 def by_decimal(name: str, first: str, second: Any) -> Decimal | int:
-    one = Decimal(first)
+    left = Decimal(first)
     if name == "round":
-        return one.quantize(Decimal(1).scaleb(-second), context=EXACT)
+        return left.quantize(Decimal(1).scaleb(-second), context=EXACT)
     if name == "shift":
-        return EXACT.multiply(one, Decimal(10) ** second)
-    other = Decimal(second)
+        return EXACT.multiply(left, Decimal(10) ** second)
+    right = Decimal(second)
     if name == "compare":
-        return (one > other) - (one < other)
+        return (left > right) - (left < right)
     if name == "divide":
-        return EXACT.divide(one, other).quantize(Decimal("0.0001"), context=EXACT)
+        return EXACT.divide(left, right).quantize(Decimal("0.0001"), context=EXACT)
     operations = {"add": EXACT.add, "subtract": EXACT.subtract, "times": EXACT.multiply}
-    return operations[name](one, other)
+    return operations[name](left, right)
 
 
 @settings(max_examples=10, deadline=None)

@@ -41,7 +41,7 @@ async def test_the_book_by_status_has_the_counts_of_the_service_and_closes_by_ke
     page: Page, world: World
 ) -> None:
     counts = world.measure_book()["counts"]
-    order = {each: counts.get(each, 0) for each in ("OUT_OF_BAND", "WITHIN_BANDS", "FAILED")}
+    order = {status: counts.get(status, 0) for status in ("OUT_OF_BAND", "WITHIN_BANDS", "FAILED")}
     await page.goto("/console/book")
 
     book = await group(page, "Portfolios", "Status")
@@ -134,8 +134,8 @@ async def test_groups_of_a_hundred_thousand_rows_keep_a_small_document(
         await heads(table).first.click()
         await expect(heads(table)).to_have_text(words_of(HUNDRED_THOUSAND))
         assert {
-            round((await each.bounding_box() or {})["height"])
-            for each in await table.locator(".row.group").all()
+            round((await row.bounding_box() or {})["height"])
+            for row in await table.locator(".row.group").all()
         } == {32}
         await expect(table.get_by_text(f"INFE{0:020}")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") <= (

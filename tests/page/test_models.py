@@ -80,7 +80,7 @@ async def test_a_change_is_shown_before_it_is_saved(
 
     await expect(page.get_by_role("button", name="Save as version 3")).to_be_disabled()
     stored = world.read(f"/api/v1/model/{model['model_id']}")
-    assert [each["target"] for each in stored["positions"]] == ["0.5", "0.105"]
+    assert [position["target"] for position in stored["positions"]] == ["0.5", "0.105"]
     assert stored["portfolios"] == model["portfolios"]
 
 
@@ -104,12 +104,14 @@ async def test_somebody_elses_change_is_shown_and_kept(
     await expect(page.get_by_role("button", name="Save as version 4")).to_be_disabled()
 
     stored = world.read(path)
-    assert [each["target"] for each in stored["positions"]] == ["0.4", "0.2"]
+    assert [position["target"] for position in stored["positions"]] == ["0.4", "0.2"]
 
 
 async def test_from_no_plan_to_a_wider_band_in_two_clicks(page: Page, world: World) -> None:
     outcome = find_outcome(world, "INFEASIBLE")
-    culprits = [each for each in outcome["problem"]["securities"] if each["smallest_band"]]
+    culprits = [
+        security for security in outcome["problem"]["securities"] if security["smallest_band"]
+    ]
     await page.goto(address_of(outcome))
 
     await page.get_by_role("link", name="Widen these bands in the model").click()
@@ -160,7 +162,8 @@ async def test_an_edit_is_tried_on_followers_beside_the_stored_model(
         for column in (1, 2):
             await cell(page, place, column).fill("0.0001")  # narrower than one share
     positions = [
-        {**each, "low_drift": "0.0001", "high_drift": "0.0001"} for each in stored["positions"]
+        {**position, "low_drift": "0.0001", "high_drift": "0.0001"}
+        for position in stored["positions"]
     ]
     await page.get_by_role("button", name="Try").click()
 
@@ -174,12 +177,13 @@ async def test_an_edit_is_tried_on_followers_beside_the_stored_model(
     ):
         assert await figures(table, term) == [str(now[member]), str(then[member])]
     for status in ("REBALANCED", "INFEASIBLE"):
-        expected = [str(each["counts"].get(status, 0)) for each in (now, then)]
+        expected = [str(attempt["counts"].get(status, 0)) for attempt in (now, then)]
         assert await figures(table, status) == expected
     totals = [
-        sum((Decimal(x["turnover"]) for x in each["outcomes"]), Decimal()) for each in (now, then)
+        sum((Decimal(x["turnover"]) for x in attempt["outcomes"]), Decimal())
+        for attempt in (now, then)
     ]
-    assert await figures(table, "turnover") == [money(str(each)) for each in totals]
+    assert await figures(table, "turnover") == [money(str(total)) for total in totals]
     lost = planless(then) - planless(now)
     await expect(page.get_by_text(f"{len(lost)} would lose their plan")).to_be_visible()
     assert world.read(path)["version"] == stored["version"]
@@ -191,9 +195,9 @@ async def test_an_edit_is_tried_on_followers_beside_the_stored_model(
 
 def planless(attempt: dict[str, Any]) -> set[str]:
     return {
-        each["portfolio_id"]
-        for each in attempt["outcomes"]
-        if each["status"] in {"INFEASIBLE", "FAILED"}
+        outcome["portfolio_id"]
+        for outcome in attempt["outcomes"]
+        if outcome["status"] in {"INFEASIBLE", "FAILED"}
     }
 
 

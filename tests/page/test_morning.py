@@ -87,5 +87,5 @@ async def test_a_morning_leads_from_sign_in_over_drift_and_approval_to_orders_se
 
     assert desk.read(f"rebalance/{rebalance_id}/orders")["counts"]["SENT"] == len(lines)
     assert desk.read(f"model/{model['model_id']}")["version"] == model["version"]
-    entry = desk.read("audit", object_id=desk.proposal(rebalance_id)["proposal_id"])
-    assert {each["principal"] for each in entry} >= {"tom", "anna"}
+    entries = desk.read("audit", object_id=desk.proposal(rebalance_id)["proposal_id"])
+    assert {entry["principal"] for entry in entries} >= {"tom", "anna"}

@@ -65,8 +65,10 @@ async def test_amounts_of_both_sides_are_the_sums_of_their_trades(page: Page, wo
 
     facts = page.locator(".facts").first
     for side, word in (("SELL", "sells"), ("BUY", "buys")):
-        traded = [each for each in outcome["positions"] if each["transaction_type"] == side]
-        total = sum((Decimal(each["trade_amount"]) for each in traded), Decimal())
+        traded = [
+            position for position in outcome["positions"] if position["transaction_type"] == side
+        ]
+        total = sum((Decimal(position["trade_amount"]) for position in traded), Decimal())
         fact = facts.locator("div").filter(has=page.get_by_text(word, exact=True))
         await expect(fact.locator("dd")).to_have_text(money(str(total)))
 
@@ -87,11 +89,11 @@ async def test_marks_of_the_picture_lie_where_the_weights_are(
         for name in ("before", "after")
     }
     positions = sorted(
-        outcome["positions"], key=lambda each: Decimal(each["target_value"]), reverse=True
+        outcome["positions"], key=lambda position: Decimal(position["target_value"]), reverse=True
     )
     # Places of a linear scale: every mark lies on the line through two of them.
-    weights = [value_of(each, "original", view) for each in positions]
-    weights += [value_of(each, "adjusted", view) for each in positions]
+    weights = [value_of(position, "original", view) for position in positions]
+    weights += [value_of(position, "adjusted", view) for position in positions]
     drawn = places["before"] + places["after"]
     low, high = weights.index(min(weights)), weights.index(max(weights))
     scale = (drawn[high] - drawn[low]) / float(weights[high] - weights[low])
@@ -128,7 +130,7 @@ async def test_s_orders_the_positions_anew(page: Page, world: World) -> None:
     await page.keyboard.press("s")
 
     await expect(page.get_by_label("Order")).to_have_value("target")
-    most = max(outcome["positions"], key=lambda each: Decimal(each["target_value"]))
+    most = max(outcome["positions"], key=lambda position: Decimal(position["target_value"]))
     first = page.get_by_role("row").nth(1).get_by_role("button")
     await expect(first).to_have_text(world.upstreams.tickers[most["security_id"]])
 
@@ -139,7 +141,7 @@ async def test_the_portfolios_of_the_list_that_it_was_opened_from_are_walked_by_
     rebalance_id = world.run["rebalances"][0]
     listed = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?limit=3")
     path = f"/console/rebalance/{rebalance_id}"
-    addresses = [f"{path}/portfolio/{each['portfolio_id']}" for each in listed]
+    addresses = [f"{path}/portfolio/{outcome['portfolio_id']}" for outcome in listed]
     await page.goto(path)
     await page.locator(".row[data-row='1'] a").first.click()
     await expect(page).to_have_url(addresses[1])
@@ -166,7 +168,7 @@ async def test_the_id_of_the_row_is_copied_by_a_key(page: Page, world: World) ->
 
     await expect(page.locator(".row.current button.id")).to_have_text("copied")
     copied = await page.evaluate("navigator.clipboard.readText()")
-    assert copied in {each["security_id"] for each in outcome["positions"]}
+    assert copied in {position["security_id"] for position in outcome["positions"]}
 
 
 async def test_hidden_amounts_are_on_no_page_but_in_the_question_before_orders_are_sent(
@@ -183,10 +185,12 @@ async def test_hidden_amounts_are_on_no_page_but_in_the_question_before_orders_a
     await page.reload()  # the browser remembers the choice
     await expect(page.get_by_text("•••").first).to_be_visible()
     secrets = {value, outcome["cash_after_rebalance"], outcome["objective"]}
-    secrets |= {each["trade_amount"] for each in outcome["positions"] if each["trade_amount"]}
-    secrets |= {money(each) for each in secrets}
+    secrets |= {
+        position["trade_amount"] for position in outcome["positions"] if position["trade_amount"]
+    }
+    secrets |= {money(amount) for amount in secrets}
     shown = await page.locator("main").evaluate("element => element.outerHTML")
-    assert [each for each in secrets if len(each) > 6 and each in shown] == []
+    assert [secret for secret in secrets if len(secret) > 6 and secret in shown] == []
 
     await page.goto(f"/console/rebalance/{outcome['rebalance_id']}/orders")
     await page.get_by_role("button", name="Send orders").click()

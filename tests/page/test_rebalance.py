@@ -9,8 +9,11 @@ from tests.page.conftest import World
 
 def tight_rebalance(world: World) -> dict[str, Any]:
     """Read the rebalance of the model whose bands are too narrow for many portfolios."""
-    all_of = [world.read(f"/api/v1/rebalance/{each}/summary") for each in world.run["rebalances"]]
-    return max(all_of, key=lambda each: each["counts"].get("INFEASIBLE", 0))
+    all_of = [
+        world.read(f"/api/v1/rebalance/{rebalance_id}/summary")
+        for rebalance_id in world.run["rebalances"]
+    ]
+    return max(all_of, key=lambda summary: summary["counts"].get("INFEASIBLE", 0))
 
 
 async def test_a_count_leads_to_as_many_outcomes(page: Page, world: World) -> None:

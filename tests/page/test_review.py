@@ -28,7 +28,7 @@ async def ask(page: Page, verb: str) -> Locator:
 
 
 def words_of(lines: list[dict[str, Any]], side: str) -> str:
-    amounts = [Decimal(str(each["amount"])) for each in lines if each["transaction_type"] == side]
+    amounts = [Decimal(str(line["amount"])) for line in lines if line["transaction_type"] == side]
     return f"{len(amounts)} {side} of {money(str(sum(amounts, Decimal())))}"
 
 
@@ -93,7 +93,7 @@ async def test_what_is_held_is_not_approved_until_it_is_released(
     rebalance_id = desk.propose(desk.models[1])
     lines = desk.read(f"rebalance/{rebalance_id}/transactions")
     trading = desk.read(f"rebalance/{rebalance_id}/outcomes", status="REBALANCED")
-    whole, part = (each["portfolio_id"] for each in trading[:2])
+    whole, part = (outcome["portfolio_id"] for outcome in trading[:2])
     async with open_context(browser, desk.url) as context:
         page = await open_review(desk, context, "anna", rebalance_id)
         rows = page.get_by_role("table", name="Portfolios that trade").locator(".body .row")
@@ -108,14 +108,14 @@ async def test_what_is_held_is_not_approved_until_it_is_released(
         await expect(rows.nth(1)).to_contain_text("1 trades held")
         proposal_id = desk.proposal(rebalance_id)["proposal_id"]
         held = desk.read(f"proposal/{proposal_id}/holds")
-        (trade,) = (each["security_id"] for each in held if each["portfolio_id"] == part)
+        (trade,) = (line["security_id"] for line in held if line["portfolio_id"] == part)
 
         question = await ask(page, "Approve")
         sent = [
-            each
-            for each in lines
-            if each["portfolio_id"] != whole
-            and (each["portfolio_id"], each["security_id"]) != (part, trade)
+            line
+            for line in lines
+            if line["portfolio_id"] != whole
+            and (line["portfolio_id"], line["security_id"]) != (part, trade)
         ]
         await expect(question).to_contain_text(words_of(sent, "BUY"))
         await expect(question).to_contain_text(f"({len(lines) - len(sent)} trades are held)")
@@ -126,7 +126,7 @@ async def test_what_is_held_is_not_approved_until_it_is_released(
         await question.get_by_role("button", name="Release").click()
         await expect(rows.first).not_to_contain_text("held by")
 
-    assert [each["portfolio_id"] for each in desk.read(f"proposal/{proposal_id}/holds")] == [part]
+    assert [hold["portfolio_id"] for hold in desk.read(f"proposal/{proposal_id}/holds")] == [part]
 
 
 async def test_filters_and_order_are_in_the_address_and_all_that_match_are_held_at_once(
@@ -147,10 +147,10 @@ async def test_filters_and_order_are_in_the_address_and_all_that_match_are_held_
         await boxes.first.check()
         await boxes.nth(2).click(modifiers=["Shift"])
         chosen = page.locator(".chosen")
-        three = sum(Decimal(each["turnover"]) for each in by_value[:3])
+        three = sum(Decimal(outcome["turnover"]) for outcome in by_value[:3])
         await expect(chosen).to_contain_text(f"3 selected, turnover {money(str(three))}")
         await page.get_by_role("button", name=f"Select all {len(by_value)}").click()
-        whole = sum(Decimal(each["turnover"]) for each in by_value)
+        whole = sum(Decimal(outcome["turnover"]) for outcome in by_value)
         await expect(chosen.locator("span").first).to_have_attribute("title", str(whole))
         await page.keyboard.press("h")
         question = page.get_by_role("dialog")

@@ -47,8 +47,8 @@ def address(name: str, world: World) -> str:
 async def find_violations(page: Page) -> list[dict[str, Any]]:
     found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
     return [
-        {"id": each["id"], "nodes": [node["html"][:200] for node in each["nodes"]]}
-        for each in found.response["violations"]
+        {"id": violation["id"], "nodes": [node["html"][:200] for node in violation["nodes"]]}
+        for violation in found.response["violations"]
     ]
 
 

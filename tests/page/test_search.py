@@ -26,8 +26,8 @@ async def test_a_name_or_an_id_leads_to_what_has_it(page: Page, world: World) ->
     await expect(page.get_by_role("heading", name="Today")).to_be_visible()
 
     found = await search(page, "strategy")
-    for each in world.models:
-        await expect(found.get_by_role("link", name=each["name"])).to_be_visible()
+    for model in world.models:
+        await expect(found.get_by_role("link", name=model["name"])).to_be_visible()
     assert await find_violations(page) == []
     await page.keyboard.press("Escape")
     await expect(found).to_have_count(0)

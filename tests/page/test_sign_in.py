@@ -84,7 +84,9 @@ async def test_a_run_is_followed_by_its_stream_under_a_session(
         await page.goto(f"/console/model/{desk.model['model_id']}")
         await page.get_by_role("button", name="Rebalance").click()
         desk.upstreams.pause_s = 0.5
-        async with page.expect_response(lambda each: each.url.endswith("/events")) as waiting:
+        async with page.expect_response(
+            lambda response: response.url.endswith("/events")
+        ) as waiting:
             await page.get_by_role("button", name="Begin the run").click()
 
         assert (await waiting.value).status == 200

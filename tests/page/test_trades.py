@@ -38,10 +38,10 @@ async def test_filters_are_in_the_address_and_the_sums_are_those_of_what_matches
 ) -> None:
     rebalance_id = desk.propose(desk.models[1])
     every = read_trades(desk, rebalance_id)
-    amounts = sorted((Decimal(each["trade_amount"]) for each in every), reverse=True)
+    amounts = sorted((Decimal(trade["trade_amount"]) for trade in every), reverse=True)
     middle = amounts[len(amounts) // 2]
-    large = [each for each in every if Decimal(each["trade_amount"]) >= middle]
-    large_sales = [each for each in large if each["transaction_type"] == "SELL"]
+    large = [trade for trade in every if Decimal(trade["trade_amount"]) >= middle]
+    large_sales = [trade for trade in large if trade["transaction_type"] == "SELL"]
     async with open_context(browser, desk.url) as context:
         page = await open_trades(desk, context, rebalance_id)
         await expect(count_of(page)).to_have_text(f"{len(every):,}")
@@ -50,11 +50,11 @@ async def test_filters_are_in_the_address_and_the_sums_are_those_of_what_matches
         await expect(count_of(page)).to_have_text(f"{len(large):,}")
         await page.get_by_label("Side").select_option("SELL")
         await expect(count_of(page)).to_have_text(f"{len(large_sales):,}")
-        sold = [{**each, "amount": each["trade_amount"]} for each in large_sales]
+        sold = [{**trade, "amount": trade["trade_amount"]} for trade in large_sales]
         await expect(page.get_by_text(words_of(sold, "SELL"))).to_be_visible()
         await page.get_by_role("button", name="Amount").click()
         await expect(page).to_have_url(re.compile("sort_by=-amount"))
-        largest = max(Decimal(each["trade_amount"]) for each in large_sales)
+        largest = max(Decimal(trade["trade_amount"]) for trade in large_sales)
         await expect(rows_of(page).first).to_contain_text(money(str(largest)))
         await page.reload()
         await expect(count_of(page)).to_have_text(f"{len(large_sales):,}")
@@ -64,7 +64,7 @@ async def test_filters_are_in_the_address_and_the_sums_are_those_of_what_matches
         security_id = every[0]["security_id"]
         await page.get_by_label("Ticker").fill(desk.upstreams.tickers[security_id].lower())
         await page.get_by_label("Ticker").press("Enter")
-        of_ticker = [each for each in every if each["security_id"] == security_id]
+        of_ticker = [trade for trade in every if trade["security_id"] == security_id]
         await expect(count_of(page)).to_have_text(f"{len(of_ticker):,}")
         await page.get_by_role("button", name="Show all").click()
         await page.get_by_label("Drift from, pp").fill("1.5")
@@ -84,7 +84,7 @@ async def test_single_trades_are_held_with_a_note_found_by_that_and_released(
         for _ in range(2):
             await page.keyboard.press("j")
             await page.keyboard.press("x")
-        two = sum(Decimal(each["trade_amount"]) for each in every[:2])
+        two = sum(Decimal(trade["trade_amount"]) for trade in every[:2])
         chosen = page.get_by_text(f"2 selected, amount {money(str(two))}")
         await expect(chosen).to_have_attribute("title", str(two))
         await page.keyboard.press("h")

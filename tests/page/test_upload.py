@@ -37,7 +37,7 @@ async def choose(page: Page, *names: str, **changed: bytes) -> None:
         f"{name}.csv": data for name, data in changed.items()
     }
     field = page.get_by_label("Drop files here, or choose them")
-    await field.set_input_files([payload(*each) for each in given.items()])
+    await field.set_input_files([payload(*file) for file in given.items()])
 
 
 async def solve(page: Page) -> Locator:

@@ -40,23 +40,29 @@ class MarketUpstreams:
         return PriceSnapshot("now", datetime.now(UTC), self.prices)
 
     async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
-        return {each: self.tickers[each] for each in security_ids if each in self.tickers}
+        return {
+            security_id: self.tickers[security_id]
+            for security_id in security_ids
+            if security_id in self.tickers
+        }
 
     async def find_ids(self, ticker: str) -> tuple[str, ...]:
-        return tuple(each for each, one in self.tickers.items() if one == ticker.upper())
+        return tuple(
+            security_id for security_id, known in self.tickers.items() if known == ticker.upper()
+        )
 
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         await asyncio.sleep(self.pause_s)
-        return {each: self._holdings(each) for each in portfolio_ids}
+        return {portfolio_id: self._holdings(portfolio_id) for portfolio_id in portfolio_ids}
 
     async def read_placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:
         return {}
 
     async def read_names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
-        numbers = {each: self.market.number(each) for each in portfolio_ids}
+        numbers = {portfolio_id: self.market.number(portfolio_id) for portfolio_id in portfolio_ids}
         return {
-            each: None if number is None else f"Account {number + 1}"
-            for each, number in numbers.items()
+            portfolio_id: None if number is None else f"Account {number + 1}"
+            for portfolio_id, number in numbers.items()
         }
 
     async def search_by_name(self, part: str, limit: int) -> Mapping[str, str]:
@@ -66,7 +72,7 @@ class MarketUpstreams:
             self.market.portfolio_id(number): f"Account {number + 1}"
             for number in range(self.market.portfolios)
         }
-        found = [each for each in names.items() if part.casefold() in each[1].casefold()]
+        found = [item for item in names.items() if part.casefold() in item[1].casefold()]
         return dict(found[:limit])
 
     def _holdings(self, portfolio_id: str) -> BalanceOrError:

@@ -48,8 +48,8 @@ NEVER_ANSWERED = (
 
 def classes_of(base: type[Exception]) -> Iterator[type[Exception]]:
     yield base
-    for each in base.__subclasses__():
-        yield from classes_of(each)
+    for subclass in base.__subclasses__():
+        yield from classes_of(subclass)
 
 
 def errors() -> list[Exception]:
@@ -60,11 +60,11 @@ def errors() -> list[Exception]:
     "base", [OptimizationError, StorageError, UpstreamError, EditError, PortError]
 )
 def test_every_error_that_can_reach_an_answer_has_its_kind(base: type[Exception]) -> None:
-    leaves = [each for each in classes_of(base) if not each.__subclasses__()]
+    leaves = [error for error in classes_of(base) if not error.__subclasses__()]
 
-    for each in leaves:
-        mapped = any(known in ERROR_TABLE for known in each.__mro__)
-        assert mapped != issubclass(each, NEVER_ANSWERED), each
+    for error in leaves:
+        mapped = any(known in ERROR_TABLE for known in error.__mro__)
+        assert mapped != issubclass(error, NEVER_ANSWERED), error
 
 
 def test_a_problem_has_the_name_of_its_code() -> None:
@@ -150,7 +150,7 @@ def test_the_example_of_an_infeasible_portfolio_is_what_the_engine_says_of_it() 
     assert outcome.refusal.code == INFEASIBLE.code
 
 
-@pytest.mark.parametrize(("path", "error"), OF_REQUESTS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(("path", "error"), OF_REQUESTS, ids=lambda error: type(error).__name__)
 def test_an_answer_says_when_to_ask_again_if_that_may_help_and_only_then(
     path: str, error: Exception
 ) -> None:

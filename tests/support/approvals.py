@@ -99,7 +99,7 @@ class Desk:
         """List what the audit log tells of an object, the oldest first: action and principal."""
         query = {"object_id": object_id, "sort_by": "seq"}
         entries = await (await self.people("admin")).get("/api/v1/audit", params=query)
-        return [(each["action"], each["principal"]) for each in entries.json()]
+        return [(entry["action"], entry["principal"]) for entry in entries.json()]
 
 
 def trade(security_id: str = A, portfolio_id: str = P) -> dict[str, str]:

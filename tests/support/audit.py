@@ -30,7 +30,7 @@ async def seal_and_list(log: AuditLog) -> list[Any]:
 
 
 def steps(entries: list[Any]) -> list[tuple[str, str, int | None]]:
-    return [(each["action"], each["object_id"], each["version"]) for each in entries]
+    return [(entry["action"], entry["object_id"], entry["version"]) for entry in entries]
 
 
 async def add_ten_entries(models: ModelStore, log: AuditLog) -> None:

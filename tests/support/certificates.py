@@ -35,7 +35,7 @@ class Authority:
         certificate = self._directory / f"{name}{days}.pem"
         key = certificate.with_suffix(".key")
         issued.private_key_pem.write_to_path(key)
-        chain = b"".join(each.bytes() for each in issued.cert_chain_pems)
+        chain = b"".join(pem.bytes() for pem in issued.cert_chain_pems)
         certificate.write_bytes(chain)
         return Files(self.file, certificate, key)
 

@@ -57,7 +57,11 @@ class Operation:
         return replace(self, path=path, body=body)
 
     def queries(self) -> dict[str, dict[str, Any]]:
-        return {each["name"]: each["schema"] for each in self.parameters if each["in"] == "query"}
+        return {
+            parameter["name"]: parameter["schema"]
+            for parameter in self.parameters
+            if parameter["in"] == "query"
+        }
 
 
 def list_operations() -> list[Operation]:
@@ -73,10 +77,10 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
         for method, operation in methods.items():
             parameters = tuple(operation.get("parameters", ()))
             path = template
-            for each in parameters:
-                if each["in"] == "path":
-                    given = IDS.get(each["name"], "0" * 24)
-                    path = path.replace(f"{{{each['name']}}}", given)
+            for parameter in parameters:
+                if parameter["in"] == "path":
+                    given = IDS.get(parameter["name"], "0" * 24)
+                    path = path.replace(f"{{{parameter['name']}}}", given)
             name = operation["operationId"]
             body = RICH.get(name, _example(operation))
             yield Operation(name, method.upper(), path, parameters, body, template)
@@ -87,7 +91,7 @@ def _example(operation: dict[str, Any]) -> Any:
     return copy.deepcopy(content.get("example"))
 
 
-WITH_BODY = [each for each in list_operations() if each.body is not None]
+WITH_BODY = [operation for operation in list_operations() if operation.body is not None]
 
 
 def list_object_paths(

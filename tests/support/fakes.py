@@ -202,18 +202,20 @@ class FakeOptimizer:
     ) -> tuple[tuple[DriftSummary, ...], int]:
         model, total = await self.stored.models.read_followers(model_id, offset, limit)
         ids = model.portfolio_ids if model else ()
-        return tuple(_drift(model, each).summary for each in ids if model), total
+        return tuple(_drift(model, portfolio_id).summary for portfolio_id in ids if model), total
 
     async def begin_drift_scan(self, scan_id: str) -> DriftScan:
         scan = DriftScan(scan_id, datetime.now(UTC))
         return (await self.stored.resources.drift_scans.add(scan, "nobody", 60))[0]
 
     async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
-        return {each: TICKERS.get(each) for each in security_ids}
+        return {security_id: TICKERS.get(security_id) for security_id in security_ids}
 
     async def find_securities(self, ticker: str) -> tuple[str, ...]:
         named = ticker.casefold()
-        return tuple(each for each, one in TICKERS.items() if one.casefold() == named)
+        return tuple(
+            security_id for security_id, known in TICKERS.items() if known.casefold() == named
+        )
 
     def _note(self, options: Mapping[str, Any]) -> None:
         self.asked.append((options, correlation_id.get()))

@@ -62,7 +62,7 @@ class OrderDesk(httpx.AsyncBaseTransport):
             path = f"/api/v1/order/{order_id}"
             order = (await http.get(path)).json()
             statuses = (await http.get("/api/v1/statuses")).json()
-            (number,) = [each["id"] for each in statuses if each["abbreviation"] == status]
+            (number,) = [row["id"] for row in statuses if row["abbreviation"] == status]
             body = {
                 "statusId": number,
                 "blotterId": order["blotter"]["id"],

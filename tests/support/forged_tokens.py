@@ -102,7 +102,7 @@ def with_a_strange_header(issuer: Issuer, chance: Random) -> str:
             {"crit": "kid"},
             {"b64": False},
             {"b64": True},
-            *({"typ": each} for each in kinds),
+            *({"typ": kind} for kind in kinds),
         ]
     )
     return issuer.sign(
@@ -157,7 +157,7 @@ def with_a_wrong_digit(issuer: Issuer, chance: Random) -> str:
     part = chance.randrange(3)
     # Not the last digit, because some of its bits mean nothing.
     place = chance.randrange(len(parts[part]) - 1)
-    digit = chance.choice([each for each in DIGITS if each != parts[part][place]])
+    digit = chance.choice([other for other in DIGITS if other != parts[part][place]])
     parts[part] = parts[part][:place] + digit + parts[part][place + 1 :]
     return ".".join(parts)
 

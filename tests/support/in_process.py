@@ -58,7 +58,8 @@ class Upstreams:
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         self._require("accounting")
         return {
-            each: self.balances.get(each) or HoldingsMissingError(each) for each in portfolio_ids
+            portfolio_id: self.balances.get(portfolio_id) or HoldingsMissingError(portfolio_id)
+            for portfolio_id in portfolio_ids
         }
 
     def set_balance(self, portfolio_id: str, cash: object, **shares: object) -> None:

@@ -44,7 +44,7 @@ def make_line(security_id: str, target: object, **band: object) -> Json:
 def make_body(*positions: Json, cash: object = "1000", **holdings: object) -> Json:
     """Build a body in which every price is 10."""
     lines = positions or (make_line("VTI", "0.6"), make_line("BND", "0.4"))
-    names = [each["security_id"] for each in lines]
+    names = [line["security_id"] for line in lines]
     return {
         "model": {"positions": list(lines)},
         "prices": dict.fromkeys((*names, *holdings), "10"),
@@ -61,9 +61,9 @@ async def post_body(client: httpx.AsyncClient, body: Json | str) -> Json:
 
 def read_trades(outcome: Json) -> dict[str, str]:
     return {
-        each["security_id"]: ("-" if each["transaction_type"] == "SELL" else "")
-        + str(each["quantity"])
-        for each in outcome["transactions"]
+        trade["security_id"]: ("-" if trade["transaction_type"] == "SELL" else "")
+        + str(trade["quantity"])
+        for trade in outcome["transactions"]
     }
 
 

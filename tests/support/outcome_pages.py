@@ -27,11 +27,13 @@ def store_and_read_page(
         rows_document(REBALANCE, first + at, made, slice(at, at + step))
         for at in range(0, len(made), step)
     ]
-    texts = [bson.encode(each, codec_options=OPTIONS) for each in documents]
-    blocks = [decode_block(bson.decode(each, OPTIONS), made.securities) for each in texts]
+    texts = [bson.encode(document, codec_options=OPTIONS) for document in documents]
+    blocks = [decode_block(bson.decode(text, OPTIONS), made.securities) for text in texts]
     beside = {start + row for start, block in blocks for row in _beside(block)}
     placed = [(at, made.outcome(at - first)) for at in sorted(beside.intersection(ordinals))]
-    objects = tuple((at, one) for at, one in placed if isinstance(one, PortfolioOutcome))
+    objects = tuple(
+        (at, outcome) for at, outcome in placed if isinstance(outcome, PortfolioOutcome)
+    )
     return OutcomePage(ordinals, tuple(blocks), objects)
 
 

@@ -41,7 +41,7 @@ def own_series() -> dict[str, set[str]]:
     """The series of the service as a node exports them, with their labels."""
     tree = ast.parse((ROOT / "serve_app/observability/metrics.py").read_text())
     series: dict[str, set[str]] = {}
-    for function in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)):
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         constants = {
             target.id: ast.literal_eval(statement.value)
             for statement in function.body
@@ -49,7 +49,7 @@ def own_series() -> dict[str, set[str]]:
             for target in statement.targets
             if isinstance(target, ast.Name)
         }
-        for call in (each for each in ast.walk(function) if isinstance(each, ast.Call)):
+        for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
             kind = call.func.id if isinstance(call.func, ast.Name) else ""
             if kind not in {"Counter", "Histogram", "Gauge"}:
                 continue
@@ -93,7 +93,7 @@ def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
         if isinstance(node, promql_parser.AggregateExpr):
             kept.append(set(node.modifier.labels) if node.modifier else set())
         if isinstance(node, promql_parser.VectorSelector):
-            by = {each.name for each in node.matchers.matchers}
+            by = {matcher.name for matcher in node.matchers.matchers}
             found.append((node.name or "", by.union(*kept)))
 
     def leave(node: promql_parser.Expr) -> None:

@@ -91,7 +91,7 @@ def make_answers(
 
     Every third portfolio is in its bands, every fourth holds a security outside the model.
     """
-    apart = {ordinal - ordinals.start: each for ordinal, each in (beside or {}).items()}
+    apart = {ordinal - ordinals.start: outcome for ordinal, outcome in (beside or {}).items()}
     places = np.array(ordinals, dtype=np.int64)
     rests = places % 3 == 0
     is_beside = np.isin(np.arange(len(places)), list(apart))

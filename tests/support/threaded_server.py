@@ -46,7 +46,10 @@ class Generous(Upstreams):
     async def read_holdings(
         self, portfolio_ids: Mapping[str, BalanceOrError]
     ) -> Mapping[str, BalanceOrError]:
-        return {each: Balance(each, Decimal(1000), {A: Decimal(2)}) for each in portfolio_ids}
+        return {
+            portfolio_id: Balance(portfolio_id, Decimal(1000), {A: Decimal(2)})
+            for portfolio_id in portfolio_ids
+        }
 
     async def read_placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:
         return {}

@@ -55,8 +55,8 @@ def main(*, unless_found: bool) -> int:
 
 def unpack(directory: Path) -> Path:
     """Install the package in a directory; return the directory that then has the browser."""
-    for each in ("package.json", "package-lock.json", ".npmrc", "unpack.mjs"):
-        shutil.copy(HERE / each, directory)
+    for name in ("package.json", "package-lock.json", ".npmrc", "unpack.mjs"):
+        shutil.copy(HERE / name, directory)
     run_npm("ci", "--ignore-scripts", directory=directory)
     target = directory / "unpacked"
     target.mkdir()
