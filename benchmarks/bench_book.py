@@ -87,10 +87,10 @@ def make_models(
     priced = [str(security.security_id) for security in market.securities() if security.quote]
     models = max(models, -(-portfolios // MAX_PORTFOLIOS))
     for n in range(models):
-        chosen = random.Random(n).sample(priced, positions)
+        securities = random.Random(n).sample(priced, positions)
         steps, more = divmod(190, positions)
         weights = [Decimal(5 * (steps + (at < more))) / 1000 for at in range(positions)]
-        targets = tuple(Target(*pair, band) for pair in zip(chosen, weights, strict=True))
+        targets = tuple(Target(*pair, band) for pair in zip(securities, weights, strict=True))
         first, last = n * portfolios // models, (n + 1) * portfolios // models
         ids = tuple(portfolio_id(number) for number in range(first, last))
         floor = RebalanceOptions(cash_floor=Percent(Decimal(5)))
@@ -141,9 +141,11 @@ def write_book(
                 noise = rng.normal(1, 0.2, (count, len(ids)))
                 shares = np.maximum(worth * weight * noise / price, 0).astype(np.int64)
                 cash = (worth[:, 0] * 0.05).astype(np.int64)
-                held = np.where(mix.has("outside", count)[:, None], 100, 0)
-                table = np.column_stack([cash, shares, np.repeat(held, len(others), axis=1)])
-                has_row = np.column_stack([np.ones((count, len(ids) + 1)), held, held]).astype(bool)
+                quantities = np.where(mix.has("outside", count)[:, None], 100, 0)
+                table = np.column_stack([cash, shares, np.repeat(quantities, len(others), axis=1)])
+                has_row = np.column_stack(
+                    [np.ones((count, len(ids) + 1)), quantities, quantities]
+                ).astype(bool)
                 rows = np.flatnonzero(has_row.ravel())
                 columns = [
                     pa.array(np.repeat(np.array(portfolios), table.shape[1])).take(rows),
@@ -213,27 +215,27 @@ class Memory:
     def _sample(self) -> None:
         while not self._is_over.wait(SAMPLE_EVERY_S):
             now = self._now()
-            for kind, used in now.items():
-                self.most[kind] = max(self.most.get(kind, 0), used)
+            for kind, kind_bytes in now.items():
+                self.most[kind] = max(self.most.get(kind, 0), kind_bytes)
             self.most_above = max(self.most_above, _ours(now) - _ours(self.base))
 
     @staticmethod
     def _now() -> dict[str, int]:
-        used: dict[str, int] = {}
+        memory: dict[str, int] = {}
         for process in descendants(os.getpid()):
             try:
                 kind, own = name_kind(process), _own_memory(process)
             except (FileNotFoundError, ProcessLookupError):  # the process has ended
                 continue
-            used[kind] = used.get(kind, 0) + own
+            memory[kind] = memory.get(kind, 0) + own
             if kind == STORE_KEEPER:
-                used["object store"] = used.get("object store", 0) + _object_store(process)
-                used[kind] -= _private_in_store(process)
-        return used
+                memory["object store"] = memory.get("object store", 0) + _object_store(process)
+                memory[kind] -= _private_in_store(process)
+        return memory
 
 
-def _ours(used: dict[str, int]) -> int:
-    return sum(used.values()) - used.get("mongod", 0)
+def _ours(memory: dict[str, int]) -> int:
+    return sum(memory.values()) - memory.get("mongod", 0)
 
 
 def _object_store(raylet: Path) -> int:
@@ -247,13 +249,13 @@ def _object_store(raylet: Path) -> int:
 
 def _private_in_store(raylet: Path) -> int:
     """Read the bytes of the store that the raylet alone has touched, which count as its own."""
-    used, is_ours = 0, False
+    private_bytes, is_ours = 0, False
     for line in (raylet / "smaps").read_text().splitlines():
         if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
             is_ours = "plasma" in line
         elif is_ours and line.startswith("Private_"):
-            used += int(line.split()[1]) * 1024
-    return used
+            private_bytes += int(line.split()[1]) * 1024
+    return private_bytes
 
 
 def _own_memory(process: Path) -> int:
@@ -343,23 +345,23 @@ def measure(settings: Settings, models: list[str], arguments: argparse.Namespace
     call = Caller(settings.port)
     market = Market(settings.market_seed, settings.market_portfolios)
     single = add_single(call, market) if arguments.singles else ""
-    idle = singles(settings.port, single, lambda asked: asked >= 300) if arguments.singles else []
+    idle = singles(settings.port, single, lambda count: count >= 300) if arguments.singles else []
     busy, over = list[float](), threading.Event()
     holdings = {"source": "file", "file": FILE}
     # Spread over the models, because a chunk is of one model and every worker has to be warm.
     numbers = range(0, arguments.portfolios, max(1, arguments.portfolios // WARMING))
     sample = {"portfolios": [portfolio_id(number) for number in numbers][:WARMING]}
-    begun = json.loads(call("POST", "/api/v1/runs", {**sample, "holdings": holdings}, 202))
+    run_body = json.loads(call("POST", "/api/v1/runs", {**sample, "holdings": holdings}, 202))
     memory = Memory()
-    await_run(call, begun["run_id"])
+    await_run(call, run_body["run_id"])
     asking = threading.Thread(
         target=lambda: busy.extend(singles(settings.port, single, lambda _: over.is_set()))
     )
     if arguments.singles:
         asking.start()
     before, begin = processor_s(), time.perf_counter()
-    chosen = {"models": models} if arguments.singles else {"whole_book": True}
-    request = {**chosen, "holdings": holdings}
+    scope = {"models": models} if arguments.singles else {"whole_book": True}
+    request = {**scope, "holdings": holdings}
     with memory:
         run = json.loads(call("POST", "/api/v1/runs", request, 202))
         run = await_run(call, run["run_id"])
@@ -403,14 +405,14 @@ def main() -> None:
     arguments = parse_arguments()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             "port": port,
             "data_directory": directory,
             "holdings_directory": directory,
             "market_portfolios": 10,
             "run_file_chunk_size": arguments.chunk,
         }
-        settings, content = read_configuration(CONFIG, given)
+        settings, content = read_configuration(CONFIG, values)
         market = Market(settings.market_seed, settings.market_portfolios)
         sizes = arguments.portfolios, arguments.positions, arguments.models, arguments.tight
         mix = Mix(arguments.outside, arguments.fractions)
@@ -421,8 +423,11 @@ def main() -> None:
                 database = server.start(Path(directory, "database"))
                 stack.callback(server.stop, Path(directory, "database"))
                 url = SimulatedMarket(settings.market_seed, settings.market_portfolios, None).url()
-                given |= {"mongodb_uri": database.uri, **dict.fromkeys(UPSTREAM_URLS.values(), url)}
-                settings, content = read_configuration(CONFIG, given)
+                values |= {
+                    "mongodb_uri": database.uri,
+                    **dict.fromkeys(UPSTREAM_URLS.values(), url),
+                }
+                settings, content = read_configuration(CONFIG, values)
                 stack.enter_context(start_cluster(arguments.nodes))
             complete = stack.enter_context(run_service(settings, content, console.print))
             ids = asyncio.run(store(complete, make_models(market, *sizes)))

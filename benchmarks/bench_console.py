@@ -111,13 +111,13 @@ class Book:
 
     async def filter(self, _: int) -> None:
         """Press the tile of a state, which filters or takes the filter away."""
-        await self._answered(self._page.get_by_role("button", name=STATE))
+        await self._click_and_wait(self._page.get_by_role("button", name=STATE))
 
     async def sort(self, _: int) -> None:
         """Press the head of the column of market values, which turns its order."""
-        await self._answered(self._table.get_by_role("button", name="Market value"))
+        await self._click_and_wait(self._table.get_by_role("button", name="Market value"))
 
-    async def _answered(self, button: Locator) -> None:
+    async def _click_and_wait(self, button: Locator) -> None:
         async with self._page.expect_response(lambda response: "/portfolios?" in response.url):
             await button.click()
         await expect(self._table.locator(".row .pending").first).to_have_count(0)
@@ -244,12 +244,12 @@ async def measure(url: str, market: Market, times: int) -> None:
 def service_over(portfolios: int) -> Generator[tuple[str, Market]]:
     """Run the service over a simulated market until the end of the block."""
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             "port": free_port(),
             "data_directory": directory,
             "market_portfolios": portfolios,
         }
-        settings, content = read_configuration(CONFIG, given)
+        settings, content = read_configuration(CONFIG, values)
         with run_service(settings, content, console.print) as complete:
             market = Market(complete.market_seed, portfolios)
             yield f"http://127.0.0.1:{complete.port}", market

@@ -120,8 +120,8 @@ def each_portfolio_ms(blocks: Sequence[Block], portfolios: int) -> float:
 def separable(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
     """Compare blocks of arrays with single portfolios and with the public function."""
     size = len(model)
-    made = portfolios(rng, model, MAX_BLOCK)
-    block = build_block(model, (), made, RebalanceOptions()).block
+    book = portfolios(rng, model, MAX_BLOCK)
+    block = build_block(model, (), book, RebalanceOptions()).block
     ones = [block.select_rows([row]) for row in range(64)]
     alone = each_portfolio_ms(ones, len(ones))
     best = 0.0
@@ -150,9 +150,9 @@ def columns(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Co
     *mixed*: a tenth of the portfolios holds three securities outside the model, a twentieth
     fractions of a share.
     """
-    size, made = len(model), portfolios(rng, model, MAX_BLOCK)
-    prices = made[0].prices | {f"OTHER{i:02}": Decimal(i) for i in range(1, 41)}
-    one_snapshot = [replace(portfolio, prices=prices) for portfolio in made]
+    size, plain_book = len(model), portfolios(rng, model, MAX_BLOCK)
+    prices = plain_book[0].prices | {f"OTHER{i:02}": Decimal(i) for i in range(1, 41)}
+    one_snapshot = [replace(portfolio, prices=prices) for portfolio in plain_book]
     rates: list[str] = []
     for cash, others, fractions in (
         ("plain", 0.0, 0.0),
@@ -164,7 +164,7 @@ def columns(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Co
         block = block_of(model, book)
         every = [block.select(slice(at, at + BLOCK)) for at in range(0, MAX_BLOCK, BLOCK)]
         whole = [
-            build_block(model, (), made[at : at + BLOCK], RebalanceOptions()).block
+            build_block(model, (), plain_book[at : at + BLOCK], RebalanceOptions()).block
             for at in range(0, MAX_BLOCK, BLOCK)
         ]
 
@@ -186,9 +186,9 @@ def index(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comp
 
     *tight*: a cash floor of 5 % that binds for most of them.
     """
-    size, made = len(model), portfolios(rng, model, INDEX_PORTFOLIOS)
-    prices = made[0].prices
-    book = [replace(portfolio, prices=prices) for portfolio in made]
+    size, plain_book = len(model), portfolios(rng, model, INDEX_PORTFOLIOS)
+    prices = plain_book[0].prices
+    book = [replace(portfolio, prices=prices) for portfolio in plain_book]
     block, rates = block_of(model, book), list[str]()
     for cash, floor in (("slack", Decimal(0)), ("tight", Decimal(5))):
         options = RebalanceOptions(cash_floor=Percent(floor))
@@ -208,9 +208,9 @@ def index(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comp
 
 def restricted(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
     """Compare rebalance_block with rebalance_all under options that restrict single securities."""
-    size, made = len(model), portfolios(rng, model, BLOCK)
-    prices, ids = made[0].prices, [security.security_id for security in model]
-    book = [replace(portfolio, prices=prices) for portfolio in made]
+    size, plain_book = len(model), portfolios(rng, model, BLOCK)
+    prices, ids = plain_book[0].prices, [security.security_id for security in model]
+    book = [replace(portfolio, prices=prices) for portfolio in plain_book]
     rates: list[str] = []
     for what, options in (
         ("BUY_ONLY", RebalanceOptions(direction=Direction.BUY_ONLY)),
@@ -218,10 +218,10 @@ def restricted(rng: np.random.Generator, model: tuple[PricedTarget, ...], table:
         ("three not sold", RebalanceOptions(do_not_sell=frozenset(ids[:3]))),
         ("two round lots", RebalanceOptions(lots=dict.fromkeys(ids[:2], Decimal(10)))),
     ):
-        answered = np.flatnonzero(
+        solved_rows = np.flatnonzero(
             rebalance_block(model, block_of(model, book), options).status >= 0
         )
-        some = [book[row] for row in answered.tolist()]
+        some = [book[row] for row in solved_rows.tolist()]
         block = block_of(model, some)
 
         def ours(block: PortfolioBlock = block, options: RebalanceOptions = options) -> object:
@@ -342,7 +342,7 @@ def coupled(
     ids = [security.security_id for security in model]
     thirds = [frozenset(ids[first::3]) for first in range(3)]
     weight = [sum(s.weight for s in model if s.security_id in third) for third in thirds]
-    asked = {
+    cases = {
         "costs": {"cost_rate": Decimal("0.001"), "cost_per_trade": Decimal(5)},
         "minimum trade": {"minimum_value": Decimal(500)},
         "number of trades": {"maximum_trades": max(1, 9 * size // 10)},
@@ -354,10 +354,10 @@ def coupled(
             )
         },
     }
-    every = {name: value for row in asked.values() for name, value in row.items()}
+    every = {name: value for row in cases.values() for name, value in row.items()}
     problems = instances(rng, model, count, tight=False)
-    for what, given in {**asked, "all of these": every}.items():
-        options = RebalanceOptions(**given, time_limit_s=TIME_LIMIT_S)
+    for what, case in {**cases, "all of these": every}.items():
+        options = RebalanceOptions(**case, time_limit_s=TIME_LIMIT_S)
 
         def ours(instance: Instance, options: RebalanceOptions = options) -> object:
             return rebalance_all(model, [instance.portfolio], options)

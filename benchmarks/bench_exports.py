@@ -78,7 +78,7 @@ async def stored_run(store: RebalanceStore, outcomes: int, positions: int) -> Re
         before = rng.integers(0, 5_000, (len(places), positions))
         after = before + np.where(is_traded[:, None], rng.integers(1, 50, before.shape), 0)
         amounts = [ScaledColumn(rng.integers(10**4, 10**9, len(places)), 2) for _ in range(4)]
-        made = BlockOutcome(
+        block = BlockOutcome(
             model,
             tuple(f"{at:024}" for at in places.tolist()),
             np.full(len(places), STATUSES.index(Status.REBALANCED), np.int8),
@@ -88,20 +88,20 @@ async def stored_run(store: RebalanceStore, outcomes: int, positions: int) -> Re
             OtherHoldings.none(),
             {},
         )
-        await store.record_block(run.rebalance_id, range(first, first + len(places)), made)
+        await store.record_block(run.rebalance_id, range(first, first + len(places)), block)
     return run
 
 
 async def outcomes_from_objects(store: RebalanceStore, rebalance: Rebalance) -> AsyncIterator[Any]:
     for first in range(0, rebalance.number_of_portfolios, OBJECT_BATCH):
-        found = await store.list_outcomes(rebalance, first, OBJECT_BATCH)
-        yield pa.Table.from_batches([outcomes_batch(rebalance.rebalance_id, found)])
+        outcomes = await store.list_outcomes(rebalance, first, OBJECT_BATCH)
+        yield pa.Table.from_batches([outcomes_batch(rebalance.rebalance_id, outcomes)])
 
 
 async def trades_from_objects(store: RebalanceStore, rebalance: Rebalance) -> AsyncIterator[Any]:
     for first in range(0, rebalance.number_of_portfolios, OBJECT_BATCH):
-        found = await store.list_outcomes(rebalance, first, OBJECT_BATCH)
-        lines = [*list_lines(rebalance.rebalance_id, found, DAY)]
+        outcomes = await store.list_outcomes(rebalance, first, OBJECT_BATCH)
+        lines = [*list_lines(rebalance.rebalance_id, outcomes, DAY)]
         yield pa.Table.from_batches([transactions_batch(lines)])
 
 

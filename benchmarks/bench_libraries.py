@@ -30,32 +30,32 @@ Shares = pd.Series
 Program = Callable[[pd.Series, float, pd.Series, pd.Series], pd.Series]
 
 
-def by_library(held: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
-    outcome = rebalance_frame(held, prices, weights, cash=cash, band=1)
+def by_library(shares: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
+    outcome = rebalance_frame(shares, prices, weights, cash=cash, band=1)
     trades = outcome.to_frame("positions").set_index("security")
     return trades["quantity_after"]
 
 
-def by_lp(held: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
-    value = float(held @ prices) + cash
+def by_lp(shares: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
+    value = float(shares @ prices) + cash
     plan = DiscreteAllocation(weights.to_dict(), prices, value)
     allocation, _ = plan.lp_portfolio(solver="HIGHS")
     return pd.Series(allocation).reindex(prices.index, fill_value=0)
 
 
-def by_greedy(held: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
-    value = float(held @ prices) + cash
+def by_greedy(shares: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
+    value = float(shares @ prices) + cash
     plan = DiscreteAllocation(weights.to_dict(), prices, value)
     allocation, _ = plan.greedy_portfolio()
     return pd.Series(allocation).reindex(prices.index, fill_value=0)
 
 
-def by_cvxportfolio(held: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
-    holdings = pd.concat([held * prices, pd.Series({"cash": cash})])
+def by_cvxportfolio(shares: Shares, cash: float, prices: pd.Series, weights: pd.Series) -> Shares:
+    holdings = pd.concat([shares * prices, pd.Series({"cash": cash})])
     targets = pd.concat([weights, pd.Series({"cash": 0.0})])
     policy = cvxportfolio.FixedWeights(targets)
     amounts, _, _ = policy.execute(holdings, market_data=None, t=pd.Timestamp("2026-11-26"))
-    return held + np.round(amounts[:-1] / prices)
+    return shares + np.round(amounts[:-1] / prices)
 
 
 PROGRAMS: dict[str, Program] = {
@@ -67,7 +67,7 @@ PROGRAMS: dict[str, Program] = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One program over all accounts."""
 
     lines: int
@@ -80,32 +80,34 @@ def accounts(count: int, names: int, seed: int) -> list[tuple[Shares, float, pd.
     """Draw accounts of about 100,000 whose holdings have drifted from their targets."""
     random = np.random.default_rng(seed)
     tickers = [f"N{number:03}" for number in range(names)]
-    drawn: list[tuple[Shares, float, pd.Series, pd.Series]] = []
+    book: list[tuple[Shares, float, pd.Series, pd.Series]] = []
     for _ in range(count):
         prices = pd.Series(random.uniform(10, 600, names).round(2), index=tickers)
         parts = np.floor(random.dirichlet(np.full(names, 5.0)) * 1e4).astype(int)
         parts[0] += 10_000 - parts.sum()
         weights = pd.Series(parts / 1e4, index=tickers)
         moved = weights * random.lognormal(0, 0.3, names)
-        held = np.floor(95_000 * moved / prices)
-        drawn.append((held, 5_000.0, prices, weights))
-    return drawn
+        shares = np.floor(95_000 * moved / prices)
+        book.append((shares, 5_000.0, prices, weights))
+    return book
 
 
-def measure(program: Program, drawn: list[tuple[Shares, float, pd.Series, pd.Series]]) -> Measured:
-    program(*drawn[0])
+def measure(
+    program: Program, book: list[tuple[Shares, float, pd.Series, pd.Series]]
+) -> Measurement:
+    program(*book[0])
     times: list[float] = []
     drifts: list[float] = []
     overdrafts = 0
-    for held, cash, prices, weights in drawn:
+    for holdings, cash, prices, weights in book:
         start = time.process_time()
-        shares = program(held, cash, prices, weights)
+        shares = program(holdings, cash, prices, weights)
         times.append(time.process_time() - start)
-        value = float(held @ prices) + cash
+        value = float(holdings @ prices) + cash
         drifts.append(float((weights * value - shares * prices).abs().sum()) / value)
         overdrafts += float(shares @ prices) > value + 0.005
     lines = len(inspect.getsource(program).splitlines()) - 1
-    return Measured(lines, 1000 * median(times), 100 * median(drifts), overdrafts)
+    return Measurement(lines, 1000 * median(times), 100 * median(drifts), overdrafts)
 
 
 def main() -> None:
@@ -113,13 +115,13 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=10)
     parser.add_argument("--names", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # those of the other libraries
-    drawn = accounts(asked.accounts, asked.names, asked.seed)
+    book = accounts(arguments.accounts, arguments.names, arguments.seed)
     heads = ("program", "lines", "ms", "drift %", "overdrafts")
-    table = Table(*heads, title=f"{asked.accounts} accounts, {asked.names} names")
+    table = Table(*heads, title=f"{arguments.accounts} accounts, {arguments.names} names")
     for name, program in PROGRAMS.items():
-        result = measure(program, drawn)
+        result = measure(program, book)
         cells = (
             f"{result.lines}",
             f"{result.milliseconds:.1f}",

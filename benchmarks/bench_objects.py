@@ -68,11 +68,11 @@ def book(
     with_others, with_fractions = BOOKS[kind]
     outside = {f"OTHER{at:02}".ljust(24, "X"): Decimal(at) for at in range(1, 41)}
     prices = {security.security_id: security.price for security in securities} | outside
-    made: list[Any] = []
+    portfolios: list[Any] = []
     for at in range(COUNT):
         worth = float(rng.uniform(0.5e6, 5e6))
         away = rng.uniform(0.8, 1.2, len(securities))
-        held = {
+        holdings = {
             security.security_id: Decimal(
                 int(worth * float(security.weight) / float(security.price) * factor)
             )
@@ -80,16 +80,18 @@ def book(
         }
         if rng.random() < with_others:
             ids = rng.choice(list(outside), 3, replace=False)
-            held |= {str(security_id): Decimal(int(rng.integers(1, 90))) for security_id in ids}
+            holdings |= {str(security_id): Decimal(int(rng.integers(1, 90))) for security_id in ids}
         if rng.random() < with_fractions:
-            held = {security_id: shares + Decimal("0.25") for security_id, shares in held.items()}
+            holdings = {
+                security_id: shares + Decimal("0.25") for security_id, shares in holdings.items()
+            }
         invested = sum(
-            (shares * prices[security_id] for security_id, shares in held.items()), Decimal(0)
+            (shares * prices[security_id] for security_id, shares in holdings.items()), Decimal(0)
         )
-        made.append(
-            engine.portfolio(f"{at:024d}", Decimal(f"{worth:.2f}") - invested, held, prices)
+        portfolios.append(
+            engine.portfolio(f"{at:024d}", Decimal(f"{worth:.2f}") - invested, holdings, prices)
         )
-    return made
+    return portfolios
 
 
 def write(outcome: Any) -> str:

@@ -177,8 +177,8 @@ def measure_keys(settings: Settings, port: int, portfolio_id: str, pairs: int) -
     table = Table(title=f"POST portfolio rebalance, {pairs} alternating pairs")
     for column in ("", "p50", "p95", "p99", "longest"):
         table.add_column(column, justify="right" if column else "left")
-    for name, found in zip(("without a key, ms", "with a key, ms"), times, strict=True):
-        table.add_row(name, *(f"{ms:.2f}" for ms in percentiles_ms(found)))
+    for name, samples in zip(("without a key, ms", "with a key, ms"), times, strict=True):
+        table.add_row(name, *(f"{ms:.2f}" for ms in percentiles_ms(samples)))
     ratio = f"{statistics.median(ratios):.3f}"
     table.add_row("with / without, median of the pairs", ratio, f"at most {MAX_RATIO_OF_A_KEY}")
     return table
@@ -239,8 +239,8 @@ def measure_requests(call: Caller, model_id: str, portfolio_id: str, times: int)
         table.add_column(column, justify="left" if column == "request" else "right")
     measured = {name: percentiles_ms(time_repeatedly(work, times)) for name, work in rows.items()}
     hop_ms = measured[HOP][0]
-    for name, found in measured.items():
-        table.add_row(name, *(f"{ms:.1f}" for ms in found), f"{found[0] / hop_ms:.1f}")
+    for name, figures in measured.items():
+        table.add_row(name, *(f"{ms:.1f}" for ms in figures), f"{figures[0] / hop_ms:.1f}")
     table.add_row("the original: one portfolio", str(ORIGINAL_PORTFOLIO_MS), "", "", "", "")
     return table
 
@@ -297,17 +297,17 @@ def measure_long_body(port: int, times: int) -> Table:
     """Time a long body, after a warm-up, and /health/live meanwhile."""
     call, body = Caller(port), long_body()
     call("POST", "/api/v1/optimize", body)
-    taken: list[float] = []
+    durations: list[float] = []
     pings = time_health_during(
         port,
-        lambda: taken.extend(
+        lambda: durations.extend(
             time_repeatedly(lambda: call("POST", "/api/v1/optimize", body), times)
         ),
     )
     table = Table(title=f"POST /optimize of {len(body) / 1e6:.0f} MB, {times} times")
     for column in ("", "median", "fastest", "slowest"):
         table.add_column(column, justify="right" if column else "left")
-    three = statistics.median(taken), min(taken), max(taken)
+    three = statistics.median(durations), min(durations), max(durations)
     table.add_row("seconds", *(f"{run_s:.2f}" for run_s in three))
     p50, _, p99, longest = percentiles_ms(pings)
     table.add_row(
@@ -361,12 +361,12 @@ def main() -> None:
     arguments = parser.parse_args()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
-        given = {
+        values = {
             "port": port,
             "data_directory": directory,
             "market_portfolios": arguments.portfolios,
         }
-        settings, content = read_configuration(CONFIG, given)
+        settings, content = read_configuration(CONFIG, values)
         with run_service(settings, content, console.print) as complete:
             measure(complete, Market(settings.market_seed, arguments.portfolios), arguments)
 

@@ -151,7 +151,7 @@ async def insert_in_batches(
         await collection.insert_many(documents[first : first + 1_000], ordered=False)
 
 
-async def writing(database: AsyncDatabase[Document], table: Table) -> None:
+async def measure_writes(database: AsyncDatabase[Document], table: Table) -> None:
     outcomes = [outcome(ordinal) for ordinal in range(PORTFOLIOS)]
     for name in ("bare", "subdocuments"):
         await database[name].create_indexes([IndexModel([("portfolio_id", 1), ("_id", -1)])])
@@ -189,7 +189,7 @@ async def writing(database: AsyncDatabase[Document], table: Table) -> None:
     )
 
 
-async def reading_a_model(database: AsyncDatabase[Document], table: Table) -> None:
+async def measure_model_read(database: AsyncDatabase[Document], table: Table) -> None:
     targets = tuple(Target(identifier(at), Decimal("0.015"), BAND) for at in range(POSITIONS))
     models = ModelStore(database)
     added = await models.add(Model("Bench", targets, (identifier(1),)))
@@ -212,7 +212,7 @@ async def reading_a_model(database: AsyncDatabase[Document], table: Table) -> No
     )
 
 
-async def paging(database: AsyncDatabase[Document], table: Table) -> None:
+async def measure_pages(database: AsyncDatabase[Document], table: Table) -> None:
     rebalances = RebalanceStore(database)
     small, large = a_run(1_000), a_run(100_000)
     for run in (small, large):
@@ -236,7 +236,7 @@ async def paging(database: AsyncDatabase[Document], table: Table) -> None:
     )
 
 
-async def listing(database: AsyncDatabase[Document], table: Table) -> None:
+async def measure_listing(database: AsyncDatabase[Document], table: Table) -> None:
     """Time the JSON text of a page of GET /rebalances, as the ingress writes it."""
     rebalances = RebalanceStore(database)
     run = a_run(MAX_OUTCOMES_PER_PAGE)
@@ -245,13 +245,13 @@ async def listing(database: AsyncDatabase[Document], table: Table) -> None:
     del rows
 
     async def write(count: int) -> int:
-        shown = PortfolioSlice(run, 0, count, partial(rebalances.list_outcomes, run))
-        return sum([len(part) async for part in page_text([ListedRebalance(shown)], UTC)])
+        portfolios = PortfolioSlice(run, 0, count, partial(rebalances.list_outcomes, run))
+        return sum([len(part) async for part in page_text([ListedRebalance(portfolios)], UTC)])
 
     times: dict[int, list[float]] = {100: [], MAX_OUTCOMES_PER_PAGE: []}
     for _ in range(ROUNDS):
-        for count, found in times.items():
-            found.append(await seconds(write(count)))
+        for count, durations in times.items():
+            durations.append(await seconds(write(count)))
     peaks: dict[int, float] = {}
     for count in times:
         tracemalloc.start()
@@ -361,7 +361,7 @@ async def read_run(database: AsyncDatabase[Document], rebalance: Rebalance) -> d
     }
 
 
-async def comparing_forms(
+async def compare_forms(
     database: AsyncDatabase[Document], pid: int, table: Table, portfolios: int
 ) -> None:
     """Compare a run stored in columns with the same run in a document a portfolio."""
@@ -375,9 +375,9 @@ async def comparing_forms(
             run = await write_run(database, chunks, pid, cost, form)
             cost.reads = await read_run(database, run)
             name = OUTCOME_CHUNKS if form == COLUMNS else OUTCOMES
-            found = await database[name].find({"_id": build_id_range(run.rebalance_id)}).to_list()
-            stored = sum(len(bson.encode(document, codec_options=OPTIONS)) for document in found)
-            cost.size = stored / run.number_of_portfolios
+            rows = await database[name].find({"_id": build_id_range(run.rebalance_id)}).to_list()
+            size_bytes = sum(len(bson.encode(document, codec_options=OPTIONS)) for document in rows)
+            cost.size = size_bytes / run.number_of_portfolios
         columns, documents = costs[COLUMNS], costs[DOCUMENTS]
         rows = [
             ("write, µs of our process", median(columns.ours), median(documents.ours), 0.25),
@@ -396,12 +396,12 @@ async def comparing_forms(
 async def measure(server: Server, table: Table, forms: int | None) -> None:
     database = connect(server.uri, "bench", timeout_ms=20_000)
     await ensure_indexes(database)
-    await comparing_forms(database, server.pid, table, forms or PORTFOLIOS)
+    await compare_forms(database, server.pid, table, forms or PORTFOLIOS)
     if forms is None:
-        await writing(database, table)
-        await reading_a_model(database, table)
-        await paging(database, table)
-        await listing(database, table)
+        await measure_writes(database, table)
+        await measure_model_read(database, table)
+        await measure_pages(database, table)
+        await measure_listing(database, table)
     await disconnect(database)
 
 

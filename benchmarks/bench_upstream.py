@@ -51,7 +51,7 @@ async def summaries(url: str, ids: tuple[str, ...], concurrency: int) -> None:
         await AccountingService(client).read_holdings(ids)
 
 
-async def paged(url: str, ids: tuple[str, ...]) -> None:
+async def fetch_pages(url: str, ids: tuple[str, ...]) -> None:
     """Fetch the whole book by pages."""
     async with Client("accounting", url, POLICY) as client:
         await PagedAccountingService(client).read_holdings(ids)
@@ -79,7 +79,7 @@ async def compare(url: str) -> Table:
             (f"bare aiohttp, {concurrency}", lambda n=concurrency: raw(url, ids, n)),
             (f"summaries, {concurrency}", lambda n=concurrency: summaries(url, ids, n)),
         ]
-    cases.append(("pages of /balances", lambda: paged(url, ids)))
+    cases.append(("pages of /balances", lambda: fetch_pages(url, ids)))
     table = Table(title=f"{PORTFOLIOS} portfolios of 20 positions")
     for column in ("case, concurrency", "wall s", "client CPU s", "portfolios/s"):
         table.add_column(column, justify="right")

@@ -66,8 +66,8 @@ class Entries:
     def _name(self, file: str) -> str | None:
         if file not in self._names:
             path = Path(file)
-            known = path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in PACKAGES
-            self._names[file] = str(path.relative_to(ROOT)) if known else None
+            is_ours = path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in PACKAGES
+            self._names[file] = str(path.relative_to(ROOT)) if is_ours else None
         return self._names[file]
 
 
@@ -99,9 +99,9 @@ async def rebalance(uri: str) -> Entries:
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         (await http.get("/openapi.json")).raise_for_status()  # so that the routes are set up
         body = {**make_model_body(), "portfolios": [*PORTFOLIOS]}
-        made = (await http.post("/api/v1/models", json=body)).raise_for_status().json()
+        model = (await http.post("/api/v1/models", json=body)).raise_for_status().json()
         with record_entries(entries):
-            answer = await http.post(f"/api/v1/model/{made['model_id']}/rebalance", json={})
+            answer = await http.post(f"/api/v1/model/{model['model_id']}/rebalance", json={})
         assert len(answer.raise_for_status().json()) == len(PORTFOLIOS), answer.text
     await disconnect(database)
     return entries
@@ -109,17 +109,17 @@ async def rebalance(uri: str) -> Entries:
 
 def table(entries: Entries) -> Table:
     """Build a row for each module; modules that only a library calls are last."""
-    shown = Table(title="a rebalance of ten portfolios, upstreams faked")
+    grid = Table(title="a rebalance of ten portfolios, upstreams faked")
     for heading in ("module", "entered by", "functions"):
-        shown.add_column(heading)
+        grid.add_column(heading)
     for name in sorted(
         entries.functions, key=lambda module: (module not in entries.called_by_ours, module)
     ):
         ours = name in entries.called_by_ours
         functions = sorted(entries.functions[name])
         more = f" and {len(functions) - 3} more" if len(functions) > 3 else ""
-        shown.add_row(name, "ours" if ours else "a library", ", ".join(functions[:3]) + more)
-    return shown
+        grid.add_row(name, "ours" if ours else "a library", ", ".join(functions[:3]) + more)
+    return grid
 
 
 def main() -> None:

@@ -52,8 +52,8 @@ def choose_base(engine: Engine, wanted: str) -> str:
 def pinned_base() -> str:
     """Return the base that the Dockerfile names, with its digest."""
     text = (ROOT / "Dockerfile").read_text()
-    (found,) = re.findall(r"^FROM (\S+) AS pinned$", text, re.MULTILINE)
-    return found
+    (reference,) = re.findall(r"^FROM (\S+) AS pinned$", text, re.MULTILINE)
+    return reference
 
 
 def make_base(engine: Engine) -> None:

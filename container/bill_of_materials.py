@@ -54,11 +54,11 @@ def list_licences(bill: dict[str, Any], stated: dict[str, str]) -> Iterator[tupl
     for component in bill["components"]:
         if component.get("purl"):
             name = component["name"]
-            found = [
+            licences = [
                 entry.get("expression") or entry["license"].get("id") or entry["license"]["name"]
                 for entry in component.get("licenses", ())
             ]
-            text = ", ".join(" ".join(name.split())[:60] for name in found)
+            text = ", ".join(" ".join(name.split())[:60] for name in licences)
             yield (
                 name,
                 component.get("version", ""),
@@ -68,9 +68,9 @@ def list_licences(bill: dict[str, Any], stated: dict[str, str]) -> Iterator[tupl
 
 def read_statements(root: Path) -> dict[str, str]:
     """Read what the packages of an image say of their licences, by the names of the packages."""
-    found: dict[str, str] = {}
+    statements: dict[str, str] = {}
     for path in (root / "usr/share/doc").glob("*/copyright"):
-        found[normal_name(path.parent.name)] = f"in /{path.relative_to(root)}"
+        statements[normal_name(path.parent.name)] = f"in /{path.relative_to(root)}"
     for path in (root / "app/.venv/lib/python3.11/site-packages").glob("*.dist-info"):
         metadata = Distribution.at(path).metadata
         names = [
@@ -80,8 +80,8 @@ def read_statements(root: Path) -> dict[str, str]:
         ]
         texts = metadata.get_all("License-Expression") or metadata.get_all("License") or names
         if text := re.sub(r"\s+", " ", ", ".join(texts))[:60]:
-            found[normal_name(metadata["Name"])] = text
-    return found
+            statements[normal_name(metadata["Name"])] = text
+    return statements
 
 
 def normal_name(name: str) -> str:

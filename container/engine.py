@@ -27,7 +27,7 @@ class EngineError(Exception):
 
 
 @contextmanager
-def locked() -> Generator[None]:
+def lock_images() -> Generator[None]:
     """Keep other commands of this checkout off its images and their files during the block."""
     STATE.mkdir(parents=True, exist_ok=True)
     with (STATE / "lock").open("w") as lock:
@@ -76,14 +76,14 @@ class Engine:
         # podman and buildah drop the health check from an image in the format of OCI.
         form = [] if self.name == "docker" else ["--format", "docker"]
         network = ["--network", "host"] if self.is_own else []
-        done = subprocess.run(  # noqa: S603
+        result = subprocess.run(  # noqa: S603
             [self.program, "build", *form, *network, *arguments, str(directory)],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             timeout=BUILD_WITHIN_S,
             check=False,
         )
-        if done.returncode != 0:
+        if result.returncode != 0:
             message = f"{self.name} build failed"
             raise EngineError(message)
 
@@ -103,7 +103,7 @@ class Engine:
     ) -> None:
         """Make an image of the files below a directory, with a command and an environment."""
         if self.name == "buildah":
-            with self._mounted("scratch") as (container, mount):
+            with self._mount("scratch") as (container, mount):
                 _copy_files(root, mount)  # as `buildah copy` keeps no owners
                 environment = [f"--env={name}={value}" for name, value in variables.items()]
                 self.call("config", f"--cmd={program}", *environment, container)
@@ -122,7 +122,7 @@ class Engine:
     def export(self, image: str, root: Path) -> None:
         """Write the files of an image to a directory that does not exist yet."""
         if self.name == "buildah":
-            with self._mounted(image) as (_, mount):
+            with self._mount(image) as (_, mount):
                 _copy_files(mount, root)
             return
         archive, container = root.with_suffix(".tar"), self.call("create", image)
@@ -134,7 +134,7 @@ class Engine:
             archive.unlink(missing_ok=True)
 
     @contextmanager
-    def _mounted(self, image: str) -> Generator[tuple[str, str]]:
+    def _mount(self, image: str) -> Generator[tuple[str, str]]:
         """Yield a container of buildah with an image, and the directory of its files."""
         container = self.call("from", image)
         try:
@@ -152,13 +152,13 @@ def _call(command: Sequence[str], within_s: float, **more: Any) -> str:
     """Run a command; return its output, raise EngineError if it fails."""
     name = f"{Path(command[0]).name} {command[1]}"
     try:
-        done = subprocess.run(  # noqa: S603
+        result = subprocess.run(  # noqa: S603
             command, capture_output=True, text=True, timeout=within_s, check=False, **more
         )
     except subprocess.TimeoutExpired as error:
         message = f"{name} took more than {within_s:.0f} s"
         raise EngineError(message) from error
-    if done.returncode != 0:
-        lines = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-20:]
+    if result.returncode != 0:
+        lines = f"{result.stdout}\n{result.stderr}".strip().splitlines()[-20:]
         raise EngineError("\n".join([f"{name} failed", *lines]))
-    return done.stdout.strip()
+    return result.stdout.strip()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from container.daemon import find_daemon, run_daemon
-from container.engine import Engine, EngineError, PrerequisiteError, locked
+from container.engine import Engine, EngineError, PrerequisiteError, lock_images
 
 # BuildKit is in clients before 23; later ones call a plugin, buildx.
 LAST_WITH_BUILDKIT: Final = 22
@@ -22,7 +22,7 @@ def find_engine(wanted: str = "") -> Generator[Engine]:
 
     One command of this checkout at a time. Raises PrerequisiteError.
     """
-    with locked(), _find(wanted) as engine:
+    with lock_images(), _find(wanted) as engine:
         yield engine
 
 

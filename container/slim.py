@@ -38,10 +38,10 @@ PROGRAMS: Final = ("ray/core/src/ray/gcs/gcs_server", "ray/core/src/ray/raylet/r
 def main(packages: Path) -> None:
     """Remove the unused files, and the debugging symbols of the others."""
     for pattern, reason in UNUSED.items():
-        found = [path for path in packages.glob(pattern) if path.exists()]
-        if not found:
+        paths = [path for path in packages.glob(pattern) if path.exists()]
+        if not paths:
             sys.exit(f"slim: nothing matches {pattern} ({reason}): correct container/slim.py")
-        for path in found:
+        for path in paths:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)  # a directory in one that has gone
             else:

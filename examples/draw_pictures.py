@@ -70,7 +70,7 @@ def after() -> dict[str, Decimal]:
 
 def bands() -> str:
     """Draw band and target of each security, with its weight before and after the plan."""
-    held, parts = (
+    holdings, parts = (
         after(),
         [text(90, 30, "drift from the target, in percent of market value", "start")],
     )
@@ -83,7 +83,9 @@ def bands() -> str:
             return 400 + float(weight - target) * half
 
         low, high = x(target - WIDTH), x(target + WIDTH)
-        before, now = (x(held_now[name] * PRICES[name] / VALUE) for held_now in (HOLDINGS, held))
+        before, now = (
+            x(held_now[name] * PRICES[name] / VALUE) for held_now in (HOLDINGS, holdings)
+        )
         parts += [
             text(20, y + 5, f"{name} {target * 100:.0f} %", "start"),
             rectangle(low, y - 14, high - low, 28, PALE),

@@ -58,7 +58,7 @@ async def test_a_removal_of_a_rebalance_that_broke_off_is_finished(
     database: AsyncDatabase[Document],
 ) -> None:
     rebalances = build_resources(database, NOBODY).rebalances
-    broken, under_way, kept = [await rebalances.open(make_rebalance(1)) for _ in range(3)]
+    broken, under_way, other = [await rebalances.open(make_rebalance(1)) for _ in range(3)]
     now = await read_clock(database)
     for part, minutes in ((broken, 10), (under_way, 1)):
         since = {"$set": {"deleting_since": now - timedelta(minutes=minutes)}}
@@ -66,5 +66,5 @@ async def test_a_removal_of_a_rebalance_that_broke_off_is_finished(
 
     await keeper(database).tidy()
 
-    left = {str(rebalance_id) for rebalance_id in await database["rebalances"].distinct("_id")}
-    assert left == {under_way.rebalance_id, kept.rebalance_id}
+    ids = {str(rebalance_id) for rebalance_id in await database["rebalances"].distinct("_id")}
+    assert ids == {under_way.rebalance_id, other.rebalance_id}

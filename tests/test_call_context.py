@@ -19,10 +19,10 @@ def test_a_call_outside_of_any_request_has_neither_an_id_nor_a_deadline():
 def test_the_context_of_a_call_survives_the_way_to_another_process():
     token = correlation_id.set("nightly")
     with set_deadline(5.0):
-        sent = CallContext.capture()
+        context = CallContext.capture()
     correlation_id.reset(token)
 
-    arrived = pickle.loads(pickle.dumps(sent))
+    arrived = pickle.loads(pickle.dumps(context))
 
     with arrived.activate():
         assert correlation_id.get() == "nightly"
@@ -48,9 +48,9 @@ async def test_the_start_of_a_worker_counts_against_the_deadline_of_the_caller(
     monkeypatch.setattr(ray_calls, "correlate_logs", lambda: None)
     token = correlation_id.set("nightly")
     with set_deadline(25.0):
-        sent = CallContext.capture_for_worker()
+        context = CallContext.capture_for_worker()
     correlation_id.reset(token)
-    late = replace(sent, due_at=time.time() + 20)  # after five seconds on the way
+    late = replace(context, due_at=time.time() + 20)  # after five seconds on the way
 
     left_s, known_as = await run_in_worker(look(), pickle.loads(pickle.dumps(late)))
 
@@ -67,9 +67,9 @@ def test_the_clock_of_another_node_neither_ends_a_task_at_once_nor_lengthens_it(
     ahead_s: float, low: float, high: float
 ):
     with set_deadline(5.0):
-        sent = CallContext.capture_for_worker()
+        context = CallContext.capture_for_worker()
 
-    with replace(sent, due_at=time.time() + ahead_s).activate():
+    with replace(context, due_at=time.time() + ahead_s).activate():
         assert low < remaining_s() <= high
 
 

@@ -45,13 +45,13 @@ async def test_the_first_error_is_raised_as_itself(items: int) -> None:
 
 
 async def test_a_cancelled_caller_ends_a_single_call() -> None:
-    ended = asyncio.Event()
+    end = asyncio.Event()
 
     async def wait(_: int) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            ended.set()
+            end.set()
 
     caller = asyncio.create_task(for_each([1], wait, 4))
     await asyncio.sleep(0)
@@ -59,7 +59,7 @@ async def test_a_cancelled_caller_ends_a_single_call() -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
 
-    assert ended.is_set()
+    assert end.is_set()
 
 
 async def stream(count: int) -> AsyncIterator[int]:
@@ -68,23 +68,23 @@ async def stream(count: int) -> AsyncIterator[int]:
 
 
 async def test_no_more_calls_of_a_stream_go_on_than_the_window_admits() -> None:
-    going, most, done = 0, 0, list[int]()
+    running, most, items = 0, 0, list[int]()
 
     async def call(item: int) -> None:
-        nonlocal going, most
-        going += 1
-        most = max(most, going)
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
         await asyncio.sleep(0)
-        going -= 1
-        done.append(item)
+        running -= 1
+        items.append(item)
 
     await for_each_in_window(stream(9), call, window=lambda: 3)
 
-    assert (most, sorted(done)) == (3, [*range(9)])
+    assert (most, sorted(items)) == (3, [*range(9)])
 
 
 async def test_the_first_error_of_a_stream_ends_the_other_calls() -> None:
-    ended = list[int]()
+    items = list[int]()
 
     async def call(item: int) -> None:
         if item == 2:
@@ -92,16 +92,16 @@ async def test_the_first_error_of_a_stream_ends_the_other_calls() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            ended.append(item)
+            items.append(item)
 
     with pytest.raises(CallError):
         await for_each_in_window(stream(3), call, window=lambda: 3)
 
-    assert sorted(ended) == [0, 1]
+    assert sorted(items) == [0, 1]
 
 
 async def test_a_hold_that_is_lost_ends_the_work() -> None:
-    ended = asyncio.Event()
+    end = asyncio.Event()
 
     async def hold() -> None:
         await asyncio.sleep(0)
@@ -111,9 +111,9 @@ async def test_a_hold_that_is_lost_ends_the_work() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            ended.set()
+            end.set()
 
     with pytest.raises(CallError, match="lost"):
         await work_while_held(hold(), work())
 
-    assert ended.is_set()
+    assert end.is_set()

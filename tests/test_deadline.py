@@ -80,42 +80,42 @@ def test_a_margin_is_never_more_than_its_part_of_what_is_left(portfolios: int):
 def test_pieces_that_go_on_beside_each_other_take_equal_rounds():
     with set_deadline(60.0):
         time_split = TimeSplit(5, 2)  # rounds of two, two and one
-        found = [time_split.next_s() for _ in range(6)]
-    assert [round(60 / (budget_s or 1)) for budget_s in found] == [3, 2, 2, 1, 1, 1]
+        budgets = [time_split.next_s() for _ in range(6)]
+    assert [round(60 / (budget_s or 1)) for budget_s in budgets] == [3, 2, 2, 1, 1, 1]
 
 
 async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    begun, ended = threading.Event(), threading.Event()
+    start, end = threading.Event(), threading.Event()
 
     def endless(*arguments: Any) -> Any:
         budget: TimeBudget = arguments[-1]
-        begun.set()
+        start.set()
         budget.interruption.wait(WITHIN_S)
-        ended.set()
+        end.set()
         raise SolverInterruptedError
 
     monkeypatch.setattr(rebalancing, "rebalance_all", endless)
     solving = asyncio.create_task(solve_chunk(*GIVEN))
-    assert await asyncio.to_thread(begun.wait, WITHIN_S)
+    assert await asyncio.to_thread(start.wait, WITHIN_S)
     solving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await solving
-    assert await asyncio.to_thread(ended.wait, WITHIN_S)
+    assert await asyncio.to_thread(end.wait, WITHIN_S)
 
 
 async def test_the_solver_gets_what_is_left_of_the_deadline(monkeypatch: pytest.MonkeyPatch):
-    found: list[TimeBudget] = []
+    budgets: list[TimeBudget] = []
 
     def solve(*arguments: Any) -> list[Any]:
-        found.append(arguments[-1])
+        budgets.append(arguments[-1])
         return [NoSolutionInTimeError(P, 1.0)]
 
     monkeypatch.setattr(rebalancing, "rebalance_all", solve)
     for deadline_s in (None, 5.0):
         with set_deadline(deadline_s):
             await solve_chunk(*GIVEN)
-    without, with_one = found
+    without, with_one = budgets
     assert math.isinf(without.left_s)
     assert 4 < with_one.left_s <= 5

@@ -44,21 +44,21 @@ def test_cuts_have_the_elements_of_the_whole_and_everything_around_them(
     whole = {**head, "of": elements, **{name: tail[name] for name in tail if name != "of"}}
     text = json.dumps(whole, ensure_ascii=is_ascii, indent=indent).encode()
 
-    found = find_elements(text)
+    array = find_elements(text)
 
-    assert found is not None
-    assert len(found) == len(elements)
+    assert array is not None
+    assert len(array) == len(elements)
     at = min(at, len(elements))
     for first, end in ((0, at), (at, len(elements))):
         if first < end:
-            cut = found.cut(first, end)
+            cut = array.cut(first, end)
             assert cut is not None
             assert json.loads(cut) == {**whole, "of": elements[first:end]}
 
 
-def cuts_of(found: ArrayElements) -> list[Any]:
+def cuts_of(array: ArrayElements) -> list[Any]:
     """Parse each element in a cut of its own; raises ValueError for an invalid one."""
-    cuts = [found.cut(place, place + 1) for place in range(len(found))]
+    cuts = [array.cut(place, place + 1) for place in range(len(array))]
     if None in cuts:
         raise ValueError
     return [parse(cut) for cut in cuts if cut is not None]
@@ -77,11 +77,11 @@ def cuts_of(found: ArrayElements) -> list[Any]:
 @example(text='{"a":[{}],"b":1}}')
 @example(text='{"a":[{"\\\\":"\\""},{}]}')
 def test_a_whole_is_valid_if_all_its_cuts_are(text: str) -> None:
-    found = find_elements(text.encode())
-    if found is None:
+    array = find_elements(text.encode())
+    if array is None:
         return
     try:
-        cuts = cuts_of(found)
+        cuts = cuts_of(array)
     except ValueError:
         return
     name, _ = cuts[0][0]

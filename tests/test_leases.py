@@ -151,12 +151,12 @@ async def test_work_is_cancelled_once_its_lease_may_have_lapsed_while_the_databa
 async def test_a_holder_obeys_what_each_renewal_answers_and_may_have_one_at_once(
     leases: Leases,
 ) -> None:
-    class Cancelled(Holder):
+    class CancelledHolder(Holder):
         def obey(self, document: Document) -> None:
             super().obey(document)
             self.is_finished.set()
 
-    holder = Cancelled(leases)
+    holder = CancelledHolder(leases)
     holder.renew_now.set()
 
     await holder.hold()

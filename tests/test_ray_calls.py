@@ -23,7 +23,7 @@ def task_of(call: Any) -> Any:
 async def test_results_come_in_the_order_of_the_items_whichever_task_ends_first() -> None:
     slices = dict[int, Sequence[int]]()
 
-    async def doubled(first: int, part: Sequence[int]) -> list[int]:
+    async def double(first: int, part: Sequence[int]) -> list[int]:
         for _ in range(10 - first):
             await asyncio.sleep(0)
         return [2 * item for item in part]
@@ -31,7 +31,7 @@ async def test_results_come_in_the_order_of_the_items_whichever_task_ends_first(
     def submit(first: int, part: Sequence[int]) -> Any:
         assert sendable_s() is None
         slices[first] = part
-        return task_of(doubled(first, part))
+        return task_of(double(first, part))
 
     assert await fan_out(ITEMS, 3, submit, 3) == (0, 2, 4, 6, 8, 10, 12)
     assert slices == {0: (0, 1, 2), 3: (3, 4, 5), 6: (6,)}

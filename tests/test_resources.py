@@ -20,23 +20,23 @@ UNWATCHED = Observers(ignore, ignore, ignore)
 
 
 @pytest.fixture(autouse=True)
-async def closed() -> AsyncIterator[None]:
+async def close_upstreams() -> AsyncIterator[None]:
     yield
     await upstream_servers.opened.aclose()
 
 
-async def collect_credentials(**given: str) -> list[str]:
+async def collect_credentials(**values: str) -> list[str]:
     """Call the health route of every upstream; return the credentials that the five got."""
-    seen: list[str] = []
+    headers: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers.get("Authorization", "none"))
+        headers.append(request.headers.get("Authorization", "none"))
         return httpx.Response(200, json={"access_token": "abc"})
 
     url = upstream_servers.start_server(answer)
     urls = dict.fromkeys(UPSTREAM_URLS.values(), url)
-    settings = read_settings({"mongodb_uri": "mongodb://127.0.0.1:9", **given})
-    if "upstream_token_url" in given:
+    settings = read_settings({"mongodb_uri": "mongodb://127.0.0.1:9", **values})
+    if "upstream_token_url" in values:
         settings = settings.model_copy(update={"upstream_token_url": f"{url}/token"})
     resources = open_resources(settings.model_copy(update=urls), UNWATCHED)
     try:
@@ -51,7 +51,7 @@ async def collect_credentials(**given: str) -> list[str]:
             await part._client.close()  # noqa: SLF001 - resources live as long as their process
     finally:
         await disconnect(resources.database)
-    return seen
+    return headers
 
 
 REAL = dict.fromkeys(UPSTREAM_URLS.values(), "http://replaced")
@@ -67,18 +67,18 @@ async def test_nothing_is_sent_unless_the_settings_say_so() -> None:
 
 
 async def test_a_fixed_header_goes_to_all_five_upstreams() -> None:
-    seen = await collect_credentials(**REAL, upstream_authorization="Bearer abc")
+    headers = await collect_credentials(**REAL, upstream_authorization="Bearer abc")
 
-    assert seen == ["Bearer abc"] * 5
+    assert headers == ["Bearer abc"] * 5
 
 
 async def test_one_token_goes_to_all_five_upstreams() -> None:
-    seen = await collect_credentials(**REAL, **CLIENT)
+    headers = await collect_credentials(**REAL, **CLIENT)
 
-    assert seen == ["Basic YWRhOm1lbGxvbg==", *["Bearer abc"] * 5]
+    assert headers == ["Basic YWRhOm1lbGxvbg==", *["Bearer abc"] * 5]
 
 
 async def test_the_simulated_market_gets_no_credentials() -> None:
-    given = {"upstreams": "simulated", **CLIENT}
+    values = {"upstreams": "simulated", **CLIENT}
 
-    assert await collect_credentials(**given) == ["none"] * 5
+    assert await collect_credentials(**values) == ["none"] * 5

@@ -17,7 +17,7 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "PAUSE_S", 0.0)
 
 
-class Failing:
+class FailingCall:
     """Fails with these errors, then answers."""
 
     def __init__(self, errors: Iterator[Exception]) -> None:
@@ -32,7 +32,7 @@ class Failing:
 
 
 async def test_a_database_that_is_away_is_asked_until_it_answers() -> None:
-    call = Failing(iter([AWAY] * 50))
+    call = FailingCall(iter([AWAY] * 50))
     assert await retry_while_unavailable(call) == "answer"
     assert call.calls == 51
 
@@ -41,14 +41,14 @@ async def test_a_database_that_is_away_is_asked_until_it_answers() -> None:
 async def test_a_database_that_stays_away_is_given_up_after_the_time_that_was_given(
     within_s: float,
 ) -> None:
-    call = Failing(iter(lambda: AWAY, None))
+    call = FailingCall(iter(lambda: AWAY, None))
     with pytest.raises(StorageUnavailableError):
         await retry_while_unavailable(call, within_s)
     assert call.calls > 0
 
 
 async def test_what_the_database_answers_is_not_asked_for_again() -> None:
-    call = Failing(iter([NotFoundError("run", "1")]))
+    call = FailingCall(iter([NotFoundError("run", "1")]))
     with pytest.raises(NotFoundError):
         await retry_while_unavailable(call)
     assert call.calls == 1

@@ -18,11 +18,11 @@ def test_a_certificate_that_no_proxy_would_use_is_refused(variable: str, value: 
     settings = read_settings({"tls_certificate": "tls.crt", "tls_key": "tls.key"})
     require_tls_proxy(settings, FULL)
 
-    given = {
+    values = {
         name: setting for name, setting in {**FULL, variable: value}.items() if setting is not None
     }
     with pytest.raises(SettingsError, match=variable):
-        require_tls_proxy(settings, given)
+        require_tls_proxy(settings, values)
 
 
 def test_without_a_certificate_any_proxy_will_do() -> None:

@@ -35,9 +35,9 @@ def rules() -> str:
 
 
 def test_each_alert_fires_on_its_series_and_on_no_other(rules: str, tmp_path: Path) -> None:
-    done = try_rules(tmp_path, rules)
+    result = try_rules(tmp_path, rules)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", tmp_path / "rules.yaml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -58,11 +58,11 @@ def in_the_container(directory: Path) -> Path:
 
 def test_prometheus_finds_the_alerts_in_its_container(rules: str, tmp_path: Path) -> None:
     configuration = in_the_container(tmp_path)
-    done = promtool("check", "config", configuration)
+    result = promtool("check", "config", configuration)
     alerts = yaml.safe_load(rules)["groups"][0]["rules"]
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"SUCCESS: {len(alerts)} rules found" in done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"SUCCESS: {len(alerts)} rules found" in result.stdout
 
     (configuration.parent / "alerts.yml").unlink()  # as if it were not mounted
     assert promtool("check", "config", configuration).returncode != 0

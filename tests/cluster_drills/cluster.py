@@ -31,7 +31,7 @@ def environment_of_the_manifests(redis: bool, **more: str) -> dict[str, str]:
     """Return the environment that the manifests give to every pod, with the drill's addresses."""
     service = yaml.safe_load((KUBERAY / "base/rayservice.yaml").read_text())
     head = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
-    given = {variable["name"]: variable["value"] for variable in head["containers"][0]["env"]}
+    variables = {variable["name"]: variable["value"] for variable in head["containers"][0]["env"]}
     operator = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
     if redis:
         operator |= {
@@ -40,7 +40,7 @@ def environment_of_the_manifests(redis: bool, **more: str) -> dict[str, str]:
             "RAY_external_storage_namespace": "drill",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
         }
-    return {**given, **operator, **more}
+    return {**variables, **operator, **more}
 
 
 def head_command(redis: bool) -> list[str]:
@@ -103,8 +103,8 @@ class Load:
         good = [
             request.begin + request.seconds for request in self.requests if _good(request, node)
         ]
-        answered = [self.begin, *good]
-        return max((b - a for a, b in pairwise(answered)), default=0.0)
+        moments = [self.begin, *good]
+        return max((b - a for a, b in pairwise(moments)), default=0.0)
 
     def tell(self, drill: str, *nodes: str) -> str:
         parts = [

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from container.build import file_system_of_last_build
-from container.engine import locked
+from container.engine import lock_images
 from serve_app.simulator import Market
 from tests.cluster_drills.cluster import (
     Cluster,
@@ -29,7 +29,7 @@ PROGRAMS = {"ip": "iproute2", "runc": "runc", "redis-server": "redis-server"}
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
+def report(capsys: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
     """Lines that are printed at the end of a drill: what its clients saw."""
     lines: list[str] = []
     yield lines
@@ -43,11 +43,11 @@ def root() -> Iterator[Path]:
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if os.geteuid() != 0 or missing:
         pytest.fail(f"needs root, and: apt-get install --no-install-recommends {' '.join(missing)}")
-    found = file_system_of_last_build()
-    if found is None:
+    last_build = file_system_of_last_build()
+    if last_build is None:
         pytest.fail("no image: make image")
-    with locked():
-        yield found
+    with lock_images():
+        yield last_build
 
 
 @pytest.fixture(scope="session")
@@ -109,9 +109,9 @@ def image(
 ) -> Image:
     directory = tmp_path_factory.mktemp("nodes")
     secrets, holdings = directory / "secrets", directory / "holdings"
-    for made in (secrets, holdings):
-        made.mkdir()
-        os.chown(made, USER, USER)
+    for volume in (secrets, holdings):
+        volume.mkdir()
+        os.chown(volume, USER, USER)
     (secrets / "uri").write_text(database.uri)
     directory.chmod(0o755)
     services = ("PORTFOLIO_ACCOUNTING", "PRICING", "SECURITY", "PORTFOLIO", "ORDER")

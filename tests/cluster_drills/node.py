@@ -107,20 +107,20 @@ class Node:
 
     def processes(self, title: str) -> list[int]:
         """List the processes of this node whose title begins so."""
-        done = self._runc("ps", "--format", "json", self.name)
-        found: list[int] = []
-        for number in json.loads(done.stdout or "null") or []:
+        result = self._runc("ps", "--format", "json", self.name)
+        pids: list[int] = []
+        for number in json.loads(result.stdout or "null") or []:
             with suppress(OSError):
                 if Path(f"/proc/{number}/cmdline").read_bytes().startswith(title.encode()):
-                    found.append(number)
-        return found
+                    pids.append(number)
+        return pids
 
     def kill_processes(self, title: str) -> int:
-        found = self.processes(title)
-        for number in found:
+        pids = self.processes(title)
+        for number in pids:
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-        return len(found)
+        return len(pids)
 
     @property
     def _base(self) -> list[str]:
@@ -158,8 +158,13 @@ class Node:
 
     def _mounts(self) -> list[dict[str, Any]]:
         def memory(place: str, *options: str) -> dict[str, Any]:
-            given = ["nosuid", "nodev", *options]
-            return {"destination": place, "type": "tmpfs", "source": "tmpfs", "options": given}
+            mount_options = ["nosuid", "nodev", *options]
+            return {
+                "destination": place,
+                "type": "tmpfs",
+                "source": "tmpfs",
+                "options": mount_options,
+            }
 
         def bind(place: str, source: Path) -> dict[str, Any]:
             options = ["bind", "ro"]

@@ -46,9 +46,9 @@ def settings() -> dict[str, str]:
 
 async def store_models(database: ReplicaSet, models: Any) -> list[str]:
     """Store models directly, because a body of the API is bounded; return their ids."""
-    found = connect(database.uri, "order-generation", timeout_ms=60_000)
-    ids = [str((await ModelStore(found).add(model)).model_id) for model in models]
-    await disconnect(found)
+    connection = connect(database.uri, "order-generation", timeout_ms=60_000)
+    ids = [str((await ModelStore(connection).add(model)).model_id) for model in models]
+    await disconnect(connection)
     return ids
 
 
@@ -78,7 +78,7 @@ async def test_a_run_over_a_million_portfolios_ends_with_an_outcome_for_each(
     image: Image,
     book: Book,
     database: ReplicaSet,
-    told: list[str],
+    report: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
@@ -100,14 +100,14 @@ async def test_a_run_over_a_million_portfolios_ends_with_an_outcome_for_each(
     assert run["status"] == "COMPLETED"
     assert sum(run["counts"].values()) == run["portfolios"]["done"] == PORTFOLIOS
     assert "FAILED" not in run["counts"]
-    spent = {name: used - before.get(name, 0) for name, used in sorted(after.items())}
-    told.append(f"{PORTFOLIOS:,} in {seconds:.1f} s, {PORTFOLIOS / seconds:,.0f} a second")
+    spent = {name: cpu_s - before.get(name, 0) for name, cpu_s in sorted(after.items())}
+    report.append(f"{PORTFOLIOS:,} in {seconds:.1f} s, {PORTFOLIOS / seconds:,.0f} a second")
     share = sum(spent.values()) / (seconds * (os.cpu_count() or 1))
-    told.append(f"{share:.0%} of {os.cpu_count()} processors, with those of the three databases")
-    told += [
-        f"{name}: {used / PORTFOLIOS * 1e6:.1f} µs of a processor a portfolio"
-        for name, used in spent.items()
-        if used > seconds / 100
+    report.append(f"{share:.0%} of {os.cpu_count()} processors, with those of the three databases")
+    report += [
+        f"{name}: {cpu_s / PORTFOLIOS * 1e6:.1f} µs of a processor a portfolio"
+        for name, cpu_s in spent.items()
+        if cpu_s > seconds / 100
     ]
 
 

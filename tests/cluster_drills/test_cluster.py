@@ -32,7 +32,7 @@ async def whole(cluster: Cluster) -> None:
 
 
 async def test_every_node_serves_and_a_run_is_spread_over_the_workers(
-    cluster: Cluster, drill: Drill, book: Book, told: list[str]
+    cluster: Cluster, drill: Drill, book: Book, report: list[str]
 ) -> None:
     busy: set[str] = set()
     async with drill.disturb_run(book.market.portfolio_ids()) as run:
@@ -43,11 +43,11 @@ async def test_every_node_serves_and_a_run_is_spread_over_the_workers(
 
     assert busy == {"w1", "w2"}
     assert run.end["status"] == "COMPLETED"
-    told.append(f"run: {run.end['portfolios']['done']} outcomes, chunks on {sorted(busy)}")
+    report.append(f"run: {run.end['portfolios']['done']} outcomes, chunks on {sorted(busy)}")
 
 
 async def test_a_worker_that_is_killed_costs_no_request_and_no_outcome(
-    cluster: Cluster, drill: Drill, book: Book, told: list[str]
+    cluster: Cluster, drill: Drill, book: Book, report: list[str]
 ) -> None:
     lost, living = cluster.workers
     async with (
@@ -57,7 +57,7 @@ async def test_a_worker_that_is_killed_costs_no_request_and_no_outcome(
         await asyncio.to_thread(lost.kill)
         await asyncio.sleep(30)
 
-    told.append(load.tell("worker killed", "head", "w2"))
+    report.append(load.tell("worker killed", "head", "w2"))
     assert run.end["status"] == "COMPLETED"
     assert run.end["errors"] == []
     assert len(load.failures("head", "w2")) <= UNDER_WAY
@@ -65,7 +65,7 @@ async def test_a_worker_that_is_killed_costs_no_request_and_no_outcome(
 
 
 async def test_a_link_that_is_down_for_half_a_minute_costs_no_outcome(
-    cluster: Cluster, drill: Drill, book: Book, told: list[str]
+    cluster: Cluster, drill: Drill, book: Book, report: list[str]
 ) -> None:
     cut, living = cluster.workers
     async with (
@@ -77,7 +77,7 @@ async def test_a_link_that_is_down_for_half_a_minute_costs_no_outcome(
         mend_link(cut.host)
         await asyncio.sleep(5)
 
-    told.append(load.tell("link down", "head", "w2"))
+    report.append(load.tell("link down", "head", "w2"))
     assert run.end["status"] == "COMPLETED"
     assert load.late("head", "w2") == []
     # Kubernetes starts a pod anew whose node Ray has given up.
@@ -85,7 +85,7 @@ async def test_a_link_that_is_down_for_half_a_minute_costs_no_outcome(
 
 
 async def test_a_primary_that_is_lost_costs_the_seconds_of_an_election(
-    cluster: Cluster, drill: Drill, book: Book, database: ReplicaSet, told: list[str]
+    cluster: Cluster, drill: Drill, book: Book, database: ReplicaSet, report: list[str]
 ) -> None:
     before = await asyncio.to_thread(database.primary)
     async with (
@@ -96,7 +96,7 @@ async def test_a_primary_that_is_lost_costs_the_seconds_of_an_election(
         assert await asyncio.to_thread(database.primary) != before
         await asyncio.sleep(5)
 
-    told.append(load.tell("primary lost", "head", "w1", "w2"))
+    report.append(load.tell("primary lost", "head", "w1", "w2"))
     assert run.end["status"] == "COMPLETED"
     assert run.end["errors"] == []
     assert load.late("head", "w1", "w2") == []
@@ -104,7 +104,7 @@ async def test_a_primary_that_is_lost_costs_the_seconds_of_an_election(
 
 
 async def test_a_head_that_is_lost_and_comes_back_costs_the_workers_nothing(
-    cluster: Cluster, drill: Drill, book: Book, told: list[str]
+    cluster: Cluster, drill: Drill, book: Book, report: list[str]
 ) -> None:
     async with (
         drill.disturb_run(book.market.portfolio_ids()) as run,
@@ -115,14 +115,14 @@ async def test_a_head_that_is_lost_and_comes_back_costs_the_workers_nothing(
         cluster.head.start()
         await cluster.wait_until_served()
 
-    told.append(load.tell("head lost, with Redis", "w1", "w2"))
+    report.append(load.tell("head lost, with Redis", "w1", "w2"))
     assert run.end["status"] == "COMPLETED"
     assert run.end["errors"] == []
     assert load.failures("w1", "w2") == []
 
 
 async def test_a_changed_application_replaces_the_replicas_one_after_the_other(
-    cluster: Cluster, told: list[str]
+    cluster: Cluster, report: list[str]
 ) -> None:
     def ingresses() -> set[int]:
         return {process for node in cluster.workers for process in node.processes(INGRESS)}
@@ -134,14 +134,14 @@ async def test_a_changed_application_replaces_the_replicas_one_after_the_other(
         await cluster.wait_until_served()
         await asyncio.sleep(5)
 
-    told.append(load.tell("rolling upgrade", "head", "w1", "w2"))
+    report.append(load.tell("rolling upgrade", "head", "w1", "w2"))
     assert len(before) == len(ingresses()) == 2
     assert load.failures("head", "w1", "w2") == []
     assert load.late("head", "w1", "w2") == []
 
 
 async def test_a_worker_that_is_drained_costs_no_request_and_no_outcome(
-    cluster: Cluster, drill: Drill, book: Book, told: list[str]
+    cluster: Cluster, drill: Drill, book: Book, report: list[str]
 ) -> None:
     drained, living = cluster.workers
     async with (
@@ -152,7 +152,7 @@ async def test_a_worker_that_is_drained_costs_no_request_and_no_outcome(
         seconds = await asyncio.to_thread(drained.stop)
         await asyncio.sleep(20)
 
-    told.append(load.tell(f"drain ({seconds:.0f} s)", "head", "w2"))
+    report.append(load.tell(f"drain ({seconds:.0f} s)", "head", "w2"))
     assert run.end["status"] == "COMPLETED"
     assert run.end["errors"] == []
     assert load.late("head", "w2") == []

@@ -17,12 +17,12 @@ def has_redis() -> bool:
 
 
 async def test_workers_that_nobody_has_asked_go_on_without_a_head_until_there_is_a_new_one(
-    cluster: Cluster, told: list[str]
+    cluster: Cluster, report: list[str]
 ) -> None:
     await asyncio.to_thread(cluster.head.kill)  # at once, so that no request warms a replica
     async with cluster.watch(*cluster.workers) as load:
         await asyncio.sleep(WATCH_S)
-    told.append(load.tell("head lost after the deployment, without Redis", "w1", "w2"))
+    report.append(load.tell("head lost after the deployment, without Redis", "w1", "w2"))
     assert load.failures("w1", "w2") == []
     assert load.late("w1", "w2") == []
 

@@ -47,10 +47,10 @@ for name in ("serve_app", "storage", "optimization"):
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with find_engine(os.environ.get("ENGINE", "")) as found:
-        if not (found.can_run and found.has_image(image_name())):
-            pytest.fail(f"{found.name} cannot run {image_name()}: make image")
-        yield found
+    with find_engine(os.environ.get("ENGINE", "")) as candidate:
+        if not (candidate.can_run and candidate.has_image(image_name())):
+            pytest.fail(f"{candidate.name} cannot run {image_name()}: make image")
+        yield candidate
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +130,8 @@ async def test_a_run_over_the_book_ends_and_its_outcomes_are_written_in_every_fo
 ) -> None:
     ids = book.market.portfolio_ids()
     model = await add_model(http, make_model(book, ids))
-    begun = await http.post("/api/v1/runs", json={"models": [model["model_id"]]})
-    run = await wait_until_over(http, begun.json()["run_id"])
+    response = await http.post("/api/v1/runs", json={"models": [model["model_id"]]})
+    run = await wait_until_over(http, response.json()["run_id"])
 
     assert run["status"] == "COMPLETED"
     assert sum(run["counts"].values()) == len(ids)
@@ -165,7 +165,7 @@ def test_where_it_could_write_anywhere_it_writes_its_two_directories_alone(
 def test_the_bill_of_materials_names_every_package_and_its_licence(engine: Engine) -> None:
     bill = json.loads((BILL / CYCLONEDX).read_text())
     spdx = json.loads((BILL / SPDX).read_text())
-    named = {normal_name(component["name"]) for component in bill["components"]}
+    names = {normal_name(component["name"]) for component in bill["components"]}
     root = file_system(engine)
     installed = {
         normal_name(path.name.removesuffix(".dist-info").rpartition("-")[0])
@@ -173,7 +173,7 @@ def test_the_bill_of_materials_names_every_package_and_its_licence(engine: Engin
     }
 
     assert len(installed) > 80
-    assert installed - named == set()
+    assert installed - names == set()
     assert {"libc6", "ray"} <= {package["name"] for package in spdx["packages"]}
     rows = list_licences(bill, read_statements(root))
     unnamed = {normal_name(name) for name, _, licence in rows if licence == "not named"}

@@ -92,9 +92,9 @@ class Drill:
         try:
             with self.book.delay(BALANCES, SLOW_S):
                 await self.wait_until_under_way(run_id)
-                going = DisturbedRun(run_id, model_id)
-                yield going
-                going.end = await self.check_run(run_id, ids, await following)
+                run = DisturbedRun(run_id, model_id)
+                yield run
+                run.end = await self.check_run(run_id, ids, await following)
         finally:
             following.cancel()
 
@@ -126,27 +126,27 @@ class Drill:
 
     async def follow_events(self, run_id: str) -> EventLog:
         """Read all events to the end, each once."""
-        followed = EventLog()
+        log = EventLog()
         async with asyncio.timeout(WITHIN_S):
-            while not followed.events or followed.events[-1][0] != "end":
-                numbers = [number for _, number, _ in followed.events if number]
+            while not log.events or log.events[-1][0] != "end":
+                numbers = [number for _, number, _ in log.events if number]
                 headers = {"last-event-id": numbers[-1]} if numbers else {}
                 with suppress(*BROKEN):
-                    await self._read(run_id, headers, followed)
+                    await self._read(run_id, headers, log)
                 await asyncio.sleep(0.2)
-        return followed
+        return log
 
-    async def _read(self, run_id: str, headers: dict[str, str], followed: EventLog) -> None:
+    async def _read(self, run_id: str, headers: dict[str, str], log: EventLog) -> None:
         path = f"/api/v1/runs/{run_id}/events"
         async with self.http.stream("GET", path, headers=headers) as answer:
             block = ""
             async for line in answer.aiter_lines():
                 block += line + "\n"
                 if not line:
-                    followed.events += parse_events(block) if answer.status_code == 200 else []
+                    log.events += parse_events(block) if answer.status_code == 200 else []
                     block = ""
 
-    async def check_run(self, run_id: str, ids: Sequence[str], followed: EventLog) -> Json:
+    async def check_run(self, run_id: str, ids: Sequence[str], log: EventLog) -> Json:
         """Check that portfolios have one outcome each, and that all views agree."""
         run = await self.wait_until_over(run_id)
         stored = await asyncio.to_thread(self.read_statuses, run_id)
@@ -158,12 +158,12 @@ class Drill:
             assert sorted(dict(stored)) == sorted(ids)
             assert run["portfolios"]["total"] == sum(counts.values()) == len(ids)
             assert run["chunks"]["done"] == run["chunks"]["total"]
-        numbers = [chunk["number"] for chunk in followed.chunks]
+        numbers = [chunk["number"] for chunk in log.chunks]
         assert numbers == sorted(set(numbers))
         assert len(numbers) == run["chunks"]["done"]
-        places = {(chunk["rebalance_id"], chunk["first"]) for chunk in followed.chunks}
+        places = {(chunk["rebalance_id"], chunk["first"]) for chunk in log.chunks}
         assert len(places) == len(numbers)
-        assert followed.end == run
+        assert log.end == run
         await self._check_outcomes(run_id, dict(stored))
         return run
 
@@ -179,13 +179,13 @@ class Drill:
         """Read portfolio and status of every outcome of a run from the database."""
         with MongoClient[Json](self.uri) as client:
             database = client[self.database]
-            found: list[tuple[str, str]] = []
+            statuses: list[tuple[str, str]] = []
             for part in database["rebalances"].find({"run_id": ObjectId(run_id)}):
                 rows = read_stored_statuses(database, str(part["_id"]))
                 assert part["status"] != "RUNNING"
                 assert part["counts"] == Counter(status for _, status in rows)
-                found += rows
-            return found
+                statuses += rows
+            return statuses
 
 
 def find_log_lines(text: str) -> list[Json]:
@@ -197,16 +197,16 @@ def find_log_lines(text: str) -> list[Json]:
 
 def kill_processes(title: str) -> int:
     """Kill the processes with this title; return their number."""
-    found = list_processes(title)
-    for pid in found:
+    pids = list_processes(title)
+    for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return len(found)
+    return len(pids)
 
 
 def list_processes(title: str) -> list[int]:
     """List the processes of our own cluster, our descendants, by Ray's title for them."""
-    parents, found = {}, []
+    parents, pids = {}, []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
@@ -214,8 +214,8 @@ def list_processes(title: str) -> list[int]:
                 state = (entry / "stat").read_bytes().rpartition(b")")[2].split()
                 parents[int(entry.name)] = int(state[1])
                 if (entry / "cmdline").read_bytes().startswith(title.encode()):
-                    found.append(int(entry.name))
-    return [pid for pid in found if _descends(pid, os.getpid(), parents)]
+                    pids.append(int(entry.name))
+    return [pid for pid in pids if _descends(pid, os.getpid(), parents)]
 
 
 def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:

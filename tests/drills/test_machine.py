@@ -30,8 +30,8 @@ BURNERS = 10  # on a machine of two processors a start takes minutes then
 WITHIN_S = 90.0
 
 
-class Running:
-    """Running command, and its output so far."""
+class Command:
+    """A running command, and its output so far."""
 
     def __init__(self, directory: Path, *command: str, **environment: str) -> None:
         self.environment = {**make_environment(directory), **environment}
@@ -51,7 +51,7 @@ class Running:
         return f"http://127.0.0.1:{self.environment['PORT']}"
 
     @property
-    def printed(self) -> str:
+    def output(self) -> str:
         return self._log.read_text()
 
     def until(self, text: str) -> str:
@@ -59,18 +59,18 @@ class Running:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def run(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """Return a function that starts a command of `ordergen` in a directory with a short name."""
-    started: list[Running] = []
+    services: list[Command] = []
     short = Path(subprocess.check_output(["mktemp", "-d", "/tmp/og-XXXXXX"], text=True).strip())
 
-    def start(*command: str, **environment: str) -> Running:
-        running = Running(short, *command, **environment)
-        started.append(running)
-        return running
+    def start(*command: str, **environment: str) -> Command:
+        service = Command(short, *command, **environment)
+        services.append(service)
+        return service
 
     yield start
-    for service in started:
+    for service in services:
         if service.process.poll() is None:
             service.process.send_signal(signal.SIGTERM)
         service.process.wait(WITHIN_S)
@@ -94,7 +94,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def test_a_start_on_a_busy_machine_succeeds_and_a_kill_of_the_first_process_leaves_nothing(
-    run: Callable[..., Running], busy: None
+    run: Callable[..., Command], busy: None
 ) -> None:
     service = run("ordergen", "serve")
     service.until("Ctrl-C stops everything")
@@ -108,7 +108,7 @@ def test_a_start_on_a_busy_machine_succeeds_and_a_kill_of_the_first_process_leav
 
 
 def test_a_full_disk_ends_the_service_with_one_line_and_keeps_what_was_acknowledged(
-    run: Callable[..., Running], tmp_path: Path
+    run: Callable[..., Command], tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -120,16 +120,16 @@ def test_a_full_disk_ends_the_service_with_one_line_and_keeps_what_was_acknowled
         fill(disk)
         assert eventually(lambda: wrote(service) is False)
         assert service.process.wait(WITHIN_S) == 3
-        *_, told, last = [line for line in service.printed.splitlines() if line]
-        assert told == "database   mongod 6.0.5 ended because its disk is full"
+        *_, cause, last = [line for line in service.output.splitlines() if line]
+        assert cause == "database   mongod 6.0.5 ended because its disk is full"
         assert last.startswith("ordergen: mongod 6.0.5 ended because its disk is full, for good: ")
         assert "make room there, or set DATA_DIRECTORY" in last
-        assert "Traceback" not in service.printed
+        assert "Traceback" not in service.output
 
-        refused = run("ordergen", "serve", DATA_DIRECTORY=str(disk / "data"))
-        assert refused.process.wait(WITHIN_S) == 2
-        assert "MB free, the embedded database needs" in refused.printed
-        assert len(refused.printed.splitlines()) == 1
+        second = run("ordergen", "serve", DATA_DIRECTORY=str(disk / "data"))
+        assert second.process.wait(WITHIN_S) == 2
+        assert "MB free, the embedded database needs" in second.output
+        assert len(second.output.splitlines()) == 1
     finally:
         subprocess.run([*AS_ROOT, "umount", disk], check=True)
 
@@ -141,7 +141,7 @@ def fill(disk: Path) -> None:
             pass
 
 
-def wrote(service: Running) -> bool | None:
+def wrote(service: Command) -> bool | None:
     """Store a model of 1.4 MB; False once the service is gone, None while its database is."""
     if service.process.poll() is not None:
         return False
@@ -156,10 +156,10 @@ def wrote(service: Running) -> bool | None:
 
 
 def test_serve_run_listens_on_loopback_and_its_database_comes_back(
-    run: Callable[..., Running], tmp_path: Path
+    run: Callable[..., Command], tmp_path: Path
 ) -> None:
     service, url = serve_run(run, tmp_path)
-    assert eventually(lambda: is_ready(url)), service.printed
+    assert eventually(lambda: is_ready(url)), service.output
     below = list_descendants(service.process.pid)
     port = httpx.URL(url).port
     ports = {address for _, address, number in list_listeners(below) if number == port}
@@ -179,7 +179,7 @@ def test_serve_run_listens_on_loopback_and_its_database_comes_back(
     assert servers(data) == []
 
 
-def serve_run(run: Callable[..., Running], directory: Path) -> tuple[Running, str]:
+def serve_run(run: Callable[..., Command], directory: Path) -> tuple[Command, str]:
     """Run the shipped configuration on a free port, and return the address of the service."""
     port = free_port()
     config = directory / "serve_config.yaml"
@@ -188,11 +188,11 @@ def serve_run(run: Callable[..., Running], directory: Path) -> tuple[Running, st
 
 
 def test_a_head_that_is_lost_before_the_first_call_of_a_replica_leaves_it_at_work(
-    run: Callable[..., Running], tmp_path: Path
+    run: Callable[..., Command], tmp_path: Path
 ) -> None:
     service, url = serve_run(run, tmp_path)
     # Answered by the ingress itself; /health/ready would call the deployments behind it.
-    assert eventually(lambda: answers(f"{url}/health/live")), service.printed
+    assert eventually(lambda: answers(f"{url}/health/live")), service.output
     (head,) = [
         pid
         for pid in list_descendants(service.process.pid)

@@ -118,8 +118,8 @@ async def test_a_page_follows_a_run_to_its_end_though_every_replica_behind_it_di
     await expect(page.locator(".head .status")).to_have_text("COMPLETED", timeout=WITHIN_MS)
 
     run = await drill.check_run(run_id, ids, await following)
-    shown: list[tuple[float, str]] = await page.evaluate("window.shown")
-    counts, modes = zip(*shown, strict=True)
+    samples: list[tuple[float, str]] = await page.evaluate("window.shown")
+    counts, modes = zip(*samples, strict=True)
     assert list(counts) == sorted(counts), "a count went back"
     assert counts[-1] == run["portfolios"]["done"] == len(ids)
     assert {"reconnecting", "polling every 2 s"} & set(modes), "the stream was never cut"
@@ -192,8 +192,8 @@ async def reload_until_answered(page: Page) -> None:
 async def wait_for_ingresses(killed: set[int]) -> list[int]:
     """Wait until as many ingresses run as should, none of them among the killed."""
     async with asyncio.timeout(WITHIN_S):
-        found = list_processes(INGRESS)
-        while killed & {*found} or len(found) < INGRESSES:
+        pids = list_processes(INGRESS)
+        while killed & {*pids} or len(pids) < INGRESSES:
             await asyncio.sleep(0.1)
-            found = list_processes(INGRESS)
-    return found
+            pids = list_processes(INGRESS)
+    return pids

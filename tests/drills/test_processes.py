@@ -68,17 +68,17 @@ async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
     ids = book.market.portfolio_ids()
     model_id = await drill.add_model(ids)
     with book.delay(BALANCES, SLOW_S):
-        asked = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
+        request = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
         run_id = await _newest(drill)
         await drill.wait_until_under_way(run_id)
         assert kill_processes(COORDINATOR)
-        answer = await asked
+        answer = await request
     assert answer.status_code == 200, answer.text
     assert {outcome["rebalance_id"] for outcome in answer.json()} == {run_id}
     assert [outcome["portfolio_id"] for outcome in answer.json()] == list(ids)
     await drill.check_run(run_id, ids, await drill.follow_events(run_id))
-    told = find_log_lines(f"run {run_id}: taken over from another replica")
-    assert {line["levelname"] for line in told} == {"WARNING"}
+    lines = find_log_lines(f"run {run_id}: taken over from another replica")
+    assert {line["levelname"] for line in lines} == {"WARNING"}
 
 
 async def test_a_database_that_is_killed_and_comes_back_loses_nothing(
@@ -108,10 +108,10 @@ async def test_of_a_rebalance_whose_caller_hangs_up_nothing_stays(drill: Drill, 
     ids = book.market.portfolio_ids()
     model_id = await drill.add_model(ids)
     with book.delay(BALANCES, SLOW_S):
-        asked = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
+        request = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
         run_id = await _newest(drill)
         await drill.wait_until_under_way(run_id)
-        asked.cancel()
+        request.cancel()
         run = await drill.wait_until_over(run_id)
     assert (run["status"], run["counts"], run["rebalances"]) == ("CANCELLED", {}, [])
     assert await asyncio.to_thread(drill.read_statuses, run_id) == []

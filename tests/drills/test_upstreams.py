@@ -37,7 +37,7 @@ def reasons(outcomes: dict[str, Json]) -> Counter[str]:
     return Counter(outcome["error"]["type"] for outcome in outcomes.values() if outcome["error"])
 
 
-def differing(outcomes: dict[str, Json], peaceful: dict[str, Json]) -> dict[str, Json]:
+def find_differences(outcomes: dict[str, Json], peaceful: dict[str, Json]) -> dict[str, Json]:
     """Select the outcomes that differ from those of a healthy service."""
     return {
         portfolio_id: outcome
@@ -61,7 +61,7 @@ async def test_trouble_with_every_tenth_request_costs_no_portfolio_its_outcome(
         run = await drill.check_run(run_id, ids, await drill.follow_events(run_id))
     assert trouble.met >= len(ids)
     assert run["status"] == "COMPLETED"
-    assert differing(await outcomes_of(drill, run_id), peaceful) == {}
+    assert find_differences(await outcomes_of(drill, run_id), peaceful) == {}
 
 
 async def test_bad_json_for_every_tenth_portfolio_costs_these_alone(
@@ -74,10 +74,10 @@ async def test_bad_json_for_every_tenth_portfolio_costs_these_alone(
         run_id = await drill.begin_run(model_id)
         run = await drill.check_run(run_id, ids, await drill.follow_events(run_id))
     assert run["status"] == "COMPLETED"
-    lost = differing(await outcomes_of(drill, run_id), peaceful)
-    assert reasons(lost) == {"/problems/upstream-contract": len(lost)}
-    assert len(lost) <= trouble.met // 10
-    assert lost
+    differences = find_differences(await outcomes_of(drill, run_id), peaceful)
+    assert reasons(differences) == {"/problems/upstream-contract": len(differences)}
+    assert len(differences) <= trouble.met // 10
+    assert differences
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -105,14 +105,14 @@ async def test_a_run_whose_upstream_is_in_trouble_to_the_end_says_so_of_every_po
         for portfolio_id, outcome in again.items()
         if reasons({portfolio_id: outcome}).keys() == EMPTY
     }
-    said = {
+    failures = {
         portfolio_id: outcome
         for portfolio_id, outcome in outcomes.items()
         if portfolio_id not in empty or reasons({portfolio_id: outcome}).keys() != EMPTY
     }
-    assert reasons(said) == {f"/problems/{code}": len(said)}
-    assert len(said) >= len(ids) - len(empty) > len(ids) / 2
-    assert all(UPSTREAMS[path] in outcome["error"]["detail"] for outcome in said.values())
+    assert reasons(failures) == {f"/problems/{code}": len(failures)}
+    assert len(failures) >= len(ids) - len(empty) > len(ids) / 2
+    assert all(UPSTREAMS[path] in outcome["error"]["detail"] for outcome in failures.values())
     assert Counter(outcome["status"] for outcome in again.values())["REBALANCED"] > len(ids) / 2
 
 
@@ -126,6 +126,9 @@ async def test_an_upstream_that_recovers_in_the_middle_of_a_run_loses_only_what_
             await asyncio.sleep(1)
     assert run.end["status"] == "COMPLETED"
     peaceful = await in_peace(drill, run.model_id, ids)
-    lost = differing(await outcomes_of(drill, run.run_id), peaceful)
-    assert sum(reasons(lost).values()) == len(lost) < len(ids)
-    assert reasons(lost).keys() <= {"/problems/upstream-contract", "/problems/upstream-unavailable"}
+    differences = find_differences(await outcomes_of(drill, run.run_id), peaceful)
+    assert sum(reasons(differences).values()) == len(differences) < len(ids)
+    assert reasons(differences).keys() <= {
+        "/problems/upstream-contract",
+        "/problems/upstream-unavailable",
+    }

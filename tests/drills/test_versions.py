@@ -78,12 +78,12 @@ def serve(tree: Path, mongodb_uri: str, database_name: str) -> Generator[httpx.C
 
 def write(client: httpx.Client, name: str) -> tuple[str, str]:
     """Store a model and a rebalance of it; return the ids of both."""
-    model = answered(client.post("/models", json=make_model_body(name)))["model_id"]
-    rebalanced = answered(client.post(f"/model/{model}/rebalance"))
+    model = require_success(client.post("/models", json=make_model_body(name)))["model_id"]
+    rebalanced = require_success(client.post(f"/model/{model}/rebalance"))
     return model, rebalanced[0]["rebalance_id"]
 
 
-def answered(answer: httpx.Response) -> Any:
+def require_success(answer: httpx.Response) -> Any:
     assert answer.is_success, answer.text
     return answer.json()
 
@@ -92,23 +92,23 @@ def read(client: httpx.Client, written: tuple[str, str]) -> Documents:
     """Read a model and the portfolios of a rebalance back."""
     model, rebalance = written
     return [
-        answered(client.get(f"/model/{model}")),
-        answered(client.get(f"/rebalance/{rebalance}")),
+        require_success(client.get(f"/model/{model}")),
+        require_success(client.get(f"/rebalance/{rebalance}")),
     ]
 
 
-def require_all(known: Documents, shown: Documents) -> None:
+def require_all(documents: Documents, later_documents: Documents) -> None:
     """Require that what was known is shown alike; another version may show more."""
-    for before, after in zip(known, shown, strict=True):
+    for before, after in zip(documents, later_documents, strict=True):
         common = before.keys() & after.keys()
         assert {"model_id"} <= common
         assert {name: before[name] for name in common} == {name: after[name] for name in common}
 
 
 def rename(client: httpx.Client, model: str, name: str) -> None:
-    body = answered(client.get(f"/model/{model}"))
-    sent = {key: body[key] for key in ("positions", "portfolios", "version")} | {"name": name}
-    assert answered(client.put(f"/model/{model}", json=sent))["name"] == name
+    body = require_success(client.get(f"/model/{model}"))
+    fields = {key: body[key] for key in ("positions", "portfolios", "version")} | {"name": name}
+    assert require_success(client.put(f"/model/{model}", json=fields))["name"] == name
 
 
 def test_two_versions_go_on_with_what_the_other_wrote(
@@ -116,20 +116,20 @@ def test_two_versions_go_on_with_what_the_other_wrote(
 ) -> None:
     with serve(earlier, mongodb_uri, database_name) as client:
         of_earlier = write(client, "Written before the upgrade")
-        known = read(client, of_earlier)
+        documents = read(client, of_earlier)
 
     with serve(ROOT, mongodb_uri, database_name) as client:
-        require_all(known, read(client, of_earlier))
+        require_all(documents, read(client, of_earlier))
         rename(client, of_earlier[0], "Edited after the upgrade")
         of_this = write(client, "Written after the upgrade")
-        known = [*read(client, of_earlier), *read(client, of_this)]
+        documents = [*read(client, of_earlier), *read(client, of_this)]
 
     with serve(earlier, mongodb_uri, database_name) as client:
-        require_all(known, [*read(client, of_earlier), *read(client, of_this)])
+        require_all(documents, [*read(client, of_earlier), *read(client, of_this)])
         rename(client, of_this[0], "Edited after the roll-back")
         after = write(client, "Written after the roll-back")
-        known = [*read(client, of_earlier), *read(client, of_this), *read(client, after)]
+        documents = [*read(client, of_earlier), *read(client, of_this), *read(client, after)]
 
     with serve(ROOT, mongodb_uri, database_name) as client:
-        shown = [*read(client, of_earlier), *read(client, of_this), *read(client, after)]
-        require_all(known, shown)
+        later_documents = [*read(client, of_earlier), *read(client, of_this), *read(client, after)]
+        require_all(documents, later_documents)

@@ -60,7 +60,7 @@ def draw_problem(rng: np.random.Generator, book: Book, portfolio_id: str) -> Pro
     A third of the problems has wide bands and a cash floor.
     """
     count = int(rng.integers(5, 101))
-    chosen = [
+    securities = [
         str(security_id) for security_id in rng.choice(sorted(book.prices), count, replace=False)
     ]
     value = float(np.clip(rng.lognormal(np.log(100_000), 1.8), 10_000, 50_000_000))
@@ -69,7 +69,7 @@ def draw_problem(rng: np.random.Generator, book: Book, portfolio_id: str) -> Pro
     steps = rng.multinomial(190, rng.dirichlet(np.full(count, 4.0)))
     targets: list[Target] = []
     holdings: dict[str, int] = {}
-    for security, step in zip(chosen, steps, strict=True):
+    for security, step in zip(securities, steps, strict=True):
         low, high = sorted(int(drift) for drift in rng.integers(least, most + 1, 2))
         band = DriftBand(Decimal(low).scaleb(-3), Decimal(high).scaleb(-3))
         targets.append(Target(security, Decimal(5 * int(step)).scaleb(-3), band))
@@ -143,12 +143,12 @@ def check_amounts(portfolio: Portfolio, rows: list[Row], body: Json, stored: Jso
         security_id: Fraction(drift["adjusted_quantity"]) for security_id, drift in drifts.items()
     }
     for row in rows:
-        drift, held = drifts[row.security_id], after[row.security_id]
-        traded = held - row.held
+        drift, quantity = drifts[row.security_id], after[row.security_id]
+        traded = quantity - row.held
         assert Fraction(drift["original_quantity"]) == row.held
         assert traded == int(traded)
         assert int(traded) in row.counts
-        assert Fraction(drift["actual"]) == _half_up(held * row.price / value)
+        assert Fraction(drift["actual"]) == _half_up(quantity * row.price / value)
     trades = {trade["security_id"]: trade for trade in body["transactions"]}
     assert _signed_quantities(trades) == {
         r.security_id: d for r in rows if (d := after[r.security_id] - r.held)
@@ -188,7 +188,8 @@ def _check_optimal(rows: list[Row], limit: Fraction, body: Json) -> str:
     separable = sum((drift for drift, _ in best), Fraction(0))
     assert separable <= objective
     assert bound <= objective
-    if sum((held * r.price for (_, held), r in zip(best, rows, strict=True)), Fraction(0)) <= limit:
+    worth = (quantity * row.price for (_, quantity), row in zip(best, rows, strict=True))
+    if sum(worth, Fraction(0)) <= limit:
         assert objective == separable == bound
         assert body["proof"] == "OPTIMAL"
         return "separable"

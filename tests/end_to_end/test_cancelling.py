@@ -70,19 +70,19 @@ async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(
             await wait_until_reached(trouble)
             await cancel_run(http, run_id)
             document = stored["runs"].find_one({"_id": ObjectId(run_id)})
-        ended = await wait_until_over(http, run_id)
+        run = await wait_until_over(http, run_id)
 
         after = stored["runs"].find_one({"_id": ObjectId(run_id)})
         assert document is not None
         assert after is not None
         assert after["chunk_begun_at"] == document["chunk_begun_at"] <= after["cancelled_at"]
-        assert ended["status"] == "CANCELLED"
-        assert 0 < ended["portfolios"]["done"] < 600
-        assert ended["portfolios"]["done"] % 50 == 0
-        assert ended["counts"] == outcomes_of(stored, run_id)
+        assert run["status"] == "CANCELLED"
+        assert 0 < run["portfolios"]["done"] < 600
+        assert run["portfolios"]["done"] % 50 == 0
+        assert run["counts"] == outcomes_of(stored, run_id)
         rebalance = stored["rebalances"].find_one({"_id": ObjectId(run_id)})
         assert rebalance is not None
-        assert (rebalance["status"], rebalance["counts"]) == ("STOPPED", ended["counts"])
+        assert (rebalance["status"], rebalance["counts"]) == ("STOPPED", run["counts"])
 
 
 async def test_a_run_whose_replica_died_is_cancelled_by_another(
@@ -96,13 +96,13 @@ async def test_a_run_whose_replica_died_is_cancelled_by_another(
             os.kill(replica, signal.SIGKILL)
         await cancel_run(http, run_id)
         document = stored["runs"].find_one({"_id": ObjectId(run_id)})
-    ended = await wait_until_over(http, run_id)
+    run = await wait_until_over(http, run_id)
 
     after = stored["runs"].find_one({"_id": ObjectId(run_id)})
     assert document is not None
     assert after is not None
     assert after["chunk_begun_at"] == document["chunk_begun_at"] <= after["cancelled_at"]
-    assert (ended["status"], ended["counts"]) == ("CANCELLED", outcomes_of(stored, run_id))
+    assert (run["status"], run["counts"]) == ("CANCELLED", outcomes_of(stored, run_id))
 
 
 async def test_nothing_stays_of_a_large_rebalance_that_ran_out_of_time_and_its_key_makes_one(
@@ -130,14 +130,14 @@ async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
     path = f"/api/v1/model/{await model_of(http, book)}/rebalance"
     before = await count_rebalances(http)
     with book.hold(SUMMARIES) as trouble:
-        asked = asyncio.create_task(http.post(path))
+        request = asyncio.create_task(http.post(path))
         await wait_until_reached(trouble)
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
         # Held requests are interrupted, because otherwise the run would wait for their answers.
         newest = (await http.get("/api/v1/runs", params={"limit": 1})).json()[0]
-        ended = await wait_until_over(http, newest["run_id"])
-    assert (ended["status"], ended["counts"], ended["rebalances"]) == ("CANCELLED", {}, [])
+        run = await wait_until_over(http, newest["run_id"])
+    assert (run["status"], run["counts"], run["rebalances"]) == ("CANCELLED", {}, [])
     assert await count_rebalances(http) == before
     assert nothing_is_left_over(stored)
 
@@ -147,10 +147,10 @@ async def test_the_best_plan_so_far_is_the_answer_within_the_deadline(
     http: httpx.AsyncClient, as_files: bool
 ) -> None:
     body = endless(1)
-    sent: Json = form_of(body) if as_files else {"json": body}
+    payload: Json = form_of(body) if as_files else {"json": body}
     # Files are read by a worker, and the test before leaves all workers starting anew.
     within_s = "15" if as_files else "6"
-    answer = await http.post("/api/v1/optimize", **sent, headers={"X-Request-Timeout": within_s})
+    answer = await http.post("/api/v1/optimize", **payload, headers={"X-Request-Timeout": within_s})
     assert answer.status_code == 200, answer.text
     (outcome,) = answer.json()
     assert outcome["status"] == "REBALANCED"
@@ -162,10 +162,10 @@ async def test_a_solver_that_nobody_waits_for_makes_room_for_others(
     http: httpx.AsyncClient,
 ) -> None:
     async def hang_up(number: int) -> None:
-        asked = asyncio.create_task(http.post("/api/v1/optimize", json=endless(number)))
+        request = asyncio.create_task(http.post("/api/v1/optimize", json=endless(number)))
         await asyncio.sleep(1)
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
 
     # More requests than replicas, each with half a minute of work for its solver.
     await asyncio.gather(*(hang_up(number) for number in range(6)))
@@ -199,11 +199,11 @@ def endless(seed: int, *, hard: bool = True) -> Json:
         "soft_band_price": "3",
         "minimum_value": "50",
     }
-    held: dict[str, Any] = {security_id: draw.randrange(100) for security_id in ids}
+    holdings: dict[str, Any] = {security_id: draw.randrange(100) for security_id in ids}
     return {
         "model": {"positions": [{"security_id": security_id, **band} for security_id in ids]},
         "prices": {security_id: f"{draw.uniform(20, 400):.6f}" for security_id in ids},
-        "portfolios": [{"portfolio_id": "P" * 24, "cash": "3000", "holdings": held}],
+        "portfolios": [{"portfolio_id": "P" * 24, "cash": "3000", "holdings": holdings}],
         **({"options": options} if hard else {"options": {"soft_band_price": "3"}}),
     }
 
@@ -212,9 +212,9 @@ def form_of(body: Json) -> Json:
     """Make the form with the same model, prices and portfolio as tables."""
     (portfolio,) = body["portfolios"]
     owner = portfolio["portfolio_id"]
-    held = [(owner, *holding) for holding in portfolio["holdings"].items()]
+    holdings = [(owner, *holding) for holding in portfolio["holdings"].items()]
     tables: dict[str, list[tuple[Any, ...]]] = {
-        "holdings": [("portfolio", "security", "quantity"), *held, (owner, "CASH", "3000")],
+        "holdings": [("portfolio", "security", "quantity"), *holdings, (owner, "CASH", "3000")],
         "prices": [("security", "price"), *body["prices"].items()],
         "model": [
             ("security", "target", "low", "high"),

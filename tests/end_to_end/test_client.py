@@ -39,8 +39,8 @@ async def ordergen(service: Settings, *arguments: str) -> Result:
 @pytest.fixture
 async def model_id(http: httpx.AsyncClient, book: Book) -> str:
     """Store a model that portfolios of the market follow."""
-    made = await add_model(http, make_model(book, book.market.portfolio_ids(PORTFOLIOS)))
-    return made["model_id"]
+    model = await add_model(http, make_model(book, book.market.portfolio_ids(PORTFOLIOS)))
+    return model["model_id"]
 
 
 async def test_a_run_is_begun_followed_to_its_end_and_its_outcomes_are_streamed(
@@ -65,10 +65,10 @@ async def test_a_run_is_begun_followed_to_its_end_and_its_outcomes_are_streamed(
 async def test_a_run_is_followed_from_a_terminal_and_solved_again_to_the_last_digit(
     service: Settings, model_id: str
 ) -> None:
-    begun = await ordergen(service, "runs", "begin", "--model", model_id, "--follow", "--json")
+    result = await ordergen(service, "runs", "begin", "--model", model_id, "--follow", "--json")
 
-    assert begun.exit_code == 0, begun.output
-    run = json.loads(begun.stdout)
+    assert result.exit_code == 0, result.output
+    run = json.loads(result.stdout)
     assert run["status"] == "COMPLETED"
     (rebalance_id,) = run["rebalances"]
     again = await ordergen(service, "replay", rebalance_id)
@@ -78,8 +78,8 @@ async def test_a_run_is_followed_from_a_terminal_and_solved_again_to_the_last_di
     assert (await ordergen(service, "runs", "follow", run["run_id"])).exit_code == 0
     cancelled = await ordergen(service, "runs", "cancel", run["run_id"], "--json")
     assert json.loads(cancelled.stdout)["status"] == "COMPLETED"
-    listed = await ordergen(service, "runs", "list", "--limit", "100")
-    assert run["run_id"] in listed.stdout
+    listing = await ordergen(service, "runs", "list", "--limit", "100")
+    assert run["run_id"] in listing.stdout
 
 
 async def test_the_doctor_finds_the_running_service_well(service: Settings) -> None:
@@ -116,11 +116,11 @@ async def test_the_awaited_client_pages_through_drift_and_reads_what_was_stored(
     async with AsyncClient(format_url(service)) as client:
         lines = [line async for line in client.measure_portfolios(model_id, limit=60)]
         outcomes = await client.rebalance_model(model_id)
-        stored = await client.read_rebalance(str(outcomes[0].rebalance_id))
-        rows = [row async for row in client.list_transactions(stored.rebalance_id)]
+        rebalance = await client.read_rebalance(str(outcomes[0].rebalance_id))
+        rows = [row async for row in client.list_transactions(rebalance.rebalance_id)]
 
-    assert len(lines) == len(outcomes) == len(stored.portfolios) == PORTFOLIOS
+    assert len(lines) == len(outcomes) == len(rebalance.portfolios) == PORTFOLIOS
     assert len(rows) == sum(len(outcome.transactions) for outcome in outcomes)
-    for outcome, portfolio in zip(outcomes, stored.portfolios, strict=True):
+    for outcome, portfolio in zip(outcomes, rebalance.portfolios, strict=True):
         assert outcome.market_value == portfolio.market_value
         assert outcome.cash_after_rebalance == portfolio.cash_after_rebalance

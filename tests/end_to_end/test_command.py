@@ -45,20 +45,20 @@ class Command:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def printed(self, text: str) -> bool:
+    def prints(self, text: str) -> bool:
         """Return whether the command prints a text before it ends."""
         until = time.monotonic() + WITHIN_S
         while time.monotonic() < until:
-            ended = self.process.poll() is not None
+            is_over = self.process.poll() is not None
             if any(text in line for line in self.lines):
                 return True
-            if ended:
+            if is_over:
                 self._reader.join()
                 return any(text in line for line in self.lines)
             time.sleep(0.05)
         return False
 
-    def ended(self) -> int:
+    def wait_until_over(self) -> int:
         """Wait for the end; return the exit code."""
         code = self.process.wait(WITHIN_S)
         self._reader.join()
@@ -102,13 +102,13 @@ def demo(prices: Path, tmp_path: Path) -> Iterator[Command]:
     yield command
     if command.process.poll() is None:
         command.stop()
-    command.ended()
+    command.wait_until_over()
 
 
 def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     demo: Command, tmp_path: Path
 ) -> None:
-    assert demo.printed(READY), "\n".join(demo.lines)
+    assert demo.prints(READY), "\n".join(demo.lines)
     trades = [line for line in demo.lines if " BUY " in line or " SELL " in line]
     assert trades
     assert all(" TK" in line for line in trades)
@@ -127,21 +127,21 @@ def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     in_its_directory = Command(
         tmp_path, "serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path / "one")
     )
-    assert (on_its_port.ended(), in_its_directory.ended()) == (2, 2)
+    assert (on_its_port.wait_until_over(), in_its_directory.wait_until_over()) == (2, 2)
     (line,) = on_its_port.lines
     assert line.startswith(f"ordergen: PORT is {port}: ")
     (line,) = in_its_directory.lines
     assert line.startswith(f"ordergen: the data directory {tmp_path / 'one'} is in use")
     assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
 
-    started = _descendants(demo.process.pid)
-    assert any("mongod" in name for name in _names(started))
-    assert any("raylet" in name for name in _names(started))
+    processes = _descendants(demo.process.pid)
+    assert any("mongod" in name for name in _names(processes))
+    assert any("raylet" in name for name in _names(processes))
     demo.stop()
-    assert demo.ended() == 0
+    assert demo.wait_until_over() == 0
     assert demo.lines[-2:] == ["stopping", "stopped"]
     assert demo.lines[demo.lines.index(READY) :] == [READY, "stopping", "stopped"]
-    assert _names(started) == []
+    assert _names(processes) == []
     assert not (tmp_path / "one" / "server.json").exists()
 
 
@@ -150,7 +150,7 @@ def test_real_upstreams_of_which_one_has_no_url_end_the_start_with_one_line(tmp_
     environment |= {"ORDER_SERVICE_URL": "", "DATA_DIRECTORY": str(tmp_path)}
     command = Command(tmp_path, "serve", **environment)
 
-    assert command.ended() == 2
+    assert command.wait_until_over() == 2
     (line,) = command.lines
     assert line.startswith("ordergen: ORDER_SERVICE_URL is unset: ")
 
@@ -167,18 +167,18 @@ def test_a_start_that_is_stopped_ends_like_a_stop_and_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals, program: str
 ) -> None:
     command = Command(tmp_path, "serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path))
-    started: list[Process] = []
-    while not any(program in name for name in _names(started)):
+    processes: list[Process] = []
+    while not any(program in name for name in _names(processes)):
         assert command.process.poll() is None, command.lines
-        started = _descendants(command.process.pid)
+        processes = _descendants(command.process.pid)
     command.process.send_signal(number)
-    assert command.ended() == 0
+    assert command.wait_until_over() == 0
     assert not any(line.startswith("service ") for line in command.lines)  # that it had started
     before, last = command.lines[:-1], command.lines[-1]
     assert last == "stopped"
     steps = {"database", "cluster", "token", "upstreams", "market"}
     assert {line.split()[0] for line in before} <= steps, "\n".join(command.lines)
-    assert _names(started) == []
+    assert _names(processes) == []
     assert not (tmp_path / "server.json").exists()
 
 
@@ -201,13 +201,13 @@ def _descendants(pid: int) -> list[Process]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
             children.setdefault(int(stat[1]), []).append((int(entry.name), stat[19]))
-    found: list[Process] = []
+    descendants: list[Process] = []
     waiting = [pid]
     while waiting:
         own = children.get(waiting.pop(), [])
-        found += own
+        descendants += own
         waiting += [child for child, _ in own]
-    return found
+    return descendants
 
 
 def _stat(pid: int) -> list[str]:
@@ -218,14 +218,14 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _is_alive(pid: int, started: str) -> bool:
+def _is_alive(pid: int, start: str) -> bool:
     stat = _stat(pid)
-    return bool(stat) and stat[19] == started and stat[0] != "Z"
+    return bool(stat) and stat[19] == start and stat[0] != "Z"
 
 
 def _names(processes: list[Process]) -> list[str]:
     return [
         Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        for pid, started in processes
-        if _is_alive(pid, started)
+        for pid, start in processes
+        if _is_alive(pid, start)
     ]

@@ -33,23 +33,23 @@ async def test_a_model_is_created_rebalanced_and_deleted(
 ) -> None:
     portfolio = book.add(make_portfolio_id(), 250_000, {next(iter(book.prices)): 100})
     model = make_model(book, [portfolio.portfolio_id])
-    made = await add_model(http, model)
-    path = f"/api/v1/model/{made['model_id']}"
-    assert (await http.get(path)).json() == made
+    stored_model = await add_model(http, model)
+    path = f"/api/v1/model/{stored_model['model_id']}"
+    assert (await http.get(path)).json() == stored_model
 
-    (answered,) = await rebalance_model(http, made["model_id"])
-    run = parse_exact_json(await http.get(f"/api/v1/rebalance/{answered['rebalance_id']}"))
-    check_amounts(portfolio, rows_of(model, portfolio), answered, run["portfolios"][0])
-    assert (run["model_id"], run["status"]) == (made["model_id"], "COMPLETED")
+    (outcome,) = await rebalance_model(http, stored_model["model_id"])
+    run = parse_exact_json(await http.get(f"/api/v1/rebalance/{outcome['rebalance_id']}"))
+    check_amounts(portfolio, rows_of(model, portfolio), outcome, run["portfolios"][0])
+    assert (run["model_id"], run["status"]) == (stored_model["model_id"], "COMPLETED")
     assert run["counts"] == {"REBALANCED": 1}
     after = (await http.get(path)).json()
-    assert after == made | {"last_rebalance_date": run["rebalance_date"]}
+    assert after == stored_model | {"last_rebalance_date": run["rebalance_date"]}
 
-    assert (await http.delete(path, params={"version": made["version"]})).status_code == 204
+    assert (await http.delete(path, params={"version": stored_model["version"]})).status_code == 204
     assert (await http.get(path)).status_code == 404
-    stored = f"/api/v1/rebalance/{answered['rebalance_id']}"
-    assert (await http.delete(stored, params={"version": run["version"]})).status_code == 200
-    assert (await http.get(stored)).status_code == 404
+    run_path = f"/api/v1/rebalance/{outcome['rebalance_id']}"
+    assert (await http.delete(run_path, params={"version": run["version"]})).status_code == 200
+    assert (await http.get(run_path)).status_code == 404
 
 
 async def test_random_problems_are_answered_rightly(http: httpx.AsyncClient, book: Book) -> None:
@@ -72,10 +72,11 @@ async def test_of_eight_puts_with_one_version_exactly_one_wins(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     model = make_model(book, [fund_portfolio(book)])
-    made = await add_model(http, model)
-    path = f"/api/v1/model/{made['model_id']}"
+    stored_model = await add_model(http, model)
+    path = f"/api/v1/model/{stored_model['model_id']}"
     bodies = [
-        {**make_model_body(model), "name": f"{made['name']} {n}", "version": 1} for n in range(8)
+        {**make_model_body(model), "name": f"{stored_model['name']} {n}", "version": 1}
+        for n in range(8)
     ]
     answers = await asyncio.gather(*(http.put(path, json=body) for body in bodies))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 7}
@@ -87,8 +88,9 @@ async def test_of_eight_puts_with_one_version_exactly_one_wins(
 async def test_a_repeated_key_gets_the_same_answer_without_new_work(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    made = await add_model(http, make_model(book, [fund_portfolio(book), fund_portfolio(book)]))
-    path, key = f"/api/v1/model/{made['model_id']}/rebalance", {"Idempotency-Key": made["model_id"]}
+    model = await add_model(http, make_model(book, [fund_portfolio(book), fund_portfolio(book)]))
+    path = f"/api/v1/model/{model['model_id']}/rebalance"
+    key = {"Idempotency-Key": model["model_id"]}
     first = await http.post(path, headers=key)
     before = await count_rebalances(http)
     again = await http.post(path, headers=key)
@@ -107,10 +109,10 @@ async def test_one_portfolio_that_fails_does_not_stop_the_others(
     unpriced = _find_unpriced(book.market)
     good, unknown, odd = fund_portfolio(book), make_portfolio_id(), make_portfolio_id()
     book.add(odd, 1000, {unpriced: 5})
-    made = await add_model(http, make_model(book, [unknown, good, odd]))
+    model = await add_model(http, make_model(book, [unknown, good, odd]))
     elements = {
         outcome["portfolio_id"]: outcome
-        for outcome in await rebalance_model(http, made["model_id"])
+        for outcome in await rebalance_model(http, model["model_id"])
     }
     assert list(elements) == [unknown, good, odd]
     assert elements[good]["status"] == "REBALANCED"
@@ -127,8 +129,8 @@ async def test_a_model_whose_own_security_has_no_price_is_refused(
     body = make_model_body(make_model(book, [fund_portfolio(book)]))
     unpriced = _find_unpriced(book.market)
     body["positions"][0]["security_id"] = unpriced
-    made = (await http.post("/api/v1/models", json=body)).json()
-    answer = await http.post(f"/api/v1/model/{made['model_id']}/rebalance")
+    model = (await http.post("/api/v1/models", json=body)).json()
+    answer = await http.post(f"/api/v1/model/{model['model_id']}/rebalance")
     assert answer.status_code == 422
     assert _kind(answer.json()) == "prices-missing"
     assert unpriced in answer.text
@@ -158,12 +160,12 @@ async def test_readiness_names_the_upstream_that_is_down(
 
 
 def _find_unpriced(market: Market) -> str:
-    found = (
+    unpriced = (
         listing.security_id
         for listing in market.listings()
         if listing.security_id and not listing.quote
     )
-    return next(found)
+    return next(unpriced)
 
 
 def _kind(problem: Json) -> str:

@@ -41,51 +41,51 @@ async def test_a_run_of_a_thousand_portfolios_answers_and_stores_each(
 ) -> None:
     ids = book.market.portfolio_ids()
     model = make_model(book, ids)
-    made = await add_model(http, model)
-    answered = await rebalance_model(http, made["model_id"])
-    run = await _stored_run(http, answered)
+    stored_model = await add_model(http, model)
+    outcomes = await rebalance_model(http, stored_model["model_id"])
+    run = await _stored_run(http, outcomes)
     assert run["status"] == "COMPLETED"
-    assert [outcome["portfolio_id"] for outcome in answered] == list(ids)
-    assert run["counts"] == Counter(outcome["status"] for outcome in answered)
+    assert [outcome["portfolio_id"] for outcome in outcomes] == list(ids)
+    assert run["counts"] == Counter(outcome["status"] for outcome in outcomes)
     assert run["counts"]["REBALANCED"] > 900
     assert run["counts"]["FAILED"] > 5
-    for number, (element, stored) in enumerate(zip(answered, run["portfolios"], strict=True)):
-        assert stored["portfolio_id"] == element["portfolio_id"]
-        assert stored["status"] == element["status"]
+    for number, (element, record) in enumerate(zip(outcomes, run["portfolios"], strict=True)):
+        assert record["portfolio_id"] == element["portfolio_id"]
+        assert record["status"] == element["status"]
         if element["status"] == "REBALANCED":
             portfolio = read_market_portfolio(book, number)
-            check_amounts(portfolio, rows_of(model, portfolio), element, stored)
+            check_amounts(portfolio, rows_of(model, portfolio), element, record)
 
 
 async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(400)
-    made = await add_model(http, make_model(book, ids))
+    model = await add_model(http, make_model(book, ids))
     with book.hold(_summary(ids[200])) as trouble:
-        asked = asyncio.create_task(rebalance_model(http, made["model_id"]))
+        request = asyncio.create_task(rebalance_model(http, model["model_id"]))
         await wait_until_reached(trouble)
         os.kill(await _worker_of("chunk_task"), signal.SIGKILL)
-    answered = await asked
-    assert [outcome["portfolio_id"] for outcome in answered] == list(ids)
-    run = await _stored_run(http, answered)
+    outcomes = await request
+    assert [outcome["portfolio_id"] for outcome in outcomes] == list(ids)
+    run = await _stored_run(http, outcomes)
     assert run["status"] == "COMPLETED"
     assert [portfolio["portfolio_id"] for portfolio in run["portfolios"]] == list(ids)
-    assert run["counts"] == Counter(outcome["status"] for outcome in answered)
+    assert run["counts"] == Counter(outcome["status"] for outcome in outcomes)
 
 
 async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_answer(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     portfolio_id = fund_portfolio(book)
-    made = await add_model(http, make_model(book, [portfolio_id]))
+    model = await add_model(http, make_model(book, [portfolio_id]))
     with book.hold(_summary(portfolio_id)) as trouble:
         # By its model, because the ingress itself rebalances a portfolio by its own route.
-        asked = asyncio.create_task(http.post(f"/api/v1/model/{made['model_id']}/rebalance"))
+        request = asyncio.create_task(http.post(f"/api/v1/model/{model['model_id']}/rebalance"))
         await wait_until_reached(trouble)
         for replica in await list_replicas("Optimizer"):
             os.kill(replica, signal.SIGKILL)
-    answer = await asked
+    answer = await request
     assert answer.status_code == 200, answer.text
     (element,) = answer.json()
     assert element["status"] == "REBALANCED"
@@ -100,8 +100,8 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
 async def test_an_upstream_that_is_down_is_named_and_nothing_is_written(
     http: httpx.AsyncClient, book: Book, path: str, upstream: str
 ) -> None:
-    made = await add_model(http, make_model(book, [fund_portfolio(book) for _ in range(20)]))
-    rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
+    model = await add_model(http, make_model(book, [fund_portfolio(book) for _ in range(20)]))
+    rebalance = f"/api/v1/model/{model['model_id']}/rebalance"
     before = await count_rebalances(http)
     with book.fail(path):
         answer = await http.post(rebalance)
@@ -120,15 +120,15 @@ async def test_what_was_solved_before_an_upstream_went_down_stays(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(400)
-    made = await add_model(http, make_model(book, ids))
-    rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
+    model = await add_model(http, make_model(book, ids))
+    rebalance = f"/api/v1/model/{model['model_id']}/rebalance"
     with book.fail(_summary(ids[-1]), status=502):
         answer = await http.post(rebalance)
     assert answer.status_code == 503
     assert answer.json()["upstream"] == "accounting"
     newest = await http.get("/api/v1/rebalances", params={"limit": 1})
     (stopped,) = parse_exact_json(newest)
-    assert (stopped["model_id"], stopped["status"]) == (made["model_id"], "STOPPED")
+    assert (stopped["model_id"], stopped["status"]) == (model["model_id"], "STOPPED")
     assert 0 < sum(stopped["counts"].values()) < len(ids)
     whole = parse_exact_json(await http.get(f"/api/v1/rebalance/{stopped['rebalance_id']}"))
     assert Counter(outcome["status"] for outcome in whole["portfolios"]) == stopped["counts"]
@@ -139,26 +139,26 @@ async def test_python_in_the_cluster_gets_domain_objects_and_the_errors_themselv
     http: httpx.AsyncClient, book: Book
 ) -> None:
     funded_id, unmodelled = fund_portfolio(book), make_portfolio_id()
-    made = await add_model(http, make_model(book, [funded_id]))
+    model = await add_model(http, make_model(book, [funded_id]))
     nightly = Nightly.remote()
-    answered, refused = await nightly.rebalance.remote((funded_id, unmodelled))
-    assert type(refused) is NotFoundError
-    run, rebalance = answered
-    assert (run.model_id, rebalance.portfolio_id) == (made["model_id"], funded_id)
+    answer, error = await nightly.rebalance.remote((funded_id, unmodelled))
+    assert type(error) is NotFoundError
+    run, rebalance = answer
+    assert (run.model_id, rebalance.portfolio_id) == (model["model_id"], funded_id)
     stored = await _stored_run(http, [{"rebalance_id": run.rebalance_id}])
     assert stored["portfolios"][0]["cash_after_rebalance"] == rebalance.cash_after
     with book.fail("/api/v1/prices"):
-        (refused,) = await nightly.rebalance.remote((funded_id,))
-    assert isinstance(refused, UpstreamUnavailableError)
-    assert refused.upstream == "pricing"
+        (error,) = await nightly.rebalance.remote((funded_id,))
+    assert isinstance(error, UpstreamUnavailableError)
+    assert error.upstream == "pricing"
 
 
 def _summary(portfolio_id: str) -> str:
     return f"/api/v1/portfolios/{portfolio_id}/summary"
 
 
-async def _stored_run(http: httpx.AsyncClient, answered: list[Json]) -> Json:
-    (rebalance_id,) = {outcome["rebalance_id"] for outcome in answered}
+async def _stored_run(http: httpx.AsyncClient, outcomes: list[Json]) -> Json:
+    (rebalance_id,) = {outcome["rebalance_id"] for outcome in outcomes}
     return parse_exact_json(await http.get(f"/api/v1/rebalance/{rebalance_id}"))
 
 

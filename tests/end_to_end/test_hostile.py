@@ -22,8 +22,8 @@ async def test_schemathesis_finds_nothing_that_its_configuration_does_not_explai
     http: httpx.AsyncClient, service: Settings, tmp_path: Path
 ) -> None:
     # Left out, because a run over all portfolios takes too long here; tests/api has these routes.
-    asked = run_schemathesis, format_url(service), 5, tmp_path, ("^/api/v1/runs",)
-    code, report = await asyncio.to_thread(*asked)
+    arguments = run_schemathesis, format_url(service), 5, tmp_path, ("^/api/v1/runs",)
+    code, report = await asyncio.to_thread(*arguments)
     assert code == 0, report
     assert (await http.get("/health/ready")).status_code == 200
 
@@ -45,8 +45,8 @@ async def test_a_body_of_ten_megabytes_is_a_413_whether_or_not_its_length_is_tol
 
 async def test_ten_thousand_portfolios_follow_a_model(http: httpx.AsyncClient, book: Book) -> None:
     ids = [f"Many{number:020}" for number in range(10_000)]
-    made = await add_model(http, make_model(book, ids))
-    path = f"/api/v1/model/{made['model_id']}"
+    model = await add_model(http, make_model(book, ids))
+    path = f"/api/v1/model/{model['model_id']}"
     assert (await http.get(path)).json()["portfolios"] == ids
     assert (await http.delete(path, params={"version": 1})).status_code == 204
 

@@ -46,10 +46,10 @@ def load(url: str, directory: Path, p99_ms: str = "60000") -> subprocess.Complet
 
 
 def test_a_service_without_models_is_not_loaded(url: str, tmp_path: Path) -> None:
-    done = load(url, tmp_path)
+    result = load(url, tmp_path)
 
-    assert done.returncode == 2
-    assert "no model with a portfolio" in done.stderr
+    assert result.returncode == 2
+    assert "no model with a portfolio" in result.stderr
 
 
 def test_requests_of_the_scenario_are_answered_and_reported_by_route(
@@ -57,9 +57,9 @@ def test_requests_of_the_scenario_are_answered_and_reported_by_route(
 ) -> None:
     httpx.post(f"{url}/api/v1/models", json=make_model_body(), timeout=30).raise_for_status()
 
-    done = load(url, tmp_path)
+    result = load(url, tmp_path)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     reported = set(re.findall(r'"name": "([^"]+)"', (tmp_path / "report.html").read_text()))
     # Which of them is a matter of chance, because each user draws what to do next.
     assert reported & ROUTES
@@ -67,7 +67,7 @@ def test_requests_of_the_scenario_are_answered_and_reported_by_route(
 
 
 def test_answers_that_take_too_long_fail_the_load(url: str, tmp_path: Path) -> None:
-    done = load(url, tmp_path, p99_ms="0.01")
+    result = load(url, tmp_path, p99_ms="0.01")
 
-    assert done.returncode == 1
-    assert "the 99th percentile is" in done.stderr
+    assert result.returncode == 1
+    assert "the 99th percentile is" in result.stderr

@@ -36,36 +36,38 @@ Samples = Mapping[str, list[tuple[dict[str, str], float]]]
 
 async def test_a_rebalance_feeds_every_metric(http: httpx.AsyncClient, book: Book) -> None:
     portfolio_id = fund_portfolio(book)
-    made = await add_model(http, make_model(book, [portfolio_id]))
-    answered = await rebalance_model(http, made["model_id"])
-    await http.post(f"/api/v1/rebalance/{answered[0]['rebalance_id']}/orders")
+    model = await add_model(http, make_model(book, [portfolio_id]))
+    outcomes = await rebalance_model(http, model["model_id"])
+    await http.post(f"/api/v1/rebalance/{outcomes[0]['rebalance_id']}/orders")
 
     samples = await read_samples(http, *FED)
 
     for name, labels in FED.items():
         assert sum(value for _, value in samples[name]) > 0, name
-        assert all(labels <= found.keys() for found, _ in samples[name]), name
-    routes = {found["route"] for found, _ in samples["http_requests_total"]}
+        assert all(labels <= sample_labels.keys() for sample_labels, _ in samples[name]), name
+    routes = {sample_labels["route"] for sample_labels, _ in samples["http_requests_total"]}
     assert "/api/v1/model/{model_id}/rebalance" in routes
-    assert not any(made["model_id"] in route for route in routes)
-    upstreams = {found["upstream"] for found, _ in samples["upstream_requests_total"]}
+    assert not any(model["model_id"] in route for route in routes)
+    upstreams = {
+        sample_labels["upstream"] for sample_labels, _ in samples["upstream_requests_total"]
+    }
     assert {"accounting", "pricing", "security"} <= upstreams
-    commands = {found["command"] for found, _ in samples["database_commands_total"]}
+    commands = {sample_labels["command"] for sample_labels, _ in samples["database_commands_total"]}
     assert {"find", "insert", "commitTransaction"} <= commands
 
 
 async def test_a_run_that_was_asked_for_by_itself_is_counted_at_its_end(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    made = await add_model(http, make_model(book, [fund_portfolio(book)]))
-    begun = await http.post("/api/v1/runs", json={"models": [made["model_id"]]})
-    assert begun.status_code == 202, begun.text
+    model = await add_model(http, make_model(book, [fund_portfolio(book)]))
+    answer = await http.post("/api/v1/runs", json={"models": [model["model_id"]]})
+    assert answer.status_code == 202, answer.text
 
     samples = await read_samples(
         http, "rebalance_runs_total", "rebalance_run_duration_seconds_count"
     )
 
-    statuses = {found["status"] for found, _ in samples["rebalance_runs_total"]}
+    statuses = {labels["status"] for labels, _ in samples["rebalance_runs_total"]}
     assert "COMPLETED" in statuses
 
 
@@ -73,10 +75,10 @@ async def test_a_request_that_waits_is_in_flight(http: httpx.AsyncClient, book: 
     portfolio_id = fund_portfolio(book)
     await add_model(http, make_model(book, [portfolio_id]))
     with book.hold(f"/api/v1/portfolios/{portfolio_id}/summary") as trouble:
-        asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
+        request = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
         await wait_until_reached(trouble)
         samples = await read_samples(http, "http_requests_in_flight")
-    answer = await asked
+    answer = await request
 
     assert samples["http_requests_in_flight"]
     assert answer.status_code in {200, 503}  # the upstream took longer than it may
@@ -93,7 +95,7 @@ async def read_samples(http: httpx.AsyncClient, *names: str) -> Samples:
 
 
 def samples_of(text: str) -> Samples:
-    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    samples: dict[str, list[tuple[dict[str, str], float]]] = {}
     for name, labels, value in SAMPLE.findall(text):
-        found.setdefault(name, []).append((dict(LABEL.findall(labels)), float(value)))
-    return found
+        samples.setdefault(name, []).append((dict(LABEL.findall(labels)), float(value)))
+    return samples

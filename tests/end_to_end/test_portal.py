@@ -55,9 +55,9 @@ async def test_the_portal_gets_its_exact_json_on_every_call(
     assert (created.status_code, created.json()) == (201, model)
 
     # list with sort_by, read
-    listed = await http.get("/api/v1/models", params={**SORTED, "limit": 1000})
-    assert listed.status_code == 200
-    assert model in listed.json()
+    page = await http.get("/api/v1/models", params={**SORTED, "limit": 1000})
+    assert page.status_code == 200
+    assert model in page.json()
     read = await http.get(f"/api/v1/model/{model_id}")
     assert (read.status_code, read.json()) == (200, model)
 

@@ -75,8 +75,8 @@ async def test_a_client_with_too_many_connections_is_refused_more(
     assert (await http.get("/health/live")).status_code == 200  # and keeps its connection
     connections = await crowd.send(CONNECTIONS + 40, HALF_A_HEAD)
     ends = [await end_of(reader) for reader, _ in connections]
-    refused = CONNECTIONS + 40 - len(ends) + ends.count(b"")
-    assert refused >= 40
+    refusals = CONNECTIONS + 40 - len(ends) + ends.count(b"")
+    assert refusals >= 40
     assert all(end.startswith(b"HTTP/1.1 408 ") for end in ends if end)
     assert (await http.get("/health/live")).status_code == 200
 
@@ -85,7 +85,7 @@ async def test_an_answer_that_takes_longer_than_a_client_may_be_silent_is_not_cu
     http: httpx.AsyncClient, book: Book
 ) -> None:
     portfolio_id = fund_portfolio(book)
-    made = await add_model(http, make_model(book, [portfolio_id]))
+    model = await add_model(http, make_model(book, [portfolio_id]))
     with book.delay(f"/api/v1/portfolios/{portfolio_id}/summary", 1.5 * CLIENT_TIMEOUT_S):
-        (answered,) = await rebalance_model(http, made["model_id"])
-    assert answered["status"] == "REBALANCED"
+        (outcome,) = await rebalance_model(http, model["model_id"])
+    assert outcome["status"] == "REBALANCED"

@@ -44,14 +44,14 @@ def test_clients_that_believe_the_authority_are_answered(authority: Authority, u
         assert client.ready().status == "ready"
 
     environment = {**os.environ, "ORDERGEN_CA_FILE": str(authority.file), "ORDERGEN_URL": url}
-    listed = subprocess.run(
+    result = subprocess.run(
         [ORDERGEN, "models", "show", "--json"],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (listed.returncode, listed.stdout.strip()) == (0, "[]"), listed.stderr
+    assert (result.returncode, result.stdout.strip()) == (0, "[]"), result.stderr
 
 
 def test_answers_tell_browsers_to_stay_with_tls(authority: Authority, url: str) -> None:

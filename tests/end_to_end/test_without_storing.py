@@ -43,7 +43,7 @@ def frozen_database(uri: str) -> Generator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def given(book: Book, model: Model) -> Json:
+def make_body(book: Book, model: Model) -> Json:
     """Make the body of POST /optimize for the first portfolios of the market."""
     return {
         "model": {"positions": make_model_body(model)["positions"]},
@@ -66,8 +66,8 @@ def _portfolio_document(book: Book, number: int) -> Json:
 async def test_a_dry_run_in_one_piece_or_in_chunks_answers_the_rebalance_and_stores_nothing(
     http: httpx.AsyncClient, book: Book, count: int
 ) -> None:
-    made = await add_model(http, make_model(book, book.market.portfolio_ids(count)))
-    path = f"/api/v1/model/{made['model_id']}"
+    model = await add_model(http, make_model(book, book.market.portfolio_ids(count)))
+    path = f"/api/v1/model/{model['model_id']}"
     before = await count_rebalances(http)
 
     dry = await http.post(f"{path}/rebalance", params={"dry_run": True})
@@ -75,8 +75,8 @@ async def test_a_dry_run_in_one_piece_or_in_chunks_answers_the_rebalance_and_sto
     assert dry.status_code == 200, dry.text
     assert "Location" not in dry.headers
     assert await count_rebalances(http) == before
-    assert (await http.get(path)).json() == made
-    real = await rebalance_model(http, made["model_id"])
+    assert (await http.get(path)).json() == model
+    real = await rebalance_model(http, model["model_id"])
     assert dry.json() == [element | {"rebalance_id": None} for element in real]
 
 
@@ -84,8 +84,8 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(150)
-    made = await add_model(http, make_model(book, ids))
-    path, before = f"/api/v1/model/{made['model_id']}/drift", await count_rebalances(http)
+    model = await add_model(http, make_model(book, ids))
+    path, before = f"/api/v1/model/{model['model_id']}/drift", await count_rebalances(http)
 
     pages = [await http.get(path, params={"offset": at}) for at in (0, 100)]
 
@@ -98,12 +98,12 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
         assert (line["status"] == "FAILED") == (planned["status"] == "FAILED")
         assert line["market_value"] == planned["market_value"]
         assert line["error"] == planned["error"] or planned["status"] == "INFEASIBLE"
-    known = next(line for line in lines if line["status"] == "OUT_OF_BAND")
+    sample = next(line for line in lines if line["status"] == "OUT_OF_BAND")
     drift = await http.get(
-        f"/api/v1/portfolio/{known['portfolio_id']}/drift", params={"model_id": made["model_id"]}
+        f"/api/v1/portfolio/{sample['portfolio_id']}/drift", params={"model_id": model["model_id"]}
     )
-    assert drift.json()["total_drift"] == known["total_drift"]
-    assert sum(line["side"] is not None for line in drift.json()["drifts"]) == known["out_of_band"]
+    assert drift.json()["total_drift"] == sample["total_drift"]
+    assert sum(line["side"] is not None for line in drift.json()["drifts"]) == sample["out_of_band"]
     with book.fail("/api/v1/portfolios/"):
         down = await http.get(path)
     assert (down.status_code, down.json()["upstream"]) == (503, "accounting")
@@ -116,13 +116,13 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
 ) -> None:
     ids = book.market.portfolio_ids(count)
     model = make_model(book, ids)
-    made = await add_model(http, model)
+    stored_model = await add_model(http, model)
 
-    whole = await http.post("/api/v1/optimize", json=given(book, model))
+    whole = await http.post("/api/v1/optimize", json=make_body(book, model))
 
     assert whole.status_code == 200, whole.text
     assert [element["portfolio_id"] for element in whole.json()] == list(ids)
-    fetched = await rebalance_model(http, made["model_id"])
+    fetched = await rebalance_model(http, stored_model["model_id"])
     for own, other in zip(whole.json(), fetched, strict=True):
         # an account without balances is unknown to the accounting service, and empty here
         if not (other["error"] and other["error"]["type"] == "/problems/holdings-missing"):
@@ -134,7 +134,7 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
 async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
     http: httpx.AsyncClient, book: Book, count: int, blanks: int
 ) -> None:
-    text = json.dumps(given(book, make_model(book, book.market.portfolio_ids(count)))).encode()
+    text = json.dumps(make_body(book, make_model(book, book.market.portfolio_ids(count)))).encode()
 
     short = await http.post(PATH, content=text, headers=JSON)
     long = await http.post(PATH, content=text + b" " * blanks, headers=JSON)
@@ -148,7 +148,7 @@ async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
 async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
     http: httpx.AsyncClient, book: Book, wrong: str, blanks: int
 ) -> None:
-    body = given(book, make_model(book, book.market.portfolio_ids(3)))
+    body = make_body(book, make_model(book, book.market.portfolio_ids(3)))
     match wrong:
         case "no field":
             body["portfolios"][1]["cash"] = "much"
@@ -176,14 +176,14 @@ async def test_what_is_given_whole_is_answered_while_the_database_is_down(
 ) -> None:
     model = make_model(book, book.market.portfolio_ids(150))
     with frozen_database(mongodb_uri), book.fail("/api/v1/prices"):
-        answer = await http.post("/api/v1/optimize", json=given(book, model))
-        stored = await http.get("/api/v1/models", params={"limit": 1})
+        answer = await http.post("/api/v1/optimize", json=make_body(book, model))
+        listing = await http.get("/api/v1/models", params={"limit": 1})
 
     assert answer.status_code == 200, answer.text
     assert len(answer.json()) == 150
-    assert (stored.status_code, stored.json()["type"]) == (503, "/problems/storage-unavailable")
-    made = await add_model(http, model)
-    await retry_until_success(http, f"/api/v1/model/{made['model_id']}/rebalance")
+    assert (listing.status_code, listing.json()["type"]) == (503, "/problems/storage-unavailable")
+    stored_model = await add_model(http, model)
+    await retry_until_success(http, f"/api/v1/model/{stored_model['model_id']}/rebalance")
 
 
 async def test_an_answer_of_many_megabytes_arrives(http: httpx.AsyncClient) -> None:
@@ -209,11 +209,11 @@ async def test_an_upload_is_read_solved_and_answered_in_a_worker(http: httpx.Asy
     broken = {**files, "prices": ("prices.csv", csv_of((*PRICES, ("X", "n/a"))))}
 
     answer = await http.post(PATH, files=files, headers={"accept": "text/csv"})
-    refused = await http.post(PATH, files=broken)
+    refusal = await http.post(PATH, files=broken)
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["outcomes"] == "REBALANCED=2"
     assert answer.text.splitlines()[1].startswith("A1,VTI,SELL,33,201.50,6649.50,")
-    assert refused.status_code == 422
-    assert refused.json()["errors"][0]["file"] == "prices.csv"
-    assert refused.json()["errors"][0]["row"] == 4
+    assert refusal.status_code == 422
+    assert refusal.json()["errors"][0]["file"] == "prices.csv"
+    assert refusal.json()["errors"][0]["row"] == 4

@@ -28,16 +28,16 @@ pytestmark = pytest.mark.mongo
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def database(tmp_path: Path, said: list[str]) -> Iterator[SupervisedDatabase]:
+def database(tmp_path: Path, messages: list[str]) -> Iterator[SupervisedDatabase]:
     settings = read_settings({"data_directory": tmp_path / "data", "mongodb_uri": None})
-    with keep_database(settings, said.append) as kept:
-        assert kept is not None
-        yield kept
+    with keep_database(settings, messages.append) as supervised:
+        assert supervised is not None
+        yield supervised
 
 
 def uri_of(database: SupervisedDatabase) -> str:
@@ -61,23 +61,23 @@ def kill_server(directory: Path) -> int:
 
 
 def kill(database: SupervisedDatabase) -> None:
-    killed = kill_server(database.settings.data_directory)
-    assert eventually(lambda: not is_alive(killed))
+    pid = kill_server(database.settings.data_directory)
+    assert eventually(lambda: not is_alive(pid))
 
 
 def test_a_killed_server_is_started_again_at_its_address_with_its_data(
-    database: SupervisedDatabase, said: list[str]
+    database: SupervisedDatabase, messages: list[str]
 ) -> None:
     address = uri_of(database)
     with MongoClient[Document](address, w="majority") as client:
         client["any"]["rows"].insert_one({"_id": 1})
     database.watch()
-    assert len(said) == 1  # that it was started
+    assert len(messages) == 1  # that it was started
     kill(database)
     database.watch()
     assert uri_of(database) == address
-    assert said[1].endswith(" ended unexpectedly")
-    assert said[2].startswith("database   started again, with its data (")
+    assert messages[1].endswith(" ended unexpectedly")
+    assert messages[2].startswith("database   started again, with its data (")
     with MongoClient[Document](address) as client:
         assert client["any"]["rows"].count_documents({}) == 1
 
@@ -149,8 +149,8 @@ def is_served(keeper: DatabaseKeeper) -> bool:
 
 
 def await_restart_after_kill(directory: Path) -> None:
-    killed = kill_server(directory)
-    assert eventually(lambda: read_pid(directory) not in {None, killed})
+    pid = kill_server(directory)
+    assert eventually(lambda: read_pid(directory) not in {None, pid})
 
 
 def test_a_keeper_waits_until_the_port_of_its_server_is_free_again(

@@ -47,8 +47,8 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def check(files: Files) -> None:
-    given = {"tls_certificate": files.certificate, "tls_key": files.key}
-    require_usable_certificate(read_settings(given))
+    values = {"tls_certificate": files.certificate, "tls_key": files.key}
+    require_usable_certificate(read_settings(values))
 
 
 def test_a_certificate_that_is_valid_now_and_has_its_key_is_taken(authority: Authority) -> None:
@@ -77,9 +77,9 @@ def test_a_key_of_another_certificate_or_with_a_password_ends_the_start(
 
 
 def test_the_address_of_a_service_with_a_certificate_is_https() -> None:
-    given = read_settings({"tls_certificate": "a.pem", "tls_key": "b.pem", "port": 8443})
+    settings = read_settings({"tls_certificate": "a.pem", "tls_key": "b.pem", "port": 8443})
 
-    assert format_url(given) == "https://127.0.0.1:8443"
+    assert format_url(settings) == "https://127.0.0.1:8443"
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ def proxy(authority: Authority, tmp_path: Path) -> Iterator[str]:
     names = {"port": port, "metrics": free_port(), "stats": free_port(), "directory": tmp_path}
     configuration = tmp_path / "haproxy.cfg"
     configuration.write_text(CONFIGURATION.format(**names))
-    chosen = {"TLS_CERTIFICATE": str(files.certificate), "TLS_KEY": str(files.key)}
+    variables = {"TLS_CERTIFICATE": str(files.certificate), "TLS_KEY": str(files.key)}
     process = subprocess.Popen(
         [sys.executable, "-m", "serve_app.launch.haproxy", "-db", "-f", str(configuration)],
-        env={**os.environ, **chosen},
+        env={**os.environ, **variables},
     )
     wait_until_open(port)
     yield f"https://127.0.0.1:{port}"

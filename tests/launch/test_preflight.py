@@ -32,7 +32,7 @@ HEAD = "price_date,ticker,price,price_std\n"
 
 def complaint(directory: Path, *arguments: str, code: int = 2, **environment: str) -> str:
     """Run `ordergen serve`; return its only line of output, and check that Ray never started."""
-    ended = subprocess.run(
+    result = subprocess.run(
         [ORDERGEN, "serve", *arguments],
         cwd=directory,
         env={**os.environ, "PORT": str(free_port()), "RAY_TMPDIR": str(directory), **environment},
@@ -42,9 +42,9 @@ def complaint(directory: Path, *arguments: str, code: int = 2, **environment: st
         timeout=60,
         check=False,
     )
-    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert result.returncode == code, result.stdout + result.stderr
     assert not list(directory.rglob("session_*"))
-    (line,) = (ended.stdout + ended.stderr).splitlines()
+    (line,) = (result.stdout + result.stderr).splitlines()
     return line
 
 
@@ -115,10 +115,10 @@ def test_a_file_of_prices_that_cannot_be_used_is_refused_by_its_line(
 ) -> None:
     path = tmp_path / "prices.csv"
     path.write_text(content)
-    given = {"port": free_port(), "market_prices_file": path}
-    with pytest.raises(SettingsError, match=re.escape(rule)) as refused:
-        require_startable(read_settings(given))
-    assert refused.value.variable == "MARKET_PRICES_FILE"
+    values = {"port": free_port(), "market_prices_file": path}
+    with pytest.raises(SettingsError, match=re.escape(rule)) as failure:
+        require_startable(read_settings(values))
+    assert failure.value.variable == "MARKET_PRICES_FILE"
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_a_database_that_does_not_answer_or_refuses_the_password_is_told_before_
     assert absent.startswith("ordergen: MONGODB_URI: the database ")
     assert absent.endswith(("cannot be reached", "did not answer in time"))
     wrong = re.sub(r":\w+@", ":hunter2@", mongodb_uri)
-    refused = complaint(tmp_path, MONGODB_URI=wrong)
-    assert refused == "ordergen: MONGODB_URI: the database refuses it (OperationFailure)"
+    message = complaint(tmp_path, MONGODB_URI=wrong)
+    assert message == "ordergen: MONGODB_URI: the database refuses it (OperationFailure)"
 
 
 def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -198,17 +198,17 @@ def test_a_port_is_looked_at_in_the_family_of_the_host(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with (
         socket.create_server((host, settings.port), family=family),
-        pytest.raises(SettingsError, match="set another PORT") as refused,
+        pytest.raises(SettingsError, match="set another PORT") as failure,
     ):
         require_free_port(settings)
-    assert refused.value.variable == "PORT"
+    assert failure.value.variable == "PORT"
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no such host"])
 def test_a_host_that_is_no_address_of_this_machine_is_named(host: str) -> None:
-    with pytest.raises(SettingsError, match="is no address of this machine") as refused:
+    with pytest.raises(SettingsError, match="is no address of this machine") as failure:
         require_free_port(read_settings({"host": host, "port": free_port()}))
-    assert refused.value.variable == "HOST"
+    assert failure.value.variable == "HOST"
 
 
 def test_the_address_of_a_service_can_be_opened_in_every_family() -> None:
@@ -273,7 +273,7 @@ def test_a_start_of_ray_that_fails_is_made_once_more_and_ends_with_one_line(tmp_
     deep = tmp_path / ("d" * 90)  # where Ray cannot make its sockets, whose names are too long then
     deep.mkdir()
     environment = {"PORT": str(free_port()), "RAY_TMPDIR": str(deep)}
-    ended = subprocess.run(
+    result = subprocess.run(
         [ORDERGEN, "serve"],
         cwd=tmp_path,
         env={**os.environ, **environment},
@@ -283,11 +283,11 @@ def test_a_start_of_ray_that_fails_is_made_once_more_and_ends_with_one_line(tmp_
         timeout=120,
         check=False,
     )
-    assert ended.returncode == 3
-    lines = ended.stdout.splitlines()
+    assert result.returncode == 3
+    lines = result.stdout.splitlines()
     tries = [["database", "cluster", "cluster"], ["database", "cluster"]]
     assert [line.split()[0] for line in lines] == [*tries[0], *tries[1]]
     assert lines[2].startswith("cluster    did not start (")
-    (line,) = ended.stderr.splitlines()
+    (line,) = result.stderr.splitlines()
     assert line.startswith("ordergen: Ray did not start: ")
     assert "end something else, try again" in line

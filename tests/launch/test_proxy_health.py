@@ -69,7 +69,7 @@ def wait_until_listening(port: int) -> None:
 
 
 @pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes of a test, which end with it."""
     processes: list[subprocess.Popen[bytes]] = []
     yield processes
@@ -91,11 +91,11 @@ def wait_for_status(port: int, status: int) -> None:
 
 
 def test_a_proxy_without_a_living_replica_is_not_ready_although_the_fallback_lives(
-    started: list[subprocess.Popen[bytes]], tmp_path: Path
+    processes: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     process, replica = serve_pages(tmp_path)
     fallback, behind = serve_pages(tmp_path)
-    started.extend((process, fallback))
+    processes.extend((process, fallback))
     text, port = configure(
         tmp_path,
         f"    server replica-a 127.0.0.1:{replica} check observe layer4 on-error mark-down\n"
@@ -104,7 +104,7 @@ def test_a_proxy_without_a_living_replica_is_not_ready_although_the_fallback_liv
     path = tmp_path / "haproxy.cfg"
     path.write_text(text)
     command = [sys.executable, "-m", "serve_app.launch.haproxy", "-db", "-f", str(path)]
-    started.append(subprocess.Popen(command))
+    processes.append(subprocess.Popen(command))
 
     wait_for_status(port, 200)
     process.kill()
@@ -125,7 +125,7 @@ def test_a_health_check_that_another_ray_may_have_is_refused(tmp_path: Path) -> 
         harden(text.replace("ge 1", "gt 0"), {})
 
 
-class Dying(socketserver.BaseRequestHandler):
+class DyingReplica(socketserver.BaseRequestHandler):
     """A replica that dies of every request, and lives again for the next."""
 
     methods: ClassVar[list[bytes]] = []
@@ -135,24 +135,24 @@ class Dying(socketserver.BaseRequestHandler):
 
 
 @pytest.fixture
-def dying() -> Iterator[int]:
+def silent_port() -> Iterator[int]:
     """Return the port of a replica that answers nothing."""
-    Dying.methods.clear()
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dying) as server:
+    DyingReplica.methods.clear()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), DyingReplica) as server:
         threading.Thread(target=server.serve_forever).start()
         yield server.server_address[1]
         server.shutdown()
 
 
 def test_a_read_whose_replica_dies_is_answered_by_another_and_a_write_is_not_sent_twice(
-    started: list[subprocess.Popen[bytes]], tmp_path: Path, dying: int
+    processes: list[subprocess.Popen[bytes]], tmp_path: Path, silent_port: int
 ) -> None:
     process, replica = serve_pages(tmp_path)
-    started.append(process)
+    processes.append(process)
     text, port = configure(
         tmp_path,
         f"    balance roundrobin\n"
-        f"    server dying 127.0.0.1:{dying}\n"
+        f"    server dying 127.0.0.1:{silent_port}\n"
         f"    server replica-a 127.0.0.1:{replica}",
     )
     path = tmp_path / "haproxy.cfg"
@@ -160,16 +160,16 @@ def test_a_read_whose_replica_dies_is_answered_by_another_and_a_write_is_not_sen
         text.replace("    option httpchk GET /\n", "").replace(" 100ms check", " 100ms")
     )
     command = [sys.executable, "-m", "serve_app.launch.haproxy", "-db", "-f", str(path)]
-    started.append(subprocess.Popen(command))
+    processes.append(subprocess.Popen(command))
     wait_for_status(port, 200)
 
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         reads = [client.get("/").status_code for _ in range(4)]
-        asked = len(Dying.methods)
+        calls = len(DyingReplica.methods)
         writes = [client.post("/", content=b"{}").status_code for _ in range(4)]
 
     assert reads == [200] * 4
-    assert asked
+    assert calls
     # 501 is of the replica that lives, which knows no POST.
     assert sorted(writes) == [501, 501, 502, 502]
-    assert Dying.methods[asked:] == [b"POST"] * 2
+    assert DyingReplica.methods[calls:] == [b"POST"] * 2

@@ -37,10 +37,10 @@ def test_a_step_is_shown_until_its_line_is_said(tmp_path: Path) -> None:
 
     settings = read_settings({"data_directory": tmp_path / "data", "mongodb_uri": None})
     with keep_database(settings, events.append, step):
-        begin, end, said = events
+        begin, end, line = events
 
     assert (begin, end) == ("begin database   starting", "end")
-    assert said.startswith("database   ")
+    assert line.startswith("database   ")
 
 
 def test_a_terminal_gets_the_token_of_the_dashboard(

@@ -67,7 +67,7 @@ sys.exit(code)
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+def start_service(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     """Return a function that starts the service and waits until all its processes run."""
     running: list[subprocess.Popen[str]] = []
 
@@ -94,7 +94,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 def processes_of(notes: Path) -> list[int]:
     """List the processes with the directory in environment or arguments, and those below them."""
     child = (notes / "child").read_text()
-    found: list[int] = []
+    pids: list[int] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
@@ -103,20 +103,20 @@ def processes_of(notes: Path) -> list[int]:
             except OSError:
                 continue
             if stat[0] != "Z" and (stat[3] == child or f"NOTES={notes}".encode() in environment):
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 @pytest.fixture(autouse=True)
-def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def notes_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTES", str(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_service_and_everything_below_it(
-    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
+    start_service: Callable[[str], subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = started("hears")
+    process = start_service("hears")
     assert eventually(lambda: len(processes_of(tmp_path)) == 6)  # the one that leaves has left
     process.send_signal(number)
     assert process.communicate(timeout=30)[0] == "stopped 0\n"
@@ -125,27 +125,27 @@ def test_a_signal_stops_the_service_and_everything_below_it(
 
 
 def test_a_service_that_has_no_handler_yet_is_stopped_like_any_other(
-    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    start_service: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = started("starts")
+    process = start_service("starts")
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30)[0] == "stopped 0\n"
     assert processes_of(tmp_path) == []
 
 
 def test_a_service_that_asks_to_be_started_again_when_it_is_stopped_is_not(
-    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    start_service: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = started("fails")
+    process = start_service("fails")
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30)[0] == "stopped 0\n"
     assert (tmp_path / "attempts").read_text() == "1\n"
 
 
 def test_a_second_signal_ends_a_service_that_does_not_stop(
-    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    start_service: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = started("stuck")
+    process = start_service("stuck")
     process.send_signal(signal.SIGINT)
     assert eventually((tmp_path / "told").exists)
     process.send_signal(signal.SIGINT)
@@ -154,27 +154,27 @@ def test_a_second_signal_ends_a_service_that_does_not_stop(
 
 
 def test_a_first_process_that_is_killed_takes_everything_with_it(
-    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    start_service: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = started("hears")
+    process = start_service("hears")
     process.kill()
     process.communicate(timeout=30)
     assert eventually(lambda: processes_of(tmp_path) == [])
 
 
 def test_a_service_that_is_killed_leaves_no_process_and_an_exit_code_that_says_so(
-    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    start_service: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = started("hears")
+    process = start_service("hears")
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
     assert process.communicate(timeout=30)[0] == "stopped 137\n"
     assert processes_of(tmp_path) == []
 
 
 def test_a_service_that_asks_for_it_is_started_once_more_on_a_clean_table(
-    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    start_service: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    process = started("again")
+    process = start_service("again")
     assert process.communicate(timeout=30)[0] == "stopped 7\n"
     assert (tmp_path / "attempts").read_text() == "1\n2\n"
     assert processes_of(tmp_path) == []

@@ -14,16 +14,16 @@ from storage.audit.trail import Action
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, object]]]:
     """Yield what was logged at INFO, as Ray writes it."""
-    found: list[dict[str, object]] = []
+    events: list[dict[str, object]] = []
 
-    class Written(logging.Handler):
+    class JSONLines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            found.append(json.loads(JSONFormatter().format(record)))
+            events.append(json.loads(JSONFormatter().format(record)))
 
-    handler, logger = Written(), logging.getLogger("serve_app.observability.events")
+    handler, logger = JSONLines(), logging.getLogger("serve_app.observability.events")
     with caplog.at_level(logging.INFO, logger.name):
         logger.addHandler(handler)
-        yield found
+        yield events
         logger.removeHandler(handler)
 
 
@@ -41,8 +41,8 @@ def test_an_event_is_one_line_with_a_field_for_each_fact(lines: list[dict[str, o
     log_event(Action.REBALANCE_STORED, "6" * 24, model_id="7" * 24, counts={"REBALANCED": 2})
 
     (line,) = lines
-    shown = f"rebalance.store {'6' * 24} model_id={'7' * 24} counts={{'REBALANCED': 2}}"
-    assert line["message"] == shown
+    message = f"rebalance.store {'6' * 24} model_id={'7' * 24} counts={{'REBALANCED': 2}}"
+    assert line["message"] == message
     assert (line["event"], line["object_id"]) == ("rebalance.store", "6" * 24)
     assert line["counts"] == {"REBALANCED": 2}
 

@@ -11,13 +11,13 @@ from serve_app.observability.logs import log_retry
 
 
 @pytest.fixture
-def logged() -> Iterator[None]:
+def retry_log() -> Iterator[None]:
     set_on_retry_hooks((log_retry,))
     yield
     set_on_retry_hooks(None)
 
 
-@pytest.mark.usefixtures("logged")
+@pytest.mark.usefixtures("retry_log")
 def test_an_attempt_that_is_made_again_is_one_line_at_debug(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

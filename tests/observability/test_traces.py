@@ -57,9 +57,9 @@ async def client(
 
 
 def find(spans: InMemorySpanExporter, name: str) -> ReadableSpan:
-    found = [record for record in spans.get_finished_spans() if record.name == name]
-    assert found, [record.name for record in spans.get_finished_spans()]
-    return found[-1]
+    matches = [record for record in spans.get_finished_spans() if record.name == name]
+    assert matches, [record.name for record in spans.get_finished_spans()]
+    return matches[-1]
 
 
 def parent_of(record: ReadableSpan) -> int:
@@ -79,8 +79,8 @@ async def test_a_run_is_one_trace_from_its_caller_to_its_chunks(
     model = (await client.post("/api/v1/models", json=make_model_body("Growth"))).json()
     spans.clear()
 
-    body, sent = {"models": [model["model_id"]]}, {"traceparent": PARENT}
-    run = (await client.post("/api/v1/runs", json=body, headers=sent)).json()
+    body, headers = {"models": [model["model_id"]]}, {"traceparent": PARENT}
+    run = (await client.post("/api/v1/runs", json=body, headers=headers)).json()
     await client.get(f"/api/v1/runs/{run['run_id']}/events")
 
     request = find(spans, "POST /api/v1/runs")
@@ -123,21 +123,21 @@ def test_what_was_measured_is_a_span_below_the_open_one(spans: InMemorySpanExpor
     with span("work"):
         record_span("mongodb find", 0.5, outcome="answered")
 
-    found = find(spans, "mongodb find")
-    assert parent_of(found) == id_of(find(spans, "work"))
-    assert found.end_time is not None
-    assert found.start_time is not None
-    assert found.end_time - found.start_time == 500_000_000
+    command_span = find(spans, "mongodb find")
+    assert parent_of(command_span) == id_of(find(spans, "work"))
+    assert command_span.end_time is not None
+    assert command_span.start_time is not None
+    assert command_span.end_time - command_span.start_time == 500_000_000
     assert len(spans.get_finished_spans()) == 2
 
 
 async def test_the_open_span_goes_with_a_call_to_processes_and_upstreams(
     spans: InMemorySpanExporter,
 ) -> None:
-    seen: list[str] = []
+    headers: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers["traceparent"])
+        headers.append(request.headers["traceparent"])
         return httpx.Response(200, json={})
 
     with span("work"):
@@ -145,8 +145,8 @@ async def test_the_open_span_goes_with_a_call_to_processes_and_upstreams(
         await start_client(answer, Policy()).get_json("/x")
         await opened.aclose()
     with context.activate():
-        assert traceparent.get() == seen[0]
-    assert seen[0].split("-")[2] == f"{id_of(find(spans, 'work')):016x}"
+        assert traceparent.get() == headers[0]
+    assert headers[0].split("-")[2] == f"{id_of(find(spans, 'work')):016x}"
 
 
 @pytest.mark.parametrize("offered", ["", "x", f"00-{TRACE}-{CALLER}", f"{PARENT}-x", "00-" * 40])
@@ -173,11 +173,11 @@ class CollectorHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            told = {
+            attributes = {
                 attribute.key: attribute.value.string_value
                 for attribute in resource.resource.attributes
             }
-            self.server.services.add(told["service.name"])
+            self.server.services.add(attributes["service.name"])
             for scope in resource.scope_spans:
                 self.server.names += [record.name for record in scope.spans]
         self.send_response(200)

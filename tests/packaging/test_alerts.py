@@ -17,10 +17,10 @@ ALERTS = [rule for group in RULES["spec"]["groups"] for rule in group["rules"]]
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_asks_for_series_and_labels_that_exist(rule: dict[str, Any]) -> None:
-    asked = list(selectors(rule["expr"]))
+    series = list(selectors(rule["expr"]))
 
-    assert asked
-    for name, labels in asked:
+    assert series
+    for name, labels in series:
         assert name in known_series()
         assert labels <= known_series()[name], name
 
@@ -61,12 +61,12 @@ def test_an_alert_has_a_severity_a_summary_and_a_run_book(rule: dict[str, Any]) 
 
 
 def test_every_alert_is_tried_on_series_that_fire_it_and_on_series_that_do_not() -> None:
-    named = {rule["alert"] for rule in ALERTS}
+    alerts = {rule["alert"] for rule in ALERTS}
     tried = [
         (rule["alertname"], "exp_alerts" in rule)
         for trial in TRIALS["tests"]
         for rule in trial["alert_rule_test"]
     ]
 
-    assert {name for name, fires in tried if fires} == named
-    assert {name for name, fires in tried if not fires} == named
+    assert {name for name, fires in tried if fires} == alerts
+    assert {name for name, fires in tried if not fires} == alerts

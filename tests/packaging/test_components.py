@@ -37,13 +37,13 @@ def production() -> list[dict[str, Any]]:
 
 def render(directory: Path) -> list[dict[str, Any]]:
     command = [KUBECTL, "kustomize", directory]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return list(yaml.safe_load_all(done.stdout))
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return list(yaml.safe_load_all(result.stdout))
 
 
 def of_kind(kind: str) -> dict[str, Any]:
-    (found,) = (document for document in production() if document["kind"] == kind)
-    return found
+    (match,) = (document for document in production() if document["kind"] == kind)
+    return match
 
 
 def is_known(document: dict[str, Any]) -> bool:
@@ -52,8 +52,8 @@ def is_known(document: dict[str, Any]) -> bool:
         model = MONITORING[document["kind"]].model_validate(document)
     except ValidationError:
         return False
-    known = model.model_dump(by_alias=True, exclude_unset=True, mode="json")
-    return known["spec"] == document["spec"]
+    model_document = model.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return model_document["spec"] == document["spec"]
 
 
 @pytest.mark.parametrize("kind", MONITORING)
@@ -98,17 +98,19 @@ def test_a_misspelt_field_of_them_is_told(kind: str) -> None:
     assert unknown_fields(yaml.safe_load(text), FIELDS[kind])
 
 
-def unknown_fields(value: Any, known: set[str]) -> list[str]:
+def unknown_fields(value: Any, known_fields: set[str]) -> list[str]:
     """List the fields at any depth that are not among the known ones."""
     match value:
         case dict():
             fields = cast("dict[str, Any]", value)
-            return [field for field in fields if field not in known] + unknown_fields(
-                list(fields.values()), known
+            return [field for field in fields if field not in known_fields] + unknown_fields(
+                list(fields.values()), known_fields
             )
         case list():
             elements = cast("list[Any]", value)
-            return [field for element in elements for field in unknown_fields(element, known)]
+            return [
+                field for element in elements for field in unknown_fields(element, known_fields)
+            ]
         case _:
             return []
 
@@ -175,17 +177,17 @@ def test_the_largest_cluster_has_room_for_the_replicas_that_autoscaling_may_want
     (group,) = spec["rayClusterConfig"]["workerGroupSpecs"]
     (container,) = group["template"]["spec"]["containers"]
     (application,) = yaml.safe_load(spec["serveConfigV2"])["applications"]
-    wanted = 0.0
+    cpus = 0.0
     for deployment in application["deployments"]:
         scaling = deployment.get("autoscaling_config", {})
         replicas = scaling.get("max_replicas", deployment.get("num_replicas"))
-        wanted += replicas * deployment["ray_actor_options"]["num_cpus"]
+        cpus += replicas * deployment["ray_actor_options"]["num_cpus"]
         if deployment["name"] == "Optimizer":
             assert replicas == 2 * group["maxReplicas"]
     resources = container["resources"]
 
     assert resources["requests"]["cpu"] == resources["limits"]["cpu"]
-    assert wanted < 0.1 * group["maxReplicas"] * int(resources["limits"]["cpu"])
+    assert cpus < 0.1 * group["maxReplicas"] * int(resources["limits"]["cpu"])
 
 
 def test_a_worker_is_behind_the_service_while_its_proxy_has_an_ingress_and_is_drained() -> None:

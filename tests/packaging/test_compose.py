@@ -90,14 +90,14 @@ def test_prometheus_has_the_alerts_of_the_manifests_that_are_not_of_clusters_alo
         argument for argument in SERVICES["prometheus"]["command"] if "config.file" in argument
     )
     configuration = Path(option.partition("=")[2])
-    named = [str(configuration.parent / path) for path in PROMETHEUS["rule_files"]]
+    paths = [str(configuration.parent / path) for path in PROMETHEUS["rule_files"]]
     manifest = yaml.safe_load(
         (ROOT / "kuberay/components/monitoring/prometheusrule.yaml").read_text()
     )
     of_the_service, of_clusters = manifest["spec"]["groups"]
 
     assert mounts[str(configuration)] == "./compose/prometheus.yml"
-    loaded = [yaml.safe_load((ROOT / mounts[path]).read_text()) for path in named]
+    loaded = [yaml.safe_load((ROOT / mounts[path]).read_text()) for path in paths]
     assert loaded == [{"groups": [of_the_service]}], "run `python -m tests.alerts.compose_rules`"
     assert [rule["alert"] for rule in of_clusters["rules"]] == [
         "OrderGenerationOneIngress",

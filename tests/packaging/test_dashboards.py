@@ -45,16 +45,18 @@ def test_every_query_asks_for_series_and_labels_that_exist(dashboard: dict[str, 
 def test_a_legend_names_labels_that_its_query_keeps(dashboard: dict[str, Any]) -> None:
     for panel in panels_of(dashboard):
         for target in panel["targets"]:
-            shown = {part.split("}}")[0].strip() for part in target["legendFormat"].split("{{")[1:]}
-            kept = [labels for _, labels in selectors(expand(target["expr"]))]
-            assert shown <= set.union(*kept), panel["title"]
+            label_names = {
+                part.split("}}")[0].strip() for part in target["legendFormat"].split("{{")[1:]
+            }
+            label_sets = [labels for _, labels in selectors(expand(target["expr"]))]
+            assert label_names <= set.union(*label_sets), panel["title"]
 
 
 def test_the_service_dashboard_shows_every_metric_of_the_service() -> None:
-    asked = {
+    series = {
         name for query in queries_of(DASHBOARDS["service"]) for name, _ in selectors(expand(query))
     }
-    bases = {name.removesuffix("_bucket") for name in asked}
+    bases = {name.removesuffix("_bucket") for name in series}
     metrics = {name for name in own_series() if not name.endswith(("_bucket", "_count", "_sum"))}
 
     assert bases == metrics
@@ -74,7 +76,7 @@ def test_every_panel_says_what_it_shows_has_a_unit_and_the_chosen_prometheus(
 
 
 def test_panels_have_ids_of_their_own_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
-    taken: set[tuple[int, int]] = set()
+    all_cells: set[tuple[int, int]] = set()
     for panel in dashboard["panels"]:
         at = panel["gridPos"]
         cells = {
@@ -83,8 +85,8 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(dashboard: dict[str, An
             for y in range(at["y"], at["y"] + at["h"])
         }
         assert at["x"] + at["w"] <= COLUMNS, panel["title"]
-        assert not cells & taken, panel["title"]
-        taken |= cells
+        assert not cells & all_cells, panel["title"]
+        all_cells |= cells
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 

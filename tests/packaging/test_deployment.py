@@ -33,15 +33,15 @@ RAYSERVICE_SCHEMA = ROOT.parent / "shared/data/rayservice-v1.schema.json"
 
 def render(directory: Path) -> list[dict[str, Any]]:
     """Render a kustomization as `kubectl apply --kustomize` does."""
-    done = subprocess.run(
+    result = subprocess.run(
         [KUBECTL, "kustomize", str(directory)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    assert result.returncode == 0, result.stderr
+    return list(yaml.safe_load_all(result.stdout))
 
 
 @cache
@@ -50,8 +50,8 @@ def overlay(name: str) -> list[dict[str, Any]]:
 
 
 def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = (document for document in documents if document["kind"] == kind)
-    return found
+    (match,) = (document for document in documents if document["kind"] == kind)
+    return match
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)
@@ -227,14 +227,14 @@ def test_callers_need_a_key_except_with_the_overlays_that_say_so() -> None:
     for name in OVERLAYS:
         rayservice = of_kind(overlay(name), "RayService")
         head = rayservice["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
-        given = {
+        environment = {
             variable["name"]: variable.get("value") for variable in head["containers"][0]["env"]
         }
         is_open = name in {"overlays/dev", "overlays/globeco"}
-        protection = given["AUTH"], given.get("INSECURE_OFF_LOOPBACK")
+        protection = environment["AUTH"], environment.get("INSECURE_OFF_LOOPBACK")
         assert protection == (("none", "yes") if is_open else ("keys", None)), name
         host = yaml.safe_load(rayservice["spec"]["serveConfigV2"])["http_options"]["host"]
-        args = {name.lower(): value for name, value in given.items() if name in PROTECTION}
+        args = {name.lower(): value for name, value in environment.items() if name in PROTECTION}
         read_settings(args).require_protection(host)
 
 
@@ -345,15 +345,15 @@ def test_each_kustomization_names_every_manifest_beside_it() -> None:
     for path in KUBERAY.rglob("kustomization.yaml"):
         content = yaml.safe_load(path.read_text())
         beside = {file.name for file in path.parent.glob("*.yaml")}
-        named = {
+        resources = {
             resource for resource in content.get("resources", ()) if not resource.startswith("..")
         }
 
-        assert named == beside - {"kustomization.yaml", "serve_config.yaml"}, path
+        assert resources == beside - {"kustomization.yaml", "serve_config.yaml"}, path
 
 
 def test_everything_that_the_image_copies_is_there_and_sent_to_the_builder() -> None:
-    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
     copied = [
         source
         for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile(), re.MULTILINE)
@@ -362,7 +362,7 @@ def test_everything_that_the_image_copies_is_there_and_sent_to_the_builder() -> 
 
     assert {"pyproject.toml", "uv.lock", "serve_config.yaml", "serve_app"} <= set(copied)
     assert all((ROOT / source).exists() for source in copied)
-    assert {f"!{source}" for source in copied} <= set(sent)
+    assert {f"!{source}" for source in copied} <= set(lines)
 
 
 def test_the_image_starts_the_service_for_everybody_and_not_as_root() -> None:
@@ -377,9 +377,9 @@ def test_the_image_starts_the_service_for_everybody_and_not_as_root() -> None:
 
 
 def test_the_image_has_the_installer_of_the_makefile_and_no_embedded_database() -> None:
-    (wanted,) = re.findall(r"^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    (version,) = re.findall(r"^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-    assert f"ARG UV_VERSION={wanted}\n" in dockerfile()
+    assert f"ARG UV_VERSION={version}\n" in dockerfile()
     assert set(re.findall(r"^ARG EXTRAS=(.*)$", dockerfile(), re.MULTILINE)) == {'""'}
 
 

@@ -26,11 +26,11 @@ STORIES = {
 @pytest.mark.parametrize("package", PACKAGES)
 def test_an_import_name_comes_from_this_distribution_alone(package: str) -> None:
     others = set(packages_distributions().get(package, [])) - {DISTRIBUTION}
-    found = find_spec(package)
+    spec = find_spec(package)
 
     assert others == set()
-    assert found is not None
-    assert found.origin == str(ROOT / package / "__init__.py")
+    assert spec is not None
+    assert spec.origin == str(ROOT / package / "__init__.py")
 
 
 def test_the_wheel_holds_every_package_and_is_never_uploaded() -> None:
@@ -42,11 +42,11 @@ def test_the_wheel_holds_every_package_and_is_never_uploaded() -> None:
 
 
 def test_the_wheel_holds_what_the_packages_read_beside_their_modules() -> None:
-    held = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    paths = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     templates = {str(path.relative_to(ROOT)) for path in ROOT.glob("serve_app/**/*.j2")}
 
     assert len(templates) == 5
-    assert held >= {
+    assert paths >= {
         *templates,
         "serve_app/serve_config.yaml",
         "serve_app/api/routes/problem_pages.py",
@@ -79,13 +79,13 @@ def test_the_makefile_has_every_command_that_a_document_names() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kuberay/*.md")]
-    named = {
+    commands = {
         name
         for document in documents
         for name in re.findall(r"(?:`|^    )make ([a-z-]+)", document.read_text(), re.MULTILINE)
     }
 
-    assert {"demo", "test"} <= named <= targets
+    assert {"demo", "test"} <= commands <= targets
     assert phony is not None
     assert set(phony[1].split()) == targets
 

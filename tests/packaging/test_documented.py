@@ -50,7 +50,7 @@ def full_outcome() -> dict[str, Any]:
         violation_lower_bound=Decimal(1),
     )
     outside = OutsideBand(make_id("S", 0), next(iter(Edge)), Decimal(1), ("frozen",))
-    made = replace(
+    outcome = replace(
         make_outcome(rebalance, 0),
         certificate=certificate,
         outside_band=(outside,),
@@ -61,15 +61,15 @@ def full_outcome() -> dict[str, Any]:
         counted_orders=1,
         refusal=REFUSAL,
     )
-    return outcomes.outcome_document("id", made)
+    return outcomes.outcome_document("id", outcome)
 
 
 def full_columns() -> dict[str, Any]:
-    made = make_answers(make_rebalance(16), range(16))
-    units = made.after.units.copy()
+    answers = make_answers(make_rebalance(16), range(16))
+    units = answers.after.units.copy()
     units[0, 0] = 2**40  # an exception
-    made = replace(made, after=replace(made.after, units=units))
-    return outcome_columns.rows_document("6" * 24, 0, made, slice(0, 16))
+    answers = replace(answers, after=replace(answers.after, units=units))
+    return outcome_columns.rows_document("6" * 24, 0, answers, slice(0, 16))
 
 
 def documents() -> dict[str, set[str]]:
@@ -98,9 +98,9 @@ def documents() -> dict[str, set[str]]:
 def description_of(collection: str) -> str:
     """Extract the description of a collection's documents from docs/reference/storage.md."""
     block = (DOCS / "reference/storage.md").read_text().split("```")[1]
-    found = re.search(rf"^{collection} .*\n(?: +.*\n)*", block, re.MULTILINE)
-    assert found is not None, collection
-    return found[0]
+    match = re.search(rf"^{collection} .*\n(?: +.*\n)*", block, re.MULTILINE)
+    assert match is not None, collection
+    return match[0]
 
 
 @pytest.mark.parametrize("collection", sorted(documents()))
@@ -129,22 +129,22 @@ def test_every_layer_is_in_the_table_of_who_imports_whom() -> None:
         .partition("| layer | modules |")[2]
         .partition("\n\n")[0]
     )
-    listed = {
+    table_names = {
         name for row in table.splitlines() for name in re.findall(r"\w+", row.rpartition(" | ")[2])
     }
-    assert linted - listed == set()
+    assert linted - table_names == set()
 
 
 def test_every_name_of_the_glossary_is_a_name_of_the_code() -> None:
     rows = re.findall(
         r"^\| [^|]+ \| ([^|]*) \| .* \|$", (DOCS / "index.md").read_text(), re.MULTILINE
     )
-    named = {name for row in rows for name in re.findall(r"`([A-Z][a-z]\w+)`", row)}
+    class_names = {name for row in rows for name in re.findall(r"`([A-Z][a-z]\w+)`", row)}
     packages = ("optimization", "storage", "serve_app")
     sources = [
         path.read_text() for package in packages for path in (DOCS.parent / package).rglob("*.py")
     ]
     defined = {name for text in sources for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
 
-    assert len(named) > 15
-    assert named - defined == set()
+    assert len(class_names) > 15
+    assert class_names - defined == set()

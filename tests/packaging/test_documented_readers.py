@@ -29,8 +29,8 @@ def settings() -> Settings:
 async def url(settings: Settings, stored: Stored, database: Any) -> AsyncIterator[str]:
     world = Upstreams({A: PRICE, B: PRICE})
     for number, portfolio_id in enumerate(IDS[:-1]):  # the last is refused, beside the columns
-        held = {B: "2.5"} if number % 10 == 0 else {}
-        world.set_balance(portfolio_id, 1000, **{A: 2}, **held)
+        holdings = {B: "2.5"} if number % 10 == 0 else {}
+        world.set_balance(portfolio_id, 1000, **{A: 2}, **holdings)
     optimizer = build_optimizer(settings, database, world)
     async with serve(
         api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
@@ -75,11 +75,11 @@ async def test_the_documented_lines_read_every_outcome(url: str, run_id: str) ->
     assert polars["cash_after_rebalance"].to_list() == cash
     assert pandas["cash_after_rebalance"].array.__arrow_array__().to_pylist() == cash
     assert read["refused"] == sum(outcome.error is not None for outcome in expected) == 1
-    held = [
+    positions = [
         (outcome.portfolio_id, position) for outcome in expected for position in outcome.positions
     ]
     assert read["positions"].select("portfolio_id", "security_id", "adjusted_quantity").rows() == [
-        (owner, position.security_id, position.adjusted_quantity) for owner, position in held
+        (owner, position.security_id, position.adjusted_quantity) for owner, position in positions
     ]
 
 
@@ -95,9 +95,9 @@ async def test_the_documented_lines_read_every_outcome(url: str, run_id: str) ->
 async def test_the_command_writes_the_outcomes_in_the_form_that_the_name_of_the_file_says(
     url: str, run_id: str, tmp_path: Path, name: str, begins: bytes
 ) -> None:
-    done = await connect_ordergen(url)("runs", "export", run_id, "-o", str(tmp_path / name))
+    result = await connect_ordergen(url)("runs", "export", run_id, "-o", str(tmp_path / name))
 
-    assert done.exit_code == 0, done.output
+    assert result.exit_code == 0, result.output
     assert (tmp_path / name).read_bytes().startswith(begins)
     assert names_in(tmp_path) == [name]
 

@@ -56,9 +56,9 @@ def test_no_page_of_the_site_links_to_a_file_beside_the_site() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_path_of_the_repository_that_a_document_names_exists(document: Path) -> None:
-    named = set(PATH.findall(document.read_text()))
+    paths = set(PATH.findall(document.read_text()))
 
-    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
 
 
 def test_the_table_of_settings_has_every_setting_with_its_default_and_rule() -> None:
@@ -77,7 +77,7 @@ def test_the_page_of_the_api_names_every_route() -> None:
         for path, methods in paths.items()
         for method in methods
     }
-    named = {
+    routes = {
         f"{method} {path}"
         for row in re.findall(
             r"^\| ([A-Z]+(?:, [A-Z]+)* /[^|]*?) \|", API.read_text(), re.MULTILINE
@@ -87,21 +87,21 @@ def test_the_page_of_the_api_names_every_route() -> None:
         for path in f"/{paths}".split(", ")
     }
 
-    assert served <= named
+    assert served <= routes
     assert all(
-        re.search(r"/(docs|redoc|openapi\.json|problems)", extra) for extra in named - served
+        re.search(r"/(docs|redoc|openapi\.json|problems)", extra) for extra in routes - served
     )
 
 
 def test_the_page_of_the_api_names_every_kind_of_problem_under_its_status() -> None:
     table = API.read_text().partition("| status | types |")[2].partition("\n\n")[0]
-    named = {
+    codes = {
         (int(status), slug)
         for status, slugs in re.findall(r"^\| (\d{3}) \| (.+) \|$", table, re.MULTILINE)
         for slug in slugs.split(", ")
     }
 
-    assert named == {(kind.status, kind.code) for kind in KINDS.values()}
+    assert codes == {(kind.status, kind.code) for kind in KINDS.values()}
 
 
 def test_every_kind_of_problem_has_its_page_and_every_page_its_kind() -> None:

@@ -11,8 +11,8 @@ def test_the_engine_alone_prints_what_its_docstring_shows(
 ) -> None:
     module = runpy.run_path(str(EXAMPLES / "rebalance.py"), run_name="__main__")
 
-    shown = str(module["__doc__"]).partition("$ python examples/rebalance.py\n")[2]
-    assert capsys.readouterr().out == shown
+    output = str(module["__doc__"]).partition("$ python examples/rebalance.py\n")[2]
+    assert capsys.readouterr().out == output
 
 
 def test_the_pictures_are_what_the_engine_draws() -> None:

@@ -67,16 +67,16 @@ def test_the_request_of_the_readme_gets_the_answer_of_the_readme(
     demonstration: Demonstration,
 ) -> None:
     readme = (ROOT / "README.md").read_text()
-    found = re.search(
+    match = re.search(
         r"curl -X POST http://127\.0\.0\.1:8088(\S+)\n```\n\n```json\n(.*?)\n```", readme, re.DOTALL
     )
-    assert found is not None
+    assert match is not None
 
-    answer = httpx.post(f"{demonstration.url}{found[1]}", timeout=60)
+    answer = httpx.post(f"{demonstration.url}{match[1]}", timeout=60)
 
     assert answer.status_code == 200, answer.text
-    shown = re.findall(r'^  "(\w+)": ', found[2], re.MULTILINE)
-    assert shown == [name for name in answer.json() if name in shown]
+    names = re.findall(r'^  "(\w+)": ', match[2], re.MULTILINE)
+    assert names == [name for name in answer.json() if name in names]
 
 
 def test_the_service_answers_its_own_documentation(demonstration: Demonstration) -> None:

@@ -41,21 +41,21 @@ def uv_that(directory: Path, says: str, code: int) -> None:
 def test_each_step_is_a_line_where_there_is_no_terminal(tmp_path: Path) -> None:
     uv_that(tmp_path, "Installed 200 packages\n", 0)
 
-    done = install(tmp_path)
+    result = install(tmp_path)
 
-    assert (done.returncode, done.stdout) == (0, "")
-    (line,) = done.stderr.splitlines()
+    assert (result.returncode, result.stdout) == (0, "")
+    (line,) = result.stderr.splitlines()
     assert line.startswith("setting up: the locked dependencies")
 
 
 def test_a_machine_without_network_is_told_so_in_one_line(tmp_path: Path) -> None:
-    done = install(tmp_path)
+    result = install(tmp_path)
 
-    assert done.returncode == 1
-    reason = done.stderr.splitlines()[-1]
+    assert result.returncode == 1
+    reason = result.stderr.splitlines()[-1]
     assert reason.startswith("make install: no network: ")
     assert "PIP_INDEX_URL" in reason
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_a_step_that_fails_is_reported_by_its_cause_and_its_log(
 ) -> None:
     uv_that(tmp_path, says, 2)
 
-    done = install(tmp_path)
+    result = install(tmp_path)
 
-    assert done.returncode == 1
-    assert reason in done.stderr.splitlines()[-1]
+    assert result.returncode == 1
+    assert reason in result.stderr.splitlines()[-1]
     assert (tmp_path / ".tools/install.log").read_text() == says
 
 
@@ -85,11 +85,11 @@ def test_an_old_python_is_refused_in_one_line_that_names_it(tmp_path: Path) -> N
     old.chmod(0o700)
     command = ["make", "--no-print-directory", "-B", ".venv/.installed", f"PYTHON={old}"]
 
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=SCRIPT.parent, capture_output=True, text=True, timeout=60, check=False
     )
 
-    assert done.returncode != 0
-    assert done.stdout.splitlines() == [
+    assert result.returncode != 0
+    assert result.stdout.splitlines() == [
         f"Python 3.11 or newer is needed; {old} is Python 3.9.2. Set PYTHON=..."
     ]

@@ -31,59 +31,59 @@ WITHOUT_SUBJECT = re.compile(
 
 
 def test_no_docstring_begins_with_a_question_or_a_pointer() -> None:
-    found = [
+    faults = [
         f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
         for path in SOURCES
         for text in docstrings(path)
         if UNCLEAR.match(text)
     ]
 
-    assert found == []
+    assert faults == []
 
 
 def test_constants_of_bounds_say_max_or_min_and_of_what() -> None:
-    found = [
+    faults = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in SOURCES
         for name in constants(path)
         if WITHOUT_SUBJECT.fullmatch(name)
     ]
 
-    assert found == []
+    assert faults == []
 
 
 def test_no_line_of_code_is_longer_than_100_columns_with_its_pragmas() -> None:
-    found = [
+    faults = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in SOURCES
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if len(line) > CODE_COLUMNS
     ]
 
-    assert found == []
+    assert faults == []
 
 
 def test_the_name_of_a_test_has_three_words_at_least() -> None:
-    found = [
+    faults = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
         if len(name.split("_")) < 1 + MIN_WORDS
     ]
 
-    assert found == []
+    assert faults == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_line_of_prose_is_longer_than_120_columns(page: Path) -> None:
     text = CODE.sub(lambda code: "\n" * code[0].count("\n"), page.read_text())
-    found = [
+    faults = [
         f"{number}: {len(line)}"
         for number, line in enumerate(text.splitlines(), 1)
         if len(line) > PAGE_COLUMNS and not line.lstrip().startswith("|") and not LINK.search(line)
     ]
 
-    assert found == []
+    assert faults == []
 
 
 def docstrings(path: Path) -> Iterator[str]:

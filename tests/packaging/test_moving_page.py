@@ -55,6 +55,6 @@ async def test_copied_models_keep_their_ids_and_versions(
     assert total == 1
     assert (models[0].model_id, models[0].version) == (str(old["_id"]), 7)
     assert models[0].targets[0].weight == Decimal("0.25")
-    followed = await ModelStore(database).find_followed(PORTFOLIO)
-    assert followed.model_id == models[0].model_id
+    model = await ModelStore(database).find_followed(PORTFOLIO)
+    assert model.model_id == models[0].model_id
     await database.client.drop_database(original)

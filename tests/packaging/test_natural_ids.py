@@ -51,10 +51,10 @@ def test_a_run_over_a_book_of_natural_ids_is_solved_and_told_by_the_client(
 ) -> None:
     with Client(demonstration.url, timeout_s=60) as service:
         (growth,) = service.list_models()
-        held = [position.security_id for position in growth.positions[:3]]
+        security_ids = [position.security_id for position in growth.positions[:3]]
         thirds = [
             Position(security_id, Fraction(1, 3), relative_drift=Decimal("0.25"))
-            for security_id in held
+            for security_id in security_ids
         ]
         model = service.add_model("Thirds", thirds, ACCOUNTS)
         run = service.begin_run(models=[model.model_id], holdings={"source": "file", "file": BOOK})

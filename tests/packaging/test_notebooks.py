@@ -30,7 +30,7 @@ nbformat.write(notebook, sys.argv[3])
 )
 def test_a_notebook_runs_and_shows_its_results(tmp_path: Path, name: str, shown: list[str]) -> None:
     executed = tmp_path / "executed.ipynb"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", RUN, EXAMPLES / f"{name}.ipynb", EXAMPLES, executed],
         capture_output=True,
         text=True,
@@ -38,7 +38,7 @@ def test_a_notebook_runs_and_shows_its_results(tmp_path: Path, name: str, shown:
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert result.returncode == 0, result.stderr[-3000:]
     outputs = json.dumps([cell["outputs"] for cell in code_cells(executed)])
     assert [text for text in shown if text not in outputs] == []
 
@@ -60,6 +60,6 @@ def test_the_page_from_a_data_frame_to_a_plot_runs(monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(EXAMPLES.parent)
     page = EXAMPLES.parent / "docs/how-to/use-data-frames.md"
 
-    found = doctest.testfile(str(page), module_relative=False, raise_on_error=True)
+    results = doctest.testfile(str(page), module_relative=False, raise_on_error=True)
 
-    assert found.attempted > 12
+    assert results.attempted > 12

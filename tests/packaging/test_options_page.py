@@ -40,8 +40,8 @@ def summary(answer: httpx.Response) -> str:
     if answer.status_code == 200:
         return "".join(map(plan, answer.json()))
     problem = answer.json()
-    refused = problem.get("portfolios", [])
-    details = [outcome["error"]["detail"] for outcome in refused] or [
+    outcomes = problem.get("portfolios", [])
+    details = [outcome["error"]["detail"] for outcome in outcomes] or [
         error["detail"] for error in problem["errors"]
     ]
     return "".join(f"{answer.status_code}: {detail}\n" for detail in details)

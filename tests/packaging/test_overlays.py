@@ -66,24 +66,26 @@ def test_a_container_asks_for_no_more_than_its_limits(name: str) -> None:
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_every_secret_is_in_the_overlay_or_made_by_the_readme(name: str) -> None:
-    made = {
+    pairs = {
         (document["metadata"]["name"], key)
         for document in overlay(name)
         if document["kind"] == "Secret"
         for key in (document.get("data") or document["stringData"])
     }
     commands = README.replace("\\\n", "").splitlines()
-    made |= {
-        found
+    pairs |= {
+        pair
         for line in commands
-        for found in re.findall(r"create secret generic (\S+) +--from-literal=(\w+)=", line)
+        for pair in re.findall(r"create secret generic (\S+) +--from-literal=(\w+)=", line)
     }
 
     cluster = of_kind(overlay(name), "RayService")["spec"]["rayClusterConfig"]
     redis = cluster.get("gcsFaultToleranceOptions", {}).get("redisPassword")
-    wanted = set[tuple[str, str]]()
+    references = set[tuple[str, str]]()
     if redis is not None:
-        wanted.add(tuple(redis["valueFrom"]["secretKeyRef"][field] for field in ("name", "key")))
+        references.add(
+            tuple(redis["valueFrom"]["secretKeyRef"][field] for field in ("name", "key"))
+        )
     for pod in pods_of(name):
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         (container,) = pod["containers"]
@@ -92,9 +94,9 @@ def test_every_secret_is_in_the_overlay_or_made_by_the_readme(name: str) -> None
             if variable["name"].endswith("_FILE"):
                 path = Path(variable["value"])
                 secret = volumes[directories[str(path.parent)]]["secret"]
-                wanted.add((secret["secretName"], path.name))
-    assert wanted
-    assert wanted <= made
+                references.add((secret["secretName"], path.name))
+    assert references
+    assert references <= pairs
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -110,8 +112,8 @@ def test_ray_reads_every_variable_that_is_meant_for_it(name: str) -> None:
     assert len(variables) > 5
     for variable in variables:
         # Settings of Ray's core, in small letters, stand in it without the prefix.
-        known = variable.removeprefix("RAY_") if variable[4:].islower() else variable
-        assert any(known.encode() in text for text in texts), variable
+        name_in_ray = variable.removeprefix("RAY_") if variable[4:].islower() else variable
+        assert any(name_in_ray.encode() in text for text in texts), variable
 
 
 def test_the_tag_of_the_image_is_the_version_of_the_project() -> None:

@@ -62,8 +62,8 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path) -> None:
-    done = run(sys.executable, tree(tmp_path), "v1.2.0")
-    assert (done.returncode, done.stdout) == (0, "### Added\n\n- Households.\n")
+    result = run(sys.executable, tree(tmp_path), "v1.2.0")
+    assert (result.returncode, result.stdout) == (0, "### Added\n\n- Households.\n")
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path)
 def test_a_release_that_the_tree_does_not_describe_is_refused_in_one_line(
     tmp_path: Path, tag: str, changelog: str, reason: str
 ) -> None:
-    done = run(sys.executable, tree(tmp_path, changelog=changelog), tag)
-    assert (done.returncode, done.stderr) == (1, f"release: {reason}\n")
+    result = run(sys.executable, tree(tmp_path, changelog=changelog), tag)
+    assert (result.returncode, result.stderr) == (1, f"release: {reason}\n")
 
 
 @pytest.fixture
@@ -112,8 +112,8 @@ def images(environment: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("name", ["staging", "production"])
 def test_a_deployment_applies_the_image_of_a_digest(environment: dict[str, str], name: str) -> None:
-    done = run(ROOT / ".github/deploy", name, NEW, **environment)
-    assert (done.returncode, done.stderr) == (0, "")
+    result = run(ROOT / ".github/deploy", name, NEW, **environment)
+    assert (result.returncode, result.stderr) == (0, "")
     assert images(environment) == [NEW]
     assert list((ROOT / "kuberay").glob(".deploy*")) == []
 
@@ -121,24 +121,24 @@ def test_a_deployment_applies_the_image_of_a_digest(environment: dict[str, str],
 def test_a_deployment_that_does_not_become_ready_goes_back_to_the_image_of_before(
     environment: dict[str, str],
 ) -> None:
-    done = run(ROOT / ".github/deploy", "staging", NEW, **{**environment, "REFUSED": NEW})
-    assert done.returncode == 1
-    assert done.stderr == f"deploy: {NEW} did not become ready; back to {OLD}\n"
+    result = run(ROOT / ".github/deploy", "staging", NEW, **{**environment, "REFUSED": NEW})
+    assert result.returncode == 1
+    assert result.stderr == f"deploy: {NEW} did not become ready; back to {OLD}\n"
     assert images(environment) == [NEW, OLD]
 
 
 def test_a_first_deployment_that_fails_has_nothing_to_go_back_to(
     environment: dict[str, str],
 ) -> None:
-    wanted = {**environment, "BEFORE": "", "REFUSED": NEW}
-    done = run(ROOT / ".github/deploy", "staging", NEW, **wanted)
-    assert (done.returncode, images(environment)) == (1, [NEW])
+    variables = {**environment, "BEFORE": "", "REFUSED": NEW}
+    result = run(ROOT / ".github/deploy", "staging", NEW, **variables)
+    assert (result.returncode, images(environment)) == (1, [NEW])
 
 
 def test_a_deployment_that_the_cluster_denies_fails(environment: dict[str, str]) -> None:
-    wanted = {**environment, "BEFORE": "", "DENIED": "yes"}
-    done = run(ROOT / ".github/deploy", "staging", NEW, **wanted)
-    assert (done.returncode, Path(environment["LOG"]).exists()) == (1, False)
+    variables = {**environment, "BEFORE": "", "DENIED": "yes"}
+    result = run(ROOT / ".github/deploy", "staging", NEW, **variables)
+    assert (result.returncode, Path(environment["LOG"]).exists()) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_a_deployment_that_the_cluster_denies_fails(environment: dict[str, str])
 def test_a_deployment_of_a_tag_or_to_nowhere_is_refused(
     environment: dict[str, str], arguments: tuple[str, str], reason: str
 ) -> None:
-    done = run(ROOT / ".github/deploy", *arguments, **environment)
-    assert done.returncode == 2
-    assert reason in done.stderr
+    result = run(ROOT / ".github/deploy", *arguments, **environment)
+    assert result.returncode == 2
+    assert reason in result.stderr
 
 
 def install_wheels(platform: str, environment: Path) -> subprocess.CompletedProcess[str]:
@@ -171,14 +171,14 @@ def test_every_package_of_the_image_has_a_wheel_for_its_architectures(tmp_path: 
     (released,) = re.findall(r"docker buildx build --platform (\S+)", workflow)
 
     for architecture in released.split(","):
-        asked = install_wheels(ARCHITECTURES[architecture], tmp_path / "environment")
-        assert asked.returncode == 0, asked.stderr
-        assert re.search(r"Would install \d{2,} packages", asked.stderr)
+        result = install_wheels(ARCHITECTURES[architecture], tmp_path / "environment")
+        assert result.returncode == 0, result.stderr
+        assert re.search(r"Would install \d{2,} packages", result.stderr)
 
 
 def test_a_platform_without_wheels_is_told(tmp_path: Path) -> None:
-    asked = install_wheels("aarch64-unknown-linux-musl", tmp_path / "environment")
+    result = install_wheels("aarch64-unknown-linux-musl", tmp_path / "environment")
 
-    assert asked.returncode != 0
+    assert result.returncode != 0
     # By words, because uv breaks its lines at the width of the terminal.
-    assert "has no binary distribution" in " ".join(asked.stderr.split())
+    assert "has no binary distribution" in " ".join(result.stderr.split())

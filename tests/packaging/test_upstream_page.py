@@ -48,15 +48,15 @@ class Exchange(NamedTuple):
 
 def exchanges() -> dict[str, Exchange]:
     """Extract the exchanges of the page, by method and path."""
-    found: dict[str, Exchange] = {}
+    pairs: dict[str, Exchange] = {}
     blocks = [block.partition("\n\n") for block in BLOCK.findall(PAGE.read_text())]
     for (request, _, body), (status, _, answer) in zip(blocks[::2], blocks[1::2], strict=True):
-        sent = json.loads(body) if body else None
-        found[request.strip()] = Exchange(sent, int(status.split()[1]), answer)
-    return found
+        payload = json.loads(body) if body else None
+        pairs[request.strip()] = Exchange(payload, int(status.split()[1]), answer)
+    return pairs
 
 
-class Documented(httpx.AsyncBaseTransport):
+class DocumentedUpstreams(httpx.AsyncBaseTransport):
     """Transport that responds as the page says, and records the requests."""
 
     def __init__(self) -> None:
@@ -64,31 +64,29 @@ class Documented(httpx.AsyncBaseTransport):
         self.asked: set[str] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        asked = f"{request.method} {unquote(request.url.raw_path.decode())}"
-        asked = re.sub("|".join(STRANGERS), EMPTY, asked)
-        documented = self.exchanges[asked]
-        self.asked.add(asked)
-        sent = await request.aread()
-        assert (json.loads(sent) if sent else None) == documented.body
-        answer = httpx.ByteStream(documented.answer.encode())
-        return httpx.Response(documented.status, stream=answer, request=request)
+        route = f"{request.method} {unquote(request.url.raw_path.decode())}"
+        route = re.sub("|".join(STRANGERS), EMPTY, route)
+        exchange = self.exchanges[route]
+        self.asked.add(route)
+        payload = await request.aread()
+        assert (json.loads(payload) if payload else None) == exchange.body
+        answer = httpx.ByteStream(exchange.answer.encode())
+        return httpx.Response(exchange.status, stream=answer, request=request)
 
 
 @pytest.fixture
-def documented() -> Documented:
-    return Documented()
+def upstreams() -> DocumentedUpstreams:
+    return DocumentedUpstreams()
 
 
 @pytest.fixture
-async def client(documented: Documented) -> AsyncIterator[Client]:
-    async with Client(
-        "documented", "http://upstream", POLICY, HttpxTransport(documented)
-    ) as client:
+async def client(upstreams: DocumentedUpstreams) -> AsyncIterator[Client]:
+    async with Client("documented", "http://upstream", POLICY, HttpxTransport(upstreams)) as client:
         yield client
 
 
 async def test_every_request_of_the_page_is_sent_and_every_answer_read(
-    documented: Documented, client: Client
+    upstreams: DocumentedUpstreams, client: Client
 ) -> None:
     assert await PricingService(client, 5.0).read_snapshot() is not None
     await holdings_are_read(client)
@@ -106,16 +104,16 @@ async def test_every_request_of_the_page_is_sent_and_every_answer_read(
     ):
         assert (await upstream.check_health()).is_healthy
 
-    assert documented.asked == documented.exchanges.keys()
+    assert upstreams.asked == upstreams.exchanges.keys()
 
 
 async def holdings_are_read(client: Client) -> None:
-    found = await AccountingService(client).read_holdings([CASH, EMPTY])
-    held = {FIRST: Decimal(137), THIRD: Decimal("0.25")}
-    assert found[CASH] == Balance(CASH, Decimal("2022943.57"), held)
-    assert isinstance(found[EMPTY], HoldingsMissingError)
+    balances = await AccountingService(client).read_holdings([CASH, EMPTY])
+    holdings = {FIRST: Decimal(137), THIRD: Decimal("0.25")}
+    assert balances[CASH] == Balance(CASH, Decimal("2022943.57"), holdings)
+    assert isinstance(balances[EMPTY], HoldingsMissingError)
     by_pages = await PagedAccountingService(client).read_holdings([CASH, *STRANGERS])
-    assert by_pages[CASH] == found[CASH]
+    assert by_pages[CASH] == balances[CASH]
 
 
 async def names_are_read(client: Client) -> None:
@@ -128,7 +126,7 @@ async def names_are_read(client: Client) -> None:
 async def orders_are_sent_looked_up_and_cancelled(client: Client) -> None:
     orders = OrderService(client, "Default")
     batch = [NewOrder(CASH, FIRST, Side.BUY, 19326), NewOrder(CASH, SECOND, Side.SELL, 12)]
-    sent = await orders.place(batch, AT)
-    assert sent == (Accepted(101), Refused("Security is not traded today"))
+    results = await orders.place(batch, AT)
+    assert results == (Accepted(101), Refused("Security is not traded today"))
     assert await orders.read_placed(AT) == {(CASH, FIRST): Placed(101, "NEW")}
     await orders.cancel([101])

@@ -33,7 +33,7 @@ BODY = """{"model": {"positions": [{"security_id": "VTI", "target": "0.9", "low_
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class Installation:
     """A fresh environment with the wheel."""
 
     bin: Path
@@ -41,11 +41,13 @@ class Installed:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         program, *arguments = command
-        kept = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
+        inherited_values = {
+            name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ
+        }
         return subprocess.run(
             [self.bin / program, *arguments],
             cwd=self.directory,
-            env={"PATH": f"{self.bin}:/usr/bin:/bin", **kept, **environment},
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", **inherited_values, **environment},
             capture_output=True,
             text=True,
             timeout=120,
@@ -61,22 +63,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def install(wheel: Path, directory: Path, *extras: str) -> Installed:
+def install(wheel: Path, directory: Path, *extras: str) -> Installation:
     """Make an environment with the locked libraries of some extras, and with the wheel."""
     environment = directory / "venv"
-    named = [part for extra in extras for part in ("--extra", extra)]
+    options = [part for extra in extras for part in ("--extra", extra)]
     sync = ("sync", "--frozen", "--no-dev", "--no-install-project", "--python", sys.executable)
-    run_uv(*sync, *named, environment=environment)
+    run_uv(*sync, *options, environment=environment)
     run_uv("pip", "install", "--no-deps", str(wheel), environment=environment)
     run_uv("pip", "check", environment=environment)
     outside = directory / "elsewhere"
     outside.mkdir()
-    return Installed(environment / "bin", outside)
+    return Installation(environment / "bin", outside)
 
 
 def run_uv(*arguments: str, environment: Path) -> None:
     """Run uv from its cache: `make install` filled it with every locked library."""
-    done = subprocess.run(
+    result = subprocess.run(
         [UV, "--offline", "--quiet", *arguments],
         cwd=ROOT,
         env={
@@ -89,16 +91,16 @@ def run_uv(*arguments: str, environment: Path) -> None:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="module")
-def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return install(wheel, tmp_path_factory.mktemp("core"))
 
 
 @pytest.fixture(scope="module")
-def full(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def full(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return install(wheel, tmp_path_factory.mktemp("full"), "serve", "embedded")
 
 
@@ -106,9 +108,9 @@ def test_the_wheel_asks_for_the_engine_alone_and_marks_every_package_as_typed(wh
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
-        asked = message_from_bytes(archive.read(metadata)).get_all("Requires-Dist", [])
+        requirements = message_from_bytes(archive.read(metadata)).get_all("Requires-Dist", [])
 
-    always = {re.split(r"[<>=]", line)[0] for line in asked if "extra ==" not in line}
+    always = {re.split(r"[<>=]", line)[0] for line in requirements if "extra ==" not in line}
     assert always == ENGINE
     assert {f"{package}/py.typed" for package in ("serve_app", "storage", "optimization")} <= names
 
@@ -123,46 +125,46 @@ def test_the_wheel_has_the_console_with_every_file_that_its_index_names(wheel: P
     assert {f"serve_app/web/page/{name}" for name in assets} <= names
 
 
-def test_the_library_works_with_the_engine_alone(core: Installed) -> None:
-    done = core.run("python", "-c", LIBRARY)
-    found = core.run(
+def test_the_library_works_with_the_engine_alone(core: Installation) -> None:
+    result = core.run("python", "-c", LIBRARY)
+    packages = core.run(
         "python",
         "-c",
         "from importlib.util import find_spec\n"
         f"print(*sorted(name for name in {sorted(ENGINE | SERVICE)} if find_spec(name)))",
     )
 
-    assert (done.stderr, done.returncode) == ("", 0)
-    assert done.stdout.startswith("portfolio: REBALANCED\n")
-    assert done.stdout.endswith("\n[4]\n")
-    assert set(found.stdout.split()) == ENGINE
+    assert (result.stderr, result.returncode) == ("", 0)
+    assert result.stdout.startswith("portfolio: REBALANCED\n")
+    assert result.stdout.endswith("\n[4]\n")
+    assert set(packages.stdout.split()) == ENGINE
 
 
-def test_the_command_of_a_core_install_names_the_extra_in_one_line(core: Installed) -> None:
-    done = core.run("ordergen", "demo")
+def test_the_command_of_a_core_install_names_the_extra_in_one_line(core: Installation) -> None:
+    result = core.run("ordergen", "demo")
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
         "ordergen: typer is missing, because commands need the extra serve:"
         " pip install 'order-generation-service[serve]'\n"
     )
 
 
-def test_commands_find_their_configuration_in_the_wheel(full: Installed) -> None:
-    done = full.run("ordergen", "check-config")
+def test_commands_find_their_configuration_in_the_wheel(full: Installation) -> None:
+    result = full.run("ordergen", "check-config")
 
-    assert (done.stderr, done.returncode) == ("", 0)
-    assert done.stdout.endswith("site-packages/serve_app/serve_config.yaml: every key is known\n")
+    assert (result.stderr, result.returncode) == ("", 0)
+    assert result.stdout.endswith("site-packages/serve_app/serve_config.yaml: every key is known\n")
 
 
 @pytest.fixture(scope="module")
-def demonstration(full: Installed) -> Iterator[str]:
+def demonstration(full: Installation) -> Iterator[str]:
     """The address of a running demonstration of the wheel."""
     with tempfile.TemporaryDirectory(prefix="og-") as directory:  # Ray's sockets need a short path
         yield from demonstrate(full, Path(directory))
 
 
-def demonstrate(full: Installed, directory: Path) -> Iterator[str]:
+def demonstrate(full: Installation, directory: Path) -> Iterator[str]:
     environment = make_environment(directory)
     log = directory / "log"
     with log.open("wb") as output:
@@ -184,11 +186,11 @@ def demonstrate(full: Installed, directory: Path) -> Iterator[str]:
 
 @pytest.mark.cluster
 def test_a_demonstration_of_the_wheel_answers_its_command_and_its_client(
-    full: Installed, demonstration: str
+    full: Installation, demonstration: str
 ) -> None:
     body = full.directory / "body.json"
     body.write_text(BODY)
-    asked = full.run("ordergen", "optimize", str(body), "--url", demonstration, COLUMNS="120")
+    result = full.run("ordergen", "optimize", str(body), "--url", demonstration, COLUMNS="120")
     models = full.run(
         "python",
         "-c",
@@ -198,7 +200,7 @@ def test_a_demonstration_of_the_wheel_answers_its_command_and_its_client(
         demonstration,
     )
 
-    assert (asked.returncode, asked.stderr) == (0, "")
-    assert "REBALANCED" in asked.stdout
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "REBALANCED" in result.stdout
     assert (models.returncode, models.stderr) == (0, "")
     assert "Strategy" in models.stdout

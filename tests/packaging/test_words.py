@@ -137,7 +137,7 @@ WITH_PREPOSITION = re.compile(r"of|\w+_(of|from|for)")
 
 
 def test_no_function_is_named_by_a_participle_alone() -> None:
-    found = [
+    faults = [
         f"{place} {node.name}"
         for place, node in functions()
         if PARTICIPLE.fullmatch(node.name.strip("_"))
@@ -146,21 +146,21 @@ def test_no_function_is_named_by_a_participle_alone() -> None:
         and node.name.strip("_") not in NO_PARTICIPLES | OF_THE_DRIVER
     ]
 
-    assert found == []
+    assert faults == []
 
 
 def test_no_function_is_a_noun_with_a_preposition() -> None:
-    found = [
+    faults = [
         f"{place} {node.name}"
         for place, node in functions()
         if WITH_PREPOSITION.fullmatch(node.name.strip("_"))
     ]
 
-    assert found == []
+    assert faults == []
 
 
 def test_no_loop_is_over_each_or_one() -> None:
-    found = [
+    faults = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources()
         for node in ast.walk(ast.parse(path.read_text()))
@@ -169,21 +169,21 @@ def test_no_loop_is_over_each_or_one() -> None:
         and node.id in {"each", "one"}
     ]
 
-    assert found == []
+    assert faults == []
 
 
 def test_no_class_function_module_or_constant_has_a_retired_name() -> None:
-    found = {name: places for name, places in names().items() if name in RETIRED}
+    places_by_name = {name: places for name, places in names().items() if name in RETIRED}
 
-    assert {f"{name} -> {RETIRED[name]}": places for name, places in found.items()} == {}
+    assert {f"{name} -> {RETIRED[name]}": places for name, places in places_by_name.items()} == {}
 
 
 def test_the_glossary_names_none_of_the_retired() -> None:
     rows = re.findall(r"^\| [^|]+ \| ([^|]*) \| ", GLOSSARY.read_text(), re.MULTILINE)
-    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    glossary_names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
-    assert len(named) > 15
-    assert named.isdisjoint(RETIRED)
+    assert len(glossary_names) > 15
+    assert glossary_names.isdisjoint(RETIRED)
 
 
 def sources() -> Iterator[Path]:
@@ -202,15 +202,15 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
 
 def names() -> Mapping[str, list[str]]:
     """List where each class, function, module and constant of the packages is defined."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    places_by_name: defaultdict[str, list[str]] = defaultdict(list)
     for path in sources():
         place = str(path.relative_to(ROOT))
         steps = path.relative_to(ROOT).with_suffix("").parts
         for name in (steps[-1], *names_of(ast.parse(path.read_text()))):
-            found[name].append(place)
+            places_by_name[name].append(place)
         if steps[-1] == "__init__":
-            found[steps[-2]].append(place)
-    return found
+            places_by_name[steps[-2]].append(place)
+    return places_by_name
 
 
 def names_of(tree: ast.Module) -> Iterator[str]:

@@ -38,8 +38,8 @@ def faults_of(workflow: dict[str, Any]) -> list[str]:
 
 def _missing_outputs(job: dict[str, Any], jobs: dict[str, Any]) -> Iterator[str]:
     text, needs, steps = yaml.safe_dump(job), job.get("needs", []), job["steps"]
-    for wanted in set(re.findall(r"needs\.(\w+)\.outputs\.(\w+)", text)):
-        before, output = wanted
+    for reference in set(re.findall(r"needs\.(\w+)\.outputs\.(\w+)", text)):
+        before, output = reference
         if before not in needs or output not in jobs[before].get("outputs", {}):
             yield f"needs no output {output} of {before}"
     writers = {step["id"]: step.get("run", "") for step in steps if "id" in step}
@@ -47,19 +47,22 @@ def _missing_outputs(job: dict[str, Any], jobs: dict[str, Any]) -> Iterator[str]
         if f'echo "{output}=' not in writers.get(step, ""):
             yield f"no step {step} writes {output}"
     yield from (f"no job {job_id}" for job_id in needs if job_id not in jobs)
-    used = set(re.findall(r"secrets\.(\w+)", text))
-    yield from (f"no secret {secret}" for secret in sorted(used - SECRETS))
+    secrets = set(re.findall(r"secrets\.(\w+)", text))
+    yield from (f"no secret {secret}" for secret in sorted(secrets - SECRETS))
 
 
-def _missing_variables(job: dict[str, Any], given: dict[str, str]) -> Iterator[str]:
+def _missing_variables(job: dict[str, Any], variables: dict[str, str]) -> Iterator[str]:
     steps = [step for step in job["steps"] if "run" in step]
     for step in steps:
-        known = GIVEN | given.keys() | job.get("env", {}).keys() | step.get("env", {}).keys()
-        used = set(re.findall(r"\$\{?([A-Z_]+)", step["run"]))
-        yield from (f"no variable {variable}" for variable in sorted(used - known))
+        known_names = (
+            GIVEN | variables.keys() | job.get("env", {}).keys() | step.get("env", {}).keys()
+        )
+        names = set(re.findall(r"\$\{?([A-Z_]+)", step["run"]))
+        yield from (f"no variable {variable}" for variable in sorted(names - known_names))
     yield from (
         f"no variable {variable}"
-        for variable in set(re.findall(r"\$\{\{ env\.(\w+)", yaml.safe_dump(job))) - given.keys()
+        for variable in set(re.findall(r"\$\{\{ env\.(\w+)", yaml.safe_dump(job)))
+        - variables.keys()
     )
 
 

@@ -67,16 +67,16 @@ async def test_a_tile_and_a_model_filter_together_and_stay_in_the_address(
     page: Page, world: World, scan: dict[str, Any]
 ) -> None:
     model = world.models[0]
-    wanted = f"status=OUT_OF_BAND&model_id={model['model_id']}"
+    query = f"status=OUT_OF_BAND&model_id={model['model_id']}"
     await open_book(page)
 
     await page.get_by_role("button", name="OUT_OF_BAND").click()
     await page.get_by_label("Model").select_option(label=model["name"])
 
-    await expect_rows(page, len(lines_of(world, scan, wanted)))
+    await expect_rows(page, len(lines_of(world, scan, query)))
     assert query_of(page) == {"status": "OUT_OF_BAND", "model_id": model["model_id"]}
     await page.reload()
-    await expect_rows(page, len(lines_of(world, scan, wanted)))
+    await expect_rows(page, len(lines_of(world, scan, query)))
     await page.get_by_role("button", name="OUT_OF_BAND").click()
     await expect_rows(page, len(lines_of(world, scan, f"model_id={model['model_id']}")))
 
@@ -124,15 +124,15 @@ async def test_what_is_chosen_by_keys_is_kept_and_becomes_a_run(
     page: Page, world: World, scan: dict[str, Any]
 ) -> None:
     lines = lines_of(world, scan, "status=OUT_OF_BAND&sort_by=-market_value")
-    chosen = [line["portfolio_id"] for line in (lines[0], lines[2])]
+    ids = [line["portfolio_id"] for line in (lines[0], lines[2])]
     await open_book(page, "?status=OUT_OF_BAND&sort_by=-market_value")
 
     for key in "jxjjx":
         await page.keyboard.press(key)
-    for portfolio_id in chosen:
+    for portfolio_id in ids:
         await expect(row(page, portfolio_id).get_by_role("checkbox")).to_be_checked()
     await page.reload()
-    await expect(row(page, chosen[1]).get_by_role("checkbox")).to_be_checked()
+    await expect(row(page, ids[1]).get_by_role("checkbox")).to_be_checked()
     await page.get_by_role("button", name="Rebalance 2 selected").click()
     await page.get_by_role("dialog").get_by_role("button", name="Begin the run").click()
 
@@ -140,7 +140,7 @@ async def test_what_is_chosen_by_keys_is_kept_and_becomes_a_run(
     run = world.wait_for_run(page.url.rpartition("/")[2])
     assert (run["status"], run["selection"]["number_of_portfolios"]) == ("COMPLETED", 2)
     outcomes = world.http.get(f"/api/v1/runs/{run['run_id']}/outcomes").text
-    assert all(portfolio_id in outcomes for portfolio_id in chosen)
+    assert all(portfolio_id in outcomes for portfolio_id in ids)
 
 
 async def test_all_that_match_are_selected_and_none_again(
@@ -195,19 +195,19 @@ async def test_a_viewer_measures_the_book_and_begins_no_run(browser: Browser, de
 async def test_each_row_in_view_has_its_last_outcome_and_leads_to_that_plan(
     page: Page, world: World, scan: dict[str, Any]
 ) -> None:
-    asked: list[str] = []
+    urls: list[str] = []
     page.on(
         "request",
-        lambda request: asked.append(request.url) if "last-outcomes" in request.url else None,
+        lambda request: urls.append(request.url) if "last-outcomes" in request.url else None,
     )
     await open_book(page)
     first = lines_of(world, scan, "sort_by=-total_drift_weight")[0]
     portfolio_id = first["portfolio_id"]
     (last,) = world.read(f"/api/v1/portfolios/last-outcomes?ids={portfolio_id}")
 
-    shown = row(page, portfolio_id)
-    await expect(shown.locator("[data-head='Last outcome']")).to_have_text(last["status"])
-    link = shown.locator("[data-head='Last run']").get_by_role("link")
+    line = row(page, portfolio_id)
+    await expect(line.locator("[data-head='Last outcome']")).to_have_text(last["status"])
+    link = line.locator("[data-head='Last run']").get_by_role("link")
     plan = f"/console/rebalance/{last['rebalance_id']}/portfolio/{portfolio_id}"
     await expect(link).to_have_attribute("href", plan)
     moment = last["rebalance_date"].replace("T", " ")[:16]
@@ -215,8 +215,8 @@ async def test_each_row_in_view_has_its_last_outcome_and_leads_to_that_plan(
     await expect(link).to_contain_text(moment)
     # One request for all rows in view, because a request of their own would be hundreds.
     rows = await table(page).locator(".body .row").count()
-    ids = [portfolio_id for url in asked for portfolio_id in parse_qs(urlsplit(url).query)["ids"]]
-    assert len(asked) == 1
+    ids = [portfolio_id for url in urls for portfolio_id in parse_qs(urlsplit(url).query)["ids"]]
+    assert len(urls) == 1
     assert rows <= len(ids) == len(set(ids)) <= 100
 
 

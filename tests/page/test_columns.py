@@ -93,16 +93,16 @@ async def test_a_column_is_moved_by_keyboard_and_stays_where_it_is_put(
     book = await open_book(page)
     usual = await book.get_by_role("columnheader").all_inner_texts()
     await page.get_by_role("button", name="Columns of Portfolios").click()
-    left = page.get_by_role("button", name="Move Cash % left")
+    button = page.get_by_role("button", name="Move Cash % left")
     place = usual.index("Cash %")
-    await left.focus()
+    await button.focus()
 
     others = [column for column in usual if column != "Cash %"]
-    for wanted in [*range(place - 1, 1, -1), 2]:  # as far as the columns that stay, and no further
+    for index in [*range(place - 1, 1, -1), 2]:  # as far as the columns that stay, and no further
         await page.keyboard.press("Enter")
-        moved = [*others[:wanted], "Cash %", *others[wanted:]]
+        moved = [*others[:index], "Cash %", *others[index:]]
         await expect(book.get_by_role("columnheader")).to_have_text(moved)
-        await expect(left).to_be_focused()
+        await expect(button).to_be_focused()
     cell = book.locator(".body .row").first.get_by_role("cell").nth(2)
     await expect(cell).to_have_attribute("data-head", "Cash %")
     assert await find_violations(page) == []

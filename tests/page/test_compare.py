@@ -132,8 +132,8 @@ async def test_totals_are_the_sums_of_both_and_their_difference(
         sums = [sum(Decimal(outcome[field] or 0) for outcome in of) for of in outcomes]
         change = sums[1] - sums[0]
         sign = "+" if change > 0 else ""
-        shown = [*map(money, map(str, sums)), sign + money(str(change))]
-        await expect(line.get_by_role("cell")).to_have_text(shown)
+        figures = [*map(money, map(str, sums)), sign + money(str(change))]
+        await expect(line.get_by_role("cell")).to_have_text(figures)
     trades = page.get_by_role("table", name="Totals").get_by_role("row", name="trades")
     numbers = [str(len(trades_of(world, rebalance_id))) for rebalance_id in (former, later)]
     for place, number in enumerate(numbers):
@@ -225,8 +225,8 @@ async def test_more_portfolios_than_a_browser_holds_are_read_a_page_at_a_time_an
         f"**/rebalance/{later}/summary",
         lambda route: route.fulfill(json=summary | {"number_of_portfolios": 2001}),
     )
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
     await page.goto(f"/console/rebalance/{later}/compare?with={former}")
 
     await expect(rows_of(page, "Portfolios compared")).to_have_count(PORTFOLIOS)
@@ -234,7 +234,7 @@ async def test_more_portfolios_than_a_browser_holds_are_read_a_page_at_a_time_an
     for term, field in (("cash after", "cash_after_rebalance"), ("objective", "objective")):
         line = page.get_by_role("table", name="Totals").get_by_role("row", name=term)
         await expect(line.get_by_role("cell").nth(1)).to_have_text(money(totals[field]))
-    assert not [url for url in asked if "/outcomes" in url and "limit=1000" in url]
+    assert not [url for url in urls if "/outcomes" in url and "limit=1000" in url]
 
 
 @pytest.mark.parametrize("shape", ["wide", "narrow"])

@@ -46,7 +46,7 @@ def by_decimal(name: str, first: str, second: Any) -> Decimal | int:
 @settings(max_examples=10, deadline=None)
 @given(st.lists(CASES, min_size=100, max_size=300))
 def test_sums_products_and_roundings_are_those_of_decimal(cases: list[tuple[Any, ...]]) -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         [find_node() / "bin/node", SCRIPT],
         input="\n".join(json.dumps(case) for case in cases),
         capture_output=True,
@@ -55,5 +55,5 @@ def test_sums_products_and_roundings_are_those_of_decimal(cases: list[tuple[Any,
         check=True,
     )
 
-    results = [json.loads(line) for line in done.stdout.splitlines()]
+    results = [json.loads(line) for line in process.stdout.splitlines()]
     assert [Decimal(result) for result in results] == [by_decimal(*case) for case in cases]

@@ -69,17 +69,17 @@ async def test_a_filter_leaves_its_own_group_alone(page: Page) -> None:
 
     await expect(heads(book)).to_have_count(1)
     await expect(heads(book)).to_contain_text("WITHIN_BANDS")
-    shown = await book.locator(".status").all_inner_texts()
-    assert "OUT_OF_BAND" not in shown
+    statuses = await book.locator(".status").all_inner_texts()
+    assert "OUT_OF_BAND" not in statuses
 
 
 async def test_the_book_by_model_names_the_models(page: Page, world: World) -> None:
     await page.goto("/console/book")
-    followed = len(world.models[0]["portfolios"])
+    followers = len(world.models[0]["portfolios"])
 
     book = await group(page, "Portfolios", "Model")
 
-    words = re.compile(rf"{world.models[0]['name']} {followed}$")
+    words = re.compile(rf"{world.models[0]['name']} {followers}$")
     await expect(heads(book).filter(has_text=words).first).to_be_visible()
 
 

@@ -38,10 +38,10 @@ def model(world: World) -> Any:
     body = make_body((A, "0.5", "0.01", "0.01"), (B, "0.1", "0.01", "0.01"))
     answer = world.http.post("/api/v1/models", json=body)
     assert answer.status_code == 201, answer.text
-    stored = answer.json()
-    yield stored
-    version = world.read(f"/api/v1/model/{stored['model_id']}")["version"]
-    world.http.delete(f"/api/v1/model/{stored['model_id']}", params={"version": version})
+    model_body = answer.json()
+    yield model_body
+    version = world.read(f"/api/v1/model/{model_body['model_id']}")["version"]
+    world.http.delete(f"/api/v1/model/{model_body['model_id']}", params={"version": version})
 
 
 def cell(page: Page, place: int, column: int) -> Locator:
@@ -61,11 +61,11 @@ async def test_the_editor_refuses_what_the_service_refuses(
             await cell(page, 1, column).fill(text)
         body = make_body((A, "0.5", "0.01", "0.01"), (B, *row), name=f"Asked {number}")
         answer = world.http.post("/api/v1/models", json=body)
-        refused = await page.locator("[aria-invalid=true], .sum p.red").count() > 0
-        assert refused == (answer.status_code != 201), (row, answer.text)
+        is_refused = await page.locator("[aria-invalid=true], .sum p.red").count() > 0
+        assert is_refused == (answer.status_code != 201), (row, answer.text)
         if answer.status_code == 201:
-            made = answer.json()["model_id"]
-            world.http.delete(f"/api/v1/model/{made}", params={"version": 1})
+            model_id = answer.json()["model_id"]
+            world.http.delete(f"/api/v1/model/{model_id}", params={"version": 1})
 
 
 async def test_a_change_is_shown_before_it_is_saved(

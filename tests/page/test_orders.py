@@ -53,8 +53,8 @@ async def test_a_refusal_is_shown_with_its_remedy(
     await page.get_by_role("button", name="Send orders").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     newer = world.http.post(f"/api/v1/portfolio/{rebalance['portfolio_id']}/rebalance").json()
-    sent = world.http.post(f"/api/v1/rebalance/{newer['rebalance_id']}/orders")
-    assert sent.status_code in {200, 207, 409}, sent.text
+    answer = world.http.post(f"/api/v1/rebalance/{newer['rebalance_id']}/orders")
+    assert answer.status_code in {200, 207, 409}, answer.text
 
     await page.get_by_role("dialog").get_by_role("button", name="Send the orders").click()
 

@@ -14,9 +14,9 @@ MINUS: Final = "\N{MINUS SIGN}"
 def find_outcome(world: World, status: str) -> dict[str, Any]:
     """Read the first outcome of this status in the run."""
     for rebalance_id in world.run["rebalances"]:
-        found = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?status={status}&limit=1")
-        if found:
-            path = f"/api/v1/rebalance/{rebalance_id}/portfolio/{found[0]['portfolio_id']}"
+        outcomes = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?status={status}&limit=1")
+        if outcomes:
+            path = f"/api/v1/rebalance/{rebalance_id}/portfolio/{outcomes[0]['portfolio_id']}"
             return world.read(path)
     raise AssertionError(f"no outcome is {status}")
 
@@ -49,14 +49,14 @@ async def test_every_position_has_the_figures_of_the_answer(page: Page, world: W
     await expect(page.get_by_role("heading", name="Proof")).to_be_visible()
 
     for position in outcome["positions"]:
-        shown = await cells_of(page, world.upstreams.tickers[position["security_id"]])
-        assert shown["Before %"] == percent(position["original_weight"])
-        assert shown["After %"] == percent(position["actual"])
-        assert shown["Price"].replace(",", "") == position["price"]
-        assert shown["Shares after"].replace(",", "") == position["adjusted_quantity"]
-        assert shown["Side"] == (position["transaction_type"] or "")
-        assert shown["Quantity"].replace(",", "") == (position["trade_quantity"] or "")
-        assert shown["Amount"] == (money(position["trade_amount"]) if shown["Side"] else "")
+        cells = await cells_of(page, world.upstreams.tickers[position["security_id"]])
+        assert cells["Before %"] == percent(position["original_weight"])
+        assert cells["After %"] == percent(position["actual"])
+        assert cells["Price"].replace(",", "") == position["price"]
+        assert cells["Shares after"].replace(",", "") == position["adjusted_quantity"]
+        assert cells["Side"] == (position["transaction_type"] or "")
+        assert cells["Quantity"].replace(",", "") == (position["trade_quantity"] or "")
+        assert cells["Amount"] == (money(position["trade_amount"]) if cells["Side"] else "")
 
 
 async def test_amounts_of_both_sides_are_the_sums_of_their_trades(page: Page, world: World) -> None:
@@ -139,9 +139,9 @@ async def test_the_portfolios_of_the_list_that_it_was_opened_from_are_walked_by_
     page: Page, world: World
 ) -> None:
     rebalance_id = world.run["rebalances"][0]
-    listed = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?limit=3")
+    outcomes = world.read(f"/api/v1/rebalance/{rebalance_id}/outcomes?limit=3")
     path = f"/console/rebalance/{rebalance_id}"
-    addresses = [f"{path}/portfolio/{outcome['portfolio_id']}" for outcome in listed]
+    addresses = [f"{path}/portfolio/{outcome['portfolio_id']}" for outcome in outcomes]
     await page.goto(path)
     await page.locator(".row[data-row='1'] a").first.click()
     await expect(page).to_have_url(addresses[1])
@@ -189,8 +189,8 @@ async def test_hidden_amounts_are_on_no_page_but_in_the_question_before_orders_a
         position["trade_amount"] for position in outcome["positions"] if position["trade_amount"]
     }
     secrets |= {money(amount) for amount in secrets}
-    shown = await page.locator("main").evaluate("element => element.outerHTML")
-    assert [secret for secret in secrets if len(secret) > 6 and secret in shown] == []
+    markup = await page.locator("main").evaluate("element => element.outerHTML")
+    assert [secret for secret in secrets if len(secret) > 6 and secret in markup] == []
 
     await page.goto(f"/console/rebalance/{outcome['rebalance_id']}/orders")
     await page.get_by_role("button", name="Send orders").click()

@@ -107,18 +107,18 @@ async def test_what_is_held_is_not_approved_until_it_is_released(
         await page.get_by_role("dialog").get_by_role("button", name="Hold", exact=True).click()
         await expect(rows.nth(1)).to_contain_text("1 trades held")
         proposal_id = desk.proposal(rebalance_id)["proposal_id"]
-        held = desk.read(f"proposal/{proposal_id}/holds")
-        (trade,) = (line["security_id"] for line in held if line["portfolio_id"] == part)
+        holds = desk.read(f"proposal/{proposal_id}/holds")
+        (trade,) = (line["security_id"] for line in holds if line["portfolio_id"] == part)
 
         question = await ask(page, "Approve")
-        sent = [
+        orders = [
             line
             for line in lines
             if line["portfolio_id"] != whole
             and (line["portfolio_id"], line["security_id"]) != (part, trade)
         ]
-        await expect(question).to_contain_text(words_of(sent, "BUY"))
-        await expect(question).to_contain_text(f"({len(lines) - len(sent)} trades are held)")
+        await expect(question).to_contain_text(words_of(orders, "BUY"))
+        await expect(question).to_contain_text(f"({len(lines) - len(orders)} trades are held)")
         await question.get_by_role("button", name="Keep it as it is").click()
 
         await rows.first.get_by_role("checkbox").check()
@@ -146,12 +146,12 @@ async def test_filters_and_order_are_in_the_address_and_all_that_match_are_held_
         boxes = table.get_by_role("checkbox")
         await boxes.first.check()
         await boxes.nth(2).click(modifiers=["Shift"])
-        chosen = page.locator(".chosen")
+        selection = page.locator(".chosen")
         three = sum(Decimal(outcome["turnover"]) for outcome in by_value[:3])
-        await expect(chosen).to_contain_text(f"3 selected, turnover {money(str(three))}")
+        await expect(selection).to_contain_text(f"3 selected, turnover {money(str(three))}")
         await page.get_by_role("button", name=f"Select all {len(by_value)}").click()
         whole = sum(Decimal(outcome["turnover"]) for outcome in by_value)
-        await expect(chosen.locator("span").first).to_have_attribute("title", str(whole))
+        await expect(selection.locator("span").first).to_have_attribute("title", str(whole))
         await page.keyboard.press("h")
         question = page.get_by_role("dialog")
         await expect(question).to_contain_text(f"Hold {len(by_value)} portfolios?")

@@ -45,10 +45,10 @@ def address(name: str, world: World) -> str:
 
 
 async def find_violations(page: Page) -> list[dict[str, Any]]:
-    found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
+    results = await Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
     return [
         {"id": violation["id"], "nodes": [node["html"][:200] for node in violation["nodes"]]}
-        for violation in found.response["violations"]
+        for violation in results.response["violations"]
     ]
 
 

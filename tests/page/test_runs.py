@@ -13,8 +13,8 @@ async def test_a_run_shows_the_counts_that_the_service_has(page: Page, world: Wo
     legend = page.locator(".legend").first.locator("li")
     counts = {status: count for status, count in world.run["counts"].items() if count}
     await expect(legend).to_have_count(len(counts))
-    shown = [line.split() for line in await legend.all_inner_texts()]
-    assert {status: int(count.replace(",", "")) for status, count in shown} == counts
+    legend_lines = [line.split() for line in await legend.all_inner_texts()]
+    assert {status: int(count.replace(",", "")) for status, count in legend_lines} == counts
 
 
 async def test_the_plans_of_a_run_are_counted_by_method_and_by_proof(
@@ -41,8 +41,8 @@ async def test_a_run_is_followed_by_its_stream_to_its_end(page: Page, world: Wor
         world.upstreams.pause_s = 0.0
 
     await expect(page.locator(".mode")).to_have_count(0)
-    done = world.read(f"/api/v1/runs/{run_id}")["portfolios"]["done"]
-    await expect(page.locator(".facts dd").first).to_have_text(f"{done} of {done}")
+    number = world.read(f"/api/v1/runs/{run_id}")["portfolios"]["done"]
+    await expect(page.locator(".facts dd").first).to_have_text(f"{number} of {number}")
 
 
 async def test_a_page_that_gets_no_stream_polls(browser: Browser, world: World) -> None:

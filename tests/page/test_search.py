@@ -25,12 +25,12 @@ async def test_a_name_or_an_id_leads_to_what_has_it(page: Page, world: World) ->
     await page.goto("/console")
     await expect(page.get_by_role("heading", name="Today")).to_be_visible()
 
-    found = await search(page, "strategy")
+    results = await search(page, "strategy")
     for model in world.models:
-        await expect(found.get_by_role("link", name=model["name"])).to_be_visible()
+        await expect(results.get_by_role("link", name=model["name"])).to_be_visible()
     assert await find_violations(page) == []
     await page.keyboard.press("Escape")
-    await expect(found).to_have_count(0)
+    await expect(results).to_have_count(0)
     for text, path in (
         (model["name"].upper(), f"/model/{model['model_id']}"),
         (model["model_id"], f"/model/{model['model_id']}"),
@@ -42,14 +42,14 @@ async def test_a_name_or_an_id_leads_to_what_has_it(page: Page, world: World) ->
         await expect(page).to_have_url(re.compile(f"{path}$"))
 
     # The newest, because tests of this world rebalance some portfolios more often than are found.
-    wanted = {"portfolios": [outcome["portfolio_id"]]}
-    newest, *others = world.post("/api/v1/rebalances/portfolios", wanted)
+    body = {"portfolios": [outcome["portfolio_id"]]}
+    newest, *others = world.post("/api/v1/rebalances/portfolios", body)
     plan = f"/rebalance/{newest['rebalance_id']}/portfolio/{outcome['portfolio_id']}"
     await page.goto("/console")
     await expect(page.get_by_role("heading", name="Today")).to_be_visible()
-    found = await search(page, outcome["portfolio_id"])
+    results = await search(page, outcome["portfolio_id"])
     if others:
-        await found.locator(f"a[href='/console{plan}']").click()
+        await results.locator(f"a[href='/console{plan}']").click()
     await expect(page).to_have_url(re.compile(f"{plan}$"))
     await search(page, "0" * 24)
     await expect(page.get_by_text("Nothing has this name or id.")).to_be_visible()
@@ -68,14 +68,14 @@ async def test_a_portfolio_is_found_by_a_part_of_its_name_and_leads_to_its_last_
 ) -> None:
     (portfolio_id, other) = world.models[0]["portfolios"][:2]
     query = f"ids={portfolio_id}&ids={other}"
-    named, _ = world.read(f"/api/v1/portfolios?{query}")
+    portfolio, _ = world.read(f"/api/v1/portfolios?{query}")
     (last, *_) = world.read(f"/api/v1/portfolios/last-outcomes?{query}")
     await page.goto("/console")
     await expect(page.get_by_role("heading", name="Today")).to_be_visible()
 
-    found = await search(page, named["name"].lower())
+    results = await search(page, portfolio["name"].lower())
 
-    link = found.get_by_role("link", name=named["name"], exact=True)
+    link = results.get_by_role("link", name=portfolio["name"], exact=True)
     plan = f"/console/rebalance/{last['rebalance_id']}/portfolio/{portfolio_id}"
     await expect(link).to_have_attribute("href", plan)
     await link.click()
@@ -98,8 +98,8 @@ async def test_without_the_portfolio_service_the_others_are_found_and_the_page_s
     await expect(page.get_by_role("heading", name="Today")).to_be_visible()
     monkeypatch.setattr(world.upstreams, "search_error", error)
 
-    found = await search(page, model["name"])
+    results = await search(page, model["name"])
 
-    await expect(found.get_by_role("link", name=model["name"])).to_be_visible()
+    await expect(results.get_by_role("link", name=model["name"])).to_be_visible()
     await expect(page.get_by_text("Portfolios were not found by name")).to_contain_text("portfolio")
     await expect(page.get_by_role("alert")).to_have_count(0)

@@ -23,8 +23,9 @@ async def test_a_key_typed_once_opens_the_page_that_was_asked_for(
 
         await expect(page.get_by_role("link", name=desk.model["name"])).to_be_visible()
         await expect(page.locator(".who")).to_contain_text("vera")
-        kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
-        assert desk.keys["vera"].split("_")[-1] not in kept + await page.evaluate("document.cookie")
+        storage = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+        cookies = await page.evaluate("document.cookie")
+        assert desk.keys["vera"].split("_")[-1] not in storage + cookies
         await page.reload()
         await expect(page.get_by_role("link", name=desk.model["name"])).to_be_visible()
 

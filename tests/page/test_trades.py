@@ -85,8 +85,8 @@ async def test_single_trades_are_held_with_a_note_found_by_that_and_released(
             await page.keyboard.press("j")
             await page.keyboard.press("x")
         two = sum(Decimal(trade["trade_amount"]) for trade in every[:2])
-        chosen = page.get_by_text(f"2 selected, amount {money(str(two))}")
-        await expect(chosen).to_have_attribute("title", str(two))
+        selection = page.get_by_text(f"2 selected, amount {money(str(two))}")
+        await expect(selection).to_have_attribute("title", str(two))
         await page.keyboard.press("h")
         question = page.get_by_role("dialog")
         await expect(question).to_contain_text("Hold 2 trades?")
@@ -105,8 +105,8 @@ async def test_single_trades_are_held_with_a_note_found_by_that_and_released(
         await expect(count_of(page)).to_have_text(f"{len(every):,}")
 
     proposal_id = desk.proposal(rebalance_id)["proposal_id"]
-    (held,) = desk.read(f"proposal/{proposal_id}/holds")
-    assert (held["security_id"], held["note"]) == (every[1]["security_id"], "too much at once")
+    (hold,) = desk.read(f"proposal/{proposal_id}/holds")
+    assert (hold["security_id"], hold["note"]) == (every[1]["security_id"], "too much at once")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -33,11 +33,11 @@ def payload(name: str, data: bytes) -> FilePayload:
 
 async def choose(page: Page, *names: str, **changed: bytes) -> None:
     """Choose files of the template, and others in their place."""
-    given = {name: FILES[name] for name in names} | {
+    contents = {name: FILES[name] for name in names} | {
         f"{name}.csv": data for name, data in changed.items()
     }
     field = page.get_by_label("Drop files here, or choose them")
-    await field.set_input_files([payload(*file) for file in given.items()])
+    await field.set_input_files([payload(*file) for file in contents.items()])
 
 
 async def solve(page: Page) -> Locator:
@@ -77,10 +77,10 @@ async def test_dropped_files_are_solved_and_shown_with_the_figures_of_the_servic
     await expect(page.get_by_role("heading", name="Proof")).to_be_visible()
     for expected in answer_to_table(world, "drift"):
         if expected["portfolio"] == "Alice":
-            shown = await cells_of(page, expected["security"])
-            assert shown["Before %"] == percent(expected["weight_before"])
-            assert shown["After %"] == percent(expected["weight_after"])
-            assert shown["Shares after"].replace(",", "") == expected["quantity_after"]
+            cells = await cells_of(page, expected["security"])
+            assert cells["Before %"] == percent(expected["weight_before"])
+            assert cells["After %"] == percent(expected["weight_after"])
+            assert cells["Shares after"].replace(",", "") == expected["quantity_after"]
     assert await page.locator("svg.bands circle.after").count() == 3
     assert world.read("/api/v1/rebalances/summary?limit=1") == before
 
@@ -113,11 +113,11 @@ async def test_a_portfolio_without_cash_in_the_files_is_told(page: Page) -> None
     await choose(page, "prices.csv", "model.csv", holdings=holdings)
     outcomes = await solve(page)
 
-    told = "no cash is given: counted as 0"
+    note = "no cash is given: counted as 0"
     await expect(page.get_by_role("list", name="What was assumed")).to_have_text(
-        f"Assumed for 1 of 2 portfolios: {told}"
+        f"Assumed for 1 of 2 portfolios: {note}"
     )
-    await expect(outcomes.get_by_role("row").filter(has_text="Bob")).to_contain_text(told)
+    await expect(outcomes.get_by_role("row").filter(has_text="Bob")).to_contain_text(note)
 
 
 async def test_options_are_typed_or_come_as_a_file_and_the_workbook_has_the_same_trades(

@@ -48,7 +48,9 @@ class MarketUpstreams:
 
     async def find_ids(self, ticker: str) -> tuple[str, ...]:
         return tuple(
-            security_id for security_id, known in self.tickers.items() if known == ticker.upper()
+            security_id
+            for security_id, known_ticker in self.tickers.items()
+            if known_ticker == ticker.upper()
         )
 
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
@@ -72,8 +74,8 @@ class MarketUpstreams:
             self.market.portfolio_id(number): f"Account {number + 1}"
             for number in range(self.market.portfolios)
         }
-        found = [item for item in names.items() if part.casefold() in item[1].casefold()]
-        return dict(found[:limit])
+        matches = [item for item in names.items() if part.casefold() in item[1].casefold()]
+        return dict(matches[:limit])
 
     def _holdings(self, portfolio_id: str) -> BalanceOrError:
         number = self.market.number(portfolio_id)
@@ -81,9 +83,11 @@ class MarketUpstreams:
         if not rows:
             return HoldingsMissingError(portfolio_id)
         cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal())
-        held = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
-        held = {security_id: shares for security_id, shares in held.items() if shares}
-        return Balance(portfolio_id, cash, held)
+        holdings = {
+            row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id
+        }
+        holdings = {security_id: shares for security_id, shares in holdings.items() if shares}
+        return Balance(portfolio_id, cash, holdings)
 
 
 def make_models(market: Market, count: int) -> list[dict[str, object]]:

@@ -63,15 +63,15 @@ def test_every_error_that_can_reach_an_answer_has_its_kind(base: type[Exception]
     leaves = [error for error in classes_of(base) if not error.__subclasses__()]
 
     for error in leaves:
-        mapped = any(known in ERROR_TABLE for known in error.__mro__)
+        mapped = any(ancestor in ERROR_TABLE for ancestor in error.__mro__)
         assert mapped != issubclass(error, NEVER_ANSWERED), error
 
 
 def test_a_problem_has_the_name_of_its_code() -> None:
-    named = {name: kind.code for name, kind in vars(catalogue).items() if kind in KINDS.values()}
+    codes = {name: kind.code for name, kind in vars(catalogue).items() if kind in KINDS.values()}
 
-    assert len(named) == len(KINDS)
-    assert named == {code.upper().replace("-", "_"): code for code in KINDS}
+    assert len(codes) == len(KINDS)
+    assert codes == {code.upper().replace("-", "_"): code for code in KINDS}
 
 
 @pytest.mark.parametrize("error", errors(), ids=lambda error: type(error).__name__)

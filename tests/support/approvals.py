@@ -85,8 +85,8 @@ class Desk:
         """Decide on the whole proposal, at the version of it that is given."""
         path = f"/api/v1/proposal/{proposal['proposal_id']}/decisions"
         about = {} if {"portfolios", "transactions"} & body.keys() else {"all": True}
-        given = {"decision": decision, "version": proposal["version"], **about, **body}
-        return await (await self.people(by)).post(path, json=given)
+        fields = {"decision": decision, "version": proposal["version"], **about, **body}
+        return await (await self.people(by)).post(path, json=fields)
 
     async def withdraw(self, proposal: dict[str, Any], by: str = "trader") -> httpx.Response:
         path = f"/api/v1/proposal/{proposal['proposal_id']}/withdraw"

@@ -68,10 +68,10 @@ def list_descendants(pid: int) -> list[int]:
             parents[int(entry.parent.name)] = int(
                 entry.read_bytes().rpartition(b") ")[2].split()[1]
             )
-    found = [pid]
-    for above in found:
-        found += [child for child, parent in parents.items() if parent == above]
-    return found[1:]
+    pids = [pid]
+    for above in pids:
+        pids += [child for child, parent in parents.items() if parent == above]
+    return pids[1:]
 
 
 def read_arguments(pid: int) -> list[str]:
@@ -90,7 +90,7 @@ def list_listeners(pids: Iterable[int]) -> list[tuple[str, str, int]]:
             for link in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
                     owners[str(link.readlink())] = name
-    found: list[tuple[str, str, int]] = []
+    listeners: list[tuple[str, str, int]] = []
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             _, local, _, state, *_, inode = line.split()[:10]
@@ -100,8 +100,8 @@ def list_listeners(pids: Iterable[int]) -> list[tuple[str, str, int]]:
                 packed = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
                 address = ip_address(packed)
                 mapped = getattr(address, "ipv4_mapped", None) or address
-                found.append((owner, str(mapped), int(port, 16)))
-    return found
+                listeners.append((owner, str(mapped), int(port, 16)))
+    return listeners
 
 
 def make_environment(directory: Path) -> dict[str, str]:
@@ -118,12 +118,18 @@ def make_environment(directory: Path) -> dict[str, str]:
         "DATA_DIRECTORY": str(directory / "data"),
         "RAY_TMPDIR": str(directory),
     }
-    kept = {
+    inherited_values = {
         name: value
         for name, value in os.environ.items()
         if name in {"PATH", "HOME", "LANG", "MONGOD", "TMPDIR"}
     }
-    return {**kept, **own, **ports, "COLUMNS": "120", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    return {
+        **inherited_values,
+        **own,
+        **ports,
+        "COLUMNS": "120",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    }
 
 
 def wait_for_text(log: Path, last: str, process: subprocess.Popen[bytes]) -> str:

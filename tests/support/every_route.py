@@ -79,8 +79,8 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
             path = template
             for parameter in parameters:
                 if parameter["in"] == "path":
-                    given = IDS.get(parameter["name"], "0" * 24)
-                    path = path.replace(f"{{{parameter['name']}}}", given)
+                    identifier = IDS.get(parameter["name"], "0" * 24)
+                    path = path.replace(f"{{{parameter['name']}}}", identifier)
             name = operation["operationId"]
             body = RICH.get(name, _example(operation))
             yield Operation(name, method.upper(), path, parameters, body, template)

@@ -212,9 +212,11 @@ class FakeOptimizer:
         return {security_id: TICKERS.get(security_id) for security_id in security_ids}
 
     async def find_securities(self, ticker: str) -> tuple[str, ...]:
-        named = ticker.casefold()
+        folded_ticker = ticker.casefold()
         return tuple(
-            security_id for security_id, known in TICKERS.items() if known.casefold() == named
+            security_id
+            for security_id, known_ticker in TICKERS.items()
+            if known_ticker.casefold() == folded_ticker
         )
 
     def _note(self, options: Mapping[str, Any]) -> None:

@@ -42,19 +42,21 @@ class OrderDesk(httpx.AsyncBaseTransport):
 
     async def read_orders(self) -> list[dict[str, Any]]:
         """Return all orders of the order service."""
-        found: list[dict[str, Any]] = []
+        orders: list[dict[str, Any]] = []
         async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
             while True:
-                params = {"limit": 1000, "offset": len(found)}
+                params = {"limit": 1000, "offset": len(orders)}
                 page = (await http.get("/api/v1/orders", params=params)).json()
-                found += page["content"]
+                orders += page["content"]
                 if not page["pagination"]["hasNext"]:
-                    return found
+                    return orders
 
     async def read_status(self, order_id: int) -> str:
         """Return the status of an order."""
-        found = {order["id"]: order["status"]["abbreviation"] for order in await self.read_orders()}
-        return found[order_id]
+        statuses = {
+            order["id"]: order["status"]["abbreviation"] for order in await self.read_orders()
+        }
+        return statuses[order_id]
 
     async def update(self, order_id: int, status: str) -> None:
         """Change the status of an order, as a trader does."""
@@ -147,8 +149,8 @@ def save_first_only(count: int, status: int = 500) -> Fault:
     """Fault of a service that saves some orders of a batch and responds with an error."""
 
     async def cut(send: Send, request: httpx.Request) -> httpx.Response:
-        kept = json.loads(request.content)[:count]
-        shorter = httpx.Request("POST", request.url, json=kept)
+        orders = json.loads(request.content)[:count]
+        shorter = httpx.Request("POST", request.url, json=orders)
         await send(shorter)
         return httpx.Response(status, json={"message": "out of memory"}, request=request)
 
@@ -161,12 +163,14 @@ def refuse_first(count: int, message: str = "Blotter ID is required") -> Fault:
     async def refuse(send: Send, request: httpx.Request) -> httpx.Response:
         orders = json.loads(request.content)
         answer = await _fetch_answer(send, httpx.Request("POST", request.url, json=orders[count:]))
-        taken = [{**row, "requestIndex": row["requestIndex"] + count} for row in answer["orders"]]
+        accepted_rows = [
+            {**row, "requestIndex": row["requestIndex"] + count} for row in answer["orders"]
+        ]
         failed = [
             {"status": "FAILURE", "message": message, "requestIndex": index}
             for index in range(min(count, len(orders)))
         ]
-        return httpx.Response(207, json={"orders": failed + taken}, request=request)
+        return httpx.Response(207, json={"orders": failed + accepted_rows}, request=request)
 
     return refuse
 

@@ -116,8 +116,8 @@ def with_a_wrong_claim(issuer: Issuer, chance: Random) -> str:
     claims = issuer.claims()
     text = json.dumps(value) if value is not MISSING else ""
     text = text.replace("{iss}", issuer.url).replace("{ISS}", issuer.url.upper())
-    others = {key: given for key, given in claims.items() if key != name}
-    members = [f"{json.dumps(key)}: {json.dumps(given)}" for key, given in others.items()]
+    others = {key: member for key, member in claims.items() if key != name}
+    members = [f"{json.dumps(key)}: {json.dumps(member)}" for key, member in others.items()]
     members += [f"{json.dumps(name)}: {text}"] if text else []
     chance.shuffle(members)
     return issuer.sign(f"{{{', '.join(members)}}}")
@@ -168,7 +168,7 @@ def with_parts_of_another(issuer: Issuer, chance: Random) -> str:
     return ".".join(mine)
 
 
-def nested(issuer: Issuer, chance: Random) -> str:
+def nest(issuer: Issuer, chance: Random) -> str:
     inner = issuer.token("ec")
     payloads = [inner, json.dumps(inner), json.dumps([issuer.claims()]), "null", "7", "", "{"]
     payloads += ["[" * 5000, '{"a":' * 2000, "\ufeff", "{}", json.dumps({"token": inner})]
@@ -216,5 +216,5 @@ FORGERS: Final[tuple[Forger, ...]] = (
     unsigned, signed_with_the_public_key, under_another_algorithm, with_keys_of_the_attacker,
     with_a_strange_key_id, with_a_strange_header, with_a_wrong_claim, at_a_wrong_time,
     with_a_claim_twice, with_a_header_twice, cut_off, with_a_wrong_digit, with_parts_of_another,
-    nested, huge, of_a_weak_or_foreign_purpose_key, in_another_form, noise,
+    nest, huge, of_a_weak_or_foreign_purpose_key, in_another_form, noise,
 )  # fmt: skip

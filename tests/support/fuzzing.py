@@ -29,7 +29,7 @@ def run_schemathesis(
         "--generation-database=none",
         "--no-color",
     ]
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=directory,  # because schemathesis writes its reports there
         stdin=subprocess.DEVNULL,
@@ -39,4 +39,4 @@ def run_schemathesis(
         timeout=MAX_DURATION_S,
         check=False,
     )
-    return done.returncode, done.stdout
+    return result.returncode, result.stdout

@@ -63,8 +63,8 @@ class Upstreams:
         }
 
     def set_balance(self, portfolio_id: str, cash: object, **shares: object) -> None:
-        held = {security: Decimal(str(count)) for security, count in shares.items()}
-        self.balances[portfolio_id] = Balance(portfolio_id, Decimal(str(cash)), held)
+        holdings = {security: Decimal(str(count)) for security, count in shares.items()}
+        self.balances[portfolio_id] = Balance(portfolio_id, Decimal(str(cash)), holdings)
 
     def _require(self, upstream: str) -> None:
         if self.down == upstream:
@@ -134,16 +134,16 @@ class LocalRunner:
 
     async def run(self, shared: RebalanceInput, chunk: Chunk) -> Report | None:
         recording = record_chunk(shared, chunk, self._resources, self._write)
-        going = asyncio.create_task(recording)
-        self._going.add(going)
+        task = asyncio.create_task(recording)
+        self._going.add(task)
         try:
-            recorded = await going
+            recorded = await task
         except asyncio.CancelledError:
-            if not going.cancelled():
+            if not task.cancelled():
                 raise
             raise TaskCancelledError from None
         finally:
-            self._going.discard(going)
+            self._going.discard(task)
         if recorded is None:
             return None
         if (written := recorded.written_outcomes) is not None:
@@ -166,8 +166,8 @@ class LocalRunner:
         return join_previews(previews, texts)
 
     def interrupt(self) -> None:
-        for going in self._going:
-            going.cancel()
+        for task in self._going:
+            task.cancel()
 
     def forget(self, rebalance_id: str) -> None:
         pass

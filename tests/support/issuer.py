@@ -106,5 +106,5 @@ def weak_jwk(key_id: str) -> dict[str, Any]:
 
 def public_jwk(key: RSAKey | ECKey, key_id: str | None = None, **members: Any) -> dict[str, Any]:
     """Write a public key as a provider publishes it."""
-    named = {} if key_id is None else {"kid": key_id}
-    return {**key.as_dict(private=False), **named, "use": "sig", **members}
+    key_member = {} if key_id is None else {"kid": key_id}
+    return {**key.as_dict(private=False), **key_member, "use": "sig", **members}

@@ -111,7 +111,7 @@ def _install() -> None:
     if INSTALLED.exists() and INSTALLED.stat().st_mtime >= lock.stat().st_mtime:
         return
     command = [_node(), _node().parents[1] / NPM, "ci", "--ignore-scripts", "--prefer-offline"]
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=FOLDER,
         stdin=subprocess.DEVNULL,
@@ -120,7 +120,7 @@ def _install() -> None:
         timeout=INSTALL_WITHIN_S,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     INSTALLED.touch()
 
 

@@ -15,34 +15,40 @@ REBALANCE = "5" * 24
 
 
 def store_and_read_page(
-    made: BlockOutcome, first: int = 0, ordinals: range | None = None
+    answers: BlockOutcome, first: int = 0, ordinals: range | None = None
 ) -> OutcomePage:
     """Store a block whose first row has the ordinal ``first``, and read a page of these ordinals.
 
     An error beside has no outcome.
     """
-    ordinals = range(first, first + len(made)) if ordinals is None else ordinals
-    step = rows_per_document(len(made.securities))
+    ordinals = range(first, first + len(answers)) if ordinals is None else ordinals
+    step = rows_per_document(len(answers.securities))
     documents = [
-        rows_document(REBALANCE, first + at, made, slice(at, at + step))
-        for at in range(0, len(made), step)
+        rows_document(REBALANCE, first + at, answers, slice(at, at + step))
+        for at in range(0, len(answers), step)
     ]
     texts = [bson.encode(document, codec_options=OPTIONS) for document in documents]
-    blocks = [decode_block(bson.decode(text, OPTIONS), made.securities) for text in texts]
+    blocks = [decode_block(bson.decode(text, OPTIONS), answers.securities) for text in texts]
     beside = {start + row for start, block in blocks for row in _beside(block)}
-    placed = [(at, made.outcome(at - first)) for at in sorted(beside.intersection(ordinals))]
+    outcomes_by_ordinal = [
+        (at, answers.outcome(at - first)) for at in sorted(beside.intersection(ordinals))
+    ]
     objects = tuple(
-        (at, outcome) for at, outcome in placed if isinstance(outcome, PortfolioOutcome)
+        (at, outcome)
+        for at, outcome in outcomes_by_ordinal
+        if isinstance(outcome, PortfolioOutcome)
     )
     return OutcomePage(ordinals, tuple(blocks), objects)
 
 
 def list_outcomes(page: OutcomePage) -> list[PortfolioOutcome]:
     """Make every outcome of a page an object, in order."""
-    placed: dict[int, Any] = dict(page.objects)
+    outcomes: dict[int, Any] = dict(page.objects)
     for start, block in page.blocks:
-        placed |= {start + row: block.outcome(row) for row in page.find_rows(start, block).tolist()}
-    return [placed[ordinal] for ordinal in sorted(placed)]
+        outcomes |= {
+            start + row: block.outcome(row) for row in page.find_rows(start, block).tolist()
+        }
+    return [outcomes[ordinal] for ordinal in sorted(outcomes)]
 
 
 def _beside(block: BlockOutcome) -> list[int]:

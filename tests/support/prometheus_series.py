@@ -86,19 +86,19 @@ def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
     Those are the labels that it selects by, and those that an aggregation around it keeps.
     Raises ValueError if the expression is none of PromQL.
     """
-    found: list[tuple[str, set[str]]] = []
-    kept: list[set[str]] = []
+    series: list[tuple[str, set[str]]] = []
+    modifiers: list[set[str]] = []
 
     def enter(node: promql_parser.Expr) -> None:
         if isinstance(node, promql_parser.AggregateExpr):
-            kept.append(set(node.modifier.labels) if node.modifier else set())
+            modifiers.append(set(node.modifier.labels) if node.modifier else set())
         if isinstance(node, promql_parser.VectorSelector):
             by = {matcher.name for matcher in node.matchers.matchers}
-            found.append((node.name or "", by.union(*kept)))
+            series.append((node.name or "", by.union(*modifiers)))
 
     def leave(node: promql_parser.Expr) -> None:
         if isinstance(node, promql_parser.AggregateExpr):
-            kept.pop()
+            modifiers.pop()
 
     promql_parser.walk(promql_parser.parse(expression), enter, leave)
-    return iter(found)
+    return iter(series)

@@ -24,9 +24,9 @@ async def wait_until_over(client: httpx.AsyncClient, run_id: str) -> dict[str, A
 
 def parse_events(text: str) -> list[tuple[str, str | None, Any]]:
     """Parse server-sent events to kind, id and data, without comments."""
-    found = []
+    events = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")
         if fields:
-            found.append((fields["event"], fields.get("id"), json.loads(fields["data"])))
-    return found
+            events.append((fields["event"], fields.get("id"), json.loads(fields["data"])))
+    return events

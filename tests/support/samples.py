@@ -52,8 +52,8 @@ def make_outcomes(
     rebalance: Rebalance, ordinals: range | None = None
 ) -> tuple[PortfolioOutcome, ...]:
     """Build an outcome for each ordinal: every third is infeasible, every fifth failed."""
-    chosen = range(rebalance.number_of_portfolios) if ordinals is None else ordinals
-    return tuple(make_outcome(rebalance, ordinal) for ordinal in chosen)
+    places = range(rebalance.number_of_portfolios) if ordinals is None else ordinals
+    return tuple(make_outcome(rebalance, ordinal) for ordinal in places)
 
 
 def make_outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
@@ -61,13 +61,13 @@ def make_outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
     if ordinal % 5 == 4:
         refusal = Refusal("prices-missing", "no price", {"securities": [make_id("S", 9)]})
         return PortfolioOutcome(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
-    refused = ordinal % 3 == 2
+    is_refused = ordinal % 3 == 2
     before = (Decimal("10.5"), -3, 2**40 + ordinal)
-    after = before if refused else (11, 0, 2**40)
+    after = before if is_refused else (11, 0, 2**40)
     refusal = Refusal("infeasible", "no whole lot", {"smallest_band": {"low": "0.02"}})
     return PortfolioOutcome(
         portfolio_id,
-        Status.INFEASIBLE if refused else Status.REBALANCED,
+        Status.INFEASIBLE if is_refused else Status.REBALANCED,
         Decimal("1000000.123456789012345678") + ordinal,
         Decimal("-20.5"),
         Decimal("3.75"),
@@ -75,8 +75,8 @@ def make_outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
         (),
         before,
         after,
-        None if refused else OPTIMAL,
-        refusal if refused else None,
+        None if is_refused else OPTIMAL,
+        refusal if is_refused else None,
     )
 
 
@@ -102,7 +102,7 @@ def make_answers(
         ScaledColumn(np.where(is_beside, 0, 1_000 * places + at + shift), 2) for at in range(4)
     ]
     holders = np.flatnonzero((places % 4 == 1) & ~is_beside & ~rests).astype(np.int32)
-    held = ScaledColumn(np.full(len(holders), 5, dtype=np.int64), 0)
+    quantities = ScaledColumn(np.full(len(holders), 5, dtype=np.int64), 0)
     return BlockOutcome(
         rebalance.securities,
         tuple(make_id("P", ordinal) for ordinal in ordinals),
@@ -111,7 +111,7 @@ def make_answers(
         ScaledColumn(before, 0),
         ScaledColumn(after, 0),
         OtherHoldings(
-            holders, np.zeros_like(holders), held, (make_id("X", 1),), (Decimal("1.50"),)
+            holders, np.zeros_like(holders), quantities, (make_id("X", 1),), (Decimal("1.50"),)
         ),
         apart,
     )

@@ -12,7 +12,7 @@ def read_stored_statuses(database: Database[Json], rebalance_id: str) -> list[tu
     """Read each portfolio with its status, in order, from the columns and from beside them."""
     of_rebalance = {"_id": {"$regex": f"^{rebalance_id}:"}}
     fields = {"portfolio_id": 1, "status": 1}
-    found = [
+    statuses = [
         (row["_id"], row["portfolio_id"], row["status"])
         for row in database["outcomes"].find(of_rebalance, fields)
     ]
@@ -22,9 +22,9 @@ def read_stored_statuses(database: Database[Json], rebalance_id: str) -> list[tu
         ids = chunk["ids"] or [None] * len(places)  # none of portfolios that all are beside
         for at, (portfolio_id, place) in enumerate(zip(ids, places, strict=True), first):
             if place >= 0:
-                found.append((f"{rebalance_id}:{at:07}", portfolio_id, names[place]))
-    assert len({document_id for document_id, _, _ in found}) == len(found), "twice"
-    return [(portfolio_id, status) for _, portfolio_id, status in sorted(found)]
+                statuses.append((f"{rebalance_id}:{at:07}", portfolio_id, names[place]))
+    assert len({document_id for document_id, _, _ in statuses}) == len(statuses), "twice"
+    return [(portfolio_id, status) for _, portfolio_id, status in sorted(statuses)]
 
 
 def read_rebalance_ids(database: Database[Json]) -> set[str]:

@@ -76,9 +76,9 @@ async def submit_and_die(stored: Stored, path: str) -> None:
 
 
 def read_counts(answer: httpx.Response) -> dict[str, int]:
-    found = answer.json()["counts"]
-    assert list(found) == [state.value for state in OrderState]
-    return {state: count for state, count in found.items() if count}
+    counts = answer.json()["counts"]
+    assert list(counts) == [state.value for state in OrderState]
+    return {state: count for state, count in counts.items() if count}
 
 
 async def wait_until_released(stored: Stored, path: str) -> None:

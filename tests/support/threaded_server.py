@@ -30,7 +30,7 @@ from tests.support.submissions import connect_desk
 QUICK = read_settings({"optimization_timeout": 0.2})
 
 
-class Priced(dict[str, Decimal]):
+class PriceOfEverySecurity(dict[str, Decimal]):
     """Prices that have every requested ticker."""
 
     def __contains__(self, ticker: object) -> bool:
@@ -73,12 +73,12 @@ def serve_in_thread(
 
     Holdings, prices and names come from ``upstreams``; orders go to ``market``.
     """
-    given = upstreams or Generous(Priced()), market or Market(seed=7, portfolios=1)
+    ports = upstreams or Generous(PriceOfEverySecurity()), market or Market(seed=7, portfolios=1)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         stop = threading.Event()
         thread = threading.Thread(
             target=lambda: asyncio.run(
-                _serve(connect(mongodb_uri, database_name), settings, *given, listener, stop)
+                _serve(connect(mongodb_uri, database_name), settings, *ports, listener, stop)
             ),
             name="application",
         )

@@ -84,8 +84,10 @@ async def _converse(
                 await writer.drain()
                 return
             head = f"{answer.status_code} {answer.reason_phrase}"
-            kept = ("retry-after", "content-encoding")
-            headers = [f"{name}: {answer.headers[name]}" for name in kept if name in answer.headers]
+            names = ("retry-after", "content-encoding")
+            headers = [
+                f"{name}: {answer.headers[name]}" for name in names if name in answer.headers
+            ]
             writer.write(respond(answer.content, *headers, status=head))
             await writer.drain()
     except asyncio.IncompleteReadError:

@@ -27,9 +27,9 @@ class Browser:
 def find_browser() -> Browser | None:
     """Return the browser that tests should use; None if there is none."""
     present = dict(os.environ)
-    named = present.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if named:
-        return Browser(named, present)
+    command = present.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if command:
+        return Browser(command, present)
     program = INSTALLED.resolve() / "chromium"
     if not program.exists():
         return None
@@ -45,13 +45,13 @@ def find_browser() -> Browser | None:
 @asynccontextmanager
 async def open_browser() -> AsyncGenerator[OpenBrowser]:
     """Run the browser until the end of the block; FileNotFoundError if there is none."""
-    found = find_browser()
-    if found is None:
+    path = find_browser()
+    if path is None:
         raise FileNotFoundError(MISSING)
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(
-            executable_path=found.program,
-            env=dict(found.environment),
+            executable_path=path.program,
+            env=dict(path.environment),
             # Containers run the tests as root, where Chromium has no sandbox.
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
         )
