@@ -239,7 +239,7 @@ def _ours(memory: dict[str, int]) -> int:
 
 
 def _object_store(raylet: Path) -> int:
-    """Read the bytes of the object store that are in memory: its file has a name no longer."""
+    """Read the bytes of the object store that are in memory; its file has been unlinked."""
     for descriptor in (raylet / "fd").iterdir():
         with suppress(OSError):
             if "plasma" in str(descriptor.readlink()):

@@ -66,7 +66,7 @@ console = Console()
 
 
 def compare_figure(name: str, value: float, budget: float, unit: str) -> Row:
-    """Compare a figure with the most that it may be."""
+    """Compare a figure with its bound."""
     return name, f"{value:,.1f} {unit}", f"{budget:,g} {unit}", value <= budget
 
 

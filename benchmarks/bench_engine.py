@@ -67,7 +67,7 @@ One = TypeVar("One")
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Measure the processor time of the work."""
+    """Measure the processor time of the work, in milliseconds."""
     begin = time.process_time()
     work()
     return (time.process_time() - begin) * 1e3
@@ -392,7 +392,7 @@ def _terms(instance: Instance, options: RebalanceOptions, ids: Sequence[str]) ->
 def discrete_allocation(
     rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison
 ) -> str:
-    """The task of PyPortfolioOpt's lp_portfolio: whole shares for cash, no bands, 5 % kept back.
+    """Compare on the task of PyPortfolioOpt's lp_portfolio: whole shares for cash, 5 % kept back.
 
     lp_portfolio minimises the drift and the remaining cash; the engine minimises the drift.
     """

@@ -68,7 +68,7 @@ PROGRAMS: dict[str, Program] = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """One program over all accounts."""
+    """Figures of a program over all accounts."""
 
     lines: int
     milliseconds: float

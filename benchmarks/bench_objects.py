@@ -132,7 +132,7 @@ def write(outcome: Any) -> str:
 
 
 def read(outcomes: Sequence[Any], reading: str) -> None:
-    """Read the outcomes in the way of this name."""
+    """Read the outcomes in the form of this name."""
     readers: dict[str, Callable[[Any], object]] = {"as JSON": write, "as text": repr}
     if reading in readers:
         for outcome in outcomes:
@@ -172,7 +172,7 @@ class Contender:
         self._process.communicate()
 
     def take_turn(self, kind: str, reading: str) -> float:
-        """Microseconds of one turn for a portfolio."""
+        """Measure the microseconds of a turn for a portfolio."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([kind, reading]) + "\n")

@@ -30,7 +30,7 @@ class Desk(FastHttpUser):
     connection_timeout = network_timeout = TIMEOUT_S
 
     def on_start(self) -> None:
-        """Look which models there are; the test ends if none has a portfolio."""
+        """List the models; the load ends if no model has a portfolio."""
         self.headers = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
         answer = self.client.get(f"/api/v1/models?limit={MODELS}", headers=self.headers)
         self.models = [model for model in answer.json() or () if model.get("portfolios")]
@@ -40,11 +40,11 @@ class Desk(FastHttpUser):
             self.environment.runner.quit()
 
     def call(self, method: str, path: str, name: str, **more: Any) -> None:
-        """Send a request; it is reported under its route."""
+        """Send a request, and report it under its route."""
         self.client.request(method, f"/api/v1{path}", name=name, headers=self.headers, **more)
 
     def choose_portfolio(self) -> str:
-        """A portfolio of any model."""
+        """Choose a portfolio of any model."""
         return random.choice(random.choice(self.models)["portfolios"])
 
     @task(8)

@@ -54,7 +54,7 @@ def build() -> None:
 
 
 def is_fresh() -> bool:
-    """Whether a page exists that is newer than everything it is made of."""
+    """Return whether a page exists that is newer than all its sources."""
     marker = PAGE / ".built"
     if not (marker.exists() and (PAGE / "index.html").exists()):
         return False
@@ -73,7 +73,7 @@ def _sources() -> Iterator[Path]:
 
 
 def check() -> None:
-    """Compare the source with its types and rules, and the page with its bound."""
+    """Check the source's types and rules, and the size of the page against its bound."""
     build()
     generate_types()
     run_script("check")

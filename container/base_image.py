@@ -80,7 +80,7 @@ def make_base(engine: Engine) -> None:
 
 
 def _prepare(root: Path) -> None:
-    """Let the directory be what the official image is to the Dockerfile."""
+    """Prepare the directory so that it has what the Dockerfile expects of the official image."""
     (root / "usr/bin/python").symlink_to("python3")
     (root / "usr/lib/python3.11/EXTERNALLY-MANAGED").unlink()
     for name in UNREAD:

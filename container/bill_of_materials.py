@@ -85,7 +85,7 @@ def read_statements(root: Path) -> dict[str, str]:
 
 
 def normal_name(name: str) -> str:
-    """Return the one spelling of a package's name."""
+    """Return the canonical spelling of a package's name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

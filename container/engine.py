@@ -54,7 +54,7 @@ class Engine:
 
     @property
     def can_run(self) -> bool:
-        """Whether it runs containers; buildah only builds images."""
+        """Return whether the engine runs containers; buildah only builds images."""
         return self.name != "buildah"
 
     def call(self, *arguments: str, within_s: float = ASK_WITHIN_S, **more: Any) -> str:
@@ -64,7 +64,7 @@ class Engine:
 
     @property
     def answers(self) -> bool:
-        """Whether there is an engine behind the command."""
+        """Return whether an engine answers the command."""
         try:
             self.call("info")
         except EngineError:

@@ -1,4 +1,4 @@
-"""The database server of all tests: a real one, in a directory that goes with the session."""
+"""The database server of all tests: a real server, in a directory that goes with the session."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""The keeper of the audit log: it seals, removes what is old, and finishes removals."""
+"""The audit keeper: it seals entries, removes old ones, and finishes broken-off removals."""
 
 import logging
 from datetime import timedelta

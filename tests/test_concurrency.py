@@ -1,4 +1,4 @@
-"""Many calls, a few at a time, and no more tasks than calls."""
+"""Many calls with bounded concurrency, and no more tasks than calls."""
 
 import asyncio
 from collections.abc import AsyncIterator

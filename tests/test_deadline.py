@@ -1,4 +1,4 @@
-"""Deadlines inside a process: what is left, what is reserved, and how pieces of work share it."""
+"""Deadlines inside a process: the time left, the time reserved, and shares of pieces of work."""
 
 import asyncio
 import math

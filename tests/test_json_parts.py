@@ -1,4 +1,4 @@
-"""Cuts of a JSON text have the elements of the whole, and are valid only if the whole is."""
+"""Cuts of a JSON text: they have the elements of the whole, and are valid only if the whole is."""
 
 import json
 from typing import Any

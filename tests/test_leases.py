@@ -33,7 +33,7 @@ def leases(database: AsyncDatabase[Document]) -> Leases:
 
 
 class Holder:
-    """One process: it takes the lease, and works until it is told to stop."""
+    """A process that takes the lease, and works until it is told to stop."""
 
     def __init__(
         self, leases: Leases, outages: Iterable[Exception | None] = (), token: str = "me"

@@ -16,7 +16,7 @@ ITEMS = tuple(range(7))
 
 
 def task_of(call: Any) -> Any:
-    """A task as ``fan_out`` sees one: an awaitable."""
+    """Make a task as ``fan_out`` sees it: an awaitable."""
     return asyncio.ensure_future(call)
 
 

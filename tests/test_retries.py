@@ -18,7 +18,7 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class FailingCall:
-    """Fails with these errors, then answers."""
+    """Call that fails with these errors, then answers."""
 
     def __init__(self, errors: Iterator[Exception]) -> None:
         self.errors = errors

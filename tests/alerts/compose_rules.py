@@ -12,7 +12,7 @@ HEAD = (
 
 
 def rules_of_the_manifest() -> str:
-    """Return the groups before those of clusters alone as a rule file, with their comments."""
+    """Return the groups above those for clusters only as a rule file, with their comments."""
     spec = MANIFEST.read_text().partition("\nspec:\n")[2]
     return HEAD + textwrap.dedent(spec.partition("    # Of clusters alone")[0])
 

@@ -43,7 +43,7 @@ def test_each_alert_fires_on_its_series_and_on_no_other(rules: str, tmp_path: Pa
 
 
 def in_the_container(directory: Path) -> Path:
-    """Lay the files that compose.yaml mounts into Prometheus; return its configuration there."""
+    """Copy the files that compose.yaml mounts into Prometheus; return the configuration's path."""
     service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["prometheus"]
     for source, path in (volume.split(":")[:2] for volume in service["volumes"]):
         if (ROOT / source).is_file():

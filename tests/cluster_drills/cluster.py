@@ -63,7 +63,7 @@ def serve_config() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Request:
-    """Request of a client through a node, and what came of it."""
+    """A client's request through a node, with its result."""
 
     node: str
     begin: float
@@ -78,7 +78,7 @@ class Request:
 
 @dataclass
 class Load:
-    """Requests of clients that ask through every node, several times a second."""
+    """Requests of clients through every node, several times a second."""
 
     begin: float = field(default_factory=time.monotonic)
     requests: list[Request] = field(default_factory=list[Request])
@@ -91,7 +91,7 @@ class Load:
         ]
 
     def late(self, *nodes: str) -> list[Request]:
-        """Requests that took longer than their time-out said."""
+        """List the requests that took longer than their time-out."""
         return [
             request
             for request in self.requests
@@ -99,7 +99,7 @@ class Load:
         ]
 
     def outage_s(self, node: str) -> float:
-        """Longest time without an answer of 200 through a node."""
+        """Compute the longest time without a 200 through a node."""
         good = [
             request.begin + request.seconds for request in self.requests if _good(request, node)
         ]
@@ -173,7 +173,7 @@ class Cluster:
         return ""
 
     async def wait_until_served(self, *nodes: Node) -> None:
-        """Return when the application runs and these nodes answer clients."""
+        """Wait until the application runs and these nodes answer clients."""
         async with asyncio.timeout(SERVE_WITHIN_S):
             while await self.read_application() != "RUNNING":  # noqa: ASYNC110
                 await asyncio.sleep(1)
@@ -196,7 +196,7 @@ class Cluster:
 
     @asynccontextmanager
     async def watch(self, *nodes: Node) -> AsyncGenerator[Load]:
-        """Ask through these nodes for as long as the block lasts."""
+        """Send requests through these nodes during the block."""
         load, over = Load(), asyncio.Event()
         asking = [asyncio.create_task(self._ask(node, load, over)) for node in nodes]
         try:
@@ -224,7 +224,7 @@ class Cluster:
 
 
 async def is_served(node: Node) -> bool:
-    """Whether the readiness probe of the manifests succeeds on a node."""
+    """Return whether the readiness probe of the manifests succeeds on a node."""
     with suppress(httpx.TransportError):
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             return (await client.get(f"{node.url}/-/healthz")).is_success

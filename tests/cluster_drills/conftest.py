@@ -30,7 +30,7 @@ PROGRAMS = {"ip": "iproute2", "runc": "runc", "redis-server": "redis-server"}
 
 @pytest.fixture
 def report(capsys: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
-    """Lines that are printed at the end of a drill: what its clients saw."""
+    """Lines that a drill prints at its end about the requests of its clients."""
     lines: list[str] = []
     yield lines
     with capsys.disabled():
@@ -39,7 +39,7 @@ def report(capsys: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="session")
 def root() -> Iterator[Path]:
-    """The files of the image, not built anew meanwhile; fails if this machine lacks something."""
+    """The files of the image, locked against a rebuild; fails if a prerequisite is missing."""
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if os.geteuid() != 0 or missing:
         pytest.fail(f"needs root, and: apt-get install --no-install-recommends {' '.join(missing)}")
@@ -81,7 +81,7 @@ def database(network: None, directory: Path) -> Iterator[ReplicaSet]:
 
 @pytest.fixture(scope="module")
 def redis(network: None, directory: Path) -> Iterator[None]:
-    """Run a Redis for each cluster, because a head takes up the nodes of the one before."""
+    """Run a Redis for each cluster, because a head adopts the nodes of its predecessor."""
     with run_redis(directory):
         yield
 

@@ -35,7 +35,7 @@ def path_of(host: str) -> Path:
 
 
 def cut_link(host: str) -> None:
-    """Unplug a host: what it sends and what is sent to it is lost without a word."""
+    """Unplug a host: packets from and to the host are dropped silently."""
     _ip("-n", PREFIX + SWITCH, "link", "set", f"p-{host}", "down")
 
 
@@ -78,7 +78,7 @@ def remove_network() -> None:
 
 @contextmanager
 def inside(host: str) -> Generator[None]:
-    """Let this thread, and threads and processes that it starts, be on a host in the block."""
+    """Move this thread, and its new threads and processes, to a host during the block."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(path_of(host), os.O_RDONLY)
     try:

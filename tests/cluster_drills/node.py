@@ -36,7 +36,7 @@ class Image:
 
 
 class Node:
-    """Container on a host; `start` runs it anew after its end."""
+    """Container on a host; `start` runs it again after its end."""
 
     def __init__(self, image: Image, host: str, command: Sequence[str]) -> None:
         self.host = host
@@ -106,7 +106,7 @@ class Node:
         ).stdout
 
     def processes(self, title: str) -> list[int]:
-        """List the processes of this node whose title begins so."""
+        """List the processes of this node whose title begins with the text."""
         result = self._runc("ps", "--format", "json", self.name)
         pids: list[int] = []
         for number in json.loads(result.stdout or "null") or []:

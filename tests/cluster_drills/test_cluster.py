@@ -1,4 +1,4 @@
-"""Parts of a cluster that are lost, and what clients of its other parts see."""
+"""Loss of single parts of a cluster, as clients of the other parts see it."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ WITHIN_S = 120.0
 
 @pytest.fixture(autouse=True)
 async def whole(cluster: Cluster) -> None:
-    """Begin each drill with a cluster whose every node serves."""
+    """Begin each drill with a cluster in which every node serves."""
     for node in cluster.nodes:
         if not node.is_running():
             node.start()

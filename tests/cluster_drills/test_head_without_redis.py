@@ -1,4 +1,4 @@
-"""A head that is lost where nothing keeps its state."""
+"""Loss of a head whose state nothing keeps."""
 
 import asyncio
 

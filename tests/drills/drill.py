@@ -50,7 +50,7 @@ class EventLog:
 
 @dataclass
 class DisturbedRun:
-    """Run during which something is broken."""
+    """A run during which a drill breaks something."""
 
     run_id: str
     model_id: str
@@ -60,7 +60,7 @@ class DisturbedRun:
 
 @dataclass
 class Drill:
-    """Service and its database, under test."""
+    """The service under test, and its database."""
 
     http: httpx.AsyncClient
     book: Book
@@ -108,7 +108,7 @@ class Drill:
         return None
 
     async def wait_until_under_way(self, run_id: str) -> None:
-        """Return when some chunks are done."""
+        """Wait until some chunks are done."""
         async with asyncio.timeout(WITHIN_S):
             run = await self.read_run(run_id)
             while run is None or run["chunks"]["done"] == 0:

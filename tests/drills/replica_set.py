@@ -20,7 +20,7 @@ ELECTION_AFTER_MS = 2_000
 
 @dataclass(frozen=True)
 class ReplicaSet:
-    """Process by port."""
+    """Processes of the members, by port."""
 
     members: dict[int, int]
 

@@ -1,4 +1,4 @@
-"""Node without a replica: it has no proxy, so that its pod is never behind the service."""
+"""Node without a replica: it runs no proxy, so its pod never receives requests."""
 
 import gc
 import warnings
@@ -24,7 +24,7 @@ class Empty:
 
 @pytest.fixture
 def workers() -> Iterator[tuple[str, str]]:
-    """Start a head without processors, a worker for replicas and a worker for none: their ids."""
+    """Start a head without processors, a worker for replicas and one without; yield the ids."""
     head = {**NODE, "num_cpus": 0, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args=head)
     busy = nodes.add_node(**NODE, num_cpus=1, resources={"replicas": 1})

@@ -1,4 +1,4 @@
-"""Node of the cluster that dies in the middle of a run, with its replicas and tasks."""
+"""A cluster node that dies in the middle of a run, with its replicas and tasks."""
 
 import asyncio
 import gc

@@ -55,7 +55,7 @@ RECORD: Final = """() => {
 
 @pytest.fixture(scope="module")
 def service(overrides: dict[str, Any], cluster: object) -> Iterator[Settings]:
-    """Start the service with two ingresses, that asks everybody for credentials."""
+    """Start the service with two ingresses; every caller needs credentials."""
     slow = {"auth": "keys", "run_chunk_size": 5, "run_window": 1}
     settings, content = read_configuration(CONFIG, overrides | slow)
     (application,) = content["applications"]
@@ -69,7 +69,7 @@ def service(overrides: dict[str, Any], cluster: object) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 async def key(service: Settings) -> str:
-    """Add a key of somebody who may do everything."""
+    """Add a key with every right."""
     assert service.mongodb_uri is not None
     uri = service.mongodb_uri.get_secret_value()
     database = connect(uri, service.database_name)
@@ -174,7 +174,7 @@ async def wait_until_each_answered(page: Page, answers: set[str]) -> set[int]:
 
 
 def find_answering(answers: set[str]) -> set[int]:
-    """Find the processes that gave some of these answers to somebody whom they knew."""
+    """Find the processes that gave one of these answers to an authenticated caller."""
     return {
         line["process"]
         for line in find_log_lines('"event": "request"')
@@ -183,14 +183,14 @@ def find_answering(answers: set[str]) -> set[int]:
 
 
 async def reload_until_answered(page: Page) -> None:
-    """Load the page anew, again where a new ingress has a process and takes no requests yet."""
+    """Reload the page until it is answered, because a new ingress may not take requests yet."""
     async with asyncio.timeout(WITHIN_S):
         while (answer := await page.reload()) is None or not answer.ok:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
 
 
 async def wait_for_ingresses(killed: set[int]) -> list[int]:
-    """Wait until as many ingresses run as should, none of them among the killed."""
+    """Wait until all ingresses run and none of them is a killed one."""
     async with asyncio.timeout(WITHIN_S):
         pids = list_processes(INGRESS)
         while killed & {*pids} or len(pids) < INGRESSES:

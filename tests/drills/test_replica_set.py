@@ -1,4 +1,4 @@
-"""Replica set that loses its primary in the middle of a run."""
+"""A replica set that loses its primary in the middle of a run."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 
 @pytest.fixture(scope="module")
 def server(data: Path) -> Iterator[ReplicaSet]:
-    """Run three servers in place of one."""
+    """Run three servers instead of one."""
     with run_replica_set(data) as whole:
         yield whole
 

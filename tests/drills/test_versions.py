@@ -98,7 +98,7 @@ def read(client: httpx.Client, written: tuple[str, str]) -> Documents:
 
 
 def require_all(documents: Documents, later_documents: Documents) -> None:
-    """Require that what was known is shown alike; another version may show more."""
+    """Require that every earlier field is unchanged; another version may add fields."""
     for before, after in zip(documents, later_documents, strict=True):
         common = before.keys() & after.keys()
         assert {"model_id"} <= common

@@ -1,4 +1,4 @@
-"""The book is measured by worker processes, and read at another replica than the one at work."""
+"""Drift scan of the book: measured in worker processes, and read from another replica."""
 
 import asyncio
 

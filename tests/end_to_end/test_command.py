@@ -211,7 +211,7 @@ def _descendants(pid: int) -> list[Process]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Read state, parent and so on of a process, after the name; empty once it is gone."""
+    """Read the fields of /proc/PID/stat after the name; empty once the process is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].decode().split()
     except (FileNotFoundError, ProcessLookupError):

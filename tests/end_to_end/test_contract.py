@@ -1,4 +1,4 @@
-"""Whole service over HTTP: its parts together."""
+"""The whole service over HTTP."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Log of the running service: a correlation id finds what was done for it, in every process."""
+"""Log of the running service: a correlation id finds the lines of a request in every process."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Metrics of the running service: work of the service feeds each of them."""
+"""Metrics of the running service: each metric grows with the work of the service."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Calls of the original's portal, one after the other, with the exact JSON that it gets."""
+"""Calls of the original's portal in sequence, with the exact JSON that the portal gets."""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal

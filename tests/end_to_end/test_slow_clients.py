@@ -1,4 +1,4 @@
-"""Slow or numerous clients on loopback: they are disconnected, and others do not notice."""
+"""Slow or numerous clients on loopback: they are disconnected, and other clients do not notice."""
 
 import asyncio
 from collections.abc import AsyncIterator

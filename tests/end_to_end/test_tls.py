@@ -1,4 +1,4 @@
-"""`ordergen serve` with a certificate, called by the commands and by the client."""
+"""`ordergen serve` with a certificate, called from the command line and the client."""
 
 import os
 import subprocess

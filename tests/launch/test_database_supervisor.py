@@ -106,7 +106,7 @@ def test_a_server_whose_port_another_program_takes_is_given_up(
 
 
 def refuse(squatter: socket.socket) -> None:
-    """Close every connection, as another program does with a protocol it does not know."""
+    """Close every connection, like a program that does not know the protocol."""
     with suppress(OSError):
         while True:
             squatter.accept()[0].close()
@@ -137,7 +137,7 @@ def clock() -> StoppedClock:
 def keeper(
     tmp_path: Path, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DatabaseKeeper]:
-    """Keeper of `serve run`, which retries for ever because it has nobody to tell."""
+    """Supervisor of `serve run`, which retries for ever because nobody waits for a report."""
     monkeypatch.setattr(stand_ins, "DATABASE_WATCH_S", 0.05)
     monkeypatch.setattr(stand_ins, "DATABASE_PAUSE_S", 0.05)
     yield DatabaseKeeper(tmp_path / "data", None, clock)

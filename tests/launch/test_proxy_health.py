@@ -1,4 +1,4 @@
-"""A proxy and replicas that die: the real HAProxy, by the rules of Ray's own template."""
+"""A proxy whose replicas die: the real HAProxy, configured like Ray's template."""
 
 import contextlib
 import socket
@@ -34,7 +34,7 @@ backend {backend}
 
 
 def configure(directory: Path, servers: str) -> tuple[str, int]:
-    """A configuration like Ray's with these servers, and the port of its proxy."""
+    """Build a configuration like Ray's with these servers; return it and the port of its proxy."""
     rules = Environment(autoescape=False).from_string(HAPROXY_HEALTHZ_RULES_TEMPLATE)
     rendered = rules.render(
         config=SimpleNamespace(health_check_endpoint="/-/healthz", metrics_enabled=False),
@@ -70,7 +70,7 @@ def wait_until_listening(port: int) -> None:
 
 @pytest.fixture
 def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes of a test, which end with it."""
+    """Processes of a test, which end with the test."""
     processes: list[subprocess.Popen[bytes]] = []
     yield processes
     for process in processes:
@@ -126,7 +126,7 @@ def test_a_health_check_that_another_ray_may_have_is_refused(tmp_path: Path) -> 
 
 
 class DyingReplica(socketserver.BaseRequestHandler):
-    """A replica that dies of every request, and lives again for the next."""
+    """Replica that dies of every request, and is back for the next."""
 
     methods: ClassVar[list[bytes]] = []
 

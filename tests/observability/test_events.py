@@ -13,7 +13,7 @@ from storage.audit.trail import Action
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, object]]]:
-    """Yield what was logged at INFO, as Ray writes it."""
+    """Yield the lines that were logged at INFO, as Ray writes them."""
     events: list[dict[str, object]] = []
 
     class JSONLines(logging.Handler):

@@ -1,4 +1,4 @@
-"""Metrics of the service: what /metrics keeps of the export of a Ray node."""
+"""Metrics of the service: the part of a Ray node's export that /metrics serves."""
 
 from serve_app.observability.metrics import select_own_series
 

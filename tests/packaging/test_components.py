@@ -47,7 +47,7 @@ def of_kind(kind: str) -> dict[str, Any]:
 
 
 def is_known(document: dict[str, Any]) -> bool:
-    """Report if Prometheus' operator knows every field of its kind, and misses none."""
+    """Report whether Prometheus' operator knows every field of the document, and misses none."""
     try:
         model = MONITORING[document["kind"]].model_validate(document)
     except ValidationError:

@@ -18,7 +18,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def mounts_of(name: str) -> dict[str, str]:
-    """The mounts of a container: its path, and that of the file or volume here."""
+    """Return the mounts of a container: the source file or volume by the path in the container."""
     parts = [volume.split(":") for volume in SERVICES[name].get("volumes", ())]
     return {part[1]: part[0] for part in parts}
 

@@ -105,7 +105,7 @@ def test_the_rayservice_is_one_that_kuberay_takes(rayservice: dict[str, Any]) ->
 
 
 def faults_of(rayservice: dict[str, Any]) -> list[str]:
-    """List what KubeRay's own schema refuses, if the schema is there."""
+    """List the faults that KubeRay's own schema finds, if the schema is there."""
     if not RAYSERVICE_SCHEMA.exists():
         return []
     schema = json.loads(RAYSERVICE_SCHEMA.read_text())

@@ -120,7 +120,7 @@ def test_the_reference_is_what_the_code_says() -> None:
 
 
 def row_of(name: str) -> str:
-    """The first three cells of a setting's row."""
+    """Build the first three cells of a setting's row."""
     field = Settings.model_fields[name]
     rule = (field.description or "").replace("|", "\\|")
     return f"`{name.upper()}` | {default_text(field.default)} | {rule}"
@@ -135,6 +135,6 @@ def default_text(default: object) -> str:
 
 
 def anchors(document: Path) -> set[str]:
-    """The headings of a document in the form of GitHub's link anchors."""
+    """List the headings of a document in the form of GitHub's link anchors."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

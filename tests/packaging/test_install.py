@@ -1,4 +1,4 @@
-"""install.py as `make install` runs it: its steps, and one line for what goes wrong."""
+"""install.py as `make install` runs it: its steps, and one line for each failure."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def install(directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def uv_that(directory: Path, says: str, code: int) -> None:
-    """Write an installer that says something and ends."""
+    """Write a stand-in for uv that prints a text and exits."""
     program = directory / ".tools/bin/uv"
     program.parent.mkdir(parents=True)
     (directory / "says").write_text(says)

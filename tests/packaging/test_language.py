@@ -87,14 +87,14 @@ def test_no_line_of_prose_is_longer_than_120_columns(page: Path) -> None:
 
 
 def docstrings(path: Path) -> Iterator[str]:
-    """The docstrings of a module, its classes and its functions."""
+    """List the docstrings of a module, its classes and its functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield ast.get_docstring(node) or ""
 
 
 def constants(path: Path) -> Iterator[str]:
-    """The names in capitals that a module assigns."""
+    """List the names in capitals that a module assigns."""
     for node in ast.parse(path.read_text()).body:
         targets = node.targets if isinstance(node, ast.Assign) else []
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets

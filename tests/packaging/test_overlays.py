@@ -1,4 +1,4 @@
-"""Overlays: what they change of the base, and what they name outside of it."""
+"""Overlays: their changes to the base, and the names outside the base that they use."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ READERS = ("_raylet.so", "serve/_private/constants.py", "_common/usage/usage_con
 
 
 def groups_of(name: str) -> list[dict[str, Any]]:
-    """The groups of an overlay's nodes, that of the head first."""
+    """List the groups of an overlay's nodes, the head's first."""
     cluster = of_kind(overlay(name), "RayService")["spec"]["rayClusterConfig"]
     return [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
 

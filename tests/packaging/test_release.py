@@ -157,7 +157,7 @@ def test_a_deployment_of_a_tag_or_to_nowhere_is_refused(
 
 
 def install_wheels(platform: str, environment: Path) -> subprocess.CompletedProcess[str]:
-    """Ask what the image would install on a platform, from wheels alone."""
+    """Resolve the packages that the image installs on a platform, from wheels alone."""
     extras = ("--extra", "serve", "--extra", "embedded")
     command = (UV, "sync", "--frozen", "--no-dev", *extras, "--no-build", "--no-install-project")
     return run(

@@ -57,7 +57,7 @@ def exchanges() -> dict[str, Exchange]:
 
 
 class DocumentedUpstreams(httpx.AsyncBaseTransport):
-    """Transport that responds as the page says, and records the requests."""
+    """Transport that responds as the page shows, and records the requests."""
 
     def __init__(self) -> None:
         self.exchanges = exchanges()

@@ -1,4 +1,4 @@
-"""One word for one thing: the code has no name that the glossary has replaced."""
+"""Names of the code: no name that the glossary has replaced, and no participle alone."""
 
 import ast
 import re
@@ -214,7 +214,7 @@ def names() -> Mapping[str, list[str]]:
 
 
 def names_of(tree: ast.Module) -> Iterator[str]:
-    """The names of classes, functions and methods, and the names that a module assigns."""
+    """List the names of classes, functions and methods, and the names that a module assigns."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name

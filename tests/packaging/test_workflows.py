@@ -1,4 +1,4 @@
-"""Workflows: what they name is there, in them and in this repository."""
+"""Workflows: every job, output, secret, variable and file that they name exists."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def workflow(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def faults_of(workflow: dict[str, Any]) -> list[str]:
-    """List what a workflow names and has not."""
+    """List the names of a workflow that nothing defines."""
     return [
         f"{name}: {fault}"
         for name, job in workflow["jobs"].items()

@@ -1,4 +1,4 @@
-"""Columns of the long tables: chosen in a menu, by mouse or keyboard, and remembered."""
+"""Columns of the long tables: chosen in a menu by mouse or keyboard, and remembered."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A rebalance beside another one: what differs in all, by portfolio and by order."""
+"""Comparison of two rebalances: in total, by portfolio and by order."""
 
 import re
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ def trades_of(world: World, rebalance_id: str, **query: str) -> list[dict[str, A
 
 
 def orders_of(world: World, rebalance_id: str, portfolio_id: str) -> dict[str, Order]:
-    """The orders of a portfolio by security."""
+    """Read the orders of a portfolio by security."""
     return {
         trade["security_id"]: (
             trade["transaction_type"],
@@ -54,7 +54,7 @@ def orders_of(world: World, rebalance_id: str, portfolio_id: str) -> dict[str, O
 
 
 def changes_between(world: World, both: tuple[str, str], portfolio_id: str) -> dict[str, set[str]]:
-    """The securities whose orders were added, dropped and changed in the first rebalance."""
+    """List the securities whose orders the first rebalance adds, drops and changes."""
     here, there = (orders_of(world, rebalance_id, portfolio_id) for rebalance_id in both)
     return {
         "added": here.keys() - there.keys(),

@@ -1,4 +1,4 @@
-"""Keys that edit and that go back: Esc closes one thing at a time, and loses nothing unasked."""
+"""Keys that edit and go back: Esc closes one layer at a time, and asks before it discards."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.page.test_portfolio import address_of, find_outcome
 
 
 def panel(page: Page) -> Locator:
-    """The trades of one portfolio, which its page shows besides the list."""
+    """The panel with the trades of one portfolio, beside the list."""
     return page.get_by_role("heading", name=re.compile("^Trades of"))
 
 

@@ -1,4 +1,4 @@
-"""The morning of a desk in the browser: from sign-in and drift to orders that are sent."""
+"""A desk's morning in the browser: from sign-in and drift to orders that are sent."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""One portfolio of a rebalance: figures to the digit, the picture, and the way out of no plan."""
+"""The page of a portfolio's outcome: exact figures, the picture, and remedies for no plan."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final

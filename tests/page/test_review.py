@@ -20,7 +20,7 @@ async def open_review(desk: Desk, context: BrowserContext, name: str, rebalance_
 
 
 async def ask(page: Page, verb: str) -> Locator:
-    """Press a button of the page, and return the question that it asks."""
+    """Press a button of the page, and return the dialog that it opens."""
     await page.get_by_role("main").get_by_role("button", name=verb, exact=True).first.click()
     question = page.get_by_role("dialog")
     await expect(question).to_be_visible()

@@ -1,4 +1,4 @@
-"""Rules of every page: WCAG 2.2 AA, the policy, no other host, no sideways scrolling."""
+"""Rules of every page: WCAG 2.2 AA, the security policy, no other host, no sideways scrolling."""
 
 from typing import Any, Final
 

@@ -63,7 +63,7 @@ async def test_a_page_that_gets_no_stream_polls(browser: Browser, world: World) 
 
 
 async def turn(page: Page, *, hidden: bool) -> None:
-    """Hide a tab, or show it again; without a screen the browser takes every tab for shown."""
+    """Hide or show a tab; a browser without a screen treats every tab as visible."""
     state = str(hidden).lower()
     await page.evaluate(
         f"""() => {{

@@ -1,4 +1,4 @@
-"""The search of every page: by slash, for names and ids, with what the caller may read."""
+"""The search of every page: opened by slash, for names and ids that the caller may read."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Signing in: a key typed once, what its scopes allow, a session that ends, a provider's button."""
+"""Sign-in: a key typed once, its scopes, a session that ends, a provider's button."""
 
 import re
 

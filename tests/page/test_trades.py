@@ -1,4 +1,4 @@
-"""The review with a row a trade: filters of the service, sums, and holds of single trades."""
+"""The review with one row per trade: filters of the service, sums, holds of single trades."""
 
 import re
 from decimal import Decimal

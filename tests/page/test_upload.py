@@ -1,4 +1,4 @@
-"""Upload: files are dropped or chosen, checked, solved without being stored, and taken along."""
+"""Upload: files are dropped or chosen, checked, solved without being stored, and downloaded."""
 
 import csv
 import json

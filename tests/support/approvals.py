@@ -50,7 +50,7 @@ class People:
 
 
 class Desk:
-    """Shortest calls of the routes of proposals, each by a person."""
+    """Short calls of the proposal routes, each by a person."""
 
     def __init__(self, people: People) -> None:
         self.people = people
@@ -82,7 +82,7 @@ class Desk:
     async def decide(
         self, proposal: dict[str, Any], by: str, decision: str, **body: Any
     ) -> httpx.Response:
-        """Decide on the whole proposal, at the version of it that is given."""
+        """Decide on the whole proposal, at the version in ``proposal``."""
         path = f"/api/v1/proposal/{proposal['proposal_id']}/decisions"
         about = {} if {"portfolios", "transactions"} & body.keys() else {"all": True}
         fields = {"decision": decision, "version": proposal["version"], **about, **body}
@@ -96,14 +96,14 @@ class Desk:
         return await (await self.people(by)).post(f"/api/v1/rebalance/{rebalance_id}/orders")
 
     async def actions(self, object_id: str) -> list[tuple[str, str | None]]:
-        """List what the audit log tells of an object, the oldest first: action and principal."""
+        """List action and principal of an object's entries in the audit log, the oldest first."""
         query = {"object_id": object_id, "sort_by": "seq"}
         entries = await (await self.people("admin")).get("/api/v1/audit", params=query)
         return [(entry["action"], entry["principal"]) for entry in entries.json()]
 
 
 def trade(security_id: str = A, portfolio_id: str = P) -> dict[str, str]:
-    """Return a trade as decisions name it."""
+    """Return a trade in the form that decisions use."""
     return {"portfolio_id": portfolio_id, "security_id": security_id}
 
 

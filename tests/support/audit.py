@@ -22,7 +22,7 @@ def new_run() -> Run:
 
 
 async def seal_and_list(log: AuditLog) -> list[Any]:
-    """Seal what waits, require a whole chain, and return all entries, the oldest first."""
+    """Seal the pending records, require a whole chain, and return all entries, the oldest first."""
     await log.seal()
     assert await log.verify() == ()
     entries, _ = await log.read_page(EVERYTHING, 0, 1000)

@@ -1,4 +1,4 @@
-"""Certificates of a private authority, made by the tests."""
+"""Certificates that the tests issue from a private authority."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Files(NamedTuple):
-    """Files of one certificate, and of the authority that signed it."""
+    """Files of a certificate, its key, and the authority that signed the certificate."""
 
     authority: Path
     certificate: Path

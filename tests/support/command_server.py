@@ -17,7 +17,7 @@ Ordergen = Callable[..., Awaitable[Result]]
 
 
 class EmbeddedServer(uvicorn.Server):
-    """Server that leaves the signals to pytest."""
+    """Server that leaves signal handling to pytest."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -29,7 +29,7 @@ WIDE = {"COLUMNS": "200"}
 
 @asynccontextmanager
 async def serve(app: FastAPI, tls: Files | None = None) -> AsyncGenerator[str]:
-    """Serve the application from this event loop, and yield the URL, of https with ``tls``."""
+    """Serve the application from this event loop and yield its URL, https with ``tls``."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -51,7 +51,7 @@ async def serve(app: FastAPI, tls: Files | None = None) -> AsyncGenerator[str]:
 
 
 def connect_ordergen(url: str) -> Ordergen:
-    """Return a caller of `ordergen` with a wide terminal."""
+    """Return a function that runs `ordergen` on a wide terminal."""
 
     async def run(*arguments: str, stdin: str | None = None) -> Result:
         runner = CliRunner(env={**WIDE, "ORDERGEN_URL": url})

@@ -1,4 +1,4 @@
-"""Demonstration: `ordergen demo` as a process, and what its processes own."""
+"""`ordergen demo` as a process, its descendants and their sockets."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ class Demonstration:
 
     @property
     def children(self) -> list[int]:
-        """Every descendant of the first process."""
+        """Every descendant of the demonstration's process."""
         return list_descendants(self.process.pid)
 
 
@@ -61,7 +61,7 @@ def run_demonstration(directory: Path, **settings: str) -> Generator[Demonstrati
 
 
 def list_descendants(pid: int) -> list[int]:
-    """List the list_descendants of a process, by the parent ids in /proc."""
+    """List the descendants of a process, by the parent ids in /proc."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -82,7 +82,7 @@ def read_arguments(pid: int) -> list[str]:
 
 
 def list_listeners(pids: Iterable[int]) -> list[tuple[str, str, int]]:
-    """Process, address and port of every TCP socket that these processes listen on."""
+    """List process, address and port of every TCP socket that these processes listen on."""
     owners: dict[str, str] = {}
     for pid in pids:
         with suppress(OSError):
@@ -105,7 +105,7 @@ def list_listeners(pids: Iterable[int]) -> list[tuple[str, str, int]]:
 
 
 def make_environment(directory: Path) -> dict[str, str]:
-    """Environment with ports and directories of its own, without the machine's settings."""
+    """Build an environment with its own ports and directories, without the machine's settings."""
     ports = dict(
         zip(
             ("PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"),

@@ -1,4 +1,4 @@
-"""Drift scans for tests: waits for the end of one."""
+"""Polls of a drift scan until it ends."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Process that makes changes, begins to seal their records, and kills itself at a step of it."""
+"""Process that makes changes, starts to seal their records, and kills itself midway."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ async def change_and_die(uri: str, database_name: str, step: str) -> None:
 
 
 class DyingOutboxes(Outboxes):
-    """Outboxes whose process dies before the chain grows, or after it."""
+    """Outboxes whose process dies before or after the chain grows."""
 
     def __init__(self, database: Any, step: str) -> None:
         super().__init__(database)

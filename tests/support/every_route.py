@@ -1,4 +1,4 @@
-"""Every operation of the OpenAPI document, with the arguments of a call."""
+"""Every operation of the OpenAPI document, with arguments for a call."""
 
 import copy
 import json

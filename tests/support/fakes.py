@@ -1,4 +1,4 @@
-"""Parts of the route tests: the real store, a fake optimizer, small bodies."""
+"""Helpers of the route tests: the real store, a fake optimizer, small bodies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Stored:
 
     @property
     def deployment(self) -> StoreDeployment:
-        """The deployment on the present parts."""
+        """The deployment, built on the current parts."""
         parts = StoreParts(self.resources, self.submitter)
         return StoreDeployment(self.settings, lambda _: parts)
 

@@ -1,4 +1,4 @@
-"""Runs of schemathesis with the committed configuration."""
+"""schemathesis with the committed configuration."""
 
 import subprocess
 import sys

@@ -23,7 +23,7 @@ def make_general_model(**changes: Any) -> dict[str, Any]:
 
 
 def make_two_households() -> Upstreams:
-    """Build upstreams at which both portfolios own cash and a security each."""
+    """Build upstreams at which both portfolios hold cash and one security."""
     world = Upstreams({security_id: Decimal(price) for security_id, price in PRICES.items()})
     world.set_balance(ACCOUNT, 100_000, **{STOCK: 10})
     world.set_balance(HOUSEHOLD, "5000.25", **{SHARE: "12.5"})

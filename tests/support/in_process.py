@@ -1,4 +1,4 @@
-"""The real optimizer in this process, on the real database and upstreams of five lines each."""
+"""The real optimizer in this process, on the real database and tiny fake upstreams."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -72,7 +72,7 @@ class Upstreams:
 
 
 def make_two_owners() -> Upstreams:
-    """Build upstreams at which P owns two of A, and Q three of B."""
+    """Build upstreams at which P holds two shares of A, and Q three of B."""
     world = Upstreams({A: PRICE, B: PRICE})
     world.set_balance(P, 1000, **{A: 2})
     world.set_balance(Q, 500, **{B: 3})

@@ -60,7 +60,7 @@ class Issuer:
         return {"keys": [public_jwk(key, name) for name, key in self.keys.items()]}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Claims of a valid token; a change to None leaves a claim out."""
+        """Build the claims of a valid token; a change to None removes a claim."""
         now = int(time.time())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": SUBJECT, "iat": now, "exp": now + 600}
         return {name: value for name, value in {**claims, **changes}.items() if value is not None}
@@ -70,7 +70,7 @@ class Issuer:
         return self.sign(json.dumps(self.claims(**changes)), key=key)
 
     def sign(self, payload: str, key: str = "ec", **header: Any) -> str:
-        """Sign any payload under any header; a member None is left out."""
+        """Sign any payload under any header; members that are None are left out."""
         algorithm = "ES256" if isinstance(self.keys[key], ECKey) else "RS256"
         members = {"alg": algorithm, "kid": key, "typ": "JWT", **header}
         return forge(payload, self.keys[key], members)
@@ -98,13 +98,13 @@ def encode(value: object) -> str:
 
 
 def weak_jwk(key_id: str) -> dict[str, Any]:
-    """Write a public key of 1024 bits, which the library makes with a warning alone."""
+    """Build a public key of 1024 bits, about which the library only warns."""
     number = rsa.generate_private_key(65537, 1024).public_key().public_numbers().n
     text = urlsafe_b64encode(number.to_bytes(128)).decode().rstrip("=")
     return {"kty": "RSA", "kid": key_id, "n": text, "e": "AQAB", "use": "sig"}
 
 
 def public_jwk(key: RSAKey | ECKey, key_id: str | None = None, **members: Any) -> dict[str, Any]:
-    """Write a public key as a provider publishes it."""
+    """Build the JWK of a public key as a provider publishes it."""
     key_member = {} if key_id is None else {"kid": key_id}
     return {**key.as_dict(private=False), **key_member, "use": "sig", **members}

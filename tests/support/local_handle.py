@@ -32,7 +32,7 @@ class Response:
 
 @dataclass
 class Broadcast:
-    """The responses of all replicas, here of one."""
+    """The responses of all replicas, of which this process has one."""
 
     work: Awaitable[Any]
 

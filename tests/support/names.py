@@ -1,4 +1,4 @@
-"""Names of portfolios: a portfolio service of five lines."""
+"""Fake portfolio service: names of portfolios."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,5 +15,5 @@ class OneName:
 
 
 def name_everything(name: str | None) -> Any:
-    """Build a portfolio service that knows every portfolio by this name, or none by any."""
+    """Build a portfolio service that gives every portfolio this name; None for no names."""
     return OneName(name)

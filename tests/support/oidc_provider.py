@@ -79,7 +79,7 @@ async def sign_in_at_provider(browser: httpx.AsyncClient, url: str, account: str
 
 
 async def fetch_access_token(provider: OidcProvider, account: str) -> str:
-    """Return an access token that the provider gives to this account, without code of ours."""
+    """Return an access token of the provider for this account, without our code."""
     verifier, redirect_uri = secrets.token_urlsafe(48), "http://127.0.0.1:1/callback"
     digest = hashlib.sha256(verifier.encode()).digest()
     query = {

@@ -1,4 +1,4 @@
-"""Calls about pre-trade rules and the rebalances that they hold for."""
+"""Calls of the routes of pre-trade rules, and rebalances that the rules apply to."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Series that exist, and those that an expression of PromQL asks for."""
+"""Series that exist, and series that a PromQL expression selects."""
 
 import ast
 import re
@@ -32,13 +32,13 @@ OF_OTHERS = {
 
 @cache
 def known_series() -> dict[str, set[str]]:
-    """Every series that alerts and dashboards may ask for, with its labels."""
+    """Collect every series that alerts and dashboards may use, with its labels."""
     return own_series() | {name: labels | ADDED for name, labels in OF_OTHERS.items()}
 
 
 @cache
 def own_series() -> dict[str, set[str]]:
-    """The series of the service as a node exports them, with their labels."""
+    """Collect the series of the service as a node exports them, with their labels."""
     tree = ast.parse((ROOT / "serve_app/observability/metrics.py").read_text())
     series: dict[str, set[str]] = {}
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
@@ -65,7 +65,7 @@ def own_series() -> dict[str, set[str]]:
 
 
 def is_exported(name: str) -> bool:
-    """Report if the program that is said to export a series of others has its name."""
+    """Report whether the program that should export a third-party series contains its name."""
     if name.startswith("haproxy_"):
         kind, _, metric = name.removeprefix("haproxy_").partition("_")
         program = Path(get_haproxy_binary()).read_bytes()

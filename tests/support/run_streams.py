@@ -23,7 +23,7 @@ async def wait_until_over(client: httpx.AsyncClient, run_id: str) -> dict[str, A
 
 
 def parse_events(text: str) -> list[tuple[str, str | None, Any]]:
-    """Parse server-sent events to kind, id and data, without comments."""
+    """Parse server-sent events into kind, id and data; comments are dropped."""
     events = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")

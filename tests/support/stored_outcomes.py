@@ -1,4 +1,4 @@
-"""Outcomes of a rebalance as the database holds them, read without our stores."""
+"""Outcomes of a rebalance, read from the database without our stores."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 def read_stored_statuses(database: Database[Json], rebalance_id: str) -> list[tuple[str, str]]:
-    """Read each portfolio with its status, in order, from the columns and from beside them."""
+    """Read each portfolio with its status, in order, from column blocks and single documents."""
     of_rebalance = {"_id": {"$regex": f"^{rebalance_id}:"}}
     fields = {"portfolio_id": 1, "status": 1}
     statuses = [

@@ -1,4 +1,4 @@
-"""Helpers of the hand-over tests: rebalances of any size, and a store with an order desk."""
+"""Helpers of the order submission tests: rebalances of any size, and a store with an order desk."""
 
 import asyncio
 from dataclasses import replace
@@ -59,12 +59,12 @@ async def assert_each_is_there_once(desk: OrderDesk, portfolios: int, securities
 
 
 async def submit_orders(client: httpx.AsyncClient, path: str, rule: str) -> httpx.Response:
-    """Hand the orders over under this rule about open orders, and return the response."""
+    """Submit the orders under this rule about open orders, and return the response."""
     return await client.post(path, json={"open_orders": rule})
 
 
 async def submit_and_die(stored: Stored, path: str) -> None:
-    """Submit the orders of a rebalance, and die when they are sent and that is not recorded."""
+    """Submit the orders of a rebalance, and die after they are sent and before that is recorded."""
 
     async def die(*_: Any) -> int:
         raise RuntimeError("killed")
@@ -82,7 +82,7 @@ def read_counts(answer: httpx.Response) -> dict[str, int]:
 
 
 async def wait_until_released(stored: Stored, path: str) -> None:
-    """Wait until no request has the lease of a submission; its caller may be gone long before."""
+    """Wait until no request holds the lease of a submission; its caller may have left earlier."""
     async with asyncio.timeout(30):
         lapsed = [parse_rebalance_id(path)]
         while await stored.resources.submissions.end_lapsed(lapsed):  # noqa: ASYNC110
@@ -95,5 +95,5 @@ def parse_rebalance_id(path: str) -> str:
 
 
 def read_code(answer: httpx.Response) -> str:
-    """The kind of a problem."""
+    """Return the code of a problem."""
     return answer.json()["type"].removeprefix("/problems/")

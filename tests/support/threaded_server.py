@@ -41,7 +41,7 @@ class PriceOfEverySecurity(dict[str, Decimal]):
 
 
 class Generous(Upstreams):
-    """Upstreams at which every portfolio owns something."""
+    """Upstreams at which every portfolio has holdings."""
 
     async def read_holdings(
         self, portfolio_ids: Mapping[str, BalanceOrError]

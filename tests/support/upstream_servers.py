@@ -1,4 +1,4 @@
-"""Upstreams of the tests: real HTTP servers with responses that a test writes byte by byte."""
+"""Upstreams of the tests: real HTTP servers whose responses a test writes byte by byte."""
 
 import asyncio
 import socket
@@ -33,7 +33,7 @@ def start_client(
     transport: Transport | None = None,
     credentials: Credentials | None = None,
 ) -> Client:
-    """Start a server and a client of it, both for the duration of the test."""
+    """Start a server and a client of the server, both for the duration of the test."""
     url = start_server(handler)
     client = Client(upstream, url, policy, transport, observer, breaker, credentials)
     opened.push_async_callback(client.close)
@@ -74,7 +74,7 @@ async def _serve(listener: socket.socket, handler: Handler, tls: ssl.SSLContext 
 async def _converse(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler
 ) -> None:
-    """Respond until the client leaves; bytes are sent unchanged, an error breaks the connection."""
+    """Respond until the client leaves; bytes are sent unchanged, an error drops the connection."""
     try:
         while True:
             answer = handler(await _request(reader))

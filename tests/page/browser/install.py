@@ -35,7 +35,7 @@ FONTS: Final = """<?xml version="1.0"?>
 
 
 def main(*, unless_found: bool) -> int:
-    """Install the locked package apart, and unpack the browser; return an exit code."""
+    """Install the locked package, and unpack the browser; return an exit code."""
     if unless_found and find_browser() is not None:
         return 0
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
