@@ -166,13 +166,8 @@ async def compare(uri: str, outcomes: int, positions: int, left_out: str) -> Tab
                 if source == left_out:
                     continue
                 spent_s, whole_s, size, most = await measure(kind, schema, read, store, run)
-                outcome_us, rate = spent_s / outcomes * 1e6, outcomes / whole_s
-                figures = (
-                    f"{outcome_us:,.1f}",
-                    f"{rate:,.0f}",
-                    f"{size / 1e6:,.0f}",
-                    f"{most / MIB:,.0f}",
-                )
+                cost, rate = spent_s / outcomes * 1e6, outcomes / whole_s
+                figures = f"{cost:,.1f}", f"{rate:,.0f}", f"{size / 1e6:,.0f}", f"{most / MIB:,.0f}"
                 table.add_row(name, ending, source, *figures)
     await disconnect(database)
     return table
