@@ -91,24 +91,24 @@ def plain(value: Decimal) -> str:
 
 
 @overload
-def number(value: Decimal | int) -> orjson.Fragment | int: ...
+def write_number(value: Decimal | int) -> orjson.Fragment | int: ...
 @overload
-def number(value: Decimal | int | None) -> orjson.Fragment | int | None: ...
-def number(value: Decimal | int | None) -> orjson.Fragment | int | None:
+def write_number(value: Decimal | int | None) -> orjson.Fragment | int | None: ...
+def write_number(value: Decimal | int | None) -> orjson.Fragment | int | None:
     """Write a JSON number from the Decimal's own digits."""
     return orjson.Fragment(plain(value)) if isinstance(value, Decimal) else value
 
 
-def weight_number(weight: Weight) -> orjson.Fragment | str:
+def write_weight(weight: Weight) -> orjson.Fragment | str:
     """Write a weight as a JSON number, or a fraction such as "1/3" as a string."""
     return orjson.Fragment(plain(weight)) if isinstance(weight, Decimal) else str(weight)
 
 
 @overload
-def string(value: Decimal | int) -> str: ...
+def write_string(value: Decimal | int) -> str: ...
 @overload
-def string(value: Decimal | int | None) -> str | None: ...
-def string(value: Decimal | int | None) -> str | None:
+def write_string(value: Decimal | int | None) -> str | None: ...
+def write_string(value: Decimal | int | None) -> str | None:
     """Write a JSON string of the same digits."""
     if value is None:
         return None

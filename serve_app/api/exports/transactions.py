@@ -20,7 +20,7 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.api.schemas.outcome_lines import TransactionType, derive_side
 from serve_app.api.schemas.stored_fields import Identifier
-from serve_app.json_text import encode, number, plain, whole
+from serve_app.json_text import encode, plain, whole, write_number
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -134,9 +134,9 @@ def line_json(line: Line) -> TransactionLine:
         "portfolio_id": line.portfolio_id,
         "security_id": line.security_id,
         "transaction_type": line.transaction_type,
-        "quantity": number(line.quantity),
-        "price": number(line.price),
-        "amount": number(line.amount),
+        "quantity": write_number(line.quantity),
+        "price": write_number(line.price),
+        "amount": write_number(line.amount),
         "trade_date": line.trade_date,
     }
     if line.blocked_by is not None and line.warned_by is not None:

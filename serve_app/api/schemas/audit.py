@@ -17,7 +17,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 
 
 def _require_date(value: object) -> object:
-    # Because pydantic would take a bare number for seconds or milliseconds.
+    # Texts of digits alone are refused, because pydantic would take them for seconds.
     if isinstance(value, str) and not _DAY.fullmatch(value):
         raise ValueError("a time is a string such as 2026-11-23T09:30:00.000Z")
     return value

@@ -15,7 +15,7 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.api.schemas.outcome_lines import BandSide
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
-from serve_app.json_text import plain, string, whole
+from serve_app.json_text import plain, whole, write_string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import build_problem
 
@@ -110,11 +110,11 @@ def drift_summary_json(summary: DriftSummary) -> DriftSummaryAnswer:
     return {
         "portfolio_id": summary.portfolio_id,
         "status": summary.status,
-        "market_value": string(summary.market_value),
-        "cash": string(summary.cash),
-        "cash_weight": string(summary.cash_weight),
-        "total_drift": string(summary.drift),
-        "total_drift_weight": string(summary.drift_weight),
+        "market_value": write_string(summary.market_value),
+        "cash": write_string(summary.cash),
+        "cash_weight": write_string(summary.cash_weight),
+        "total_drift": write_string(summary.drift),
+        "total_drift_weight": write_string(summary.drift_weight),
         "out_of_band": None if summary.market_value is None else summary.out_of_band,
         "largest_deviation": _largest_json(summary.largest),
         "error": summary.refusal and build_problem(summary.refusal),
@@ -130,7 +130,7 @@ def _standing_json(standing: Standing) -> StandingAnswer:
     security = standing.security
     return {
         "security_id": security.security_id,
-        "quantity": string(whole(standing.quantity)),
+        "quantity": write_string(whole(standing.quantity)),
         "price": plain(security.price),
         "market_value": plain(standing.value),
         "target": weight_text(security.weight),

@@ -17,7 +17,7 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.api.schemas.runs import Progress
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
-from serve_app.json_text import plain, string
+from serve_app.json_text import plain, write_string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import build_problem
 from storage.drift.histogram import Bin, DriftHistogram
@@ -113,11 +113,11 @@ def drift_line_json(line: DriftLine) -> DriftLineAnswer:
         "portfolio_id": line.portfolio_id,
         "model_id": line.model_id,
         "status": line.status,
-        "market_value": string(line.market_value),
-        "cash": string(line.cash),
-        "cash_weight": string(line.cash_weight),
-        "total_drift": string(line.drift),
-        "total_drift_weight": string(line.drift_weight),
+        "market_value": write_string(line.market_value),
+        "cash": write_string(line.cash),
+        "cash_weight": write_string(line.cash_weight),
+        "total_drift": write_string(line.drift),
+        "total_drift_weight": write_string(line.drift_weight),
         "out_of_band": line.out_of_band,
         "largest_deviation": line.largest and _deviation_json(line.largest),
         "error": line.refusal and build_problem(line.refusal),
@@ -128,9 +128,9 @@ def drift_histogram_json(histogram: DriftHistogram) -> DriftHistogramAnswer:
     """Build the histogram of a scan."""
     return {
         "portfolios": histogram.portfolios,
-        "median": string(histogram.median),
-        "p95": string(histogram.p95),
-        "largest": string(histogram.largest),
+        "median": write_string(histogram.median),
+        "p95": write_string(histogram.p95),
+        "largest": write_string(histogram.largest),
         "bins": [_bin_json(bar) for bar in histogram.bins],
     }
 
@@ -148,7 +148,7 @@ def _deviation_json(largest: Deviation) -> LineDeviation:
 def _bin_json(bar: Bin) -> BinAnswer:
     return {
         "lower": plain(bar.lower),
-        "upper": string(bar.upper),
+        "upper": write_string(bar.upper),
         "portfolios": bar.portfolios,
         "out_of_band": bar.out_of_band,
     }

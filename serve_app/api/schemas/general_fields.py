@@ -24,7 +24,7 @@ MAX_WEIGHT_DECIMALS = 12
 UNSIGNED = r"[0-9]{1,16}(\.[0-9]{1,18})?"
 AMOUNT = rf"^{UNSIGNED}$"
 GIVEN_FRACTION = "(0|[1-9][0-9]{0,11})/[1-9][0-9]{0,11}"
-# Without bounds, because the drift of a fraction may have a longer denominator.
+# The digits have no bound, because the drift of a fraction may have a longer denominator.
 FRACTION_TEXT = "^[0-9]+/[0-9]+$"
 PART = r"^(0(\.[0-9]{1,12})?|1(\.0{1,12})?)$"
 # The pattern names blanks at the ends and invisible characters, not all that is refused.

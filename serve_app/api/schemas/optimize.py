@@ -92,7 +92,7 @@ def _read_holdings(value: object, read: ValidatorFunctionWrapHandler) -> dict[st
     if type(value) is dict and len(value) <= MAX_HOLDINGS:
         held = cast("dict[str, object]", value)
         if NUMBERS.issuperset(map(type, held.values())) and TEXT.issuperset(map(type, held)):
-            # By their text, because equal Decimals may be written with different digits.
+            # Amounts are cached by their text, because equal Decimals may have different digits.
             with suppress(ValidationError):
                 amounts = list(map(_amount_of, map(str, held.values())))
                 if all(map(_is_known, held)):

@@ -14,7 +14,7 @@ from serve_app.api.schemas.fields import (
     ObjectIdentifier,
 )
 from serve_app.api.schemas.stored_fields import Identifier
-from serve_app.json_text import number
+from serve_app.json_text import write_number
 from storage.instants import format_instant
 from storage.orders.order import OpenOrdersRule, Order, OrderState
 from storage.orders.submission_store import OrderSubmission, SubmissionStatus
@@ -114,7 +114,7 @@ def _line(order: Order) -> OrderLine:
         "portfolio_id": order.portfolio_id,
         "security_id": order.security_id,
         "transaction_type": order.side,
-        "quantity": number(order.quantity),
+        "quantity": write_number(order.quantity),
         "status": order.state,
         "order_id": order.order_id,
         "message": order.message,

@@ -31,7 +31,7 @@ from serve_app.api.schemas.fields import (
     inline_enum,
 )
 from serve_app.api.schemas.general_fields import AnyIdentifier, WeightText
-from serve_app.json_text import encode, string, whole
+from serve_app.json_text import encode, whole, write_string
 
 GAP: Final = "\0"  # in no JSON text, because JSON escapes control characters
 WRITTEN_GAP: Final[Any] = orjson.Fragment(GAP)
@@ -103,14 +103,14 @@ class OutcomeLines:
                 start, to, middle, end = text.drift
                 traded = traded_shares(before, after)
                 # The type is compared here, because most shares are integers and a call costs more.
-                was = before if type(before) is int else string(whole(before))
-                now = after if type(after) is int else string(whole(after))
+                was = before if type(before) is int else write_string(whole(before))
+                now = after if type(after) is int else write_string(whole(after))
                 weight = compute_weight(after, security.price, base)
                 drifts.append(f'{start}"{was}"{to}"{now}"{middle}"{weight:f}"{end}')
                 if traded:
                     shares = unsigned(traded)
                     start, end = text.buy if traded > 0 else text.sell
-                    transactions.append(f"{start}{string(whole(shares))}{end}")
+                    transactions.append(f"{start}{write_string(whole(shares))}{end}")
                     turnover = EXACT.fma(Decimal(shares), security.price, turnover)
                 else:  # an untraded price adds its digits to the sum
                     turnover = EXACT.fma(ZERO, security.price, turnover)
@@ -123,7 +123,7 @@ class OutcomeLines:
             return known
         # The same security may have another target in another portfolio's outcome.
         if known is not None and _reads_alike(known.security, security):
-            # With the newer object, because the next outcome is likely to have that one again.
+            # The text keeps the newer object, because the next outcome is likely to have it again.
             text = known._replace(security=security)
         else:
             if len(self._texts) >= MAX_TEXTS:
@@ -145,8 +145,8 @@ class OutcomeLines:
 
 
 def _reads_alike(known: PricedTarget, security: PricedTarget) -> bool:
-    """Whether all lines of two securities of one id have the same text around their values."""
-    # By their text, because equal numbers may be written with other digits.
+    """True if all lines of two securities of one id have the same text around their values."""
+    # Texts are compared, because equal numbers may be written with other digits.
     numbers = (known.weight, security.weight), (known.band.low, security.band.low)
     more = (known.band.high, security.band.high)
     return all(str(number) == str(other) for number, other in (*numbers, more))
@@ -182,5 +182,5 @@ def _drift_json(security: PricedTarget, security_id: str) -> DriftAnswer:
 
 
 def derive_side(drift: Drift) -> Side | None:
-    """Tell whether a security is bought or sold, if either."""
+    """Return the side of a security's trade; None if it is not traded."""
     return None if drift.change == 0 else Side.BUY if drift.change > 0 else Side.SELL

@@ -35,7 +35,7 @@ from serve_app.api.schemas.rebalances import (
 )
 from serve_app.api.schemas.rules import RuleResultAnswer, rule_results
 from serve_app.api.schemas.stored_fields import Identifier
-from serve_app.json_text import Json, plain, string
+from serve_app.json_text import Json, plain, write_string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import build_problem, find_refusal_kind
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
@@ -201,16 +201,16 @@ def outcome_summary_json(outcome: PortfolioOutcome, rules: RuleCheck = NO_RULES)
     line: OutcomeSummary = {
         "portfolio_id": outcome.portfolio_id,
         "status": outcome.status,
-        "market_value": string(outcome.market_value),
-        "cash_before_rebalance": string(outcome.cash_before),
-        "cash_after_rebalance": string(outcome.cash_after),
+        "market_value": write_string(outcome.market_value),
+        "cash_before_rebalance": write_string(outcome.cash_before),
+        "cash_after_rebalance": write_string(outcome.cash_after),
         "transactions": len(outcome.transactions),
-        "turnover": string(outcome.turnover),
-        "cost": string(outcome.cost),
+        "turnover": write_string(outcome.turnover),
+        "cost": write_string(outcome.cost),
         "before": before and _totals_json(before.summary),
         "after": after and _totals_json(after.summary),
-        "objective": string(certificate.objective) if certificate else None,
-        "lower_bound": string(certificate.lower_bound) if certificate else None,
+        "objective": write_string(certificate.objective) if certificate else None,
+        "lower_bound": write_string(certificate.lower_bound) if certificate else None,
         "proof": certificate.proof if certificate else None,
         "method": certificate.method if certificate else None,
         "error": reason,
@@ -248,11 +248,13 @@ def outcome_detail_json(
         "rebalance_date": format_instant(rebalance.started_at),
         "trade_date": trade_date,
         "options": options,
-        "base": string(outcome.base),
+        "base": write_string(outcome.base),
         "open_orders_counted": outcome.counted_orders,
         "binding": [*map(binding_json, certificate.binding)] if certificate else [],
-        "violation": string(certificate.violation) if certificate else None,
-        "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
+        "violation": write_string(certificate.violation) if certificate else None,
+        "violation_lower_bound": write_string(certificate.violation_lower_bound)
+        if certificate
+        else None,
         "outside_band": [outside_json(outside) for outside in outcome.outside_band],
         "problem": outcome.refusal and build_problem(outcome.refusal),
         "positions": positions_json(outcome),

@@ -19,7 +19,7 @@ from serve_app.api.schemas.fields import DecimalText
 from serve_app.api.schemas.general_fields import AnyIdentifier, WeightText
 from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, derive_side
 from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
-from serve_app.json_text import plain, string, whole
+from serve_app.json_text import plain, whole, write_string
 
 
 class PositionAmounts(TypedDict):
@@ -98,8 +98,8 @@ def _position_json(before: Standing, after: Standing, drift: Drift) -> PositionD
         "low_drift": weight_text(security.band.low),
         "high_drift": weight_text(security.band.high),
         "price": plain(security.price),
-        "original_quantity": string(whole(drift.original_quantity)),
-        "adjusted_quantity": string(whole(drift.adjusted_quantity)),
+        "original_quantity": write_string(whole(drift.original_quantity)),
+        "adjusted_quantity": write_string(whole(drift.adjusted_quantity)),
         "original_position_market_value": plain(before.value),
         "adjusted_position_market_value": plain(after.value),
         "original_weight": plain(before.actual),
@@ -112,6 +112,6 @@ def _position_json(before: Standing, after: Standing, drift: Drift) -> PositionD
         "original_side": before.edge,
         "side": after.edge,
         "transaction_type": side,
-        "trade_quantity": string(whole(drift.trade_quantity)) if side else None,
+        "trade_quantity": write_string(whole(drift.trade_quantity)) if side else None,
         "trade_amount": plain(amount) if side else None,
     }

@@ -32,7 +32,7 @@ from serve_app.api.schemas.outcome_lines import (
 )
 from serve_app.api.schemas.position_details import GivenPositionDetail
 from serve_app.api.schemas.rules import RuleResultAnswer
-from serve_app.json_text import plain, string
+from serve_app.json_text import plain, write_string
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import build_problem
 
@@ -128,9 +128,9 @@ def outcome_json(
 ) -> RebalanceAnswer:
     """Build one portfolio's element of an answer; ``lines`` may write several elements.
 
-    ``notes`` tell by portfolio id what was assumed.
+    ``notes`` are the assumptions about portfolios by their ids.
     """
-    # In one go, because the turnover is summed up while the lines are written.
+    # One call writes all lines, because the turnover is summed up meanwhile.
     transactions, drifts, turnover = lines.write(outcome)
     certificate = outcome.certificate
     element: RebalanceAnswer = {
@@ -140,21 +140,23 @@ def outcome_json(
         "status": outcome.status,
         "transactions": transactions,
         "drifts": drifts,
-        "market_value": string(outcome.market_value),
-        "base": string(outcome.base),
-        "cash_before_rebalance": string(outcome.cash_before),
-        "cash_after_rebalance": string(outcome.cash_after),
-        "turnover": string(turnover),
-        "objective": string(certificate.objective) if certificate else None,
-        "lower_bound": string(certificate.lower_bound) if certificate else None,
-        "cost": string(outcome.cost),
+        "market_value": write_string(outcome.market_value),
+        "base": write_string(outcome.base),
+        "cash_before_rebalance": write_string(outcome.cash_before),
+        "cash_after_rebalance": write_string(outcome.cash_after),
+        "turnover": write_string(turnover),
+        "objective": write_string(certificate.objective) if certificate else None,
+        "lower_bound": write_string(certificate.lower_bound) if certificate else None,
+        "cost": write_string(outcome.cost),
         "proof": certificate.proof if certificate else None,
-        "other_base": string(certificate.other_base) if certificate else None,
+        "other_base": write_string(certificate.other_base) if certificate else None,
         "method": certificate.method if certificate else None,
         "binding": [*map(binding_json, certificate.binding)] if certificate else [],
         "open_orders_counted": outcome.counted_orders,
-        "violation": string(certificate.violation) if certificate else None,
-        "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
+        "violation": write_string(certificate.violation) if certificate else None,
+        "violation_lower_bound": write_string(certificate.violation_lower_bound)
+        if certificate
+        else None,
         "outside_band": [outside_json(outside) for outside in outcome.outside_band],
         "error": outcome.refusal and build_problem(outcome.refusal),
     }

@@ -19,7 +19,7 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.api.schemas.general_fields import AMOUNT, HIDDEN, MAX_AMOUNT, Part, limit_decimals
 from serve_app.api.schemas.models import Version
-from serve_app.json_text import Json, number, string
+from serve_app.json_text import Json, write_number, write_string
 from serve_app.rules.evaluation import RuleCheck, RuleOutcome, RuleResult
 from storage.rules.rule import MAX_RULE_IDS_PER_LIST, RestrictedSide, Rule, RuleKind, Severity
 
@@ -166,20 +166,20 @@ def rule_json(rule: Rule) -> RuleAnswer:
         "portfolios": _id_list(rule.portfolios),
         "security_ids": _id_list(rule.security_ids or None),
         "side": rule.side,
-        "part": string(rule.part),
-        "amount": string(rule.amount),
+        "part": write_string(rule.part),
+        "amount": write_string(rule.amount),
         "version": rule.version,
     }
 
 
 def rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[RuleResultAnswer]:
     """Build the results of rules for the plan of a portfolio, with decimals as strings."""
-    return [_result_json(result, string) for result in check.evaluate(outcome)]
+    return [_result_json(result, write_string) for result in check.evaluate(outcome)]
 
 
 def stored_rule_results(check: RuleCheck, outcome: PortfolioOutcome) -> list[StoredRuleResult]:
     """Build the results of rules for a stored plan, with decimals as numbers."""
-    return [_result_json(result, number) for result in check.evaluate(outcome)]
+    return [_result_json(result, write_number) for result in check.evaluate(outcome)]
 
 
 def _result_json(result: RuleResult, write: Callable[[Decimal | None], Any]) -> Any:

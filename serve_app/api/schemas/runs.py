@@ -35,7 +35,7 @@ MAX_PORTFOLIOS = 100_000
 MAX_LISTED_REBALANCES = 100
 MAX_CODES = 20
 CODE = r"^[a-z-]{1,40}$"  # the last part of the type of a problem
-# Bounded, because the options of single portfolios are stored in the document of the run.
+# The number is bounded, because the document of the run stores these options.
 MAX_PORTFOLIOS_WITH_OPTIONS = 10_000
 MAX_NAMED_SECURITIES = 100_000  # securities in all these options together
 
@@ -210,7 +210,7 @@ class ChunkDone(TypedDict):
 
 def build_selection(body: RunRequest) -> Selection:
     """Convert the selection, without repetitions."""
-    # In lower case, because an id in capitals is the same one.
+    # Ids of models are lower case, because an id in capitals names the same model.
     models = tuple(dict.fromkeys(model.lower() for model in body.models or ()))
     return Selection(models, tuple(dict.fromkeys(body.portfolios or ())))
 

@@ -22,7 +22,7 @@ from serve_app.api.schemas.outcome_lines import BandSide, TransactionType, deriv
 from serve_app.api.schemas.rebalances import Outcome
 from serve_app.api.schemas.rules import StoredRuleResult, stored_rule_results
 from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
-from serve_app.json_text import number, weight_number, whole
+from serve_app.json_text import whole, write_number, write_weight
 from serve_app.problems.documents import ProblemInAnswer
 from serve_app.problems.error_table import build_problem
 from serve_app.rules.evaluation import NO_RULES, RuleCheck
@@ -176,10 +176,10 @@ def portfolio_json(
     """Build one portfolio of a stored rebalance, with the results of its rules if it has any."""
     result: PortfolioResult = {
         "portfolio_id": outcome.portfolio_id,
-        "market_value": number(outcome.market_value),
-        "base": number(outcome.base),
-        "cash_before_rebalance": number(outcome.cash_before),
-        "cash_after_rebalance": number(outcome.cash_after),
+        "market_value": write_number(outcome.market_value),
+        "base": write_number(outcome.base),
+        "cash_before_rebalance": write_number(outcome.cash_before),
+        "cash_after_rebalance": write_number(outcome.cash_after),
         "positions": positions_json(outcome, trade_date),
         "status": outcome.status,
         "open_orders_counted": outcome.counted_orders,
@@ -200,7 +200,7 @@ def _outside_json(outside: OutsideBand) -> OutsideBandResult:
     return {
         "security_id": outside.security_id,
         "side": outside.side,
-        "outside": number(outside.outside),
+        "outside": write_number(outside.outside),
         "held_by": list(outside.held_by),
     }
 
@@ -209,24 +209,24 @@ def _position_json(drift: Drift, trade_date: str) -> PositionResult:
     security, side = drift.security, derive_side(drift)
     return {
         "security_id": security.security_id,
-        "price": number(security.price),
-        "original_quantity": number(whole(drift.original_quantity)),
-        "adjusted_quantity": number(whole(drift.adjusted_quantity)),
+        "price": write_number(security.price),
+        "original_quantity": write_number(whole(drift.original_quantity)),
+        "adjusted_quantity": write_number(whole(drift.adjusted_quantity)),
         "original_position_market_value": _value(drift.original_quantity, security.price),
         "adjusted_position_market_value": _value(drift.adjusted_quantity, security.price),
-        "target": weight_number(security.weight),
-        "high_drift": weight_number(security.band.high),
-        "low_drift": weight_number(security.band.low),
-        "actual": number(drift.actual),
-        "actual_drift": number(_actual_drift(drift)),
+        "target": write_weight(security.weight),
+        "high_drift": write_weight(security.band.high),
+        "low_drift": write_weight(security.band.low),
+        "actual": write_number(drift.actual),
+        "actual_drift": write_number(_actual_drift(drift)),
         "transaction_type": side,
-        "trade_quantity": number(whole(drift.trade_quantity)) if side else None,
+        "trade_quantity": write_number(whole(drift.trade_quantity)) if side else None,
         "trade_date": trade_date if side else None,
     }
 
 
 def _value(shares: Decimal | int, price: Decimal) -> Fragment | int:
-    return number(EXACT.multiply(Decimal(shares), price))
+    return write_number(EXACT.multiply(Decimal(shares), price))
 
 
 def _actual_drift(drift: Drift) -> Decimal:
@@ -234,7 +234,7 @@ def _actual_drift(drift: Drift) -> Decimal:
     weight = drift.security.weight
     if weight == 0:
         return Decimal("0.0000")
-    # By its ratio, because a weight such as 1/3 is no Decimal.
+    # The weight is taken as a ratio, because a weight such as 1/3 is no Decimal.
     above, below = weight.as_integer_ratio()
     parts = EXACT.multiply(drift.actual, Decimal(below))
     relative = EXACT.subtract(EXACT.divide(parts, Decimal(above)), 1)

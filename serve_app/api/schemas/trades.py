@@ -88,7 +88,7 @@ class LiveHolds:
         return TradeApproval(self.proposal.status) if self.proposal else TradeApproval.NONE
 
     def find_hold(self, portfolio_id: str, security_id: str) -> Hold | None:
-        """The hold of a trade: its own before that of its portfolio."""
+        """Find the hold of a trade, or else the hold of its portfolio."""
         own = self._holds.get((portfolio_id, security_id))
         return own or self._holds.get((portfolio_id, None))
 
