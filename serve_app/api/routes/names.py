@@ -40,7 +40,7 @@ SEARCH_REFUSALS: Final = refuses(
 )
 
 
-def _either_or(rule: str) -> RequestValidationError:
+def _build_rule_error(rule: str) -> RequestValidationError:
     return RequestValidationError([{"type": "value", "loc": ("query", "ids"), "msg": rule}])
 
 
@@ -53,7 +53,7 @@ async def name_portfolios(
     A search has up to 100 portfolios, the newest first, and a limited caller's own among them.
     """
     if (name is None) != bool(ids):
-        raise _either_or("give either ids or a name")
+        raise _build_rule_error("give either ids or a name")
     if name is None:
         caller.require_portfolios(ids)
         names = await store.name_portfolios(tuple(dict.fromkeys(ids)))

@@ -162,7 +162,7 @@ async def optimize(
         body.prices,
         convert_options(body),
     )
-    heading = Heading(None, None, _today(settings))
+    heading = Heading(None, None, _format_today(settings))
     return await answer_all(request.url.path, heading, rebalances, {})
 
 
@@ -176,7 +176,7 @@ def build_balances(body: OptimizeBody) -> tuple[Balance, ...]:
 
 async def _answer_elsewhere(request: Request) -> Response:
     settings: Settings = request.app.state.settings
-    raw_request = RawRequest(await request.body(), request.url.path, _today(settings))
+    raw_request = RawRequest(await request.body(), request.url.path, _format_today(settings))
     try:
         raw_response = await _find_optimizer(request).optimize_text(raw_request)
     except BodyRefusedError as error:
@@ -202,16 +202,16 @@ def _build_upload(request: Request, body: bytes) -> Upload | None:
         if not has_json:
             raise
         answer_type = JSON  # because a JSON body has a JSON answer whatever Accept says
-    has_positions = _parameter(request, "positions", ("false", "true")) == "true"
+    has_positions = _read_parameter(request, "positions", ("false", "true")) == "true"
     if has_json and answer_type == JSON and not has_positions:
         return None
-    table = _parameter(request, "table", REPORT_TABLES)
+    table = _read_parameter(request, "table", REPORT_TABLES)
     settings: Settings = request.app.state.settings
-    path, day = request.url.path, _today(settings)
+    path, day = request.url.path, _format_today(settings)
     return Upload(body, content_type, answer_type, table, path, day, has_positions)
 
 
-def _parameter(request: Request, name: str, choices: Sequence[str]) -> str:
+def _read_parameter(request: Request, name: str, choices: Sequence[str]) -> str:
     """Return a parameter of the query, by default the first choice."""
     value = request.query_params.get(name, choices[0])
     if value not in choices:
@@ -220,5 +220,5 @@ def _parameter(request: Request, name: str, choices: Sequence[str]) -> str:
     return value
 
 
-def _today(settings: Settings) -> str:
+def _format_today(settings: Settings) -> str:
     return datetime.now(settings.time_zone).date().isoformat()

@@ -109,7 +109,7 @@ async def rebalance_model(
         lambda answer: answer[0].rebalance_id,
         recall,
     )
-    headers = _location(rebalance) | _unmatched_header(rebalance) | replay
+    headers = _build_location(rebalance) | _build_unmatched_header(rebalance) | replay
     if isinstance(outcomes, OutcomeElements):
         return answer_elements(outcomes, headers)
     heading = build_heading(rebalance, settings.time_zone)
@@ -124,7 +124,7 @@ async def _preview_model(
     settings: ServiceSettings,
 ) -> Response:
     rebalance, outcomes = await rebalancing.preview_model(model_id, overrides)
-    headers = _unmatched_header(rebalance)
+    headers = _build_unmatched_header(rebalance)
     # Workers write the elements of many portfolios, because the ingress would take seconds.
     if isinstance(outcomes, RemoteElements):
         return answer_elements(await outcomes.read(), headers)
@@ -168,7 +168,8 @@ async def rebalance_portfolio(
         lambda rebalance_id: parts.store.read_outcome(rebalance_id, portfolio_id),
     )
     heading = build_heading(rebalance, settings.time_zone)
-    return answer_single(request.url.path, heading, outcome, _location(rebalance) | replay)
+    headers = _build_location(rebalance) | replay
+    return answer_single(request.url.path, heading, outcome, headers)
 
 
 async def _begin_run(
@@ -188,11 +189,11 @@ async def _begin_run(
     return await answer_accepted(store, run, PREFERENCE_APPLIED | replay)
 
 
-def _location(rebalance: Rebalance) -> dict[str, str]:
+def _build_location(rebalance: Rebalance) -> dict[str, str]:
     return {"Location": f"/api/v1/rebalance/{rebalance.rebalance_id}"}
 
 
-def _unmatched_header(rebalance: Rebalance) -> dict[str, str]:
+def _build_unmatched_header(rebalance: Rebalance) -> dict[str, str]:
     """Build the header of ids that options name and no portfolio or model has."""
     if not rebalance.unmatched:
         return {}

@@ -204,7 +204,7 @@ async def stream_outcomes(
 
     As JSON lines, unless Accept asks for Parquet or an Arrow stream.
     """
-    media_type = _table_or_lines(accept)
+    media_type = _choose_format(accept)
     run = await store.read_run(run_id)
     headers = {"Vary": "Accept"}
     if media_type == NDJSON:
@@ -218,7 +218,7 @@ async def stream_outcomes(
     return StreamingResponse(table, 200, headers, media_type)
 
 
-def _table_or_lines(accept: str) -> str:
+def _choose_format(accept: str) -> str:
     """Choose a media type; lines if none is acceptable, because they once were the only answer."""
     try:
         return choose_media_type(accept, (NDJSON, PARQUET, ARROW_STREAM))
