@@ -109,8 +109,8 @@ def rebalance_all(
     unanswered = [place for place in range(len(portfolios)) if place not in answers]
     if unanswered:
         searched = [portfolios[place] for place in unanswered]
-        found = search_all(securities, searched, options, budget, units)
-        answers |= zip(unanswered, found, strict=True)
+        results = search_all(securities, searched, options, budget, units)
+        answers |= zip(unanswered, results, strict=True)
     return [answers[place] for place in range(len(portfolios))]
 
 
@@ -163,7 +163,7 @@ def rebalance_at_once(
         return None
     portfolios = _add_cash_flow(portfolios, options)
     answers: dict[int, Answer] = {}
-    found = _answers_or_searches(
+    results = _answers_or_searches(
         securities,
         portfolios,
         options,
@@ -171,7 +171,7 @@ def rebalance_at_once(
         ModelUnits.from_targets(securities),
         at_once=True,
     )
-    for place, result in found:
+    for place, result in results:
         if callable(result):
             return None
         answers[place] = result
@@ -256,13 +256,13 @@ def _answer_block(
         fast &= ~keeps_outside(block, separable.lots)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
     covers = {} if at_once or bool(fast.all()) else _find_covers(relaxed, budget)
-    answer = _SeparableAnswers.from_relaxation(relaxed, fast)
+    separable_answers = _SeparableAnswers.from_relaxation(relaxed, fast, budget)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
             answers.append(certification_error(assembled, row, "separable"))
         elif is_fast:
-            answers.append(answer.answer_row(row))
+            answers.append(separable_answers.answer_row(row))
         elif row in covers:
             answers.append(assembled.make_outcome(row, covers[row].lots, covers[row].certificate))
         else:
@@ -307,25 +307,28 @@ class _SeparableAnswers:
     is_kept: list[bool] | None  # whether restrictions keep a row outside a band permanently
     # Key: row; rows without a binding constraint are absent.
     binding: Mapping[int, tuple[Binding, ...]]
+    budget: TimeBudget  # of the call, which explanations share
 
     @classmethod
-    def from_relaxation(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:
+    def from_relaxation(
+        cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_], budget: TimeBudget
+    ) -> Self:
         """Prepare the answers of the ``fast`` rows, all at once."""
         block, separable, options = relaxed.block, relaxed.separable, relaxed.options
         binding: dict[int, tuple[Binding, ...]] = {}
         if rows := np.flatnonzero(fast & separable.clipped).tolist():
-            found = find_binding_rows(
+            binding_rows = find_binding_rows(
                 block.select_rows(rows),
                 relaxed.bands.select_rows(rows),
                 separable.lots[rows],
                 relaxed.assembled.securities,
                 options,
             )
-            binding = {row: found.read_row(place) for place, row in enumerate(rows)}
+            binding = {row: binding_rows.read_row(place) for place, row in enumerate(rows)}
         kept = keeps_outside(block, separable.lots).tolist() if options.restricts else None
         cash_after = (block.market_value - separable.invested).tolist()
         lots: list[list[int]] = separable.lots.tolist()
-        return cls(relaxed, lots, relaxed.drifts, cash_after, kept, binding)
+        return cls(relaxed, lots, relaxed.drifts, cash_after, kept, binding, budget)
 
     def answer_row(self, row: int) -> Answer:
         """Answer one portfolio."""
@@ -335,8 +338,7 @@ class _SeparableAnswers:
         certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding)
         if self.is_kept and self.is_kept[row]:
             plan = Plan(relaxed.separable.lots[row], certificate)
-            return make_answer(
-                relaxed, row, CoupledProblem.from_relaxation(relaxed, row), plan, TimeBudget()
-            )
+            coupled = CoupledProblem.from_relaxation(relaxed, row)
+            return make_answer(relaxed, row, coupled, plan, self.budget)
         cash_after = to_decimal(self.cash_after[row], block.decimals)
         return relaxed.assembled.make_plan(row, self.lots[row], cash_after, certificate)

@@ -43,6 +43,7 @@ from optimization.errors import SolverInterruptedError
 from optimization.solvers import separable
 from optimization.solvers.separable import Separable
 from tests.optimization.recorded import BOOK, COUNTS, book, digest, recorded, said, short
+from tests.optimization.support.budgets import EndlessBudget
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, model
 from tests.optimization.support.columns import (
     block_as_written,
@@ -117,26 +118,33 @@ def texts(answers: Sequence[object]) -> list[str]:
     return [complete_text(answer) for answer in answers]
 
 
+def answer_alone(
+    securities: tuple[PricedTarget, ...], portfolio: Portfolio, options: RebalanceOptions
+) -> PortfolioOutcome | OptimizationError:
+    """Answer to a portfolio in a call of its own, however long the search takes."""
+    return rebalance_all(securities, [portfolio], options, EndlessBudget())[0]
+
+
 @settings(max_examples=200, deadline=None)
 @given(case=cases(), data=st.data())
 def test_every_answer_is_the_one_of_the_objects_to_the_last_digit(case: Case, data: st.DataObject):
     securities, portfolios, digits, options = case
-    expected = [rebalance_all(securities, [portfolio], options)[0] for portfolio in portfolios]
+    expected = [answer_alone(securities, portfolio, options) for portfolio in portfolios]
     order = data.draw(st.permutations(range(len(portfolios))))
     shuffled = [portfolios[place] for place in order]
     block = block_of(securities, shuffled, digits)
     cut = data.draw(st.integers(0, len(portfolios)))
 
-    together = rebalance_block(securities, block, options)
+    together = rebalance_block(securities, block, options, EndlessBudget())
     parts = [
-        rebalance_block(securities, block.select(rows), options)
+        rebalance_block(securities, block.select(rows), options, EndlessBudget())
         for rows in (slice(0, cut), slice(cut, len(block)))
     ]
 
     found = together.outcomes()
     assert texts(found) == texts([outcome for part in parts for outcome in part.outcomes()])
     assert texts(found) == texts([expected[place] for place in order])
-    assert texts(rebalance_all(securities, shuffled, options)) == texts(found)
+    assert texts(rebalance_all(securities, shuffled, options, EndlessBudget())) == texts(found)
     assert together.transactions.tolist() == [
         len(answer.transactions) if isinstance(answer, PortfolioOutcome) else 0 for answer in found
     ]
@@ -168,13 +176,13 @@ def test_amounts_that_are_written_with_different_digits_keep_their_own(
         )
         for portfolio in portfolios
     ]
-    expected = [rebalance_all(securities, [portfolio], options)[0] for portfolio in portfolios]
+    expected = [answer_alone(securities, portfolio, options) for portfolio in portfolios]
     block = block_as_written(securities, portfolios)
     cut = data.draw(st.integers(0, len(portfolios)))
 
-    together = rebalance_block(securities, block, options).outcomes()
+    together = rebalance_block(securities, block, options, EndlessBudget()).outcomes()
     parts = [
-        rebalance_block(securities, block.select(rows), options).outcomes()
+        rebalance_block(securities, block.select(rows), options, EndlessBudget()).outcomes()
         for rows in (slice(0, cut), slice(cut, len(block)))
     ]
 

@@ -25,6 +25,7 @@ from optimization.solvers.coupled_data import coupled_milp_data
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import relax, relax_alone
 from optimization.solvers.yielding_bands import soften_bands
+from tests.optimization.support.budgets import EndlessBudget
 from tests.optimization.support.by_hand import A, B
 from tests.optimization.support.columns import block_as_written, complete_text
 
@@ -67,12 +68,13 @@ def test_a_search_answers_as_for_the_portfolio_alone(
     securities, portfolios = book
     options = RebalanceOptions(cash_floor=floor, bands=bands, fewest_trades=fewest_trades)
     alone = [
-        complete_text(rebalance_all(securities, [portfolio], options)[0])
+        complete_text(rebalance_all(securities, [portfolio], options, EndlessBudget())[0])
         for portfolio in portfolios
     ]
 
-    together = rebalance_all(securities, portfolios, options)
-    block = rebalance_block(securities, block_as_written(securities, portfolios), options)
+    together = rebalance_all(securities, portfolios, options, EndlessBudget())
+    arrays = block_as_written(securities, portfolios)
+    block = rebalance_block(securities, arrays, options, EndlessBudget())
 
     assert [complete_text(answer) for answer in together] == alone
     assert [complete_text(outcome) for outcome in block.outcomes()] == alone

@@ -27,6 +27,7 @@ from optimization import (
 )
 from optimization.engine import MIN_ROWS
 from optimization.exact.portfolio_columns import scale_decimals
+from tests.optimization.support.budgets import EndlessBudget
 from tests.optimization.support.columns import complete_text
 from tests.optimization.support.random_blocks import Case, cases
 
@@ -58,11 +59,11 @@ def everything_in(answer: object) -> list[str]:
 def test_every_answer_in_company_is_that_of_the_portfolio_alone(case: Case):
     securities, portfolios, _, options = case
     alone = [
-        everything_in(rebalance_all(securities, [portfolio], options)[0])
+        everything_in(rebalance_all(securities, [portfolio], options, EndlessBudget())[0])
         for portfolio in portfolios
     ]
 
-    together = rebalance_all(securities, portfolios * MIN_ROWS, options)
+    together = rebalance_all(securities, portfolios * MIN_ROWS, options, EndlessBudget())
 
     assert [everything_in(answer) for answer in together] == alone * MIN_ROWS
 

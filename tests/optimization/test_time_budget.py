@@ -20,12 +20,13 @@ from optimization.errors import (
     NoSolutionInTimeError,
     SolverInterruptedError,
 )
+from optimization.explain import outside_band
 from optimization.milp import formulations
 from optimization.milp.parametric import ParametricMilp, SolverAnswer
 from optimization.solvers import cash_rows, coupled
 from optimization.time_budget import TimeBudget
 
-A = "A" * 24
+A, B = "A" * 24, "B" * 24
 HALF = Model("Half", (Target(A, Decimal("0.5"), DriftBand(Decimal("0.3"), Decimal("0.3"))),), (A,))
 
 
@@ -111,6 +112,22 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
     ]
     (alone,) = given
     assert alone > 5.0
+
+
+def test_the_explanation_of_a_kept_position_shares_the_budget_of_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    given: list[TimeBudget] = []
+    monkeypatch.setattr(outside_band, "least_violation", lambda _, share: given.append(share))
+    holder = Portfolio(A, Decimal(60), {B: Decimal(5)}, {A: Decimal(8), B: Decimal(8)})
+    budget = TimeBudget(1.0)
+
+    (answer,) = all_rebalanced([holder], budget, do_not_sell=frozenset({B}))
+    budget.interrupt()
+
+    assert isinstance(answer, PortfolioOutcome)
+    assert [security.security_id for security in answer.outside_band] == [B]
+    assert {(share.total_s <= 1.0, share.is_interrupted) for share in given} == {(True, True)}
 
 
 def test_no_portfolio_gets_more_than_its_own_time_limit(given_s: list[float]):
