@@ -100,10 +100,10 @@ def _is_stable(
     assembled, options = relaxed.assembled, relaxed.options
     if step.traded_lots == 0 or (not bands_yield and (step.is_settled or options.renews)):
         return True
-    done = assembled.make_outcome(0, step.plan.lots, cost=step.plan.cost)
-    ids = [security.security_id for security in (*done.securities, *done.others)]
-    held = dict(zip(ids, map(Decimal, done.after), strict=True))
-    executed = replace(assembled.portfolios[0], cash=done.cash_after, holdings=held)
+    outcome = assembled.make_outcome(0, step.plan.lots, cost=step.plan.cost)
+    ids = [security.security_id for security in (*outcome.securities, *outcome.others)]
+    holdings = dict(zip(ids, map(Decimal, outcome.after), strict=True))
+    executed = replace(assembled.portfolios[0], cash=outcome.cash_after, holdings=holdings)
     model, others = assembled.model, assembled.units.others.price_holdings(executed)
     again = build_block(model, others, [executed], options, units=assembled.units)
     try:

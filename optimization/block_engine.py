@@ -158,10 +158,10 @@ def _merge(parts: Sequence[RowPlans], columns: Sequence[ScaledColumn], size: int
     return ScaledColumn(merged, decimals)
 
 
-def _add_trades(held: ScaledColumn, parts: Sequence[RowPlans]) -> ScaledColumn:
-    scaled = [ScaledColumn(part.traded, 0).at_scale(held.decimals).units for part in parts]
+def _add_trades(before: ScaledColumn, parts: Sequence[RowPlans]) -> ScaledColumn:
+    scaled = [ScaledColumn(part.traded, 0).at_scale(before.decimals).units for part in parts]
     fits = all(units.dtype == np.int64 for units in scaled)
-    after = held.units.copy() if fits else held.units.astype(object)
+    after = before.units.copy() if fits else before.units.astype(object)
     for part, units in zip(parts, scaled, strict=True):
         after[part.numbers] += units
-    return ScaledColumn(after, held.decimals, held.digits)
+    return ScaledColumn(after, before.decimals, before.digits)

@@ -105,16 +105,18 @@ that is meant 'security'; no column is the price (price, last, last price, close
         field = find_field(header)
         if field is not None and (field in required or field in optional):
             places[field].append(place)
-    found = {field: _prefer_own_name(field, headers, several) for field, several in places.items()}
+    candidates = {
+        field: _prefer_own_name(field, headers, several) for field, several in places.items()
+    }
     ambiguous = {
         field: tuple(headers[place] for place in several)
-        for field, several in found.items()
+        for field, several in candidates.items()
         if len(several) > 1
     }
-    missing = tuple(field for field in required if field not in found)
+    missing = tuple(field for field in required if field not in candidates)
     if ambiguous or missing:
         raise ColumnsError(ambiguous, {field: USUAL_NAMES[field] for field in missing})
-    return {field: found[field][0] for field in (*required, *optional) if field in found}
+    return {field: candidates[field][0] for field in (*required, *optional) if field in candidates}
 
 
 def _prefer_own_name(field: str, headers: Sequence[str], places: list[int]) -> list[int]:

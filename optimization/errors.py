@@ -256,7 +256,7 @@ class TargetDiffersError(EditError):
 def format_value(value: object) -> str:
     """Shorten a value for an error message; decimals without exponent."""
     text = f"{value:f}" if isinstance(value, Decimal) else repr(value)
-    text = INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    text = INVISIBLE.sub(lambda match: ascii(match[0])[1:-1], text)
     return shorten(text)
 
 

@@ -136,8 +136,8 @@ class RowOutcomes:
         if self.shares is not None:
             return [*weights, *repeat(NO_WEIGHT, len(others))]
         base = portfolio.market_value
-        kept = (_below_one(portfolio.holdings[other.security_id]) for other in others)
-        rows = zip(kept, others, strict=True)
+        fractions = (_below_one(portfolio.holdings[other.security_id]) for other in others)
+        rows = zip(fractions, others, strict=True)
         return [*weights, *(compute_weight(shares, other.price, base) for shares, other in rows)]
 
     def _others(self, row: int) -> tuple[PricedTarget, ...]:
@@ -150,20 +150,20 @@ class RowOutcomes:
         """Shares before and after, of the model's securities and of the others."""
         traded, holdings = self.plans.traded[row], portfolio.holdings
         if self.shares is not None:
-            held = self.shares[row]
-            before, after = held.tolist(), (held + traded).tolist()
+            shares = self.shares[row]
+            before, after = shares.tolist(), (shares + traded).tolist()
             if others:
                 before += [int(holdings[security_id]) for security_id in self.outside[row]]
                 after += [0] * len(others)
             return tuple(before), tuple(after)
-        held = [_number(holdings.get(security.security_id, ZERO)) for security in self.securities]
+        shares = [_number(holdings.get(security.security_id, ZERO)) for security in self.securities]
         outside = [holdings[security_id] for security_id in self.outside[row]]
-        pairs = zip(held, traded.tolist(), strict=True)
+        pairs = zip(shares, traded.tolist(), strict=True)
         after = [
-            shares + change if isinstance(shares, int) else EXACT.add(shares, change)
-            for shares, change in pairs
+            quantity + change if isinstance(quantity, int) else EXACT.add(quantity, change)
+            for quantity, change in pairs
         ]
-        before = (*held, *map(_number, outside))
+        before = (*shares, *map(_number, outside))
         return before, (*after, *map(_below_one, outside))
 
     @cached_property

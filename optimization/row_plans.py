@@ -64,7 +64,10 @@ class _Model:
 
     def admits_covers(self, column: ColumnBlock) -> bool:
         """Whether arrays can solve the cash row of these rows: whole shares and no restriction."""
-        options, whole = self.options, not column.block.remainder.any() and not column.kept.any()
+        options, whole = (
+            self.options,
+            not column.block.remainder.any() and not column.unsellable.any(),
+        )
         narrowed = options.restricts or options.fewest_trades
         return whole and self.units.is_decimal and not narrowed
 
@@ -206,11 +209,11 @@ class _Plans:
     def replace_by(self, covers: CashCovers, block: Block) -> "_Plans":
         """Replace the plans of the rows that have a cover."""
         rows = covers.rows
-        left = block.market_value[rows] - block.investable[rows] + covers.left
+        cash = block.market_value[rows] - block.investable[rows] + covers.slack
         return _Plans(
             _replace(self.lots, rows, covers.lots),
             _replace(self.drift, rows, covers.drifts),
-            _replace(self.cash_after, rows, left),
+            _replace(self.cash_after, rows, cash),
             _replace(self.is_answer, rows, np.ones(len(rows), dtype=bool)),
             _replace(self.method, rows, np.full(len(rows), COVER, dtype=np.int8)),
         )
@@ -253,17 +256,15 @@ def _verify_separable(
     part: _Part, block: Block, bands: Bands, separable: Separable, is_kept: NDArray[np.bool_]
 ) -> _Plans:
     """Separable optima of the rows; those that satisfy every constraint are answers."""
-    lots, kept = separable.lots, part.column.kept
+    lots, unsellable = separable.lots, part.column.unsellable
     is_answer = separable.admits & ~is_kept & (separable.invested <= block.investable)
     if part.model.options.restricts:
         is_answer &= ~keeps_outside(block, lots)
     is_answer &= ~violated_constraints(block, lots).any(axis=1)
-    drift, cash_after = (
-        compute_drift(block, bands, lots, kept),
-        block.market_value - separable.invested,
-    )
+    drift = compute_drift(block, bands, lots, unsellable)
+    cash_after = block.market_value - separable.invested - unsellable
     method = np.full(len(is_answer), SEPARABLE, dtype=np.int8)
-    return _Plans(lots, drift, cash_after - kept, is_answer, method)
+    return _Plans(lots, drift, cash_after, is_answer, method)
 
 
 def _replace(column: NDArray[Any], rows: NDArray[np.intp], values: NDArray[Any]) -> NDArray[Any]:
@@ -274,14 +275,16 @@ def _replace(column: NDArray[Any], rows: NDArray[np.intp], values: NDArray[Any])
 
 def _bind_floors(part: _Part, covers: CashCovers) -> BindingRows:
     """Cash floors that bind the plans found by covers, each with its slack."""
-    left, decimals = covers.left, part.column.block.decimals
+    slacks, decimals = covers.slack, part.column.block.decimals
     if part.model.options.cash_floor and decimals > part.model.units.decimals:
         # Rounded as if alone, because a floor in whole units otherwise depends on other rows.
-        pairs = zip(covers.rows.tolist(), left.tolist(), strict=True)
-        left = np.array([part.round_alone(row, units) for row, units in pairs], dtype=left.dtype)
-    places = np.zeros(len(left), dtype=np.int32)
+        pairs = zip(covers.rows.tolist(), slacks.tolist(), strict=True)
+        slacks = np.array(
+            [part.round_alone(row, units) for row, units in pairs], dtype=slacks.dtype
+        )
+    places = np.zeros(len(slacks), dtype=np.int32)
     rows = covers.rows.astype(np.int32)
-    return BindingRows(rows, places, ScaledColumn(left, decimals), (CASH_FLOOR,))
+    return BindingRows(rows, places, ScaledColumn(slacks, decimals), (CASH_FLOOR,))
 
 
 def _find_binding(
@@ -296,7 +299,7 @@ def _find_binding(
     def convert(row: int, amount: Fraction) -> Decimal:
         return part.in_currency(int(rows[row]), amount)
 
-    found = find_binding_rows(
+    binding = find_binding_rows(
         block.select_rows(chosen),
         bands.select_rows(chosen),
         lots[rows],
@@ -304,4 +307,4 @@ def _find_binding(
         model.options,
         convert,
     )
-    return replace(found, rows=rows[found.rows])
+    return replace(binding, rows=rows[binding.rows])

@@ -35,10 +35,10 @@ def with_replaced_target(model: Model, target: Target) -> Model:
     """
     if not _find_target(model, target.security_id):
         raise TargetUnknownError(target.security_id)
-    kept = (
+    targets = (
         target if stored.security_id == target.security_id else stored for stored in model.targets
     )
-    return replace(model, targets=tuple(kept))
+    return replace(model, targets=tuple(targets))
 
 
 def without_target(model: Model, target: Target) -> Model:
@@ -86,8 +86,8 @@ def without_portfolios(model: Model, portfolio_ids: Iterable[str]) -> Model:
     True
     """
     gone = frozenset(portfolio_ids)
-    kept = tuple(portfolio for portfolio in model.portfolio_ids if portfolio not in gone)
-    return replace(model, portfolio_ids=kept)
+    remaining = tuple(portfolio for portfolio in model.portfolio_ids if portfolio not in gone)
+    return replace(model, portfolio_ids=remaining)
 
 
 def _find_target(model: Model, security_id: str) -> Target | None:

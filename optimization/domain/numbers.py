@@ -182,12 +182,12 @@ class WrittenFraction(Fraction):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a fraction; raise ValueError for any other text."""
-        found = FRACTION.fullmatch(text)
-        if found is None:
+        match = FRACTION.fullmatch(text)
+        if match is None:
             raise ValueError(NOT_WRITTEN)
-        made = cls(int(found[1]), int(found[2]))
-        made.text = text
-        return made
+        fraction = cls(int(match[1]), int(match[2]))
+        fraction.text = text
+        return fraction
 
     def __str__(self) -> str:
         return self.text

@@ -101,8 +101,8 @@ class Drift(_KnownWeight):
         return known
 
 
-def _setters(made: type, *names: str) -> tuple[Callable[[object, Any], None], ...]:
-    return tuple([getattr(made, name).__set__ for name in names])
+def _setters(kind: type, *names: str) -> tuple[Callable[[object, Any], None], ...]:
+    return tuple([getattr(kind, name).__set__ for name in names])
 
 
 # Slots are set directly, because that takes half the time of a frozen class's __init__, and the
@@ -117,11 +117,11 @@ _set_security, _set_original, _set_adjusted, _set_base, _set_weight = _setters(
 
 
 def _make_transaction(side: Side, security_id: str, quantity: int | Decimal) -> Transaction:
-    made = _new(Transaction)
-    _set_side(made, side)
-    _set_security_id(made, security_id)
-    _set_quantity(made, quantity)
-    return made
+    transaction = _new(Transaction)
+    _set_side(transaction, side)
+    _set_security_id(transaction, security_id)
+    _set_quantity(transaction, quantity)
+    return transaction
 
 
 def _make_drift(
@@ -131,13 +131,13 @@ def _make_drift(
     base: Decimal,
     weight: Decimal,
 ) -> Drift:
-    made = _new(Drift)
-    _set_security(made, security)
-    _set_original(made, before)
-    _set_adjusted(made, after)
-    _set_base(made, base)
-    _set_weight(made, weight)
-    return made
+    drift = _new(Drift)
+    _set_security(drift, security)
+    _set_original(drift, before)
+    _set_adjusted(drift, after)
+    _set_base(drift, base)
+    _set_weight(drift, weight)
+    return drift
 
 
 def traded_shares(before: int | Decimal, after: int | Decimal) -> int | Decimal:
@@ -260,10 +260,10 @@ class _Sourced(Presentable):
     @classmethod
     def from_row(cls, source: OutcomeSource, row: int) -> Self:
         """Make an outcome that reads its fields from a row of ``source`` on demand."""
-        made = object.__new__(cls)
-        object.__setattr__(made, "_source", source)
-        object.__setattr__(made, "_row", row)
-        return made
+        outcome = object.__new__(cls)
+        object.__setattr__(outcome, "_source", source)
+        object.__setattr__(outcome, "_row", row)
+        return outcome
 
     if not TYPE_CHECKING:
 

@@ -58,16 +58,16 @@ class Portfolio:
         cash = read_decimal(self.cash, ("cash",))
         require_mapping(("holdings",), self.holdings)
         require_mapping(("prices",), self.prices)
-        held = {security: shares for security, shares in self.holdings.items() if shares}
-        if not are_decimals(held.values()):
-            held = read_decimals(held, "holdings")
+        holdings = {security: shares for security, shares in self.holdings.items() if shares}
+        if not are_decimals(holdings.values()):
+            holdings = read_decimals(holdings, "holdings")
         object.__setattr__(self, "cash", cash)
-        object.__setattr__(self, "holdings", held)
+        object.__setattr__(self, "holdings", holdings)
         prices, total = self.prices, cash
         # One pass, because a book has millions of holdings; _find_error repeats it after a failure.
         # Calls fma of the price, because only a Decimal has it.
         try:
-            for security, shares in held.items():
+            for security, shares in holdings.items():
                 price = prices[security]
                 total = price.fma(shares, total, EXACT)
                 if price <= ZERO:
@@ -202,8 +202,8 @@ class OtherTargets:
 
     def find_ids(self, portfolio: Portfolio) -> list[str]:
         """Ids of a portfolio's holdings outside the model, in order."""
-        held = portfolio.holdings.keys()
-        return [] if held <= self._model else sorted(held - self._model)
+        ids = portfolio.holdings.keys()
+        return [] if ids <= self._model else sorted(ids - self._model)
 
     def _target(self, security_id: str, price: Decimal) -> PricedTarget:
         target = self._known.get(security_id)

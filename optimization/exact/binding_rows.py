@@ -71,17 +71,17 @@ class BindingRows:
             return ()
         first, end = np.searchsorted(self.rows, (row, row + 1)).tolist()
         names, slacks = self.names, self.slacks
-        held = slice(first, end)
-        pairs = zip(self.constraints[held].tolist(), slacks.units[held].tolist(), strict=True)
-        found = [Binding(names[at], to_decimal(units, slacks.decimals)) for at, units in pairs]
+        entries = slice(first, end)
+        pairs = zip(self.constraints[entries].tolist(), slacks.units[entries].tolist(), strict=True)
+        bindings = [Binding(names[at], to_decimal(units, slacks.decimals)) for at, units in pairs]
         if CASH_FLOOR in names:
-            found.sort(key=lambda binding: binding.constraint != CASH_FLOOR)
-        return tuple(found)
+            bindings.sort(key=lambda binding: binding.constraint != CASH_FLOOR)
+        return tuple(bindings)
 
     def select(self, rows: Rows) -> "BindingRows":
         """Select some rows, in ascending order, and renumber them from 0."""
         if not len(self.rows):
             return self
-        kept, numbers = renumber(self.rows, rows)
-        slacks = self.slacks.select(kept)
-        return replace(self, rows=numbers, constraints=self.constraints[kept], slacks=slacks)
+        places, numbers = renumber(self.rows, rows)
+        slacks = self.slacks.select(places)
+        return replace(self, rows=numbers, constraints=self.constraints[places], slacks=slacks)

@@ -121,29 +121,30 @@ def compute_bands(block: Block) -> Bands:
     lower = np.maximum(-floor_product(rest * bottom, bottom) - block.remainder, 0)
     # Widened, because a sold holding may keep less than one lot and its band of width 0 would
     # admit nothing. A holding that may not be sold is kept.
-    kept = 0 if block.least is None else np.maximum(block.least, 0) * block.lot_value
-    sold_out = block.is_outside & (upper < kept) & (base >= 0)
+    least_value = 0 if block.least is None else np.maximum(block.least, 0) * block.lot_value
+    sold_out = block.is_outside & (upper < least_value) & (base >= 0)
     if sold_out.any():
-        upper = np.where(sold_out, kept, upper)
+        upper = np.where(sold_out, least_value, upper)
     short = block.is_kept_short
     if block.most is not None and short.any():
         # Up to the lots that may be bought back: none, unless only the size of trades limits it.
-        kept = np.minimum(block.most, 0) * block.lot_value
-        lower, upper = np.where(short, kept, lower), np.where(short, np.maximum(upper, kept), upper)
+        most_value = np.minimum(block.most, 0) * block.lot_value
+        lower = np.where(short, most_value, lower)
+        upper = np.where(short, np.maximum(upper, most_value), upper)
     return Bands(target, part, lower, upper)
 
 
 def largest_number(
-    market_values: Sequence[int], lot_values: Sequence[int], held: int, securities: int
+    market_values: Sequence[int], lot_values: Sequence[int], holdings_value: int, securities: int
 ) -> int:
     """Upper bound on every number that the engine computes from a block, for the int64 guard.
 
     A target plus its band is at most twice the market value; a position is within one lot of it;
-    sums run over the securities. ``held`` bounds the value of the holdings.
+    sums run over the securities. ``holdings_value`` bounds the value of all holdings.
     """
     most = max(abs(value) for value in market_values)
     lot = max(lot_values, default=1)
-    return (2 * most + 2 * lot + held) * (securities + 1)
+    return (2 * most + 2 * lot + holdings_value) * (securities + 1)
 
 
 def fits_int64(largest: int, denominator: int) -> bool:

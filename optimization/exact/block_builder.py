@@ -44,12 +44,12 @@ def build_block(
     """
     units = units or ModelUnits.from_targets(model)
     sold = _holdings_without_columns(others, portfolios, whole, units)
-    columns, held = _columns_and_lots(model, others, portfolios, options, whole)
-    securities, fractions = columns.securities, tuple(parts for _, parts in held)
+    columns, holdings = _columns_and_lots(model, others, portfolios, options, whole)
+    securities, fractions = columns.securities, tuple(parts for _, parts in holdings)
     in_shares = _are_lots_shares(options, map(_id_of, securities))
     decimals = _decimals(units, columns, portfolios, sold, fractions, options)
     price = _lot_prices(units, columns, decimals, in_shares=in_shares)
-    before = _lots_before([row for row, _ in held], len(price))
+    before = _lots_before([row for row, _ in holdings], len(price))
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
     gross = _largest_value(before, price) + _largest_charges(options, len(securities), decimals)
     largest = largest_number(market_value, price, gross, len(securities))
@@ -101,7 +101,7 @@ def _columns_and_lots(
     if others and not in_shares:
         (portfolio,) = portfolios
         columns = lay_out_columns(model, others, portfolio, options)
-        return columns, [_split_into_lots(list(columns.held), columns.lots, in_shares)]
+        return columns, [_split_into_lots(list(columns.holdings), columns.lots, in_shares)]
     columns = Columns(securities, lots, (), ())
     if whole and in_shares:
         return columns, [(holdings.shares, ()) for holdings in whole]
@@ -110,7 +110,7 @@ def _columns_and_lots(
             _split_whole_shares(holdings.shares, [*map(int, lots)]) for holdings in whole
         ]
     holdings = (list(map(portfolio.holdings.get, ids, repeat(ZERO))) for portfolio in portfolios)
-    return columns, [_split_into_lots(held, lots, in_shares) for held in holdings]
+    return columns, [_split_into_lots(shares, lots, in_shares) for shares in holdings]
 
 
 def _are_lots_shares(options: RebalanceOptions, ids: Iterable[str]) -> bool:
@@ -166,8 +166,8 @@ def _investable(
 
 def investable_units(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
     """Base less the cash floor, in whole units rounded down, because positions are whole too."""
-    left = EXACT.subtract(base, to_currency(options.cash_floor, base))
-    return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
+    investable = EXACT.subtract(base, to_currency(options.cash_floor, base))
+    return int(EXACT.scaleb(investable, decimals).to_integral_value(ROUND_FLOOR))
 
 
 def _number(value: Amount) -> Decimal:
@@ -176,27 +176,27 @@ def _number(value: Amount) -> Decimal:
 
 
 def _split_whole_shares(
-    held: Sequence[int], lots: Sequence[int]
+    shares: Sequence[int], lots: Sequence[int]
 ) -> tuple[list[int], tuple[Decimal, ...]]:
     """Split whole shares into whole lots, rounded down, and the rest."""
-    pairs = [divmod(u, lot) for u, lot in zip(held, lots, strict=True)]
+    pairs = [divmod(u, lot) for u, lot in zip(shares, lots, strict=True)]
     parts = tuple(Decimal(rest) for _, rest in pairs)
     return [lots_held for lots_held, _ in pairs], parts if any(parts) else ()
 
 
 def _split_into_lots(
-    held: list[Decimal], lots: Sequence[Decimal], in_shares: bool
+    shares: list[Decimal], lots: Sequence[Decimal], in_shares: bool
 ) -> tuple[list[int], tuple[Decimal, ...]]:
     """Split each holding into whole lots, rounded down, and the rest; no rests if all are zero."""
     if in_shares:
-        whole = list(map(int, held))
-        if whole == held:
+        whole = list(map(int, shares))
+        if whole == shares:
             return whole, ()
     before = [
         int(u.to_integral_value(ROUND_FLOOR)) if in_shares else Fraction(u) // Fraction(lot)
-        for u, lot in zip(held, lots, strict=True)
+        for u, lot in zip(shares, lots, strict=True)
     ]
-    rows = zip(held, before, lots, strict=True)
+    rows = zip(shares, before, lots, strict=True)
     parts = tuple(EXACT.subtract(u, EXACT.multiply(Decimal(n), lot)) for u, n, lot in rows)
     return before, parts if any(parts) else ()
 

@@ -128,8 +128,8 @@ class BlockOutcome:
             return answer
         first, end = np.searchsorted(self.others.rows, (row, row + 1)).tolist()
         securities = self.others.securities[first:end].tolist()
-        held = self.others.quantities.select(slice(first, end))
-        kept = replace(held, units=held.split()[1])
+        shares = self.others.quantities.select(slice(first, end))
+        fractions = replace(shares, units=shares.split()[1])
         amounts, binding = self.amounts(row), self.binding.read_row(row)
         drift = amounts.objective
         return PortfolioOutcome(
@@ -140,8 +140,8 @@ class BlockOutcome:
             cash_after=amounts.cash_after,
             securities=self.securities,
             others=tuple(self.other_targets[place] for place in securities),
-            before=(*_shares(self.before.select(row)), *_shares(held)),
-            after=(*_shares(self.after.select(row)), *_shares(kept)),
+            before=(*_shares(self.before.select(row)), *_shares(shares)),
+            after=(*_shares(self.after.select(row)), *_shares(fractions)),
             certificate=Certificate(Proof.OPTIMAL, self.find_method(row), drift, drift, binding),
         )
 

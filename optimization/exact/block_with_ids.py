@@ -40,9 +40,9 @@ class WholeHoldings:
     ) -> "WholeHoldings | None":
         """Convert the holdings of a portfolio; None if one is a fraction of a share."""
         holdings = portfolio.holdings
-        held = list(map(holdings.get, model_ids, repeat(ZERO)))
-        shares = list(map(int, held))
-        if shares != held:
+        inside = list(map(holdings.get, model_ids, repeat(ZERO)))
+        shares = list(map(int, inside))
+        if shares != inside:
             return None
         if len(shares) - shares.count(0) == len(holdings):
             return cls(tuple(shares), ())

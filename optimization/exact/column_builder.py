@@ -20,8 +20,8 @@ from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits,
 class ColumnBlock:
     """A block, and the value that its rows keep in other holdings."""
 
-    block: Block  # investable excludes ``kept``
-    kept: Integers  # (B,) units: value of the other holdings' fractions of a share
+    block: Block  # investable excludes ``unsellable``
+    unsellable: Integers  # (B,) units: value of the other holdings' fractions of a share
 
 
 def build_column_block(
@@ -50,7 +50,7 @@ def build_column_block(
     before, rest = _split_into_lots(columns.quantities.with_dtype(dtype), shares_in_lot)
     remainder = rest * (price // 10**columns.quantities.decimals)
     lot_value = price * shares_in_lot
-    others, kept = _value_others(columns, decimals, dtype)
+    others, unsellable = _value_others(columns, decimals, dtype)
     market_value = columns.cash.units.astype(dtype) * 10 ** (decimals - columns.cash.decimals)
     market_value += (before * lot_value).sum(axis=1) + remainder.sum(axis=1) + others
     block = Block(
@@ -63,9 +63,9 @@ def build_column_block(
         remainder=remainder,
         before=before,
         market_value=market_value,
-        investable=_investable(market_value, cash_floor, decimals) - kept,
+        investable=_investable(market_value, cash_floor, decimals) - unsellable,
     )
-    return ColumnBlock(block, kept)
+    return ColumnBlock(block, unsellable)
 
 
 def _split_into_lots(shares: ScaledColumn, lots: Integers) -> tuple[Integers, Integers]:
@@ -93,26 +93,26 @@ class _Columns:
     def from_rows(cls, portfolios: PortfolioBlock, rows: slice, other_prices: ScaledColumn) -> Self:
         others = portfolios.others
         first, end = np.searchsorted(others.rows, (rows.start, rows.stop)).tolist()
-        held = slice(first, end)
+        span = slice(first, end)
         return cls(
             portfolios.cash.select(rows),
             portfolios.quantities.select(rows),
-            others.quantities.select(held),
-            others.rows[held] - rows.start,
-            ScaledColumn(other_prices.units[others.securities[held]], other_prices.decimals),
+            others.quantities.select(span),
+            others.rows[span] - rows.start,
+            ScaledColumn(other_prices.units[others.securities[span]], other_prices.decimals),
         )
 
 
 def _value_others(columns: _Columns, decimals: int, dtype: type) -> tuple[Integers, Integers]:
     """Value of the other holdings of each row in units, and of their fractions; shape (B,)."""
-    value, kept = (np.zeros(columns.cash.units.shape, dtype) for _ in range(2))
+    value, unsellable = (np.zeros(columns.cash.units.shape, dtype) for _ in range(2))
     if len(columns.others.units):
-        held, prices = columns.others.with_dtype(dtype), columns.other_prices
-        price = prices.units.astype(dtype) * 10 ** (decimals - prices.decimals - held.decimals)
-        np.add.at(value, columns.other_rows, held.units * price)
-        if held.decimals:
-            np.add.at(kept, columns.other_rows, held.split()[1] * price)
-    return value, kept
+        shares, prices = columns.others.with_dtype(dtype), columns.other_prices
+        price = prices.units.astype(dtype) * 10 ** (decimals - prices.decimals - shares.decimals)
+        np.add.at(value, columns.other_rows, shares.units * price)
+        if shares.decimals:
+            np.add.at(unsellable, columns.other_rows, shares.split()[1] * price)
+    return value, unsellable
 
 
 def _money_decimals(model: ModelUnits, columns: _Columns) -> int:
@@ -164,8 +164,8 @@ def _fits_int64(
         most += 10.0 ** (decimals - prices.decimals) * float(prices.units.max())
     floor = 0 if isinstance(cash_floor, Percent) else int(EXACT.scaleb(cash_floor, decimals))
     # One more lot of each security, because a fractional holding is rounded to whole lots.
-    held = int(FLOAT_MARGIN * gross) + floor + lot * len(model.prices)
-    largest = largest_number([int(FLOAT_MARGIN * most)], [lot], held, len(model.prices))
+    holdings_value = int(FLOAT_MARGIN * gross) + floor + lot * len(model.prices)
+    largest = largest_number([int(FLOAT_MARGIN * most)], [lot], holdings_value, len(model.prices))
     return fits_int64(largest, model.denominator)
 
 

@@ -95,9 +95,11 @@ class OtherHoldings:
         """Select the holdings of some rows, in ascending order, and renumber the rows from 0."""
         if not len(self.rows):
             return self
-        kept, numbers = renumber(self.rows, rows)
-        held = self.quantities.select(kept)
-        return replace(self, rows=numbers, securities=self.securities[kept], quantities=held)
+        places, numbers = renumber(self.rows, rows)
+        quantities = self.quantities.select(places)
+        return replace(
+            self, rows=numbers, securities=self.securities[places], quantities=quantities
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,15 +152,15 @@ class PortfolioBlock:
     ) -> Portfolio:
         """Make the Portfolio of a row; ``prices`` come from ``snapshot``."""
         shares = self.quantities.units[row]
-        held = {
+        holdings = {
             securities[column].security_id: self.quantities.value(row, column)
             for column in np.flatnonzero(shares).tolist()
         }
         first, end = np.searchsorted(self.others.rows, (row, row + 1)).tolist()
         for place in range(first, end):
             security_id = self.others.ids[int(self.others.securities[place])]
-            held[security_id] = self.others.quantities.value(place)
-        return Portfolio(self.portfolio_ids[row], self.cash.value(row), held, prices)
+            holdings[security_id] = self.others.quantities.value(place)
+        return Portfolio(self.portfolio_ids[row], self.cash.value(row), holdings, prices)
 
     def snapshot(self, securities: Sequence[PricedTarget]) -> dict[str, Decimal]:
         """Prices of every security of the block, by id."""

@@ -22,7 +22,7 @@ class Columns:
 
     securities: tuple[PricedTarget, ...]
     lots: tuple[Decimal, ...]
-    held: tuple[Decimal, ...]
+    holdings: tuple[Decimal, ...]
     odd_lots: tuple[tuple[int, int], ...]  # (column of round lots, column of their odd remainder)
 
 
@@ -35,14 +35,14 @@ def lay_out_columns(
     """Lay out the columns of one portfolio: its model, other holdings, and their odd remainders."""
     securities = [*model, *others]
     lots = [options.lots.get(security.security_id, ONE) for security in securities]
-    held = [portfolio.holdings.get(security.security_id, ZERO) for security in securities]
+    holdings = [portfolio.holdings.get(security.security_id, ZERO) for security in securities]
     odd_lots: list[tuple[int, int]] = []
     for column in range(len(model), len(model) + len(others)):
-        security, whole = securities[column], held[column].to_integral_value(ROUND_FLOOR)
+        security, whole = securities[column], holdings[column].to_integral_value(ROUND_FLOOR)
         if whole < 0 and lots[column] > 1:
             lots[column] = whole.copy_negate()
             continue
-        odd = _odd_remainder(held[column], lots[column])
+        odd = _odd_remainder(holdings[column], lots[column])
         if odd <= 0:
             continue
         round_lots = EXACT.subtract(whole, odd)
@@ -50,16 +50,16 @@ def lay_out_columns(
         least = to_currency(options.minimum_value, portfolio.market_value)
         if round_lots >= max(options.minimum_shares, ONE) and worth >= least:
             odd_lots.append((column, len(securities)))
-            held[column] = EXACT.subtract(held[column], odd)
-            securities, lots, held = [*securities, security], [*lots, odd], [*held, odd]
+            holdings[column] = EXACT.subtract(holdings[column], odd)
+            securities, lots, holdings = [*securities, security], [*lots, odd], [*holdings, odd]
         else:
             lots[column] = whole
-    return Columns(tuple(securities), tuple(lots), tuple(held), tuple(odd_lots))
+    return Columns(tuple(securities), tuple(lots), tuple(holdings), tuple(odd_lots))
 
 
-def _odd_remainder(held: Decimal, lot: Decimal) -> Decimal:
+def _odd_remainder(shares: Decimal, lot: Decimal) -> Decimal:
     """Whole shares beyond the last round lot; 0 for a short position or a fractional lot."""
-    if held <= 0 or lot < 1:
+    if shares <= 0 or lot < 1:
         return ZERO
-    beyond = EXACT.subtract(held, EXACT.multiply(EXACT.divide_int(held, lot), lot))
+    beyond = EXACT.subtract(shares, EXACT.multiply(EXACT.divide_int(shares, lot), lot))
     return beyond.to_integral_value(ROUND_FLOOR)

@@ -38,7 +38,7 @@ class PortfolioRows:
 class _Row:
     place: int
     portfolio: Portfolio
-    held: Sequence[Decimal]  # one per security of the model
+    shares: Sequence[Decimal]  # one per security of the model
     outside: Sequence[str]  # ids of the other holdings, in order
 
 
@@ -53,17 +53,17 @@ def collect_rows(
     lots = _round_down(rows, len(security_ids))
     worth = _value(lots, units.prices)
     is_whole = [_is_whole(row, value, units) for row, value in zip(rows, worth, strict=True)]
-    found: list[PortfolioRows] = []
+    blocks: list[PortfolioRows] = []
     whole = [at for at, is_row_whole in enumerate(is_whole) if is_row_whole]
     if whole:
-        held = ScaledColumn(lots if len(whole) == len(rows) else lots[whole], 0)
-        found.append(_collect([rows[at] for at in whole], held, is_whole=True))
+        shares = ScaledColumn(lots if len(whole) == len(rows) else lots[whole], 0)
+        blocks.append(_collect([rows[at] for at in whole], shares, is_whole=True))
     if len(whole) < len(rows):
         some = [row for row, is_row_whole in zip(rows, is_whole, strict=True) if not is_row_whole]
-        held = scale_decimals([*chain.from_iterable(row.held for row in some)])
-        held = ScaledColumn(held.units.reshape(len(some), len(security_ids)), held.decimals)
-        found.append(_collect(some, held, is_whole=False))
-    return found
+        shares = scale_decimals([*chain.from_iterable(row.shares for row in some)])
+        shares = ScaledColumn(shares.units.reshape(len(some), len(security_ids)), shares.decimals)
+        blocks.append(_collect(some, shares, is_whole=False))
+    return blocks
 
 
 def scale_decimals(values: Sequence[Decimal]) -> ScaledColumn:
@@ -93,10 +93,10 @@ def _read_rows(
         if portfolio.prices is prices:
             holdings, outside = portfolio.holdings, units.others.find_ids(portfolio)
             if get_all is not None and len(holdings) == count + len(outside):
-                held: Sequence[Decimal] = get_all(holdings)
+                shares: Sequence[Decimal] = get_all(holdings)
             else:
-                held = list(map(holdings.get, security_ids, repeat(ZERO)))
-            rows.append(_Row(place, portfolio, held, outside))
+                shares = list(map(holdings.get, security_ids, repeat(ZERO)))
+            rows.append(_Row(place, portfolio, shares, outside))
     return rows
 
 
@@ -104,19 +104,19 @@ def _round_down(rows: Sequence[_Row], count: int) -> Integers:
     """Whole shares of the model's securities, rounded down; shape (B, n)."""
     shape = len(rows), count
     try:
-        flat = chain.from_iterable(row.held for row in rows)
+        flat = chain.from_iterable(row.shares for row in rows)
         lots = np.fromiter(flat, np.int64, len(rows) * count).reshape(shape)
     except OverflowError:
         lots = np.full(shape, INT64_SAFE)
     if int(lots.max(initial=0)) >= INT64_SAFE or int(lots.min(initial=0)) <= -INT64_SAFE:
-        flat = chain.from_iterable(row.held for row in rows)
+        flat = chain.from_iterable(row.shares for row in rows)
         return np.array([*map(floor, flat)], dtype=np.object_).reshape(shape)
     # Repaired, because int64 truncates: a short position upwards, less than one share to 0.
-    held = np.array([len(row.portfolio.holdings) - len(row.outside) for row in rows])
-    is_down = (np.count_nonzero(lots > 0, axis=1) == held).tolist()
+    counts = np.array([len(row.portfolio.holdings) - len(row.outside) for row in rows])
+    is_down = (np.count_nonzero(lots > 0, axis=1) == counts).tolist()
     for at, is_row_down in enumerate(is_down):
         if not is_row_down:
-            lots[at] = [*map(floor, rows[at].held)]
+            lots[at] = [*map(floor, rows[at].shares)]
     return lots
 
 
@@ -141,11 +141,11 @@ def _is_whole(row: _Row, worth: int, units: ModelUnits) -> bool:
     return EXACT.scaleb(value, units.decimals) == worth
 
 
-def _collect(rows: Sequence[_Row], held: ScaledColumn, *, is_whole: bool) -> PortfolioRows:
+def _collect(rows: Sequence[_Row], shares: ScaledColumn, *, is_whole: bool) -> PortfolioRows:
     portfolios = [row.portfolio for row in rows]
     ids = tuple([portfolio.portfolio_id for portfolio in portfolios])
     cash = scale_decimals([portfolio.cash for portfolio in portfolios])
-    block = PortfolioBlock(ids, cash, held, _other_holdings(rows))
+    block = PortfolioBlock(ids, cash, shares, _other_holdings(rows))
     places, outside = [row.place for row in rows], [row.outside for row in rows]
     return PortfolioRows(places, portfolios, outside, block, is_whole)
 

@@ -29,15 +29,16 @@ def restrict_block(
     lot, per column.
     """
     ids = [security.security_id for security in securities]
-    bought = np.array([may_buy(options, security_id) for security_id in ids], dtype=bool)
-    sold = np.array([may_sell(options, security_id) for security_id in ids], dtype=bool)
-    least = np.where(sold[None, :], 0, block.before)
+    is_buyable = np.array([may_buy(options, security_id) for security_id in ids], dtype=bool)
+    is_sellable = np.array([may_sell(options, security_id) for security_id in ids], dtype=bool)
+    least = np.where(is_sellable[None, :], 0, block.before)
     # Above int64 for Python integers, because a holding may then have more lots than int64 holds.
     unlimited = UNLIMITED if block.before.dtype == np.object_ else INT64_SAFE
-    most = np.where(bought[None, :], unlimited, block.before)
-    kept = ~bought[None, :] & (block.before < 0) | _dust(block, lots, options)
-    if kept.any():
-        least, most = np.where(kept, block.before, least), np.where(kept, block.before, most)
+    most = np.where(is_buyable[None, :], unlimited, block.before)
+    is_fixed = ~is_buyable[None, :] & (block.before < 0) | _dust(block, lots, options)
+    if is_fixed.any():
+        least = np.where(is_fixed, block.before, least)
+        most = np.where(is_fixed, block.before, most)
     owned = np.array(
         [lots[i] != options.lots.get(security_id, 1) for i, security_id in enumerate(ids)]
     )
@@ -56,17 +57,17 @@ def keeps_outside(block: Block, lots: Integers) -> NDArray[np.bool_]:
     True for a holding of target 0 that may not be sold, or a short position that may not be bought
     back.
     """
-    kept = block.is_kept_short | ((lots != 0) & block.is_outside)
-    return kept.any(axis=1)
+    is_outside = block.is_kept_short | ((lots != 0) & block.is_outside)
+    return is_outside.any(axis=1)
 
 
 def _dust(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> NDArray[np.bool_]:
     """Whether each holding is outside the model and below the minimum trade; shape (1, n)."""
     if not (options.minimum_shares or options.minimum_value):
         return np.zeros((1, len(lots)), dtype=bool)
-    held: list[int] = np.abs(block.before[0]).tolist()
+    sizes: list[int] = np.abs(block.before[0]).tolist()
     needed = least_trades(block, lots, options)
-    small = [0 < z < max(pair) for z, pair in zip(held, needed, strict=True)]
+    small = [0 < z < max(pair) for z, pair in zip(sizes, needed, strict=True)]
     return (np.array(small, dtype=bool) & block.is_outside)[None, :]
 
 
@@ -163,8 +164,8 @@ def restricting_option(
     for name in ("frozen", "do_not_buy" if buying else "do_not_sell"):
         if security_id in getattr(options, name):
             return name
-    kept = Direction.SELL_ONLY if buying else Direction.BUY_ONLY
-    if options.direction is kept:
+    opposite = Direction.SELL_ONLY if buying else Direction.BUY_ONLY
+    if options.direction is opposite:
         return "direction"
     if of_size is not None:
         return of_size

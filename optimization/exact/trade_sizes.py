@@ -69,8 +69,8 @@ class MostTraded:
         most = units // block.lot_value
         for main, odd in block.odd_lots:
             # Limited together, because an odd remainder is sold only in one trade with all lots.
-            held = block.before[:, [main, odd]] * block.lot_value[[main, odd]]
-            most[:, odd] = np.where(held.sum(axis=1) > units[:, odd], 0, most[:, odd])
+            lots_value = block.before[:, [main, odd]] * block.lot_value[[main, odd]]
+            most[:, odd] = np.where(lots_value.sum(axis=1) > units[:, odd], 0, most[:, odd])
         if options.minimum_shares or options.minimum_value:
             scale = 10**block.decimals
             pairs = zip(block.lot_value.tolist(), securities, strict=True)

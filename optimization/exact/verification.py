@@ -21,8 +21,8 @@ def violated_constraints(block: Block, lots: Integers) -> NDArray[np.bool_]:
         value, base = value.astype(object), base.astype(object)
         low, high = low.astype(object), high.astype(object)
     scaled = value * block.denominator
-    kept = 0 if block.least is None else np.maximum(block.least, 0)
-    sold = block.is_outside & (lots <= kept)
+    least = 0 if block.least is None else np.maximum(block.least, 0)
+    sold = block.is_outside & (lots <= least)
     short = block.is_kept_short
     band = ((scaled < base * low) | ((scaled > base * high) & ~sold)) & ~short
     if block.least is not None and block.most is not None:

@@ -38,9 +38,9 @@ def find_binding_constraints(
     ``lots`` has shape (n,).
     """
     allowed = lot_limits(block, bands) if not bands_yield else (block.least, block.most)
-    found = _find(block, bands, lots[None, :], allowed, bands_yield=bands_yield)
-    found = _with_sizes(found, block, lots[None, :], securities, options)
-    return _build_rows(found, block, securities, options, None).read_row(0)
+    bound = _find(block, bands, lots[None, :], allowed, bands_yield=bands_yield)
+    bound = _with_sizes(bound, block, lots[None, :], securities, options)
+    return _build_rows(bound, block, securities, options, None).read_row(0)
 
 
 def find_binding_rows(
@@ -57,9 +57,9 @@ def find_binding_rows(
     it. A restriction appears once, by its option, with slack 0; a band by its security, with the
     slack to its edge.
     """
-    found = _find(block, bands, lots, lot_limits(block, bands), bands_yield=False)
-    found = _with_sizes(found, block, lots, securities, options)
-    return _build_rows(found, block, securities, options, in_currency)
+    bound = _find(block, bands, lots, lot_limits(block, bands), bands_yield=False)
+    bound = _with_sizes(bound, block, lots, securities, options)
+    return _build_rows(bound, block, securities, options, in_currency)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,20 +95,20 @@ def _find(
 
 
 def _with_sizes(
-    found: _Bound,
+    bound: _Bound,
     block: Block,
     lots: Integers,
     securities: Sequence[PricedTarget],
     options: RebalanceOptions,
 ) -> _Bound:
     """Find the positions whose next lot would exceed the maximum of a single trade."""
-    if not options.limits_trade_size or not len(found.row):
-        return found
-    at, sizes = (found.row, found.column), MostTraded.from_options(block, securities, options)
-    further = lots[at] + np.where(found.is_bought, 1, -1)
+    if not options.limits_trade_size or not len(bound.row):
+        return bound
+    at, sizes = (bound.row, bound.column), MostTraded.from_options(block, securities, options)
+    further = lots[at] + np.where(bound.is_bought, 1, -1)
     is_reached = np.abs(further - block.before[at]) > sizes.lots[at]
     of_size = np.where(is_reached, np.where(sizes.by_volume[at], 2, 1), 0)
-    return replace(found, of_size=of_size)
+    return replace(bound, of_size=of_size)
 
 
 def _is_reached(
@@ -138,18 +138,18 @@ def _distance_to_edge(
 
 
 def _build_rows(
-    found: _Bound,
+    bound: _Bound,
     block: Block,
     securities: Sequence[PricedTarget],
     options: RebalanceOptions,
     in_currency: InCurrency | None,
 ) -> BindingRows:
     """Name the constraints, each once per portfolio."""
-    if not len(found.row):
+    if not len(bound.row):
         return BindingRows.none()
     # Keyed by number, because a name for each position would cost more.
-    kinds = np.where(found.is_band, 0, 1 + 2 * found.of_size + found.is_bought)
-    used, kind = np.unique(KINDS * found.column + kinds, return_inverse=True)
+    kinds = np.where(bound.is_band, 0, 1 + 2 * bound.of_size + bound.is_bought)
+    used, kind = np.unique(KINDS * bound.column + kinds, return_inverse=True)
     pairs = (divmod(number, KINDS) for number in used.tolist())
     named = [
         _name_constraint(securities[column].security_id, code, options) for column, code in pairs
@@ -159,10 +159,10 @@ def _build_rows(
     place = np.array([places[name] for name in named])[kind]
     # Reversed, because np.unique keeps the first duplicate, and of two columns of a security the
     # last must win.
-    key, last = np.unique((found.row * len(names) + place)[::-1], return_index=True)
+    key, last = np.unique((bound.row * len(names) + place)[::-1], return_index=True)
     rows = (key // len(names)).astype(np.int32)
     slacks = parts_to_column(
-        found.slack[::-1][last], rows, block.denominator, block.decimals, in_currency
+        bound.slack[::-1][last], rows, block.denominator, block.decimals, in_currency
     )
     return BindingRows(rows, (key % len(names)).astype(np.int32), slacks, names)
 
@@ -183,15 +183,15 @@ def add_binding_bands(
     options: RebalanceOptions,
 ) -> dict[int, Plan]:
     """Add the binding bands to the certificates of plans inside them, by row of the block."""
-    explained = dict(plans)
+    certified = dict(plans)
     if not plans:
-        return explained
+        return certified
     rows, lots = [*plans], np.stack([plan.lots for plan in plans.values()])
-    found = find_binding_rows(
+    binding_rows = find_binding_rows(
         block.select_rows(rows), bands.select_rows(rows), lots, securities, options
     )
-    for at in np.unique(found.rows).tolist():
-        plan, binding = plans[rows[at]], found.read_row(at)
+    for at in np.unique(binding_rows.rows).tolist():
+        plan, binding = plans[rows[at]], binding_rows.read_row(at)
         certificate = replace(plan.certificate, binding=plan.certificate.binding + binding)
-        explained[rows[at]] = replace(plan, certificate=certificate)
-    return explained
+        certified[rows[at]] = replace(plan, certificate=certificate)
+    return certified

@@ -83,15 +83,15 @@ def _find_excluding_options(
     options = relaxed.options
     names = [*options.restrictions, *(["scope"] if options.scope is not Scope.ALL else [])]
     share = budget.share(1, EXPLANATION_TIME_S)
-    found: list[str] = []
+    excluding: list[str] = []
     for name in names:
         try:
             if has_plan(relaxed, row, options.lift([name]), share):
-                found.append(name)
+                excluding.append(name)
         # Not named, because only a plan without the option proves that the option excludes one.
         except (NoSolutionInTimeError, CertificationError):
             continue
-    return found
+    return excluding
 
 
 def _admits(
@@ -101,16 +101,16 @@ def _admits(
     nearest: dict[str, Any] | None,
 ) -> list[dict[str, str]]:
     """List the options that would admit a plan, each alone, with the value they need."""
-    found = [{"option": "scope", "value": str(Scope.ALL)}] if "scope" in excluding else []
+    alternatives = [{"option": "scope", "value": str(Scope.ALL)}] if "scope" in excluding else []
     yields = options.bands is BandRule.YIELD or options.soft_band_price is not None
     if nearest is not None and not nearest["gives"] and not yields:
-        found.append({"option": "bands", "value": str(BandRule.YIELD)})
-        found.append({"option": SOFT_PRICE})
+        alternatives.append({"option": "bands", "value": str(BandRule.YIELD)})
+        alternatives.append({"option": SOFT_PRICE})
     by_amount = {limit["option"]: limit["short_by"] for limit in limits}
     if len(by_amount) == 1:
-        found += [{"option": name, "by": amount} for name, amount in by_amount.items()]
+        alternatives += [{"option": name, "by": amount} for name, amount in by_amount.items()]
     others = (name for name in excluding if name != "scope" and name not in by_amount)
-    return found + [{"option": name} for name in others]
+    return alternatives + [{"option": name} for name in others]
 
 
 def _alternatives_text(admits: Sequence[dict[str, str]]) -> str:

@@ -100,14 +100,14 @@ def _sides(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Search for the options that hold each security; keeps the violations found."""
+    """Search for the options that hold each security; remembers violations by lifted options."""
 
     relaxed: SeparableRelaxation
     row: int
     coupled: CoupledProblem
     amounts: Amounts
     budget: TimeBudget
-    known: dict[frozenset[str], Amounts | None] = field(
+    violations: dict[frozenset[str], Amounts | None] = field(
         default_factory=dict[frozenset[str], Amounts | None]
     )
 
@@ -127,7 +127,7 @@ class _Search:
         if alone:
             return alone
         if not self._does_violation_fall(security, set(liftable)):
-            return liftable if self.known[frozenset(liftable)] is None else (WHOLE_LOTS,)
+            return liftable if self.violations[frozenset(liftable)] is None else (WHOLE_LOTS,)
         smallest = set(liftable)
         for name in liftable:
             if self._does_violation_fall(security, smallest - {name}):
@@ -150,12 +150,12 @@ class _Search:
         if not names:
             return False
         key = frozenset(names)
-        if key not in self.known:
-            self.known[key] = self._least_without(key)
-        found = self.known[key]
-        if found is None or sum(found.values()) >= sum(self.amounts.values()):
+        if key not in self.violations:
+            self.violations[key] = self._least_without(key)
+        violations = self.violations[key]
+        if violations is None or sum(violations.values()) >= sum(self.amounts.values()):
             return False
-        return found.get(security, Fraction(0)) < self.amounts[security]
+        return violations.get(security, Fraction(0)) < self.amounts[security]
 
     def _least_without(self, names: frozenset[str]) -> Amounts | None:
         """Minimise the violations without these options; None if there is no plan in time."""
@@ -183,12 +183,12 @@ class _Search:
     def _closest_in_shares(self) -> Amounts:
         """Violation of each security at the whole shares closest to its band."""
         portfolio = self.relaxed.assembled.portfolios[self.row]
-        block, found = self.coupled.block, dict[str, Fraction]()
+        block, violations = self.coupled.block, dict[str, Fraction]()
         rows = zip(self.relaxed.assembled.securities, compute_edges(block), strict=True)
         for security, (low, high) in rows:
             price = Fraction(security.price) * 10**block.decimals
-            held = Fraction(portfolio.holdings.get(security.security_id, Decimal(0)))
-            part = held - held // 1
+            shares = Fraction(portfolio.holdings.get(security.security_id, Decimal(0)))
+            part = shares - shares // 1
             near = {
                 max(int((edge / price - part) // 1) + step, 0)
                 for edge in (low, high)
@@ -196,5 +196,5 @@ class _Search:
             }
             values = [(lots + part) * price for lots in near]
             least = min(max(low - value, value - high, Fraction(0)) for value in values)
-            found[security.security_id] = least / 10**block.decimals
-        return found
+            violations[security.security_id] = least / 10**block.decimals
+        return violations

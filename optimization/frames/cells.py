@@ -64,10 +64,10 @@ class Cells:
 
     @classmethod
     def from_columns(
-        cls, frame: FrameColumns, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
+        cls, frame: FrameColumns, required: tuple[str, ...], optional: tuple[str, ...] = ()
     ) -> "Cells":
         """Find the columns of fields; ColumnsError if one is missing or ambiguous."""
-        return cls(frame, find_columns(frame.headers, wanted, optional))
+        return cls(frame, find_columns(frame.headers, required, optional))
 
     def has(self, name: str) -> bool:
         """Whether the frame has a column for a field."""

@@ -117,13 +117,9 @@ def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
 
 
 def _account(cells: Cells, row: int, accounts: Accounts) -> Account | None:
-    portfolio = ONLY_PORTFOLIO
-    if cells.has("portfolio"):
-        found = cells.identifier(row, "portfolio")
-        if found is None:
-            return None
-        portfolio = found
-    return accounts.setdefault(portfolio, Account())
+    has_portfolios = cells.has("portfolio")
+    portfolio = cells.identifier(row, "portfolio") if has_portfolios else ONLY_PORTFOLIO
+    return None if portfolio is None else accounts.setdefault(portfolio, Account())
 
 
 def _read_long(cells: Cells, row: int, accounts: Accounts) -> None:
@@ -167,9 +163,9 @@ def _note_holding(
 
 def _security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
     """Find the columns of the securities of a wide frame, by place."""
-    taken = set(cells.places.values())
+    fields = set(cells.places.values())
     columns = {
-        place: header for place, header in enumerate(cells.frame.headers) if place not in taken
+        place: header for place, header in enumerate(cells.frame.headers) if place not in fields
     }
     for place, header in columns.items():
         # An empty column is accepted, because it contains no holding.

@@ -55,17 +55,17 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
         row = zip(frame.headers, (column[0] for column in frame.values), strict=True)
         return _read_amounts({header: value for header, value in row if not is_missing(value)})
     cells = Cells.from_columns(frame, ("security", "price"))
-    found: dict[str, Decimal] = {}
+    quotes: dict[str, Decimal] = {}
     for row in range(len(frame)):
         security = cells.identifier(row, "security")
         if security is None or cells.is_empty(row, "price"):
             continue
         price = cells.number(row, "price")
         # An equal price is accepted, because frames of holdings repeat it.
-        if price is not None and found.setdefault(security, price) != price:
+        if price is not None and quotes.setdefault(security, price) != price:
             cells.faults.add(row, frame.headers[cells.places["price"]], price, PRICED_TWICE)
     cells.faults.raise_if_any()
-    return found
+    return quotes
 
 
 def _read_amounts(prices: Mapping[Any, Any]) -> dict[str, Decimal]:

@@ -109,10 +109,10 @@ def rebalance_frame(
     VTI       BUY        206  31.50  6,489.00   0.00%  60.00%  59.97%
     BND       SELL        51  98.00  4,998.00  81.52%  35.00%  35.32%
     """
-    found, quotes = read_model(model, band), read_prices(prices)
-    options = _read_options(options) or found.options or RebalanceOptions()
-    require_targets(found.targets, options)
-    securities = price_targets(found, quotes)
+    target_model, quotes = read_model(model, band), read_prices(prices)
+    options = _read_options(options) or target_model.options or RebalanceOptions()
+    require_targets(target_model.targets, options)
+    securities = price_targets(target_model, quotes)
     ids = [security.security_id for security in securities]
     accounts, kind = read_holdings(holdings, {*quotes, *ids}, cash)
     _require_matched(options, accounts, ids)

@@ -135,12 +135,12 @@ class ParametricMilp:
             event.interrupt()
 
     def _shrink(self, count: int | None) -> SparseForm:
-        kept = np.ones(len(self._whole.kinds), dtype=bool)
+        is_kept = np.ones(len(self._whole.kinds), dtype=bool)
         for name in self._placed if count is not None else ():
             place = self._whole.variables[name]
-            kept[place.start + count : place.stop] = False
-        self._forms[count] = made = self._whole.select_columns(kept)
-        return made
+            is_kept[place.start + count : place.stop] = False
+        self._forms[count] = form = self._whole.select_columns(is_kept)
+        return form
 
     def _fill(self, parameters: Mapping[str, Floats | float]) -> None:
         self._theta[:-1] = 0.0

@@ -63,7 +63,7 @@ class SparseForm:
         values = np.repeat(columns, np.diff(self.starts))
         rows = np.zeros(self.rows, dtype=bool)
         rows[self.indices[values]] = True
-        kept = np.concatenate((columns, values, rows, rows, columns, columns))
+        entries = np.concatenate((columns, values, rows, rows, columns, columns))
         before = np.concatenate(([0], np.cumsum(columns))).tolist()
         return SparseForm(
             starts=_starts(np.diff(self.starts)[columns]),
@@ -71,8 +71,8 @@ class SparseForm:
             kinds=self.kinds[columns],
             least=self.least[columns],
             most=self.most[columns],
-            place=self.place[kept],
-            factor=self.factor[kept],
+            place=self.place[entries],
+            factor=self.factor[entries],
             variables={
                 name: slice(before[place.start], before[place.stop])
                 for name, place in self.variables.items()
@@ -93,14 +93,14 @@ def extract_sparse_form(data: Any, variables: Mapping[str, slice]) -> SparseForm
     """
     cone = data["param_prob"]
     entries = _Entries.from_cone(cone.reduced_A, int(data["dims"].zero))
-    columns, kept = int(cone.x.size), entries.is_in_rows
+    columns, in_rows = int(cone.x.size), entries.is_in_rows
     rows = np.zeros(entries.rows, dtype=bool)
-    rows[entries.row[kept]] = True
+    rows[entries.row[in_rows]] = True
     limits = entries.limits()
     equal = np.flatnonzero(rows) < entries.zero_rows
     parts = (
         _Gather.from_maps(sp.csr_array(cone.q)[:-1]),
-        _Gather.from_maps(entries.maps[np.flatnonzero(kept)]),
+        _Gather.from_maps(entries.maps[np.flatnonzero(in_rows)]),
         limits.select(rows).where(equal, -np.inf),
         limits.select(rows),
         *_bounds(entries, limits, columns, variables),
@@ -110,8 +110,8 @@ def extract_sparse_form(data: Any, variables: Mapping[str, slice]) -> SparseForm
     kinds = np.zeros(columns, dtype=np.int32)
     kinds[[*data["bool_vars_idx"], *data["int_vars_idx"]]] = 1
     return SparseForm(
-        starts=_starts(np.bincount(entries.column[kept], minlength=columns)),
-        indices=_renumber(rows)[entries.row[kept]],
+        starts=_starts(np.bincount(entries.column[in_rows], minlength=columns)),
+        indices=_renumber(rows)[entries.row[in_rows]],
         kinds=kinds,
         least=least,
         most=most,
@@ -232,5 +232,5 @@ def _starts(counts: Places) -> NDArray[np.int32]:
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
 
 
-def _renumber(kept: Chosen) -> NDArray[np.int32]:
-    return (np.cumsum(kept) - 1).astype(np.int32)
+def _renumber(selection: Chosen) -> NDArray[np.int32]:
+    return (np.cumsum(selection) - 1).astype(np.int32)

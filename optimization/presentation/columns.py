@@ -77,15 +77,15 @@ def _columns(
     *,
     traded_alone: bool,
 ) -> Columns:
-    found = [
+    rows = [
         (portfolio_id, position)
         for portfolio_id, answer in answers
         for position in _planned_positions(answer)
         if position.traded or not traded_alone
     ]
-    columns: Columns = {"portfolio": [portfolio_id for portfolio_id, _ in found]}
+    columns: Columns = {"portfolio": [portfolio_id for portfolio_id, _ in rows]}
     return columns | {
-        name: [cell_of(position) for _, position in found] for name, cell_of in cells.items()
+        name: [cell_of(position) for _, position in rows] for name, cell_of in cells.items()
     }
 
 

@@ -27,20 +27,20 @@ class CashCovers:
     rows: NDArray[np.intp]  # (K,) row in the block, ascending
     lots: Integers  # (K, n)
     drifts: Integers  # (K,) units / denominator
-    left: Integers  # (K,) units: cash above the cash floor
+    slack: Integers  # (K,) units: cash above the cash floor
 
 
 def solve_cash_rows(
     block: Block, bands: Bands, separable: Separable, budget: TimeBudget
 ) -> dict[int, Plan]:
     """Find the plans of the portfolios that ``find_covers`` answers, by row of the block."""
-    found, plans = find_covers(block, bands, separable, budget), dict[int, Plan]()
-    left, drifts = found.left.tolist(), found.drifts.tolist()
-    for at, row in enumerate(found.rows.tolist()):
+    covers, plans = find_covers(block, bands, separable, budget), dict[int, Plan]()
+    slacks, drifts = covers.slack.tolist(), covers.drifts.tolist()
+    for at, row in enumerate(covers.rows.tolist()):
         objective = parts_to_decimal(drifts[at], block.denominator, block.decimals)
-        binding = Binding(CASH_FLOOR, to_decimal(left[at], block.decimals))
+        binding = Binding(CASH_FLOOR, to_decimal(slacks[at], block.decimals))
         certificate = Certificate(Proof.OPTIMAL, Method.COVER, objective, objective, (binding,))
-        plans[row] = Plan(found.lots[at], certificate)
+        plans[row] = Plan(covers.lots[at], certificate)
     return plans
 
 
@@ -61,8 +61,8 @@ def find_covers(block: Block, bands: Bands, separable: Separable, budget: TimeBu
     lots, is_found = _cover_rows(tight, tight_bands, separable.lots[rows], budget)
     drifts = compute_drift(tight, tight_bands, lots)
     chosen = is_found & _is_best(tight, tight_bands, lots, drifts)
-    left = tight.investable - (lots * tight.lot_value + tight.remainder).sum(axis=1)
-    return CashCovers(rows[chosen], lots[chosen], drifts[chosen], left[chosen])
+    slack = tight.investable - (lots * tight.lot_value + tight.remainder).sum(axis=1)
+    return CashCovers(rows[chosen], lots[chosen], drifts[chosen], slack[chosen])
 
 
 def _is_best(block: Block, bands: Bands, lots: Integers, drifts: Integers) -> NDArray[np.bool_]:
@@ -87,7 +87,7 @@ def _cover_rows(
     for row, (of_row, shortfall) in enumerate(zip(steps, shortfalls, strict=True)):
         if budget.is_interrupted:
             raise SolverInterruptedError
-        found = cover(of_row, shortfall) if of_row.max_cash >= shortfall else None
-        if found is not None:
-            given_up[row], is_found[row] = found, True
+        counts = cover(of_row, shortfall) if of_row.max_cash >= shortfall else None
+        if counts is not None:
+            given_up[row], is_found[row] = counts, True
     return lots - given_up, is_found

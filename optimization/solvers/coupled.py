@@ -62,12 +62,12 @@ def separable_plan(coupled: CoupledProblem) -> Plan | None:
     separates = coupled.bands_bound or coupled.constraints.soft_price == 0
     if constraints.costs_in_objective or not separates or not coupled.keeps_bands(lots):
         return None
-    found = coupled.evaluate(lots)
-    if found.violated_limits:
+    evaluation = coupled.evaluate(lots)
+    if evaluation.violated_limits:
         return None
-    objective = fraction_to_decimal(found.objective, coupled.block.decimals)
+    objective = fraction_to_decimal(evaluation.objective, coupled.block.decimals)
     certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, objective, objective)
-    return Plan(lots, certificate, fraction_to_decimal(found.cost, coupled.block.decimals))
+    return Plan(lots, certificate, fraction_to_decimal(evaluation.cost, coupled.block.decimals))
 
 
 def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
@@ -88,12 +88,12 @@ def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
         if change is None:
             raise NoSolutionInTimeError(coupled.cash_problem.portfolio_id, budget.total_s)
         bound = bound if margins else answer.bound  # tightened limits prove no bound
-        lots, found, is_kept = verify_rounding(coupled, data, base, change)
+        lots, evaluation, is_kept = verify_rounding(coupled, data, base, change)
         if is_kept:
-            return _plan(coupled, lots, base, found, replace(answer, bound=bound))
-        if not found.violated_limits:
+            return _plan(coupled, lots, base, evaluation, replace(answer, bound=bound))
+        if not evaluation.violated_limits:
             raise CertificationError(coupled.cash_problem.portfolio_id, ("a band",))
-        margins = widen_margins(margins, found.violated_limits, coupled)
+        margins = widen_margins(margins, evaluation.violated_limits, coupled)
     raise CertificationError(coupled.cash_problem.portfolio_id, tuple(margins))
 
 
@@ -103,10 +103,10 @@ def verify_rounding(
     """Choose the rounded lots that keep every limit, else the nearest; add their evaluation."""
     nearest: tuple[Integers, Evaluation, bool] | None = None
     for lots in candidate_plans(coupled, data, base, change):
-        found = coupled.evaluate(lots)
-        if coupled.keeps_bands(lots) and not found.violated_limits:
-            return lots, found, True
-        nearest = nearest or (lots, found, False)
+        evaluation = coupled.evaluate(lots)
+        if coupled.keeps_bands(lots) and not evaluation.violated_limits:
+            return lots, evaluation, True
+        nearest = nearest or (lots, evaluation, False)
     assert nearest is not None
     return nearest
 
@@ -134,13 +134,13 @@ def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> 
         plan = replace(plan, certificate=certificate)
     if change is None:
         return plan
-    lots, found, is_kept = verify_rounding(coupled, data, base, change)
+    lots, evaluation, is_kept = verify_rounding(coupled, data, base, change)
     before = coupled.block.before[0]
     fewer = (lots != before).sum() < (plan.lots != before).sum()
-    if not (fewer and is_kept) or found.objective > first.objective:
+    if not (fewer and is_kept) or evaluation.objective > first.objective:
         return plan
-    cost = fraction_to_decimal(found.cost, coupled.block.decimals)
-    objective = fraction_to_decimal(found.objective, coupled.block.decimals)
+    cost = fraction_to_decimal(evaluation.cost, coupled.block.decimals)
+    objective = fraction_to_decimal(evaluation.objective, coupled.block.decimals)
     return Plan(lots, replace(plan.certificate, objective=objective), cost)
 
 
@@ -157,14 +157,14 @@ def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
         return plan
     if not coupled.keeps_bands(before):
         return plan
-    found = coupled.evaluate(before)
-    objective = fraction_to_decimal(found.objective, block.decimals)
+    evaluation = coupled.evaluate(before)
+    objective = fraction_to_decimal(evaluation.objective, block.decimals)
     least = coupled.evaluate(plan.lots).objective + gap * 10**block.decimals
-    if found.violated_limits or found.objective > least:
+    if evaluation.violated_limits or evaluation.objective > least:
         return plan
     lower = min(plan.certificate.lower_bound, objective)
     proof = Proof.OPTIMAL if lower == objective else plan.certificate.proof
-    binding = _list_binding(coupled, found)
+    binding = _list_binding(coupled, evaluation)
     certificate = replace(
         plan.certificate, proof=proof, objective=objective, lower_bound=lower, binding=binding
     )
@@ -196,21 +196,20 @@ def _plan(
     coupled: CoupledProblem,
     lots: Integers,
     base: Integers,
-    found: Evaluation,
+    evaluation: Evaluation,
     answer: SolverAnswer,
 ) -> Plan:
     decimals = coupled.block.decimals
-    objective, lower = fraction_to_decimal(found.objective, decimals), _separable_bound(coupled)
+    objective = fraction_to_decimal(evaluation.objective, decimals)
+    lower, binding = _separable_bound(coupled), _list_binding(coupled, evaluation)
     if np.isfinite(answer.bound):
         scale = 10**decimals
         bound = _objective_at_base(coupled, base) / scale + Fraction(answer.bound)
-        solver = lower_bound(found.objective / scale, bound, coupled.granularity / scale)
+        solver = lower_bound(evaluation.objective / scale, bound, coupled.granularity / scale)
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = classify_proof(answer, objective, lower)
-    certificate = Certificate(
-        proof, Method.MILP, objective, lower, _list_binding(coupled, found), SOLVER, answer.seconds
-    )
-    return Plan(lots, certificate, fraction_to_decimal(found.cost, decimals))
+    certificate = Certificate(proof, Method.MILP, objective, lower, binding, SOLVER, answer.seconds)
+    return Plan(lots, certificate, fraction_to_decimal(evaluation.cost, decimals))
 
 
 def _separable_bound(coupled: CoupledProblem) -> Decimal:
@@ -223,7 +222,7 @@ def _separable_bound(coupled: CoupledProblem) -> Decimal:
     return coupled.cash_problem.drift(nearest_lots(coupled.block, coupled.bands)[0])
 
 
-def _list_binding(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
+def _list_binding(coupled: CoupledProblem, evaluation: Evaluation) -> tuple[Binding, ...]:
     """List the limits that one more lot could violate."""
     lot = max(coupled.block.lot_value.tolist(), default=0)
     decimals = coupled.block.decimals
@@ -231,7 +230,7 @@ def _list_binding(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, 
         Binding(limit.option, Decimal(int(limit.slack)))
         if limit.option == "maximum_trades"
         else Binding(limit.option, fraction_to_decimal(limit.slack, decimals))
-        for limit in found.limits
+        for limit in evaluation.limits
         if not limit.option.startswith(BAND)
         and limit.option != VIOLATION
         and limit.slack < (1 if limit.option == "maximum_trades" else lot)

@@ -77,8 +77,8 @@ class FractionalCover:
             return 0.0
         before = self.gains[first]
         chord = bisect_left(self.gains, shortfall + before) - 1
-        left = shortfall + before - self.gains[chord]
-        return self.drifts[chord] - self.drifts[first] + left * self.ratios[chord]
+        rest = shortfall + before - self.gains[chord]
+        return self.drifts[chord] - self.drifts[first] + rest * self.ratios[chord]
 
     def break_ratio(self, shortfall: int) -> float:
         """Drift per unit of the break item: the chord that the relaxation takes in part."""
@@ -95,18 +95,18 @@ def candidate_sets(chords: Chords, shortfall: int, best: int) -> list[tuple[int,
     relaxation = FractionalCover.from_chords(chords)
     bound, ratio = relaxation.least_drift(shortfall), relaxation.break_ratio(shortfall)
     cutoff = _cutoff(best)
-    taken: list[int] = []
+    certain: list[int] = []
     undecided: list[int] = []
     for place, (gain, drift) in enumerate(zip(chords.gain, chords.drift, strict=True)):
         reduced = drift - ratio * gain
         if bound + abs(reduced) < cutoff:
             undecided.append(place)
         elif reduced < 0:
-            taken.append(place)
-    drift = chords.cost(taken)
-    table = _Table(chords.select(undecided), shortfall - chords.cash_raised(taken), best - drift)
+            certain.append(place)
+    drift = chords.cost(certain)
+    table = _Table(chords.select(undecided), shortfall - chords.cash_raised(certain), best - drift)
     return [
-        (drift + more, (*taken, *(undecided[place] for place in chosen)))
+        (drift + more, (*certain, *(undecided[place] for place in chosen)))
         for _, more, chosen in table.states()
     ]
 
@@ -122,32 +122,32 @@ class _Table:
 
     def states(self) -> list[State]:
         """Undominated states after the last chord, best bound first."""
-        found: list[State] = [(self.shortfall, 0, ())]
+        states: list[State] = [(self.shortfall, 0, ())]
         count = len(self.chords.gain)
         for stage in range(count):
             gain, drift = self.chords.gain[stage], self.chords.drift[stage]
-            found += [
+            states += [
                 (lack - gain, cost + drift, (*chosen, stage))
-                for lack, cost, chosen in found
+                for lack, cost, chosen in states
                 if lack > 0
             ]
-            found = self._drop_dominated(found, stage + 1)
-            if len(found) > min(MAX_LISTED_STATES, MAX_STATES):
-                found = _WideTable(self, found).states(stage + 1)
+            states = self._drop_dominated(states, stage + 1)
+            if len(states) > min(MAX_LISTED_STATES, MAX_STATES):
+                states = _WideTable(self, states).states(stage + 1)
                 break
         bound = self.relaxation.least_drift
-        return sorted(found, key=lambda state: state[1] + bound(state[0], count))
+        return sorted(states, key=lambda state: state[1] + bound(state[0], count))
 
     def _drop_dominated(self, states: list[State], stage: int) -> list[State]:
         """Undominated states that can still beat the best cover, by what they lack."""
         bound, cutoff = self.relaxation.least_drift, self.cutoff
         hopeful = [state for state in states if state[1] + bound(state[0], stage) < cutoff]
         hopeful.sort(key=_lack_then_drift)
-        kept = hopeful[:1]
+        frontier = hopeful[:1]
         for state in hopeful:
-            if state[1] < kept[-1][1]:
-                kept.append(state)
-        return kept
+            if state[1] < frontier[-1][1]:
+                frontier.append(state)
+        return frontier
 
 
 class _WideTable:
@@ -173,10 +173,10 @@ class _WideTable:
             parent = np.concatenate((np.arange(len(lack)), short))
             lack = np.concatenate((lack, lack[short] - self._gain[stage]))
             cost = np.concatenate((cost, cost[short] + self._drift[stage]))
-            taken = np.arange(len(parent)) >= len(parent) - len(short)
-            kept = self._drop_dominated(lack, cost, stage + 1)
-            lack, cost = lack[kept], cost[kept]
-            history.append((parent[kept], taken[kept]))
+            is_taken = np.arange(len(parent)) >= len(parent) - len(short)
+            places = self._drop_dominated(lack, cost, stage + 1)
+            lack, cost = lack[places], cost[places]
+            history.append((parent[places], is_taken[places]))
         if len(lack) > MAX_STATES:
             raise TooManySumsError
         rows = enumerate(zip(lack.tolist(), cost.tolist(), strict=True))
@@ -208,8 +208,8 @@ class _WideTable:
     def _trace(self, history: History, first: int, state: int) -> tuple[int, ...]:
         """Chords that make a state of the last stage."""
         chosen: list[int] = []
-        for stage, (parent, taken) in reversed([*enumerate(history, first)]):
-            if taken[state]:
+        for stage, (parent, is_taken) in reversed([*enumerate(history, first)]):
+            if is_taken[state]:
                 chosen.append(stage)
             state = int(parent[state])
         return (*self._roots[state][2], *reversed(chosen))

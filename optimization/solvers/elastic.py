@@ -43,9 +43,9 @@ def find_nearest_plan(
         return clear, ()
     floor = max(0.0, float(coupled.constraints.cash_least) * coupled.unit)
     for slacks in (Slacks(), Slacks(floor=floor, limits=UNBOUNDED)):
-        lots, given = _solve_elastic(coupled, budget, slacks)
+        lots, limits = _solve_elastic(coupled, budget, slacks)
         if lots is not None:
-            return lots, given
+            return lots, limits
     return None, ()
 
 
@@ -76,14 +76,14 @@ def _solve_elastic(
         change = programs.solve_coupled(data, budget)[1]
         if change is None:
             return None, ()
-        lots, found, _ = verify_rounding(coupled, data, base, change)
+        lots, evaluation, _ = verify_rounding(coupled, data, base, change)
         # Tightened, because a violation within rounding error is not a slack that the plan needs.
         missed = [
             limit
-            for limit in found.violated_limits
+            for limit in evaluation.violated_limits
             if not slacks.limits or -limit.slack <= rounding
         ]
         if not missed:
-            return lots, found.violated_limits
+            return lots, evaluation.violated_limits
         margins = widen_margins(margins, missed, coupled)
     return None, ()

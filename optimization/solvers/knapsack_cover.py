@@ -165,8 +165,8 @@ class _Search:
         most = -(-(best.drift - drift) // self.steps.denominator) - 1
         if most < shortfall:
             return best
-        found = self.full.least_sum(shortfall, most)
-        if found is None:
+        completion = self.full.least_sum(shortfall, most)
+        if completion is None:
             return best
-        raised, counts = found
+        raised, counts = completion
         return _Cover(drift + raised * self.steps.denominator, chords, counts)

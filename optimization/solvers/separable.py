@@ -74,14 +74,16 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
     return lots + up
 
 
-def compute_drift(block: Block, bands: Bands, lots: Integers, kept: Integers | int = 0) -> Integers:
+def compute_drift(
+    block: Block, bands: Bands, lots: Integers, outside_value: Integers | int = 0
+) -> Integers:
     """Total drift sum |t - p z| of each portfolio, in units / denominator, exact; shape (B,).
 
-    ``kept`` is value outside the block that stays and has no target, in units; shape (B,).
+    ``outside_value`` is value outside the block that stays and has no target, in units; shape (B,).
     """
     distance = bands.target - lots * block.lot_value
     below = distance < 0
-    whole = np.abs(distance).sum(axis=1) + kept
+    whole = np.abs(distance).sum(axis=1) + outside_value
     part = np.where(below, -bands.part, bands.part).sum(axis=1)
     if whole.dtype != np.object_ and int(whole.max()) * block.denominator >= INT64_SAFE:
         whole = whole.astype(object)
@@ -194,6 +196,6 @@ def relax_alone(relaxed: SeparableRelaxation, row: int) -> SeparableRelaxation:
 
 def _charge_costs(assembled: BlockWithIds, options: RebalanceOptions, costs: int) -> Block:
     block, (portfolio,) = assembled.block, assembled.portfolios
-    paid = to_decimal(costs, block.decimals)
-    left = investable_units(EXACT.subtract(portfolio.market_value, paid), options, block.decimals)
-    return block.with_costs(costs, np.array([left], dtype=block.investable.dtype))
+    base = EXACT.subtract(portfolio.market_value, to_decimal(costs, block.decimals))
+    investable = investable_units(base, options, block.decimals)
+    return block.with_costs(costs, np.array([investable], dtype=block.investable.dtype))

@@ -77,10 +77,10 @@ class BoundedSubsetSum:
         for i, p, m in self.rows:
             bulk[i] = min(m, max(0, (rest - window) // p))
             rest -= bulk[i] * p
-        found = self._search_table(rest, rest, bulk)
-        if found is None:
+        hit = self._search_table(rest, rest, bulk)
+        if hit is None:
             raise TooManySumsError
-        counts = {i: n + found[1].get(i, 0) for i, n in bulk.items()}
+        counts = {i: n + hit[1].get(i, 0) for i, n in bulk.items()}
         return shortfall, {i: n for i, n in counts.items() if n}
 
     def _search_table(

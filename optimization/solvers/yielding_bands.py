@@ -136,11 +136,11 @@ def _cap_violation(coupled: CoupledProblem, most: Fraction) -> CoupledProblem:
 
 def _plan_of_least_violation(coupled: CoupledProblem, least: LeastViolation) -> Plan:
     """Certify the plan of least violation, with only the separable lower bound on drift."""
-    cash_problem, found = coupled.cash_problem, coupled.evaluate(least.lots)
-    objective = _currency(coupled, found.objective)
+    cash_problem, evaluation = coupled.cash_problem, coupled.evaluate(least.lots)
+    objective = _currency(coupled, evaluation.objective)
     lower = cash_problem.drift(nearest_lots(cash_problem.block, cash_problem.bands)[0])
     certificate = Certificate(Proof.FEASIBLE_TIME_LIMIT, Method.MILP, objective, lower, (), SOLVER)
-    return Plan(least.lots, certificate, _currency(coupled, found.cost))
+    return Plan(least.lots, certificate, _currency(coupled, evaluation.cost))
 
 
 def _certify(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan:
