@@ -65,7 +65,7 @@ def _find_stable_step(
     bands_yield: bool,
 ) -> Step | None:
     """Find the first plan that a second, equal request leaves unchanged."""
-    statements = _statements(relaxed.assembled, options, budget, bands_yield=bands_yield)
+    statements = _state_problems(relaxed.assembled, options, budget, bands_yield=bands_yield)
     for step in plans_after_costs(*statements):
         if _is_stable(step, relaxed, budget, bands_yield=bands_yield):
             return step
@@ -107,36 +107,36 @@ def _is_stable(
     model, others = assembled.model, assembled.units.others.price_holdings(executed)
     again = build_block(model, others, [executed], options, units=assembled.units)
     try:
-        first = _first_plan(again, options, budget, bands_yield=False)
+        first = _find_first_plan(again, options, budget, bands_yield=False)
         if first is None and bands_yield and do_bands_yield(relax(again, options), 0, budget):
-            first = _first_plan(again, options, budget, bands_yield=True)
+            first = _find_first_plan(again, options, budget, bands_yield=True)
     except NoSolutionInTimeError:
         return True
     if first is None or not options.renews:
         return first is not None and first.traded_lots == 0
-    trades = _trades(step, assembled)
+    trades = _list_trades(step, assembled)
     return all(
         trades.get(security_id, 0) * lots >= 0
-        for security_id, lots in _trades(first, again).items()
+        for security_id, lots in _list_trades(first, again).items()
     )
 
 
-def _trades(step: Step, assembled: BlockWithIds) -> dict[str, int]:
+def _list_trades(step: Step, assembled: BlockWithIds) -> dict[str, int]:
     """Lots bought of each security, negative if sold."""
     ids = [security.security_id for security in assembled.securities]
     lots = step.plan.lots - step.coupled.block.before[0]
     return dict(zip(ids, lots.tolist(), strict=True))
 
 
-def _first_plan(
+def _find_first_plan(
     assembled: BlockWithIds, options: RebalanceOptions, budget: TimeBudget, *, bands_yield: bool
 ) -> Step | None:
     """Find the first plan that pays for its trades, stable or not."""
-    statements = _statements(assembled, options, budget, bands_yield=bands_yield)
+    statements = _state_problems(assembled, options, budget, bands_yield=bands_yield)
     return next(plans_after_costs(*statements), None)
 
 
-def _statements(
+def _state_problems(
     assembled: BlockWithIds, options: RebalanceOptions, budget: TimeBudget, *, bands_yield: bool
 ) -> tuple[Statement, Statement]:
     """State a portfolio with its limits at a given base, and at the base of each plan."""
@@ -180,7 +180,7 @@ def do_bands_yield(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -
     try:
         if options.has_costs:
             unrestricted = restate(relaxed, row, free).assembled
-            return _first_plan(unrestricted, free, share, bands_yield=False) is not None
+            return _find_first_plan(unrestricted, free, share, bands_yield=False) is not None
         return has_plan(relaxed, row, free, share)
     except (NoSolutionInTimeError, CertificationError):
         return True  # undecided: yield, because a plan outside bands is better than no plan

@@ -64,16 +64,16 @@ class Standing:
     @property
     def deviation(self) -> Decimal:
         """Value above the target, negative below it."""
-        return _as_decimal(EXACT.subtract(self.value, self.target))
+        return _write_amount(EXACT.subtract(self.value, self.target))
 
     @property
     def outside(self) -> Decimal:
         """Value outside the band; 0 inside."""
         match self.edge:
             case Edge.BELOW:
-                return _as_decimal(EXACT.subtract(self.lower, self.value))
+                return _write_amount(EXACT.subtract(self.lower, self.value))
             case Edge.ABOVE:
-                return _as_decimal(EXACT.subtract(self.value, self.upper))
+                return _write_amount(EXACT.subtract(self.value, self.upper))
             case None:
                 return ZERO
 
@@ -103,12 +103,12 @@ class DriftSummary:
     @property
     def drift_weight(self) -> Decimal | None:
         """Drift as a fraction of market value, 4 decimals."""
-        return _weight(self.drift, self.market_value)
+        return _compute_weight(self.drift, self.market_value)
 
     @property
     def cash_weight(self) -> Decimal | None:
         """Cash as a fraction of market value, 4 decimals."""
-        return _weight(self.cash, self.market_value)
+        return _compute_weight(self.cash, self.market_value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def _measure_positions(
         status=BandStatus.OUT_OF_BAND if count else BandStatus.WITHIN_BANDS,
         market_value=market_value,
         cash=cash,
-        drift=_as_decimal(drift),
+        drift=_write_amount(drift),
         out_of_band=count,
         largest=standings[deviations.index(max(deviations))] if deviations else None,
     )
@@ -213,16 +213,16 @@ def _measure_standing(security: PricedTarget, quantity: Decimal, market_value: D
     return Standing(
         security,
         quantity,
-        _as_decimal(value),
-        _as_decimal(multiply_weight(weight, market_value)),
-        _as_decimal(lower),
-        _as_decimal(upper),
-        _edge(security, quantity, value, lower, upper),
-        _weight(value, market_value) or ZERO,
+        _write_amount(value),
+        _write_amount(multiply_weight(weight, market_value)),
+        _write_amount(lower),
+        _write_amount(upper),
+        _find_edge(security, quantity, value, lower, upper),
+        _compute_weight(value, market_value) or ZERO,
     )
 
 
-def _edge(
+def _find_edge(
     security: PricedTarget, quantity: Decimal, value: Decimal, lower: Weight, upper: Weight
 ) -> Edge | None:
     if value < lower:
@@ -232,14 +232,14 @@ def _edge(
     return Edge.ABOVE if value > upper and not unsellable else None
 
 
-def _weight(amount: Decimal | None, market_value: Decimal | None) -> Decimal | None:
+def _compute_weight(amount: Decimal | None, market_value: Decimal | None) -> Decimal | None:
     if amount is None or market_value is None:
         return None
     weight = EXACT.divide(amount, market_value) if market_value else ZERO
     return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
 
 
-def _as_decimal(amount: Decimal | Fraction) -> Decimal:
+def _write_amount(amount: Decimal | Fraction) -> Decimal:
     """Write an amount with the digits it needs: at least cents, and 12 for a repeating fraction."""
     if isinstance(amount, Fraction):
         return fraction_to_decimal(amount, 0)

@@ -40,7 +40,7 @@ from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import add_binding_bands, find_binding_rows
 from optimization.milp.programs import load_solver
 from optimization.row_outcomes import answer_rows
-from optimization.search import Answer, certification_error, make_answer, search_plan
+from optimization.search import Answer, make_answer, make_certification_error, search_plan
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -128,7 +128,7 @@ def search_all(
     )
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
-    for place, result in _answers_or_searches(securities, portfolios, options, budget, units):
+    for place, result in _find_answers_or_searches(securities, portfolios, options, budget, units):
         if budget.is_interrupted:
             raise SolverInterruptedError
         if callable(result):
@@ -163,7 +163,7 @@ def rebalance_at_once(
         return None
     portfolios = _add_cash_flow(portfolios, options)
     answers: dict[int, Answer] = {}
-    results = _answers_or_searches(
+    results = _find_answers_or_searches(
         securities,
         portfolios,
         options,
@@ -197,7 +197,7 @@ def _run_searches(
     return answers
 
 
-def _answers_or_searches(
+def _find_answers_or_searches(
     securities: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
@@ -260,7 +260,7 @@ def _answer_block(
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
-            answers.append(certification_error(assembled, row, "separable"))
+            answers.append(make_certification_error(assembled, row, "separable"))
         elif is_fast:
             answers.append(separable_answers.answer_row(row))
         elif row in covers:

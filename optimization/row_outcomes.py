@@ -94,8 +94,8 @@ class RowOutcomes:
     def read_values(self, row: int) -> Sequence[Any]:
         """Values of a row for the fields of PortfolioOutcome, in their order."""
         plans, portfolio = self.plans, self.portfolios[row]
-        others = self._others(row)
-        before, after = self._positions(row, portfolio, others)
+        others = self._price_others(row)
+        before, after = self._list_positions(row, portfolio, others)
         objective, cash = plans.objective, plans.cash_after
         drift = to_decimal(int(objective.units[row]), objective.decimals)
         binding = plans.binding.read_row(row)
@@ -122,7 +122,7 @@ class RowOutcomes:
             return None
         portfolio, (turnovers, decimals) = self.portfolios[row], self._turnovers
         total = EXACT.scaleb(Decimal(turnovers[row]), -decimals)
-        for other in self._others(row):
+        for other in self._price_others(row):
             total = EXACT.fma(abs(int(portfolio.holdings[other.security_id])), other.price, total)
         return total
 
@@ -132,19 +132,19 @@ class RowOutcomes:
         if parts and parts[0] < 0:
             return None
         weights = list(map(weight_from_parts, parts))
-        portfolio, others = self.portfolios[row], self._others(row)
+        portfolio, others = self.portfolios[row], self._price_others(row)
         if self.shares is not None:
             return [*weights, *repeat(NO_WEIGHT, len(others))]
         base = portfolio.market_value
-        fractions = (_below_one(portfolio.holdings[other.security_id]) for other in others)
+        fractions = (_take_fraction(portfolio.holdings[other.security_id]) for other in others)
         rows = zip(fractions, others, strict=True)
         return [*weights, *(compute_weight(shares, other.price, base) for shares, other in rows)]
 
-    def _others(self, row: int) -> tuple[PricedTarget, ...]:
+    def _price_others(self, row: int) -> tuple[PricedTarget, ...]:
         outside = self.outside[row]
         return self.others.price(outside, self.portfolios[row].prices) if outside else ()
 
-    def _positions(
+    def _list_positions(
         self, row: int, portfolio: Portfolio, others: Sequence[PricedTarget]
     ) -> tuple[tuple[int | Decimal, ...], tuple[int | Decimal, ...]]:
         """Shares before and after, of the model's securities and of the others."""
@@ -156,15 +156,17 @@ class RowOutcomes:
                 before += [int(holdings[security_id]) for security_id in self.outside[row]]
                 after += [0] * len(others)
             return tuple(before), tuple(after)
-        shares = [_number(holdings.get(security.security_id, ZERO)) for security in self.securities]
+        shares = [
+            _to_number(holdings.get(security.security_id, ZERO)) for security in self.securities
+        ]
         outside = [holdings[security_id] for security_id in self.outside[row]]
         pairs = zip(shares, traded.tolist(), strict=True)
         after = [
             quantity + change if isinstance(quantity, int) else EXACT.add(quantity, change)
             for quantity, change in pairs
         ]
-        before = (*shares, *map(_number, outside))
-        return before, (*after, *map(_below_one, outside))
+        before = (*shares, *map(_to_number, outside))
+        return before, (*after, *map(_take_fraction, outside))
 
     @cached_property
     def _turnovers(self) -> tuple[list[int], int]:
@@ -194,10 +196,10 @@ class RowOutcomes:
         return parts
 
 
-def _number(shares: Decimal) -> int | Decimal:
+def _to_number(shares: Decimal) -> int | Decimal:
     whole = int(shares)
     return whole if whole == shares else shares
 
 
-def _below_one(shares: Decimal) -> int | Decimal:
-    return _number(EXACT.subtract(shares, Decimal(floor(shares))))
+def _take_fraction(shares: Decimal) -> int | Decimal:
+    return _to_number(EXACT.subtract(shares, Decimal(floor(shares))))

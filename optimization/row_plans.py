@@ -111,7 +111,7 @@ def solve_rows(
         ScaledColumn.from_numbers(block.others.prices),
     )
     for numbers, rows in _split_by_fractions(block):
-        shares_in_lot = model.shares_in_lot(_fewest_digits(block.quantities.select(numbers)))
+        shares_in_lot = model.shares_in_lot(_count_fewest_digits(block.quantities.select(numbers)))
         if shares_in_lot is None:
             continue
         for first in range(0, len(rows), BLOCK_SIZE):
@@ -162,7 +162,7 @@ def _split_by_fractions(block: PortfolioBlock) -> Iterator[tuple[NDArray[np.intp
         yield chosen, _at_coarsest_scale(block.select(chosen))
 
 
-def _fewest_digits(shares: ScaledColumn) -> int:
+def _count_fewest_digits(shares: ScaledColumn) -> int:
     """Fewest digits after the point with which a fraction of a share is written; 0 without one."""
     if not shares.decimals or not (is_fraction := shares.split()[1] != 0).any():
         return 0

@@ -14,7 +14,7 @@ from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block_with_ids import BlockWithIds
 from optimization.explain.binding_constraints import find_binding_constraints
 from optimization.explain.infeasibility import explain_refusal
-from optimization.explain.outside_band import outside_bands, total_outside
+from optimization.explain.outside_band import find_outside_bands, sum_outside
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -47,7 +47,7 @@ def search_plan(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> A
             refusal = replace(refusal, detail=NOT_AFTER_COSTS)
         return assembled.make_outcome(row, refusal=refusal)
     if not coupled.keeps_bands(plan.lots) or coupled.evaluate(plan.lots).violated_limits:
-        return certification_error(assembled, row, plan.certificate.method)
+        return make_certification_error(assembled, row, plan.certificate.method)
     cash_problem, yields = coupled.cash_problem, coupled.constraints.bands_yield
     binding = find_binding_constraints(
         cash_problem.block,
@@ -92,7 +92,7 @@ def make_answer(
 ) -> Answer:
     """Turn a verified plan into an answer that lists the positions outside their bands."""
     certificate, outside = plan.certificate, tuple[OutsideBand, ...]()
-    total = total_outside(coupled, plan.lots)
+    total = sum_outside(coupled, plan.lots)
     if coupled.constraints.soft_price is None:  # hard bands: only kept positions are outside
         certificate = replace(certificate, violation=total, violation_lower_bound=total)
     elif relaxed.options.soft_band_price is not None:  # a price of 0 counts
@@ -100,16 +100,16 @@ def make_answer(
     elif certificate.other_base is not None:  # a cycle, whose bound belongs to the other base
         certificate = replace(certificate, violation=total, violation_lower_bound=NO_VIOLATION)
     elif certificate.violation != total:
-        return certification_error(relaxed.assembled, row, certificate.method)
+        return make_certification_error(relaxed.assembled, row, certificate.method)
     if total:
         if relaxed.options.has_costs:  # because violations are measured at the base after the plan
             relaxed = relax(relaxed.assembled, relaxed.options, coupled.block.costs)
-        outside = outside_bands(relaxed, row, coupled, plan.lots, budget)
+        outside = find_outside_bands(relaxed, row, coupled, plan.lots, budget)
     return relaxed.assembled.make_outcome(
         row, plan.lots, certificate, cost=plan.cost, outside_band=outside
     )
 
 
-def certification_error(assembled: BlockWithIds, row: int, method: str) -> CertificationError:
+def make_certification_error(assembled: BlockWithIds, row: int, method: str) -> CertificationError:
     violation = f"the {method.lower()} plan violates a constraint"
     return CertificationError(assembled.portfolios[row].portfolio_id, (violation,))

@@ -220,7 +220,7 @@ class Model(_ModelFields):
         if values and isinstance(values[0], Mapping):
             if len(values) > 1:
                 raise RuleError(("band",), values[1], BY_NAME_RULE)
-            fields, values = _fields_of_weights(*values, **fields), ()
+            fields, values = _read_weights(*values, **fields), ()
         elif values and (len(values) == 1 or not isinstance(values[0], str)):
             require_type(("weights",), values[0], Mapping, WEIGHTS_RULE)
         _ModelFields.__init__(self, *values, **fields)
@@ -253,7 +253,7 @@ class Model(_ModelFields):
             require_type(("options",), self.options, RebalanceOptions, OPTIONS_RULE)
 
 
-def _fields_of_weights(
+def _read_weights(
     weights: Mapping[str, Number],
     /,
     *,
@@ -300,7 +300,7 @@ def _read_band(band: Any, security_id: str) -> DriftBand:
 
 
 def _require_targets(targets: tuple[Target, ...]) -> None:
-    twice = _first_repeated(target.security_id for target in targets)
+    twice = _find_repeated(target.security_id for target in targets)
     if twice is not None:
         rule = "each security may stand once in a model"
         raise RuleError(("targets", twice, "security_id"), targets[twice].security_id, rule)
@@ -315,7 +315,7 @@ def _require_portfolios(portfolio_ids: tuple[str, ...]) -> None:
             require_identifier(("portfolio_ids", index), portfolio_id)
     if len(set(portfolio_ids)) == len(portfolio_ids):
         return
-    twice = _first_repeated(portfolio_ids)
+    twice = _find_repeated(portfolio_ids)
     if twice is not None:
         rule = "each portfolio may stand once in a model"
         raise RuleError(("portfolio_ids", twice), portfolio_ids[twice], rule)
@@ -337,7 +337,7 @@ def require_targets(targets: Collection[object], options: RebalanceOptions) -> N
         raise OptionsConflictError(detail, ("liquidate",))
 
 
-def _first_repeated(values: Iterable[str]) -> int | None:
+def _find_repeated(values: Iterable[str]) -> int | None:
     seen: set[str] = set()
     for index, value in enumerate(values):
         if value in seen:

@@ -194,7 +194,7 @@ class RebalanceOptions:
         return tuple(
             name
             for name in OUTRANKING_BANDS
-            if getattr(self, name) != self._unrestricted_value(name)
+            if getattr(self, name) != self._find_unrestricted_value(name)
         )
 
     def lift(self, names: Iterable[str]) -> "RebalanceOptions":
@@ -206,21 +206,21 @@ class RebalanceOptions:
         >>> RebalanceOptions(lots=fine | round_lot).lift(["lots"]).lots == fine
         True
         """
-        return replace(self, **{name: self._unrestricted_value(name) for name in names})
+        return replace(self, **{name: self._find_unrestricted_value(name) for name in names})
 
-    def _unrestricted_value(self, name: str) -> Any:
+    def _find_unrestricted_value(self, name: str) -> Any:
         if name == "lots":
             # A fine lot stays, because it permits more plans than whole shares do.
             return {security_id: lot for security_id, lot in self.lots.items() if lot < 1}
-        return _default(name)
+        return _read_default(name)
 
     def _require_numbers(self) -> None:
         for name in ("cash_floor", "cash_ceiling", "turnover_cap", "maximum_value"):
             most = 100 if isinstance(getattr(self, name), Percent) else None
             most = most if name.startswith("cash") else None
-            require_range((name,), _number(getattr(self, name)), 0, most)
+            require_range((name,), _to_decimal(getattr(self, name)), 0, most)
         for name in ("minimum_shares", "minimum_value", "cost_per_trade", "soft_band_price"):
-            require_range((name,), _number(getattr(self, name)), 0, None)
+            require_range((name,), _to_decimal(getattr(self, name)), 0, None)
         require_range(("cost_rate",), self.cost_rate, 0, Decimal("0.5"))
         require_range(("volume_share",), self.volume_share or Decimal(0), 0, 1)
         if not self.cash_flow.is_finite():
@@ -258,7 +258,7 @@ OUTRANKING_BANDS: Final = (
 )
 
 
-def _default(name: str) -> Any:
+def _read_default(name: str) -> Any:
     return getattr(DEFAULTS, name)
 
 
@@ -266,7 +266,7 @@ def _require_consistent(options: RebalanceOptions) -> None:
     """Raise OptionsConflictError for options that contradict each other for every portfolio."""
     floor, ceiling = options.cash_floor, options.cash_ceiling
     # Only in one unit, because a percentage becomes currency only with a portfolio.
-    if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
+    if type(floor) is type(ceiling) and _to_decimal(floor) > _to_decimal(ceiling):
         detail = "the cash floor is above the cash ceiling"
         raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
     require_consistent_groups(options.groups, floor)
@@ -279,12 +279,12 @@ def _require_consistent(options: RebalanceOptions) -> None:
     least = options.minimum_value
     for name, called in (("turnover_cap", "turnover cap"), ("maximum_value", "maximum value")):
         cap = getattr(options, name)
-        if type(cap) is type(least) and 0 < _number(cap) < _number(least):
+        if type(cap) is type(least) and 0 < _to_decimal(cap) < _to_decimal(least):
             detail = f"the {called} is below the minimum value of a single trade"
             raise OptionsConflictError(detail, (name, "minimum_value"))
 
 
-def _number(value: Amount | None) -> Decimal:
+def _to_decimal(value: Amount | None) -> Decimal:
     return value.value if isinstance(value, Percent) else value or Decimal(0)
 
 

@@ -101,17 +101,17 @@ class Drift(_KnownWeight):
         return known
 
 
-def _setters(kind: type, *names: str) -> tuple[Callable[[object, Any], None], ...]:
+def _find_setters(kind: type, *names: str) -> tuple[Callable[[object, Any], None], ...]:
     return tuple([getattr(kind, name).__set__ for name in names])
 
 
 # Slots are set directly, because that takes half the time of a frozen class's __init__, and the
 # outcomes of a book have millions of lines.
 _new = object.__new__
-_set_side, _set_security_id, _set_quantity = _setters(
+_set_side, _set_security_id, _set_quantity = _find_setters(
     Transaction, "side", "security_id", "quantity"
 )
-_set_security, _set_original, _set_adjusted, _set_base, _set_weight = _setters(
+_set_security, _set_original, _set_adjusted, _set_base, _set_weight = _find_setters(
     Drift, "security", "original_quantity", "adjusted_quantity", "base", "_weight"
 )
 
@@ -373,4 +373,4 @@ class PortfolioOutcome(_Sourced):
 
 
 _FIELDS = PortfolioOutcome.__match_args__
-_FILL = _setters(PortfolioOutcome, *_FIELDS)
+_FILL = _find_setters(PortfolioOutcome, *_FIELDS)

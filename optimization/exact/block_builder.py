@@ -43,15 +43,15 @@ def build_block(
     model, passes them to save a second conversion.
     """
     units = units or ModelUnits.from_targets(model)
-    sold = _holdings_without_columns(others, portfolios, whole, units)
-    columns, holdings = _columns_and_lots(model, others, portfolios, options, whole)
+    sold = _list_holdings_without_columns(others, portfolios, whole, units)
+    columns, holdings = _lay_out_lots(model, others, portfolios, options, whole)
     securities, fractions = columns.securities, tuple(parts for _, parts in holdings)
     in_shares = _are_lots_shares(options, map(_id_of, securities))
-    decimals = _decimals(units, columns, portfolios, sold, fractions, options)
-    price = _lot_prices(units, columns, decimals, in_shares=in_shares)
-    before = _lots_before([row for row, _ in holdings], len(price))
+    decimals = _count_decimals(units, columns, portfolios, sold, fractions, options)
+    price = _price_lots(units, columns, decimals, in_shares=in_shares)
+    before = _collect_lots([row for row, _ in holdings], len(price))
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
-    gross = _largest_value(before, price) + _largest_charges(options, len(securities), decimals)
+    gross = _bound_value(before, price) + _bound_charges(options, len(securities), decimals)
     largest = largest_number(market_value, price, gross, len(securities))
     size = largest if fits_int64(largest, units.denominator) else TOO_LARGE
     outside = [0] * (len(securities) - len(model))
@@ -62,17 +62,19 @@ def build_block(
         weight=integer_array(units.weight + outside, size),
         low=integer_array(units.low + outside, size),
         high=integer_array(units.high + outside, size),
-        remainder=_remainders(securities, fractions, decimals, size),
+        remainder=_value_remainders(securities, fractions, decimals, size),
         before=before if size < INT64_SAFE else before.astype(object),
         market_value=integer_array(market_value, size),
-        investable=integer_array(_investable(portfolios, market_value, options, decimals), size),
+        investable=integer_array(
+            _compute_investable(portfolios, market_value, options, decimals), size
+        ),
         odd_lots=columns.odd_lots,
     )
     ids = tuple(portfolios), securities, model
     return BlockWithIds(block, *ids, units, columns.lots, fractions, in_shares, sold, whole)
 
 
-def _holdings_without_columns(
+def _list_holdings_without_columns(
     others: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     whole: Sequence[WholeHoldings],
@@ -86,7 +88,7 @@ def _holdings_without_columns(
     return tuple(map(units.others.price_holdings, portfolios))
 
 
-def _columns_and_lots(
+def _lay_out_lots(
     model: tuple[PricedTarget, ...],
     others: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
@@ -117,7 +119,7 @@ def _are_lots_shares(options: RebalanceOptions, ids: Iterable[str]) -> bool:
     return not options.lots or all(options.lots.get(security_id, ONE) == 1 for security_id in ids)
 
 
-def _lot_prices(
+def _price_lots(
     units: ModelUnits, columns: Columns, decimals: int, *, in_shares: bool
 ) -> list[int]:
     if in_shares:
@@ -129,13 +131,13 @@ def _lot_prices(
     return [to_units(EXACT.multiply(security.price, lot), decimals) for security, lot in rows]
 
 
-def _largest_charges(options: RebalanceOptions, securities: int, decimals: int) -> int:
+def _bound_charges(options: RebalanceOptions, securities: int, decimals: int) -> int:
     """Upper bound on fees and cash floor in units, for the int64 guard."""
     fee = to_units(options.cost_per_trade, decimals)
-    return fee * securities + int(EXACT.scaleb(_number(options.cash_floor), decimals))
+    return fee * securities + int(EXACT.scaleb(_take_currency(options.cash_floor), decimals))
 
 
-def _lots_before(rows: list[Sequence[int]], columns: int) -> Integers:
+def _collect_lots(rows: list[Sequence[int]], columns: int) -> Integers:
     """Lots of each portfolio, shape (B, n), in int64 if they fit."""
     shape = len(rows), columns
     try:
@@ -145,7 +147,7 @@ def _lots_before(rows: list[Sequence[int]], columns: int) -> Integers:
     return flat.reshape(shape)
 
 
-def _largest_value(before: Integers, price: Sequence[int]) -> int:
+def _bound_value(before: Integers, price: Sequence[int]) -> int:
     """Upper bound on the value of the lots of each portfolio, in units."""
     if before.dtype != np.object_ and max(price, default=0) < INT64_SAFE:
         prices = np.array(price, dtype=float)
@@ -153,7 +155,7 @@ def _largest_value(before: Integers, price: Sequence[int]) -> int:
     return max(sum(map(mul, map(abs, row), price)) for row in before.tolist())
 
 
-def _investable(
+def _compute_investable(
     portfolios: Sequence[Portfolio],
     market_value: list[int],
     options: RebalanceOptions,
@@ -170,7 +172,7 @@ def investable_units(base: Decimal, options: RebalanceOptions, decimals: int) ->
     return int(EXACT.scaleb(investable, decimals).to_integral_value(ROUND_FLOOR))
 
 
-def _number(value: Amount) -> Decimal:
+def _take_currency(value: Amount) -> Decimal:
     """Amount in currency; 0 for a percentage, which adds no digits to the market value's."""
     return ZERO if isinstance(value, Percent) else value
 
@@ -201,7 +203,7 @@ def _split_into_lots(
     return before, parts if any(parts) else ()
 
 
-def _decimals(
+def _count_decimals(
     units: ModelUnits,
     columns: Columns,
     portfolios: Sequence[Portfolio],
@@ -232,7 +234,7 @@ def _decimals(
     return max(needed)
 
 
-def _remainders(
+def _value_remainders(
     securities: tuple[PricedTarget, ...],
     fractions: Sequence[tuple[Decimal, ...]],
     decimals: int,

@@ -140,8 +140,8 @@ class BlockOutcome:
             cash_after=amounts.cash_after,
             securities=self.securities,
             others=tuple(self.other_targets[place] for place in securities),
-            before=(*_shares(self.before.select(row)), *_shares(shares)),
-            after=(*_shares(self.after.select(row)), *_shares(fractions)),
+            before=(*_to_shares(self.before.select(row)), *_to_shares(shares)),
+            after=(*_to_shares(self.after.select(row)), *_to_shares(fractions)),
             certificate=Certificate(Proof.OPTIMAL, self.find_method(row), drift, drift, binding),
         )
 
@@ -215,7 +215,7 @@ class BlockOutcome:
         return tuple(PricedTarget(security_id, price, ZERO, OUTSIDE) for security_id, price in rows)
 
 
-def _shares(column: ScaledColumn) -> list[int] | list[int | Decimal]:
+def _to_shares(column: ScaledColumn) -> list[int] | list[int | Decimal]:
     """Shares as numbers: whole ones as integers."""
     units: list[int] = column.units.tolist()
     if not column.decimals:

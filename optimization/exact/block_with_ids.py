@@ -132,7 +132,7 @@ class BlockWithIds:
         """Make the outcome of one portfolio: with these lots of every column, or untraded."""
         cash_after, after = self.portfolios[row].cash, None
         if lots is not None:
-            cash_after = EXACT.subtract(self._cash_before_costs(row, lots), cost)
+            cash_after = EXACT.subtract(self._compute_cash_before_costs(row, lots), cost)
             after = lots.tolist()
         return self.make_plan(row, after, cash_after, certificate, refusal, cost, outside_band)
 
@@ -150,11 +150,11 @@ class BlockWithIds:
         portfolio = self.portfolios[row]
         columns = len(self.securities) - len(self.block.odd_lots)
         sold = self.sold[row] if self.sold else ()
-        before = after = self._quantities_before(row)
+        before = after = self._read_quantities_before(row)
         if lots is not None:
-            after = self._quantities_after(row, lots)
+            after = self._compute_quantities_after(row, lots)
         if sold:
-            before = (*before, *_quantities(portfolio, sold))
+            before = (*before, *_read_quantities(portfolio, sold))
             after = before if lots is None else (*after, *(0,) * len(sold))
         untouched = Status.NO_TRADE if outside_band else Status.IN_BAND
         traded = untouched if after == before else Status.REBALANCED
@@ -174,40 +174,40 @@ class BlockWithIds:
             outside_band=outside_band,
         )
 
-    def _cash_before_costs(self, row: int, lots: Integers) -> Decimal:
+    def _compute_cash_before_costs(self, row: int, lots: Integers) -> Decimal:
         block = self.block
         invested = int((lots * block.lot_value).sum())
         if self.fractions[row]:
             invested += int(block.remainder[row].sum())
         return to_decimal(int(block.market_value[row]) - invested, block.decimals)
 
-    def _quantities_before(self, row: int) -> tuple[int | Decimal, ...]:
+    def _read_quantities_before(self, row: int) -> tuple[int | Decimal, ...]:
         if self.whole:
             return self.whole[row].shares
         if self.in_shares and not self.fractions[row]:
             return tuple(self.block.before[row].tolist())
         holdings = self.portfolios[row].holdings
         columns = self.securities[: len(self.securities) - len(self.block.odd_lots)]
-        return tuple(_quantity(holdings.get(security.security_id, ZERO)) for security in columns)
+        return tuple(_to_quantity(holdings.get(security.security_id, ZERO)) for security in columns)
 
-    def _quantities_after(self, row: int, lots: Sequence[int]) -> tuple[int | Decimal, ...]:
+    def _compute_quantities_after(self, row: int, lots: Sequence[int]) -> tuple[int | Decimal, ...]:
         parts = self.fractions[row]
         if not self.in_shares:
             rows = zip(lots, self.lots, parts or [ZERO] * len(lots), strict=True)
             shares = [EXACT.fma(Decimal(n), lot, part) for n, lot, part in rows]
             for main, odd in self.block.odd_lots:
                 shares[main] = EXACT.add(shares[main], shares[odd])
-            return tuple(map(_quantity, shares[: len(shares) - len(self.block.odd_lots)]))
+            return tuple(map(_to_quantity, shares[: len(shares) - len(self.block.odd_lots)]))
         if not parts:
             return tuple(lots)
         pairs = zip(lots, parts, strict=True)
         return tuple(EXACT.add(Decimal(n), part) if part else n for n, part in pairs)
 
 
-def _quantities(portfolio: Portfolio, sold: Sequence[PricedTarget]) -> Iterable[int | Decimal]:
-    return [_quantity(portfolio.holdings[security.security_id]) for security in sold]
+def _read_quantities(portfolio: Portfolio, sold: Sequence[PricedTarget]) -> Iterable[int | Decimal]:
+    return [_to_quantity(portfolio.holdings[security.security_id]) for security in sold]
 
 
-def _quantity(shares: Decimal) -> int | Decimal:
+def _to_quantity(shares: Decimal) -> int | Decimal:
     whole = int(shares)
     return whole if whole == shares else shares

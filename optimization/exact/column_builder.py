@@ -38,7 +38,7 @@ def build_column_block(
     security of the model.
     """
     columns = _Columns.from_rows(portfolios, rows, other_prices)
-    decimals = _money_decimals(model, columns)
+    decimals = _count_money_decimals(model, columns)
     is_narrow = _fits_int64(model, columns, cash_floor, decimals, max(lots, default=1))
     dtype = np.int64 if is_narrow else np.object_
 
@@ -63,7 +63,7 @@ def build_column_block(
         remainder=remainder,
         before=before,
         market_value=market_value,
-        investable=_investable(market_value, cash_floor, decimals) - unsellable,
+        investable=_compute_investable(market_value, cash_floor, decimals) - unsellable,
     )
     return ColumnBlock(block, unsellable)
 
@@ -115,7 +115,7 @@ def _value_others(columns: _Columns, decimals: int, dtype: type) -> tuple[Intege
     return value, unsellable
 
 
-def _money_decimals(model: ModelUnits, columns: _Columns) -> int:
+def _count_money_decimals(model: ModelUnits, columns: _Columns) -> int:
     """Decimals in which every amount of the rows is a whole number."""
     needed = [columns.cash.decimals, model.decimals + columns.quantities.decimals]
     if len(columns.others.units):
@@ -153,7 +153,7 @@ def _fits_int64(
     if lot >= INT64_SAFE or decimals > INT64_DIGITS:
         return False
     unit = 10.0 ** (decimals - model.decimals - quantities.decimals)
-    gross = unit * _largest_value(np.abs(quantities.units.astype(float)), model.prices)
+    gross = unit * _bound_value(np.abs(quantities.units.astype(float)), model.prices)
     unit = 10.0 ** (decimals - cash.decimals)
     most = gross + unit * float(np.abs(cash.units.astype(float)).max())
     if len(others.units):
@@ -169,11 +169,11 @@ def _fits_int64(
     return fits_int64(largest, model.denominator)
 
 
-def _largest_value(shares: NDArray[np.float64], prices: Sequence[int]) -> float:
+def _bound_value(shares: NDArray[np.float64], prices: Sequence[int]) -> float:
     return float((shares @ np.array(prices, dtype=float)).max())
 
 
-def _investable(market_value: Integers, cash_floor: Amount, decimals: int) -> Integers:
+def _compute_investable(market_value: Integers, cash_floor: Amount, decimals: int) -> Integers:
     """Market value less the cash floor, in whole units rounded down."""
     if not cash_floor:
         return market_value

@@ -138,7 +138,7 @@ def state_constraints(
         costs_in_objective=options.costs_in_objective,
         soft_price=None if soft is None else Fraction(soft),
         least_trade=tuple(max(1, *pair) for pair in needed),
-        groups=tuple(_groups(options, Fraction(base) * scale, securities)),
+        groups=tuple(_state_groups(options, Fraction(base) * scale, securities)),
         # Only for yielding bands and under costs, because nothing else reads the edges.
         edges=tuple(band_edges(block)) if soft is not None or options.has_costs else (),
         least_by=tuple(
@@ -148,7 +148,7 @@ def state_constraints(
     )
 
 
-def _groups(
+def _state_groups(
     options: RebalanceOptions, base: Fraction, securities: Sequence[PricedTarget]
 ) -> Iterable[Group]:
     for group in options.groups:

@@ -69,18 +69,18 @@ def evaluate(
     if constraints.cash_most is not None:
         # Measured on the base, because a plan could otherwise meet the ceiling by paying costs.
         limits.append(Limit("cash_ceiling", constraints.cash_most - (base - sum(worth))))
-    limits += _caps(constraints, turnover, count)
-    limits += _minimum_trades(constraints, traded, p)
-    limits += _group_limits(constraints, worth)
+    limits += _check_caps(constraints, turnover, count)
+    limits += _check_minimum_trades(constraints, traded, p)
+    limits += _check_groups(constraints, worth)
     if constraints.base_fractions is not None:
-        limits += _band_limits(constraints, worth)
+        limits += _check_bands(constraints, worth)
     if constraints.violation_most is not None:
         limits.append(Limit(VIOLATION, constraints.violation_most - outside))
-    drift = _drift(block, bands, after)
-    return Evaluation(_objective(constraints, drift, outside, cost), cost, tuple(limits))
+    drift = _compute_drift(block, bands, after)
+    return Evaluation(_compute_objective(constraints, drift, outside, cost), cost, tuple(limits))
 
 
-def _objective(
+def _compute_objective(
     constraints: CouplingConstraints, drift: Fraction, outside: Fraction, cost: Fraction
 ) -> Fraction:
     if constraints.violation_alone:
@@ -89,14 +89,14 @@ def _objective(
     return drift + (constraints.soft_price or 0) * outside + weighed
 
 
-def _caps(constraints: CouplingConstraints, turnover: int, count: int) -> Iterator[Limit]:
+def _check_caps(constraints: CouplingConstraints, turnover: int, count: int) -> Iterator[Limit]:
     if constraints.turnover is not None:
         yield Limit("turnover_cap", constraints.turnover - turnover)
     if constraints.trades is not None:
         yield Limit("maximum_trades", Fraction(constraints.trades - count))
 
 
-def _minimum_trades(
+def _check_minimum_trades(
     constraints: CouplingConstraints, traded: Sequence[int], p: Sequence[int]
 ) -> list[Limit]:
     """Slack of the trade closest to its minimum, for each option that sets a minimum."""
@@ -111,14 +111,14 @@ def _minimum_trades(
     return [Limit(name, min(spare[name], default=Fraction(0))) for name in sorted(spare)]
 
 
-def _group_limits(constraints: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
+def _check_groups(constraints: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
     for group in constraints.groups:
         value = sum(worth[column] for column in group.columns)
         yield Limit(f"groups.{group.name}.low", value - group.low)
         yield Limit(f"groups.{group.name}.high", group.high - value)
 
 
-def _band_limits(constraints: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
+def _check_bands(constraints: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
     """Yield both edges of every band as limits, by column number."""
     for column, ((low, high), value) in enumerate(zip(constraints.edges, worth, strict=True)):
         yield Limit(edge_name(column, "low"), value - low)
@@ -130,7 +130,7 @@ def edge_name(column: int, side: str) -> str:
     return f"{BAND}{column}.{side}"
 
 
-def _drift(block: Block, bands: Bands, after: Sequence[int]) -> Fraction:
+def _compute_drift(block: Block, bands: Bands, after: Sequence[int]) -> Fraction:
     rows = zip(
         bands.target[0].tolist(),
         bands.part[0].tolist(),

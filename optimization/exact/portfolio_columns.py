@@ -145,12 +145,12 @@ def _collect(rows: Sequence[_Row], shares: ScaledColumn, *, is_whole: bool) -> P
     portfolios = [row.portfolio for row in rows]
     ids = tuple([portfolio.portfolio_id for portfolio in portfolios])
     cash = scale_decimals([portfolio.cash for portfolio in portfolios])
-    block = PortfolioBlock(ids, cash, shares, _other_holdings(rows))
+    block = PortfolioBlock(ids, cash, shares, _collect_others(rows))
     places, outside = [row.place for row in rows], [row.outside for row in rows]
     return PortfolioRows(places, portfolios, outside, block, is_whole)
 
 
-def _other_holdings(rows: Sequence[_Row]) -> OtherHoldings:
+def _collect_others(rows: Sequence[_Row]) -> OtherHoldings:
     ids = sorted(set(chain.from_iterable(row.outside for row in rows)))
     if not ids:
         return OtherHoldings.none()

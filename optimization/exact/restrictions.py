@@ -35,7 +35,7 @@ def restrict_block(
     # Above int64 for Python integers, because a holding may then have more lots than int64 holds.
     unlimited = UNLIMITED if block.before.dtype == np.object_ else INT64_SAFE
     most = np.where(is_buyable[None, :], unlimited, block.before)
-    is_fixed = ~is_buyable[None, :] & (block.before < 0) | _dust(block, lots, options)
+    is_fixed = ~is_buyable[None, :] & (block.before < 0) | _find_dust(block, lots, options)
     if is_fixed.any():
         least = np.where(is_fixed, block.before, least)
         most = np.where(is_fixed, block.before, most)
@@ -61,7 +61,9 @@ def keeps_outside(block: Block, lots: Integers) -> NDArray[np.bool_]:
     return is_outside.any(axis=1)
 
 
-def _dust(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> NDArray[np.bool_]:
+def _find_dust(
+    block: Block, lots: Sequence[Decimal], options: RebalanceOptions
+) -> NDArray[np.bool_]:
     """Whether each holding is outside the model and below the minimum trade; shape (1, n)."""
     if not (options.minimum_shares or options.minimum_value):
         return np.zeros((1, len(lots)), dtype=bool)
@@ -93,7 +95,7 @@ def apply_scope(
         return _apply_soft_scope(block, bands, lots, options, inside)
     edge = np.minimum(np.maximum(before, fewest), most)
     if options.minimum_shares or options.minimum_value:
-        trade = _least_trade(block, lots, options)
+        trade = _compute_least_trade(block, lots, options)
         farther = np.where(before < fewest, before + trade, before - trade)
         enough = np.abs(edge - before) >= trade
         edge = np.where(enough | (farther < fewest) | (farther > most), edge, farther)
@@ -104,7 +106,9 @@ def apply_scope(
     return block.with_bounds(least, np.where(fixed, np.minimum(block.most, place), block.most))
 
 
-def _least_trade(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> Integers:
+def _compute_least_trade(
+    block: Block, lots: Sequence[Decimal], options: RebalanceOptions
+) -> Integers:
     needed = [max(pair) for pair in least_trades(block, lots, options)]
     return np.array(needed, dtype=block.before.dtype)
 
@@ -121,7 +125,7 @@ def _apply_soft_scope(
     before, least, most = block.before, block.least, block.most
     if options.scope is Scope.DRIFTED_TO_EDGE:
         fewest_inside, max_inside = lot_limits(block.without_bounds(), bands)
-        trade, below = _least_trade(block, lots, options), before < fewest_inside
+        trade, below = _compute_least_trade(block, lots, options), before < fewest_inside
         farthest = (
             np.minimum(max_inside, before - trade),
             np.maximum(fewest_inside, before + trade),

@@ -64,7 +64,8 @@ class MostTraded:
         Both limits are values; a volume counts at the price of its security. They are rounded down
         to whole units, because every trade is worth whole units.
         """
-        volumes, value = _volume_units(block, securities, options), _value_units(block, options)
+        volumes = _bound_by_volume(block, securities, options)
+        value = _bound_by_value(block, options)
         units = np.minimum(volumes, value)
         most = units // block.lot_value
         for main, odd in block.odd_lots:
@@ -94,7 +95,7 @@ class MostTraded:
         return VOLUME if self.by_volume[row, column] else VALUE
 
 
-def _value_units(block: Block, options: RebalanceOptions) -> Integers:
+def _bound_by_value(block: Block, options: RebalanceOptions) -> Integers:
     """Maximum value of a trade by maximum_value, in units rounded down; shape (B, 1)."""
     value, count = options.maximum_value, block.shape[0]
     dtype = block.before.dtype
@@ -109,7 +110,7 @@ def _value_units(block: Block, options: RebalanceOptions) -> Integers:
     return np.array([[_cap(block, units)] for units in rows], dtype=dtype)
 
 
-def _volume_units(
+def _bound_by_volume(
     block: Block, securities: Sequence[PricedTarget], options: RebalanceOptions
 ) -> Integers:
     """Maximum value of a trade by volume_share, in units rounded down; shape (1, n)."""

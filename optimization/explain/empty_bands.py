@@ -47,11 +47,11 @@ def find_empty_bands(
                 option = restricting_option(
                     options, security.security_id, buying=buying, of_size=of_size
                 )
-        entries.append(_empty_band(cash_problem, column, around, security, option))
+        entries.append(_describe_empty_band(cash_problem, column, around, security, option))
     return entries
 
 
-def _empty_band(
+def _describe_empty_band(
     cash_problem: CashConstrainedProblem,
     column: int,
     around: set[int],
@@ -70,7 +70,7 @@ def _empty_band(
         entry["option"] = option
     # Empty if the market value is not positive, because weights are then undefined.
     bands = [
-        _admitting_band(security, lots, _drift(cash_problem, column, lots))
+        _find_admitting_band(security, lots, _compute_drift(cash_problem, column, lots))
         for lots in sorted(around)
         if lots >= 0 and cash_problem.base > 0
     ]
@@ -79,7 +79,7 @@ def _empty_band(
     return entry
 
 
-def _drift(cash_problem: CashConstrainedProblem, column: int, lots: int) -> Fraction:
+def _compute_drift(cash_problem: CashConstrainedProblem, column: int, lots: int) -> Fraction:
     """Actual weight less target weight, for a number of lots."""
     block = cash_problem.block
     value = lots * int(block.lot_value[column]) + int(cash_problem.remainder[column])
@@ -88,7 +88,7 @@ def _drift(cash_problem: CashConstrainedProblem, column: int, lots: int) -> Frac
     )
 
 
-def _admitting_band(
+def _find_admitting_band(
     security: PricedTarget, lots: int, drift: Fraction
 ) -> tuple[Fraction, dict[str, str]]:
     """Find the smallest band around this drift, and its width; a cap only if the band is one."""

@@ -12,7 +12,7 @@ from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.evaluation import Limit
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal
 from optimization.explain.empty_bands import find_empty_bands
-from optimization.explain.outside_band import EXPLANATION_TIME_S, SOFT_PRICE, outside_amounts
+from optimization.explain.outside_band import EXPLANATION_TIME_S, SOFT_PRICE, measure_outside
 from optimization.solvers.cash_constrained import CashConstrainedProblem
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -44,24 +44,24 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) 
             for limit in _find_conflict(coupled, budget)
             if not excluding or limit["option"] in excluding
         ]
-    nearest = _nearest(relaxed, row, budget)
-    admits = [] if is_negative else _admits(options, excluding, limits, nearest)
+    nearest = _describe_nearest_plan(relaxed, row, budget)
+    admits = [] if is_negative else _list_alternatives(options, excluding, limits, nearest)
     if is_negative:
-        base = _amount(coupled.cash_problem, coupled.cash_problem.base)
+        base = _format_amount(coupled.cash_problem, coupled.cash_problem.base)
         detail = f"the market value is negative ({base})"
     elif empty:
-        detail = _empty_bands_text(empty)
+        detail = _write_empty_bands(empty)
     elif limits:
         detail = "the limits exclude each other: " + ", ".join(
             f"{limit['option']} by {limit['short_by']}" for limit in limits
         )
     elif excluding:
-        detail = f"no plan is inside every band under {_options_text(options, excluding)}"
+        detail = f"no plan is inside every band under {_join_options(options, excluding)}"
     else:
         detail = "no plan keeps every limit without overdrawing the account"
     members = {"securities": empty, "limits": limits, "admits": admits, "nearest_plan": nearest}
     return Refusal(
-        CODE, f"No feasible solution exists: {detail}.{_alternatives_text(admits)}", members
+        CODE, f"No feasible solution exists: {detail}.{_write_alternatives(admits)}", members
     )
 
 
@@ -94,7 +94,7 @@ def _find_excluding_options(
     return excluding
 
 
-def _admits(
+def _list_alternatives(
     options: RebalanceOptions,
     excluding: Sequence[str],
     limits: Sequence[dict[str, str]],
@@ -113,14 +113,14 @@ def _admits(
     return alternatives + [{"option": name} for name in others]
 
 
-def _alternatives_text(admits: Sequence[dict[str, str]]) -> str:
+def _write_alternatives(admits: Sequence[dict[str, str]]) -> str:
     if not admits:
         return ""
-    *first, last = map(_alternative_text, admits)
+    *first, last = map(_write_alternative, admits)
     return f" There is a plan {', '.join(first)}{' or ' if first else ''}{last}."
 
 
-def _alternative_text(admitting: dict[str, str]) -> str:
+def _write_alternative(admitting: dict[str, str]) -> str:
     name = admitting["option"]
     match admitting:
         case {"value": value}:
@@ -131,7 +131,7 @@ def _alternative_text(admitting: dict[str, str]) -> str:
             return f"with a {name}" if name == SOFT_PRICE else f"without {name}"
 
 
-def _options_text(options: RebalanceOptions, names: Sequence[str]) -> str:
+def _join_options(options: RebalanceOptions, names: Sequence[str]) -> str:
     """Join options for a sentence, each with its value if that is a single word."""
     values = ((name, getattr(options, name)) for name in names)
     return " or ".join(f"{name} {v}" if isinstance(v, StrEnum) else name for name, v in values)
@@ -139,12 +139,12 @@ def _options_text(options: RebalanceOptions, names: Sequence[str]) -> str:
 
 def _find_conflict(coupled: CoupledProblem, budget: TimeBudget) -> list[dict[str, str]]:
     return [
-        _limit(coupled, limit)
+        _describe_limit(coupled, limit)
         for limit in find_conflict(coupled, budget.share(1, EXPLANATION_TIME_S))
     ]
 
 
-def _limit(coupled: CoupledProblem, limit: Limit) -> dict[str, str]:
+def _describe_limit(coupled: CoupledProblem, limit: Limit) -> dict[str, str]:
     """Write a limit with the amount it lacks: trades, or currency."""
     amount = str(-limit.slack)
     if limit.option != "maximum_trades":
@@ -152,7 +152,7 @@ def _limit(coupled: CoupledProblem, limit: Limit) -> dict[str, str]:
     return {"option": limit.option, "short_by": amount}
 
 
-def _empty_bands_text(empty: list[dict[str, Any]]) -> str:
+def _write_empty_bands(empty: list[dict[str, Any]]) -> str:
     names = ", ".join(entry["security_id"] for entry in empty[:MAX_LISTED_SECURITIES])
     more = (
         f" and {len(empty) - MAX_LISTED_SECURITIES} more"
@@ -165,15 +165,17 @@ def _empty_bands_text(empty: list[dict[str, Any]]) -> str:
     return f"{names}{more} {verb} no whole lot inside the drift band{under}"
 
 
-def _amount(cash_problem: CashConstrainedProblem, units: int) -> str:
+def _format_amount(cash_problem: CashConstrainedProblem, units: int) -> str:
     return f"{to_decimal(units, cash_problem.block.decimals):f}"
 
 
-def _shares(quantity: int | Decimal) -> str:
+def _format_shares(quantity: int | Decimal) -> str:
     return str(quantity) if isinstance(quantity, int) else f"{quantity:f}"
 
 
-def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict[str, Any] | None:
+def _describe_nearest_plan(
+    relaxed: SeparableRelaxation, row: int, budget: TimeBudget
+) -> dict[str, Any] | None:
     """Find the plan with the least violation of bands, under every restriction."""
     options = relaxed.options
     if options.scope is not Scope.ALL:
@@ -185,18 +187,18 @@ def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict
         lots, gives = find_nearest_plan(coupled, budget.share(1, EXPLANATION_TIME_S))
     if lots is None:
         return None
-    outside = outside_amounts(relaxed, coupled, lots)
+    outside = measure_outside(relaxed, coupled, lots)
     cost = fraction_to_decimal(coupled.evaluate(lots).cost, coupled.block.decimals)
     plan = assembled.make_outcome(row, lots, cost=cost)
-    limits = [_limit(coupled, limit) for limit in gives]
+    limits = [_describe_limit(coupled, limit) for limit in gives]
     return {
-        "transactions": [_trade_fields(trade) for trade in plan.transactions],
+        "transactions": [_describe_trade(trade) for trade in plan.transactions],
         "cash_after_rebalance": f"{plan.cash_after:f}",
         "objective": f"{cash_problem.drift(lots):f}",
         "outside_band": [
             {
                 "security_id": drift.security.security_id,
-                "quantity": _shares(drift.adjusted_quantity),
+                "quantity": _format_shares(drift.adjusted_quantity),
                 "actual": f"{drift.actual:f}",
             }
             for drift in plan.drifts
@@ -206,9 +208,9 @@ def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict
     }
 
 
-def _trade_fields(trade: Transaction) -> dict[str, str]:
+def _describe_trade(trade: Transaction) -> dict[str, str]:
     return {
         "transaction_type": str(trade.side),
         "security_id": trade.security_id,
-        "quantity": _shares(trade.quantity),
+        "quantity": _format_shares(trade.quantity),
     }

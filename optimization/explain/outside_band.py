@@ -34,7 +34,7 @@ WHOLE_LOTS, CASH_FLOOR, SOFT_PRICE = "whole_lots", "cash_floor", "soft_band_pric
 Amounts = Mapping[str, Fraction]  # key: security; currency
 
 
-def outside_bands(
+def find_outside_bands(
     relaxed: SeparableRelaxation,
     row: int,
     coupled: CoupledProblem,
@@ -42,7 +42,7 @@ def outside_bands(
     budget: TimeBudget,
 ) -> tuple[OutsideBand, ...]:
     """List the securities that a plan leaves outside their bands, in the order of the columns."""
-    amounts = outside_amounts(relaxed, coupled, lots)
+    amounts = measure_outside(relaxed, coupled, lots)
     if not amounts:
         return ()
     held_by: Mapping[str, tuple[str, ...]]
@@ -51,26 +51,26 @@ def outside_bands(
     else:
         held_by = _Search(
             relaxed, row, coupled, amounts, budget.share(1, EXPLANATION_TIME_S)
-        ).holders()
-    sides = _sides(relaxed, coupled, lots)
+        ).find_holders()
+    sides = _find_sides(relaxed, coupled, lots)
     return tuple(
-        OutsideBand(security, sides[security], _currency(coupled, amount), held_by[security])
+        OutsideBand(security, sides[security], _to_currency(coupled, amount), held_by[security])
         for security, amount in amounts.items()
     )
 
 
-def total_outside(coupled: CoupledProblem, lots: Integers) -> Decimal:
+def sum_outside(coupled: CoupledProblem, lots: Integers) -> Decimal:
     """Sum of all violations of a plan, in currency."""
     block = coupled.block
     return fraction_to_decimal(total_violation(block, lots), block.decimals)
 
 
-def _currency(coupled: CoupledProblem, amount: Fraction) -> Decimal:
+def _to_currency(coupled: CoupledProblem, amount: Fraction) -> Decimal:
     decimals = coupled.block.decimals
     return fraction_to_decimal(amount * 10**decimals, decimals)
 
 
-def outside_amounts(
+def measure_outside(
     relaxed: SeparableRelaxation, coupled: CoupledProblem, lots: Integers
 ) -> dict[str, Fraction]:
     """Violation of each security in currency; securities inside their bands are omitted."""
@@ -84,7 +84,7 @@ def outside_amounts(
     return amounts
 
 
-def _sides(
+def _find_sides(
     relaxed: SeparableRelaxation, coupled: CoupledProblem, lots: Integers
 ) -> dict[str, Edge]:
     block = coupled.block
@@ -111,10 +111,10 @@ class _Search:
         default_factory=dict[frozenset[str], Amounts | None]
     )
 
-    def holders(self) -> dict[str, tuple[str, ...]]:
+    def find_holders(self) -> dict[str, tuple[str, ...]]:
         """Name the options that hold each security."""
-        closest = self._closest_in_shares()
-        liftable = tuple(self._liftable())
+        closest = self._measure_closest()
+        liftable = tuple(self._list_liftable())
         return {
             security: (WHOLE_LOTS,)
             if closest.get(security, Fraction(0)) >= amount
@@ -134,7 +134,7 @@ class _Search:
                 smallest.discard(name)
         return tuple(name for name in liftable if name in smallest)
 
-    def _liftable(self) -> Iterator[str]:
+    def _list_liftable(self) -> Iterator[str]:
         options = self.relaxed.options
         yield from options.restrictions
         if options.scope is not Scope.ALL:
@@ -151,20 +151,20 @@ class _Search:
             return False
         key = frozenset(names)
         if key not in self.violations:
-            self.violations[key] = self._least_without(key)
+            self.violations[key] = self._minimize_without(key)
         violations = self.violations[key]
         if violations is None or sum(violations.values()) >= sum(self.amounts.values()):
             return False
         return violations.get(security, Fraction(0)) < self.amounts[security]
 
-    def _least_without(self, names: frozenset[str]) -> Amounts | None:
+    def _minimize_without(self, names: frozenset[str]) -> Amounts | None:
         """Minimise the violations without these options; None if there is no plan in time."""
         relaxed, coupled = self._restate_without(names)
         try:
             least = least_violation(coupled, self.budget)
         except (NoSolutionInTimeError, CertificationError):
             return None
-        return None if least is None else outside_amounts(relaxed, coupled, least.lots)
+        return None if least is None else measure_outside(relaxed, coupled, least.lots)
 
     def _restate_without(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
         options = self.relaxed.options.lift(name for name in names if name != CASH_FLOOR)
@@ -180,7 +180,7 @@ class _Search:
             )
         return relaxed, soften_bands(coupled)
 
-    def _closest_in_shares(self) -> Amounts:
+    def _measure_closest(self) -> Amounts:
         """Violation of each security at the whole shares closest to its band."""
         portfolio = self.relaxed.assembled.portfolios[self.row]
         block, violations = self.coupled.block, dict[str, Fraction]()

@@ -51,7 +51,7 @@ class Cells:
 
     >>> frame = FrameColumns.read({"Ticker": ["VTI"], "Shares": ["4.5"]}, "holdings")
     >>> cells = Cells.from_columns(frame, ("security", "quantity"))
-    >>> cells.identifier(0, "security"), cells.number(0, "quantity")
+    >>> cells.read_identifier(0, "security"), cells.read_number(0, "quantity")
     ('VTI', Decimal('4.5'))
     """
 
@@ -77,7 +77,7 @@ class Cells:
         """Whether a row has no value for a field."""
         return name not in self.places or is_missing(self.frame.values[self.places[name]][row])
 
-    def identifier(self, row: int, name: str) -> str | None:
+    def read_identifier(self, row: int, name: str) -> str | None:
         """Read the id of a portfolio or security; None after a fault. Integers count as text."""
         value = self.frame.values[self.places[name]][row]
         # Integers too, because account numbers arrive as such; but True is not an id.
@@ -88,15 +88,15 @@ class Cells:
         self.faults.add(row, self.frame.headers[self.places[name]], value, IDENTIFIER_RULE)
         return None
 
-    def number(self, row: int, name: str) -> Decimal | None:
+    def read_number(self, row: int, name: str) -> Decimal | None:
         """Read the number of a field; None after a fault."""
-        return self.cell(row, self.places[name], read_decimal)
+        return self.read_cell(row, self.places[name], read_decimal)
 
-    def weight(self, row: int, name: str) -> Weight | None:
+    def read_weight(self, row: int, name: str) -> Weight | None:
         """Read the weight of a field; None after a fault."""
-        return self.cell(row, self.places[name], read_weight)
+        return self.read_cell(row, self.places[name], read_weight)
 
-    def cell(
+    def read_cell(
         self, row: int, place: int, read: Callable[[Any, tuple[str, ...]], Read]
     ) -> Read | None:
         """Read the value of a cell; None after a fault."""

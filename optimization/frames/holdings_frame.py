@@ -67,14 +67,14 @@ def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tu
     elif isinstance(holdings, Mapping) and not has_columns(holdings):
         accounts, kind = _read_account(holdings), "dict"
     else:
-        frame = FrameColumns.read(holdings, "holdings", _index_header)
+        frame = FrameColumns.read(holdings, "holdings", _name_index)
         accounts, kind = _read_frame(frame, known), frame.kind
     if cash is not None:
         _add_cash(accounts, cash)
     return accounts, kind
 
 
-def _index_header(headers: Sequence[object]) -> str:
+def _name_index(headers: Sequence[object]) -> str:
     fields = {find_field(str(header)) for header in headers}
     # Rows with a quantity are holdings, because one row per portfolio has a column per security.
     return "security" if "quantity" in fields and "security" not in fields else "portfolio"
@@ -106,7 +106,7 @@ def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
             _read_long(cells, row, accounts)
     else:
         cells = Cells.from_columns(frame, (), ("portfolio", "cash"))
-        securities = _security_columns(cells, known)
+        securities = _find_security_columns(cells, known)
         if len(frame) > 1 and not cells.has("portfolio"):
             rows = f"holdings has {len(frame):,} rows and no column of portfolios"
             raise FrameError(f"{rows}: add one with the header 'portfolio'")
@@ -116,25 +116,25 @@ def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
     return accounts
 
 
-def _account(cells: Cells, row: int, accounts: Accounts) -> Account | None:
+def _find_account(cells: Cells, row: int, accounts: Accounts) -> Account | None:
     has_portfolios = cells.has("portfolio")
-    portfolio = cells.identifier(row, "portfolio") if has_portfolios else ONLY_PORTFOLIO
+    portfolio = cells.read_identifier(row, "portfolio") if has_portfolios else ONLY_PORTFOLIO
     return None if portfolio is None else accounts.setdefault(portfolio, Account())
 
 
 def _read_long(cells: Cells, row: int, accounts: Accounts) -> None:
     """Read a row with a holding, an amount of cash, or both."""
-    account = _account(cells, row, accounts)
+    account = _find_account(cells, row, accounts)
     if account is None:
         return
     _note_cash(cells, row, "cash", account)
     if cells.is_empty(row, "security") and cells.is_empty(row, "quantity"):
         return
-    security = cells.identifier(row, "security")
+    security = cells.read_identifier(row, "security")
     if security is not None and is_cash(security):
         _note_cash(cells, row, "quantity", account)
         return
-    quantity = cells.number(row, "quantity")
+    quantity = cells.read_number(row, "quantity")
     if security is not None and quantity is not None:
         _note_holding(cells, row, account, security, quantity)
 
@@ -142,7 +142,7 @@ def _read_long(cells: Cells, row: int, accounts: Accounts) -> None:
 def _note_cash(cells: Cells, row: int, name: str, account: Account) -> None:
     if cells.is_empty(row, name):
         return
-    amount = cells.number(row, name)
+    amount = cells.read_number(row, name)
     # An equal amount is accepted, because exports repeat the cash on every row.
     if amount is not None and account.cash is not None and account.cash != amount:
         cells.faults.add(row, cells.frame.headers[cells.places[name]], amount, CASH_ONCE)
@@ -161,7 +161,7 @@ def _note_holding(
     account.holdings[security] = quantity
 
 
-def _security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
+def _find_security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
     """Find the columns of the securities of a wide frame, by place."""
     fields = set(cells.places.values())
     columns = {
@@ -176,19 +176,21 @@ def _security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
 
 
 def _read_wide(cells: Cells, row: int, securities: Mapping[int, str], accounts: Accounts) -> None:
-    account = _account(cells, row, accounts)
+    account = _find_account(cells, row, accounts)
     if account is None:
         return
     if account.rows:
         header = cells.frame.headers[cells.places["portfolio"]]
-        cells.faults.add(row, header, cells.identifier(row, "portfolio"), "a portfolio has one row")
+        cells.faults.add(
+            row, header, cells.read_identifier(row, "portfolio"), "a portfolio has one row"
+        )
         return
     _note_cash(cells, row, "cash", account)
     for place, security in securities.items():
         account.rows[security] = row
         # Recorded for an empty cell too, because it detects a second row of the portfolio.
         if not is_missing(cells.frame.values[place][row]):
-            quantity = cells.cell(row, place, read_decimal)
+            quantity = cells.read_cell(row, place, read_decimal)
             if quantity is not None:
                 account.holdings[security] = quantity
 

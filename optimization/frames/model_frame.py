@@ -57,10 +57,10 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
     cells = Cells.from_columns(frame, ("security", "price"))
     quotes: dict[str, Decimal] = {}
     for row in range(len(frame)):
-        security = cells.identifier(row, "security")
+        security = cells.read_identifier(row, "security")
         if security is None or cells.is_empty(row, "price"):
             continue
-        price = cells.number(row, "price")
+        price = cells.read_number(row, "price")
         # An equal price is accepted, because frames of holdings repeat it.
         if price is not None and quotes.setdefault(security, price) != price:
             cells.faults.add(row, frame.headers[cells.places["price"]], price, PRICED_TWICE)
@@ -106,7 +106,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
 
 
 def _read_target(cells: Cells, row: int, band: Any) -> Target | None:
-    security, weight = cells.identifier(row, "security"), cells.weight(row, "target")
+    security, weight = cells.read_identifier(row, "security"), cells.read_weight(row, "target")
     if security is None or weight is None:
         return None
     try:
@@ -122,19 +122,19 @@ def _read_band(
 ) -> DriftBand | None:
     """Read the band of a row, in the first form that has columns."""
     if cells.has("band"):
-        width = cells.weight(row, "band")
+        width = cells.read_weight(row, "band")
         return None if width is None else DriftBand(width, width)
     if cells.has("low_drift") and cells.has("high_drift"):
-        low, high = cells.weight(row, "low_drift"), cells.weight(row, "high_drift")
+        low, high = cells.read_weight(row, "low_drift"), cells.read_weight(row, "high_drift")
         return None if low is None or high is None else DriftBand(low, high)
     if cells.has("low") and cells.has("high"):
-        low, high = cells.weight(row, "low"), cells.weight(row, "high")
+        low, high = cells.read_weight(row, "low"), cells.read_weight(row, "high")
         if low is None or high is None:
             return None
         return DriftBand(subtract_weight(weight, low), subtract_weight(high, weight))
     if cells.has("relative_drift"):
-        relative = cells.number(row, "relative_drift")
-        absolute = cells.number(row, "absolute_drift") if cells.has("absolute_drift") else None
+        relative = cells.read_number(row, "relative_drift")
+        absolute = cells.read_number(row, "absolute_drift") if cells.has("absolute_drift") else None
         return None if relative is None else relative_band(weight, relative, absolute)
     if band is None:
         raise FrameError(NO_BAND)

@@ -77,7 +77,7 @@ def choose_gap(granularity: float) -> float:
 
 def solve_cash(data: CashMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:
     """Solve the cash-constrained program: lots above k of each security; None without a plan."""
-    return _solve(_cash_program(padded_size(len(data.lot_value))), data, budget)
+    return _solve(_build_cash_program(padded_size(len(data.lot_value))), data, budget)
 
 
 def solve_coupled(data: CoupledMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:
@@ -107,7 +107,7 @@ def _select_program(
         "fewest_trades": fewest_trades,
         "own_base": own,
     }
-    return _coupled_program(size, groups, odd_lots, **flags)
+    return _build_coupled_program(size, groups, odd_lots, **flags)
 
 
 def _solve(
@@ -122,16 +122,16 @@ def _solve(
     }
     if data.fine is None:
         answer = program.solve(parameters, budget, choose_gap(data.granularity), count)
-        return answer, _change(data, answer)
+        return answer, _read_change(data, answer)
     per_step = data.fine.lots_per_step
     fractional = dict.fromkeys(STEPS if is_coupled else ("down", "up"), per_step > 1)
     answer = program.solve(parameters, budget, ABSOLUTE_GAP, count, fractional)
-    change = _change(data, answer)
+    change = _read_change(data, answer)
     answer = replace(answer, bound=answer.bound - data.fine.overstated)
     return answer, None if change is None else per_step * change
 
 
-def _change(data: CashMilpData | CoupledMilpData, answer: SolverAnswer) -> Floats | None:
+def _read_change(data: CashMilpData | CoupledMilpData, answer: SolverAnswer) -> Floats | None:
     """Steps above ``base`` of each security."""
     values = answer.values
     if values is None:
@@ -152,7 +152,7 @@ def padded_size(count: int, smallest: int = MIN_PADDED_SIZE) -> int:
 
 
 @cache
-def _cash_program(size: int) -> ParametricMilp:
+def _build_cash_program(size: int) -> ParametricMilp:
     x = cp.Variable(size, boolean=True, name="x")
     down, up = (cp.Variable(size, integer=True, name=name) for name in ("down", "up"))
     names = ("lot_value", "cost_across", "can_cross", "max_down", "max_up")
@@ -167,7 +167,7 @@ def _cash_program(size: int) -> ParametricMilp:
 
 
 @cache
-def _coupled_program(
+def _build_coupled_program(
     size: int,
     groups: int,
     odd_lots: int,

@@ -63,12 +63,14 @@ class ParametricMilp:
         cone: Any = data["param_prob"]
         self._theta = np.zeros(cone.total_param_size + 1)
         self._theta[-1] = 1.0
-        self._parameters = _views(problem.parameters(), cone.param_id_to_col, self._theta)
+        self._parameters = _map_parameters(problem.parameters(), cone.param_id_to_col, self._theta)
         self._placed = frozenset(variable.name() for variable in placed)
-        self._whole = extract_sparse_form(data, _slices(problem.variables(), cone.var_id_to_col))
+        self._whole = extract_sparse_form(
+            data, _map_variables(problem.variables(), cone.var_id_to_col)
+        )
         self._forms: dict[int | None, SparseForm] = {}
         self._budget = TimeBudget()
-        self._highs = self._interruptible_highs()
+        self._highs = self._make_interruptible_highs()
 
     @property
     def parameters(self) -> Iterable[str]:
@@ -100,7 +102,7 @@ class ParametricMilp:
         self._run(form, form.kinds_but(fractional), absolute_gap)
         if budget.is_interrupted:
             # A new instance, because an interrupted one interrupts every later run too.
-            self._highs = self._interruptible_highs()
+            self._highs = self._make_interruptible_highs()
             raise SolverInterruptedError
         return self._answer(form, absolute_gap, begin)
 
@@ -124,8 +126,8 @@ class ParametricMilp:
             if highs.getModelStatus() not in FAILED:
                 break
 
-    def _interruptible_highs(self) -> highspy.Highs:
-        highs = _quiet_highs()
+    def _make_interruptible_highs(self) -> highspy.Highs:
+        highs = _make_quiet_highs()
         highs.cbMipInterrupt += self._interrupt_if_asked
         highs.cbSimplexInterrupt += self._interrupt_if_asked
         return highs
@@ -173,7 +175,9 @@ class ParametricMilp:
         )
 
 
-def _views(parameters: list[Any], columns: Mapping[int, int], theta: Floats) -> dict[str, Floats]:
+def _map_parameters(
+    parameters: list[Any], columns: Mapping[int, int], theta: Floats
+) -> dict[str, Floats]:
     """Entries of each parameter in theta, in its shape."""
     return {
         parameter.name(): theta[
@@ -183,14 +187,14 @@ def _views(parameters: list[Any], columns: Mapping[int, int], theta: Floats) -> 
     }
 
 
-def _slices(variables: list[Any], columns: Mapping[int, int]) -> dict[str, slice]:
+def _map_variables(variables: list[Any], columns: Mapping[int, int]) -> dict[str, slice]:
     return {
         variable.name(): slice(columns[variable.id], columns[variable.id] + variable.size)
         for variable in variables
     }
 
 
-def _quiet_highs() -> highspy.Highs:
+def _make_quiet_highs() -> highspy.Highs:
     highs = highspy.Highs()
     highs.silent()
     options = {

@@ -66,7 +66,7 @@ class SparseForm:
         entries = np.concatenate((columns, values, rows, rows, columns, columns))
         before = np.concatenate(([0], np.cumsum(columns))).tolist()
         return SparseForm(
-            starts=_starts(np.diff(self.starts)[columns]),
+            starts=_compute_starts(np.diff(self.starts)[columns]),
             indices=_renumber(rows)[self.indices[values]],
             kinds=self.kinds[columns],
             least=self.least[columns],
@@ -103,14 +103,14 @@ def extract_sparse_form(data: Any, variables: Mapping[str, slice]) -> SparseForm
         _Gather.from_maps(entries.maps[np.flatnonzero(in_rows)]),
         limits.select(rows).where(equal, -np.inf),
         limits.select(rows),
-        *_bounds(entries, limits, columns, variables),
+        *_find_bounds(entries, limits, columns, variables),
     )
     least, most = np.full(columns, -np.inf), np.full(columns, np.inf)
     least[data["bool_vars_idx"]], most[data["bool_vars_idx"]] = 0.0, 1.0
     kinds = np.zeros(columns, dtype=np.int32)
     kinds[[*data["bool_vars_idx"], *data["int_vars_idx"]]] = 1
     return SparseForm(
-        starts=_starts(np.bincount(entries.column[in_rows], minlength=columns)),
+        starts=_compute_starts(np.bincount(entries.column[in_rows], minlength=columns)),
         indices=_renumber(rows)[entries.row[in_rows]],
         kinds=kinds,
         least=least,
@@ -193,12 +193,12 @@ class _Entries:
         return _Gather.from_maps(scatter @ self.maps[chosen])
 
 
-def _bounds(
+def _find_bounds(
     entries: _Entries, limits: _Gather, columns: int, variables: Mapping[str, slice]
 ) -> tuple[_Gather, _Gather]:
     """Lower and upper bounds of the columns."""
     is_single = np.flatnonzero(entries.is_single)
-    coefficient = _constants(entries.maps[is_single])
+    coefficient = _read_constants(entries.maps[is_single])
     bound = limits.select(entries.row[is_single])
     bound = _Gather(bound.place, bound.factor / coefficient)
     sides: list[_Gather] = []
@@ -212,7 +212,7 @@ def _bounds(
     return sides[0], sides[1]
 
 
-def _constants(maps: Any) -> Floats:
+def _read_constants(maps: Any) -> Floats:
     """Coefficients of rows with a single variable, which no parameter of these programs changes."""
     dense = maps.toarray()
     if dense[:, :-1].any():
@@ -228,7 +228,7 @@ def _require_once(columns: Places, side: str, variables: Mapping[str, slice]) ->
             raise ValueError(f"variable {name} has more than one {side} bound in rows")
 
 
-def _starts(counts: Places) -> NDArray[np.int32]:
+def _compute_starts(counts: Places) -> NDArray[np.int32]:
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
 
 

@@ -20,7 +20,7 @@ def draw(shown: PortfolioOutcome | ManyAnswers, axes: Any = None) -> Any:
     """Draw one portfolio by security, or the drift of many, on ``axes`` or on new ones."""
     outcomes = [answer for _, answer in list_answers(shown) if isinstance(answer, PortfolioOutcome)]
     if axes is None:
-        axes = _new_axes()
+        axes = _make_axes()
     if len(outcomes) == 1:
         _draw_positions(axes, outcomes[0])
     else:
@@ -28,7 +28,7 @@ def draw(shown: PortfolioOutcome | ManyAnswers, axes: Any = None) -> Any:
     return axes
 
 
-def _new_axes() -> Any:
+def _make_axes() -> Any:
     try:
         # Only now, because matplotlib is optional and slow to import.
         figures = import_module("matplotlib.pyplot")
@@ -37,7 +37,7 @@ def _new_axes() -> Any:
     return figures.subplots(layout="constrained")[1]
 
 
-def _deviations(positions: list[Position]) -> tuple[Any, Any]:
+def _compute_deviations(positions: list[Position]) -> tuple[Any, Any]:
     """Weight less target before and after, in percent of market value; shape (n,) each."""
     targets = np.array([float(position.security.weight) for position in positions])
     before = np.array([float(position.weight_before) for position in positions])
@@ -50,12 +50,12 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
     positions = [*list_positions(outcome)]
     if len(positions) > MAX_BARS:
         # Only the largest deviations, because the names of more bars would overlap.
-        largest = np.argsort(-np.abs(_deviations(positions)[0]), kind="stable")[:MAX_BARS]
+        largest = np.argsort(-np.abs(_compute_deviations(positions)[0]), kind="stable")[:MAX_BARS]
         positions = [positions[place] for place in largest.tolist()]
     places = np.arange(len(positions))
     low = np.array([100 * float(position.security.band.low) for position in positions])
     high = np.array([100 * float(position.security.band.high) for position in positions])
-    before, after = _deviations(positions)
+    before, after = _compute_deviations(positions)
     axes.barh(places, low + high, left=-low, height=0.6, color=BAND_COLOUR, label="band")
     axes.hlines(places, before, after, color=AFTER_COLOUR, linewidth=1)
     axes.scatter(before, places, facecolors="none", edgecolors=BEFORE_COLOUR, label="before")
@@ -71,7 +71,7 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
 
 def _draw_portfolios(axes: Any, outcomes: list[PortfolioOutcome]) -> None:
     """Draw the largest deviation of each portfolio as a fraction of its band: 1 is the edge."""
-    largest = np.array([_largest_parts(outcome) for outcome in outcomes]).reshape(-1, 2)
+    largest = np.array([_find_largest_parts(outcome) for outcome in outcomes]).reshape(-1, 2)
     most = float(largest.max(initial=1.0))
     bins = np.linspace(0, 1.05 * most, 30)
     axes.hist(largest[:, 0], bins, color=BEFORE_COLOUR, alpha=0.5, label="before")
@@ -83,7 +83,7 @@ def _draw_portfolios(axes: Any, outcomes: list[PortfolioOutcome]) -> None:
     axes.legend()
 
 
-def _largest_parts(outcome: PortfolioOutcome) -> tuple[float, float]:
+def _find_largest_parts(outcome: PortfolioOutcome) -> tuple[float, float]:
     positions = [position for position in list_positions(outcome) if position.security.weight]
     if not positions:
         return (0.0, 0.0)
@@ -92,6 +92,6 @@ def _largest_parts(outcome: PortfolioOutcome) -> tuple[float, float]:
     before, after = (
         # Not below 1e-9, because a band of no width would otherwise divide by zero.
         float(np.max(np.abs(moved) / np.maximum(np.where(moved < 0, low, high), 1e-9)))
-        for moved in _deviations(positions)
+        for moved in _compute_deviations(positions)
     )
     return before, after

@@ -26,9 +26,9 @@ TEXT: Final = frozenset({"portfolio", "security", "side", "status", "proof", "re
 # Floats, because data frames have no column type for Decimal and treat it as any object.
 _POSITIONS: Final[dict[str, Callable[[Position], Cell]]] = {
     "security": lambda position: position.security.security_id,
-    "quantity_before": lambda position: _number(position.before),
-    "quantity_after": lambda position: _number(position.after),
-    "traded": lambda position: _number(position.traded),
+    "quantity_before": lambda position: _to_number(position.before),
+    "quantity_after": lambda position: _to_number(position.after),
+    "traded": lambda position: _to_number(position.traded),
     "price": lambda position: float(position.security.price),
     "amount": lambda position: float(position.amount),
     "weight_before": lambda position: float(position.weight_before),
@@ -40,7 +40,7 @@ _POSITIONS: Final[dict[str, Callable[[Position], Cell]]] = {
 _TRADES: Final[dict[str, Callable[[Position], Cell]]] = {
     "security": _POSITIONS["security"],
     "side": lambda position: position.side,
-    "quantity": lambda position: _number(abs(position.traded)),
+    "quantity": lambda position: _to_number(abs(position.traded)),
     "price": _POSITIONS["price"],
     "amount": lambda position: float(abs(position.amount)),
     "weight_before": _POSITIONS["weight_before"],
@@ -62,16 +62,16 @@ def make_columns(shown: PortfolioOutcome | ManyAnswers, table: str) -> Columns:
     answers = list_answers(shown)
     match table:
         case "positions":
-            return _columns(_POSITIONS, answers, traded_alone=False)
+            return _make_position_columns(_POSITIONS, answers, traded_alone=False)
         case "trades":
-            return _columns(_TRADES, answers, traded_alone=True)
+            return _make_position_columns(_TRADES, answers, traded_alone=True)
         case "outcomes":
-            return _outcome_columns(answers)
+            return _make_outcome_columns(answers)
         case _:
             raise FrameError(f"no table {table!r}: use 'positions', 'trades' or 'outcomes'")
 
 
-def _columns(
+def _make_position_columns(
     cells: dict[str, Callable[[Position], Cell]],
     answers: list[tuple[str, Answer]],
     *,
@@ -80,7 +80,7 @@ def _columns(
     rows = [
         (portfolio_id, position)
         for portfolio_id, answer in answers
-        for position in _planned_positions(answer)
+        for position in _list_planned_positions(answer)
         if position.traded or not traded_alone
     ]
     columns: Columns = {"portfolio": [portfolio_id for portfolio_id, _ in rows]}
@@ -89,40 +89,40 @@ def _columns(
     }
 
 
-def _planned_positions(answer: Answer) -> Iterator[Position]:
+def _list_planned_positions(answer: Answer) -> Iterator[Position]:
     if isinstance(answer, PortfolioOutcome) and answer.refusal is None:
         yield from list_positions(answer)
 
 
-def _outcome_columns(answers: list[tuple[str, Answer]]) -> Columns:
-    rows = [_outcome_cells(portfolio_id, answer) for portfolio_id, answer in answers]
+def _make_outcome_columns(answers: list[tuple[str, Answer]]) -> Columns:
+    rows = [_make_outcome_cells(portfolio_id, answer) for portfolio_id, answer in answers]
     # Names from an empty row, because a frame without rows has columns too.
-    names = _outcome_cells("", FrameError(""))
+    names = _make_outcome_cells("", FrameError(""))
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _outcome_cells(portfolio_id: str, answer: Answer) -> dict[str, Cell]:
+def _make_outcome_cells(portfolio_id: str, answer: Answer) -> dict[str, Cell]:
     outcome = answer if isinstance(answer, PortfolioOutcome) else None
     certificate = outcome.certificate if outcome else None
     return {
         "portfolio": portfolio_id,
         "status": find_status(answer),
-        "market_value": _amount(outcome.market_value) if outcome else None,
-        "cash_before": _amount(outcome.cash_before) if outcome else None,
-        "cash_after": _amount(outcome.cash_after) if outcome else None,
+        "market_value": _to_float(outcome.market_value) if outcome else None,
+        "cash_before": _to_float(outcome.cash_before) if outcome else None,
+        "cash_after": _to_float(outcome.cash_after) if outcome else None,
         "trades": len(outcome.transactions) if outcome else 0,
-        "turnover": _amount(outcome.turnover) if outcome else None,
-        "cost": _amount(outcome.cost) if outcome else None,
-        "drift": _amount(certificate.objective) if certificate else None,
-        "lower_bound": _amount(certificate.lower_bound) if certificate else None,
+        "turnover": _to_float(outcome.turnover) if outcome else None,
+        "cost": _to_float(outcome.cost) if outcome else None,
+        "drift": _to_float(certificate.objective) if certificate else None,
+        "lower_bound": _to_float(certificate.lower_bound) if certificate else None,
         "proof": str(certificate.proof) if certificate else "",
         "reason": find_reason(answer),
     }
 
 
-def _amount(value: Decimal | None) -> float | None:
+def _to_float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _number(value: int | Decimal | Fraction) -> int | float:
+def _to_number(value: int | Decimal | Fraction) -> int | float:
     return int(value) if value == int(value) else float(value)

@@ -32,7 +32,7 @@ def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
     answers = list_answers(shown)
     if len(answers) == 1 and isinstance(answers[0][1], PortfolioOutcome):
         return _tabulate_positions(answers[0][1])
-    rows = [_outcome_row(portfolio_id, answer) for portfolio_id, answer in answers[:MAX_ROWS]]
+    rows = [_make_outcome_row(portfolio_id, answer) for portfolio_id, answer in answers[:MAX_ROWS]]
     counts: dict[str, int] = {}
     for _, answer in answers:
         counts[find_status(answer)] = counts.get(find_status(answer), 0) + 1
@@ -40,7 +40,7 @@ def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
     noun = "portfolio" if len(answers) == 1 else "portfolios"
     above = (f"{len(answers):,} {noun}: {counted}" if answers else "no portfolio",)
     return Table(
-        OUTCOME_HEADERS, rows, frozenset({2, 3, 4, 5, 6}), above, _rest(answers, "outcomes")
+        OUTCOME_HEADERS, rows, frozenset({2, 3, 4, 5, 6}), above, _count_rest(answers, "outcomes")
     )
 
 
@@ -49,48 +49,50 @@ def _tabulate_positions(outcome: PortfolioOutcome) -> Table:
     if len(positions) > MAX_ROWS:
         # Trades first, because the rest of the rows is cut off.
         positions = sorted(positions, key=lambda position: not position.traded)
-    rows = [_position_row(position) for position in positions[:MAX_ROWS]]
-    above = (f"{outcome.portfolio_id}: {outcome.status}", *_summary(outcome))
-    below = _rest(positions, "positions")
+    rows = [_make_position_row(position) for position in positions[:MAX_ROWS]]
+    above = (f"{outcome.portfolio_id}: {outcome.status}", *_summarize(outcome))
+    below = _count_rest(positions, "positions")
     return Table(POSITION_HEADERS, rows, frozenset({2, 3, 4, 5, 6, 7}), above, below)
 
 
-def _rest(rows: Sequence[object], table: str) -> tuple[str, ...]:
+def _count_rest(rows: Sequence[object], table: str) -> tuple[str, ...]:
     more = len(rows) - MAX_ROWS
     return (f'and {more:,} more: to_frame("{table}") has all',) if more > 0 else ()
 
 
-def _summary(outcome: PortfolioOutcome) -> tuple[str, ...]:
+def _summarize(outcome: PortfolioOutcome) -> tuple[str, ...]:
     if outcome.refusal is not None:
         return (replace_invisible(outcome.refusal.detail),)
     certificate = outcome.certificate
-    drift = f", drift {_money(certificate.objective)} ({certificate.proof})" if certificate else ""
-    cash = f"cash {_money(outcome.cash_before)} -> {_money(outcome.cash_after)}"
-    cost = f", cost {_money(outcome.cost)}" if outcome.cost else ""
+    drift = ""
+    if certificate:
+        drift = f", drift {_format_money(certificate.objective)} ({certificate.proof})"
+    cash = f"cash {_format_money(outcome.cash_before)} -> {_format_money(outcome.cash_after)}"
+    cost = f", cost {_format_money(outcome.cost)}" if outcome.cost else ""
     outside = [
         f"{security.security_id} ({', '.join(security.held_by)})"
         for security in outcome.outside_band
     ]
-    lines = (f"market value {_money(outcome.market_value)}, {cash}{cost}{drift}",)
+    lines = (f"market value {_format_money(outcome.market_value)}, {cash}{cost}{drift}",)
     return (*lines, f"outside its band: {', '.join(outside)}") if outside else lines
 
 
-def _position_row(position: Position) -> tuple[str, ...]:
+def _make_position_row(position: Position) -> tuple[str, ...]:
     security, traded = position.security, position.traded
     return (
         security.security_id,
         position.side,
-        _shares(traded) if traded else "",
-        _money(security.price),
+        _format_shares(traded) if traded else "",
+        _format_money(security.price),
         # Not abs, because it would round to 28 digits.
-        _money(position.amount.copy_abs()) if traded else "",
-        _percent(position.weight_before),
-        _percent(security.weight),
-        _percent(position.weight_after),
+        _format_money(position.amount.copy_abs()) if traded else "",
+        _format_percent(position.weight_before),
+        _format_percent(security.weight),
+        _format_percent(position.weight_after),
     )
 
 
-def _outcome_row(portfolio_id: str, answer: Answer) -> tuple[str, ...]:
+def _make_outcome_row(portfolio_id: str, answer: Answer) -> tuple[str, ...]:
     reason = replace_invisible(find_reason(answer))
     if not isinstance(answer, PortfolioOutcome):
         return (portfolio_id, find_status(answer), "", "", "", "", "", reason)
@@ -98,24 +100,24 @@ def _outcome_row(portfolio_id: str, answer: Answer) -> tuple[str, ...]:
     return (
         portfolio_id,
         find_status(answer),
-        _money(answer.market_value),
-        _money(answer.cash_after),
+        _format_money(answer.market_value),
+        _format_money(answer.cash_after),
         f"{len(answer.transactions):,}",
-        _money(answer.turnover),
-        _money(drift),
+        _format_money(answer.turnover),
+        _format_money(drift),
         reason,
     )
 
 
-def _shares(quantity: int | Decimal) -> str:
+def _format_shares(quantity: int | Decimal) -> str:
     if isinstance(quantity, int):
         return f"{abs(quantity):,}"
     return f"{quantity.copy_abs().normalize(EXACT):,f}"
 
 
-def _money(amount: Decimal | None) -> str:
+def _format_money(amount: Decimal | None) -> str:
     return "" if amount is None else f"{amount:,.2f}"
 
 
-def _percent(weight: object) -> str:
+def _format_percent(weight: object) -> str:
     return f"{float(weight):.2%}"  # type: ignore[arg-type]

@@ -82,10 +82,10 @@ def plans_after_costs(at_base: Statement, at_own_base: Statement) -> Iterator[St
     Limits are first stated at a given base. If no such plan keeps them, they are stated at the
     plan's own base, which leads to bases that have a plan.
     """
-    yield from _consistent_steps(at_base, 0)
-    for step in _consistent_steps(at_own_base, 0):
-        yield from _consistent_steps(at_base, step.costs)
-        better = _optimum(at_base, step.costs)
+    yield from _find_consistent_steps(at_base, 0)
+    for step in _find_consistent_steps(at_own_base, 0):
+        yield from _find_consistent_steps(at_base, step.costs)
+        better = _find_optimum(at_base, step.costs)
         yield (
             step
             if better is None
@@ -93,7 +93,7 @@ def plans_after_costs(at_base: Statement, at_own_base: Statement) -> Iterator[St
         )
 
 
-def _consistent_steps(statement: Statement, costs: int) -> Iterator[Step]:
+def _find_consistent_steps(statement: Statement, costs: int) -> Iterator[Step]:
     """Yield a fixed point, or the plans of a cycle that keep every limit at the base they leave."""
     steps = _iterate(statement, costs)
     if len(steps) == 1 and steps[0].costs == steps[0].coupled.block.costs:
@@ -133,7 +133,7 @@ def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
         except NoSolutionInTimeError:
             if not steps:
                 raise
-            return tuple(_unproven(step) for step in steps.values())
+            return tuple(_mark_unproven(step) for step in steps.values())
         if plan is None:
             return ()
         steps[costs] = Step(coupled, plan)
@@ -142,12 +142,12 @@ def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
     return tuple(steps.values())[first:]
 
 
-def _unproven(step: Step) -> Step:
+def _mark_unproven(step: Step) -> Step:
     certificate = replace(step.plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
     return Step(step.coupled, replace(step.plan, certificate=certificate))
 
 
-def _optimum(statement: Statement, costs: int) -> Step | None:
+def _find_optimum(statement: Statement, costs: int) -> Step | None:
     coupled = statement.problem_after(costs)
     plan = statement.solve(coupled)
     return None if plan is None else Step(coupled, plan)

@@ -122,7 +122,7 @@ def solve_by_program(problem: CashConstrainedProblem, budget: TimeBudget) -> Pla
         if data.fine is not None:
             lots = _round_to_cash(problem, lots, data.fine.lots_per_step > 1)
         if not violated_constraints(block, lots[None, :]).any():
-            return Plan(lots, _certificate(problem, lots, base, replace(answer, bound=bound)))
+            return Plan(lots, _certify(problem, lots, base, replace(answer, bound=bound)))
         # Tightened, because the solver met the row only within tolerance.
         margin += compute_margin(-Fraction(remaining_cash(problem, lots)), block)
     raise CertificationError(problem.portfolio_id, ("the cash row holds only within a tolerance",))
@@ -174,7 +174,7 @@ def cash_milp_data(
         max_down=((base - fewest) / steps).astype(float),
         max_up=(np.maximum(most - base - ~fine, 0) / steps).astype(float),
         limit=float(limit) * unit,
-        granularity=float(_granularity(problem, base)) * unit,
+        granularity=float(_compute_granularity(problem, base)) * unit,
         fine=FineLots(steps.astype(float), float(further) * unit) if fine.any() else None,
     )
 
@@ -192,7 +192,7 @@ def crossing_costs(
     ]
 
 
-def _granularity(problem: CashConstrainedProblem, base: Integers) -> Fraction:
+def _compute_granularity(problem: CashConstrainedProblem, base: Integers) -> Fraction:
     """Granularity of drift: any two plans differ by a multiple of it, in units."""
     return compute_granularity(
         [*crossing_costs(problem, base, 1), *problem.block.lot_value.tolist()]
@@ -223,7 +223,7 @@ def classify_proof(answer: SolverAnswer, objective: Decimal, lower: Decimal) -> 
     return Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP
 
 
-def _certificate(
+def _certify(
     problem: CashConstrainedProblem,
     lots: Integers,
     base: Integers,
@@ -233,7 +233,7 @@ def _certificate(
     if np.isfinite(answer.bound):
         decimals, scale = problem.block.decimals, 10**problem.block.decimals
         bound = problem.drift_units(base) / scale + Fraction(answer.bound)
-        granularity = _granularity(problem, base) / scale
+        granularity = _compute_granularity(problem, base) / scale
         solver = lower_bound(problem.drift_units(lots) / scale, bound, granularity)
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = classify_proof(answer, objective, lower)

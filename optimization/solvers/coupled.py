@@ -90,7 +90,7 @@ def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
         bound = bound if margins else answer.bound  # tightened limits prove no bound
         lots, evaluation, is_kept = verify_rounding(coupled, data, base, change)
         if is_kept:
-            return _plan(coupled, lots, base, evaluation, replace(answer, bound=bound))
+            return _certify(coupled, lots, base, evaluation, replace(answer, bound=bound))
         if not evaluation.violated_limits:
             raise CertificationError(coupled.cash_problem.portfolio_id, ("a band",))
         margins = widen_margins(margins, evaluation.violated_limits, coupled)
@@ -125,7 +125,7 @@ def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> 
     """Replace a plan by one with fewer trades and no higher objective, if the solver finds one."""
     data, base = coupled_milp_data(coupled)
     first = coupled.evaluate(plan.lots)
-    above_base = float(first.objective - _objective_at_base(coupled, base)) * coupled.unit
+    above_base = float(first.objective - _compute_objective_at_base(coupled, base)) * coupled.unit
     overstated = 0.0 if data.fine is None else data.fine.overstated
     data = replace(data, objective_most=above_base + overstated + 1e-6)
     answer, change = programs.solve_fewest_trades(data, budget)
@@ -180,7 +180,7 @@ def _is_farther(coupled: CoupledProblem, before: Integers, plan: Plan, gap: Frac
     return cash_problem.drift_units(before) > least
 
 
-def _objective_at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
+def _compute_objective_at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
     """Objective at ``base`` lots, which the program leaves out; without fixed costs of trades."""
     block, constraints = coupled.block, coupled.constraints
     if constraints.violation_alone:
@@ -192,7 +192,7 @@ def _objective_at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
     return drift + constraints.rate * int((np.abs(base - block.before[0]) * block.lot_value).sum())
 
 
-def _plan(
+def _certify(
     coupled: CoupledProblem,
     lots: Integers,
     base: Integers,
@@ -201,10 +201,10 @@ def _plan(
 ) -> Plan:
     decimals = coupled.block.decimals
     objective = fraction_to_decimal(evaluation.objective, decimals)
-    lower, binding = _separable_bound(coupled), _list_binding(coupled, evaluation)
+    lower, binding = _compute_separable_bound(coupled), _list_binding(coupled, evaluation)
     if np.isfinite(answer.bound):
         scale = 10**decimals
-        bound = _objective_at_base(coupled, base) / scale + Fraction(answer.bound)
+        bound = _compute_objective_at_base(coupled, base) / scale + Fraction(answer.bound)
         solver = lower_bound(evaluation.objective / scale, bound, coupled.granularity / scale)
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = classify_proof(answer, objective, lower)
@@ -212,7 +212,7 @@ def _plan(
     return Plan(lots, certificate, fraction_to_decimal(evaluation.cost, decimals))
 
 
-def _separable_bound(coupled: CoupledProblem) -> Decimal:
+def _compute_separable_bound(coupled: CoupledProblem) -> Decimal:
     """Separable lower bound: drift, or violation, without coupling and costs."""
     if coupled.constraints.violation_alone:
         least = coupled.evaluate(coupled.cash_problem.lots).objective

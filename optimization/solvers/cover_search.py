@@ -94,7 +94,7 @@ def candidate_sets(chords: Chords, shortfall: int, best: int) -> list[tuple[int,
     """
     relaxation = FractionalCover.from_chords(chords)
     bound, ratio = relaxation.least_drift(shortfall), relaxation.break_ratio(shortfall)
-    cutoff = _cutoff(best)
+    cutoff = _compute_cutoff(best)
     certain: list[int] = []
     undecided: list[int] = []
     for place, (gain, drift) in enumerate(zip(chords.gain, chords.drift, strict=True)):
@@ -117,7 +117,7 @@ class _Table:
     def __init__(self, chords: Chords, shortfall: int, best: int) -> None:
         self.chords = chords
         self.shortfall = shortfall
-        self.cutoff = _cutoff(best)
+        self.cutoff = _compute_cutoff(best)
         self.relaxation = FractionalCover.from_chords(chords)
 
     def states(self) -> list[State]:
@@ -215,6 +215,6 @@ class _WideTable:
         return (*self._roots[state][2], *reversed(chosen))
 
 
-def _cutoff(best: int) -> float:
+def _compute_cutoff(best: int) -> float:
     """Value that a float bound must stay below to admit an integer below ``best``."""
     return best - 0.5 + 1e-12 * abs(best)

@@ -102,9 +102,9 @@ class _Search:
         return BoundedSubsetSum.from_steps(self.steps.lot_value, self.steps.full)
 
     def run(self) -> list[int] | None:
-        best = self._greedy()
+        best = self._find_greedy()
         try:
-            best = self._all_chords(best)
+            best = self._complete_all_chords(best)
             for drift, chords in candidate_sets(self.chords, self.shortfall, best.drift):
                 best = self._complete(best, drift, chords)
         except TooManySumsError:
@@ -114,7 +114,7 @@ class _Search:
             lots[self.security[place]] += 1
         return lots
 
-    def _greedy(self) -> _Cover:
+    def _find_greedy(self) -> _Cover:
         """Find the best greedy cover: the first j chords, then one chord or steps of one security.
 
         Among equal covers the fewest first chords win, then a chord over steps.
@@ -123,12 +123,12 @@ class _Search:
         best: _Cover | None = None
         # The longest prefix first, because it is often the best and then excludes most full steps.
         for first in range(last, max(0, last - GREEDY_PREFIXES) - 1, -1):
-            for candidate in self._completions(first, best):
+            for candidate in self._list_completions(first, best):
                 if best is None or candidate.drift <= best.drift:
                     best = candidate
-        return best or self._largest_first()
+        return best or self._fill_largest_first()
 
-    def _completions(self, first: int, best: _Cover | None) -> Iterator[_Cover]:
+    def _list_completions(self, first: int, best: _Cover | None) -> Iterator[_Cover]:
         """Complete the first chords by full steps of one security, then by one more chord."""
         prefix, drift = tuple(range(first)), self.drifts[first]
         shortfall = self.shortfall - self.gains[first]
@@ -146,12 +146,12 @@ class _Search:
             more, place = min(closing)
             yield _Cover(drift + more, (*prefix, first + place), {})
 
-    def _largest_first(self) -> _Cover:
+    def _fill_largest_first(self) -> _Cover:
         counts, raised = self.full.largest_first(self.shortfall - self.gains[-1])
         drift = self.drifts[-1] + raised * self.steps.denominator
         return _Cover(drift, tuple(range(len(self.security))), counts)
 
-    def _all_chords(self, best: _Cover) -> _Cover:
+    def _complete_all_chords(self, best: _Cover) -> _Cover:
         """Complete all chords if they raise too little, because that is usually the optimum."""
         if self.gains[-1] >= self.shortfall:
             return best

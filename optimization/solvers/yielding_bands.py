@@ -71,7 +71,7 @@ def solve_yielding(
 
     ``coupled`` has yielding bands.
     """
-    plan = _separable_or_cover(coupled) or _solve_in_two_stages(coupled, budget)
+    plan = _find_separable_or_cover(coupled) or _solve_in_two_stages(coupled, budget)
     if plan is None or not fewest_trades:
         return plan
     outside = compute_violation(coupled, plan.lots)
@@ -79,13 +79,13 @@ def solve_yielding(
     return plan if compute_violation(coupled, fewer.lots) != outside else fewer
 
 
-def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
+def _find_separable_or_cover(coupled: CoupledProblem) -> Plan | None:
     plan = separable_plan(coupled)
     if plan is None and coupled.constraints.cash_floor_alone:
         plan = _cover_at_no_violation(coupled)
     if plan is None:
         return None
-    outside = _currency(coupled, compute_violation(coupled, plan.lots))
+    outside = _to_currency(coupled, compute_violation(coupled, plan.lots))
     certificate = replace(plan.certificate, violation=outside, violation_lower_bound=outside)
     return replace(plan, certificate=certificate)
 
@@ -111,15 +111,15 @@ def _solve_in_two_stages(coupled: CoupledProblem, budget: TimeBudget) -> Plan | 
     if least is None:
         return None
     try:
-        capped = _cap_violation(coupled, least.violation + _slack_for_rounding(coupled))
+        capped = _cap_violation(coupled, least.violation + _compute_rounding_slack(coupled))
         plan = solve_program(capped, budget)
         plan = plan and prefer_no_trade(capped, plan)
     except (NoSolutionInTimeError, CertificationError):
         plan = None
-    return _certify(coupled, least, plan or _plan_of_least_violation(coupled, least))
+    return _certify(coupled, least, plan or _certify_least_violation(coupled, least))
 
 
-def _slack_for_rounding(coupled: CoupledProblem) -> Fraction:
+def _compute_rounding_slack(coupled: CoupledProblem) -> Fraction:
     """Slack that fine lots need between two limits, so that rounding either way keeps both."""
     rounding = coupled.rounding
     return (
@@ -134,13 +134,13 @@ def _cap_violation(coupled: CoupledProblem, most: Fraction) -> CoupledProblem:
     return replace(coupled, constraints=replace(coupled.constraints, violation_most=most))
 
 
-def _plan_of_least_violation(coupled: CoupledProblem, least: LeastViolation) -> Plan:
+def _certify_least_violation(coupled: CoupledProblem, least: LeastViolation) -> Plan:
     """Certify the plan of least violation, with only the separable lower bound on drift."""
     cash_problem, evaluation = coupled.cash_problem, coupled.evaluate(least.lots)
-    objective = _currency(coupled, evaluation.objective)
+    objective = _to_currency(coupled, evaluation.objective)
     lower = cash_problem.drift(nearest_lots(cash_problem.block, cash_problem.bands)[0])
     certificate = Certificate(Proof.FEASIBLE_TIME_LIMIT, Method.MILP, objective, lower, (), SOLVER)
-    return Plan(least.lots, certificate, _currency(coupled, evaluation.cost))
+    return Plan(least.lots, certificate, _to_currency(coupled, evaluation.cost))
 
 
 def _certify(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan:
@@ -153,11 +153,11 @@ def _certify(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan
     certificate = replace(
         plan.certificate,
         proof=proof,
-        violation=_currency(coupled, outside),
-        violation_lower_bound=_currency(coupled, bound),
+        violation=_to_currency(coupled, outside),
+        violation_lower_bound=_to_currency(coupled, bound),
     )
     return replace(plan, certificate=certificate)
 
 
-def _currency(coupled: CoupledProblem, units: Fraction) -> Decimal:
+def _to_currency(coupled: CoupledProblem, units: Fraction) -> Decimal:
     return fraction_to_decimal(units, coupled.block.decimals)
