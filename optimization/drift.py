@@ -227,7 +227,7 @@ def _find_edge(
 ) -> Edge | None:
     if value < lower:
         return Edge.BELOW
-    # Not a violation, because a trade in whole shares cannot sell a fraction of one.
+    # A fraction of a share violates nothing, because a trade in whole shares cannot sell it.
     unsellable = security.weight == 0 and quantity < 1
     return Edge.ABOVE if value > upper and not unsellable else None
 

@@ -220,7 +220,7 @@ def _find_answers_or_searches(
         assembled = build_block(securities, (), neighbours, options, whole, units)
         answers = _answer_block(assembled, options, budget, at_once=at_once)
         for place, answer in zip(places, answers, strict=True):
-            # Alone again under restrictions, because their search needs other holdings as columns.
+            # Restrictions send it back, because its search needs other holdings as columns.
             if callable(answer) and options.restricts:
                 alone.append(place)
             else:

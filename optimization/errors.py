@@ -131,7 +131,7 @@ class ColumnsError(OptimizationError, ValueError):
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """One sentence for each field that is ambiguous or missing."""
+        """Sentences about the fields that are ambiguous or missing, one each."""
         several = (
             f"{' and '.join(repr(header) for header in headers)} can "
             f"{'both' if len(headers) == 2 else 'all'} be the {field}: "

@@ -126,7 +126,7 @@ def _require_part(field: tuple[str, ...], value: Weight, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line of a model: the target weight of a security, as a fraction of market value.
+    """Line of a model: the target weight of a security, as a fraction of market value.
 
     The weight is a number of up to 12 decimals from 0 to 1, or a fraction ("1/3"); it is kept as a
     Decimal or a Fraction. RuleError for another weight, and for an id that is not 1 to 64 printable

@@ -265,7 +265,7 @@ def _read_default(name: str) -> Any:
 def _require_consistent(options: RebalanceOptions) -> None:
     """Raise OptionsConflictError for options that contradict each other for every portfolio."""
     floor, ceiling = options.cash_floor, options.cash_ceiling
-    # Only in one unit, because a percentage becomes currency only with a portfolio.
+    # Compared in the same unit, because a percentage needs a portfolio to become currency.
     if type(floor) is type(ceiling) and _to_decimal(floor) > _to_decimal(ceiling):
         detail = "the cash floor is above the cash ceiling"
         raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
@@ -332,7 +332,7 @@ class OptionOverrides:
 
     @property
     def restrictions(self) -> RebalanceOptions:
-        """Only the options that name securities.
+        """The options that name securities, with the defaults of all others.
 
         >>> given = OptionOverrides({"fewest_trades": True, "frozen": frozenset({"VTI"})})
         >>> given.restrictions.find_unmatched(())

@@ -65,7 +65,7 @@ class _KnownWeight:
 
 @dataclass(frozen=True, slots=True)
 class Drift(_KnownWeight):
-    """One security of a rebalance: shares before and after, and its weight after.
+    """Line of a rebalance: the shares of a security before and after, and its weight after.
 
     Weights are fractions of market value.
 
@@ -157,7 +157,7 @@ def unsigned(shares: int | Decimal) -> int | Decimal:
     >>> unsigned(-3)
     3
     """
-    # Not abs(), because abs of a Decimal rounds to the 28 digits of the ambient context.
+    # abs() is avoided, because abs of a Decimal rounds to the 28 digits of the ambient context.
     return abs(shares) if isinstance(shares, int) else shares.copy_abs()
 
 
@@ -325,7 +325,7 @@ class PortfolioOutcome(_Sourced):
 
     @property
     def drifts(self) -> Iterator[Drift]:
-        """One line per security of the model, then of the other holdings."""
+        """Lines of the model's securities, then of the other holdings."""
         base = self.base
         if base is None:
             return

@@ -64,8 +64,8 @@ class Portfolio:
         object.__setattr__(self, "cash", cash)
         object.__setattr__(self, "holdings", holdings)
         prices, total = self.prices, cash
-        # One pass, because a book has millions of holdings; _find_error repeats it after a failure.
-        # Calls fma of the price, because only a Decimal has it.
+        # A single pass, because a book has millions of holdings; _find_error repeats it after a
+        # failure. It calls fma of the price, because only a Decimal has that method.
         try:
             for security, shares in holdings.items():
                 price = prices[security]

@@ -127,7 +127,8 @@ def compute_bands(block: Block) -> Bands:
         upper = np.where(sold_out, least_value, upper)
     short = block.is_kept_short
     if block.most is not None and short.any():
-        # Up to the lots that may be bought back: none, unless only the size of trades limits it.
+        # Widened to the short lots that remain after the largest purchase, because they violate
+        # nothing: all of them, unless only the size of trades limits the purchase.
         most_value = np.minimum(block.most, 0) * block.lot_value
         lower = np.where(short, most_value, lower)
         upper = np.where(short, np.maximum(upper, most_value), upper)

@@ -224,7 +224,7 @@ def _count_decimals(
             count_needed_decimals(lot) + p + of_rate
             for lot, p in zip(columns.lots, prices, strict=True)
         ]
-    # Keyed by identity, because the portfolios of a book share the objects of other holdings.
+    # The keys are identities, because the portfolios of a book share the objects of other holdings.
     without_column = {id(security): security for row in sold for security in row}
     needed += [count_needed_decimals(security.price) for security in without_column.values()]
     needed += [count_needed_decimals(portfolio.cash) for portfolio in portfolios]

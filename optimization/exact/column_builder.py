@@ -163,7 +163,7 @@ def _fits_int64(
         # The price alone too, because a holding below one share is worth less than its price.
         most += 10.0 ** (decimals - prices.decimals) * float(prices.units.max())
     floor = 0 if isinstance(cash_floor, Percent) else int(EXACT.scaleb(cash_floor, decimals))
-    # One more lot of each security, because a fractional holding is rounded to whole lots.
+    # A further lot of each security is added, because a fractional holding becomes whole lots.
     holdings_value = int(FLOAT_MARGIN * gross) + floor + lot * len(model.prices)
     largest = largest_number([int(FLOAT_MARGIN * most)], [lot], holdings_value, len(model.prices))
     return fits_int64(largest, model.denominator)

@@ -139,7 +139,7 @@ def state_constraints(
         soft_price=None if soft is None else Fraction(soft),
         least_trade=tuple(max(1, *pair) for pair in needed),
         groups=tuple(_state_groups(options, Fraction(base) * scale, securities)),
-        # Only for yielding bands and under costs, because nothing else reads the edges.
+        # The edges are computed for yielding bands and costs, because nothing else reads them.
         edges=tuple(band_edges(block)) if soft is not None or options.has_costs else (),
         least_by=tuple(
             "minimum_value" if of_value >= of_shares else "minimum_shares"

@@ -32,7 +32,7 @@ def restrict_block(
     is_buyable = np.array([may_buy(options, security_id) for security_id in ids], dtype=bool)
     is_sellable = np.array([may_sell(options, security_id) for security_id in ids], dtype=bool)
     least = np.where(is_sellable[None, :], 0, block.before)
-    # Above int64 for Python integers, because a holding may then have more lots than int64 holds.
+    # Python integers need a higher bound, because a holding may have more lots than int64 holds.
     unlimited = UNLIMITED if block.before.dtype == np.object_ else INT64_SAFE
     most = np.where(is_buyable[None, :], unlimited, block.before)
     is_fixed = ~is_buyable[None, :] & (block.before < 0) | _find_dust(block, lots, options)

@@ -128,5 +128,5 @@ def _cap(block: Block, units: int) -> int:
 
 
 def _largest_units(block: Block) -> int:
-    # No number of a block in int64 reaches it; a holding in Python integers may.
+    # The bound is above int64 for Python integers, because a holding may exceed int64.
     return 2**256 if block.before.dtype == np.object_ else INT64_SAFE

@@ -147,7 +147,7 @@ def _build_rows(
     """Name the constraints, each once per portfolio."""
     if not len(bound.row):
         return BindingRows.none()
-    # Keyed by number, because a name for each position would cost more.
+    # The keys are numbers, because a name for each position would cost more.
     kinds = np.where(bound.is_band, 0, 1 + 2 * bound.of_size + bound.is_bought)
     used, kind = np.unique(KINDS * bound.column + kinds, return_inverse=True)
     pairs = (divmod(number, KINDS) for number in used.tolist())

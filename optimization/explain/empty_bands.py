@@ -31,7 +31,7 @@ def find_empty_bands(
     entries: list[dict[str, Any]] = []
     for column in coupled.find_empty_bands().tolist():
         security = securities[column]
-        # The lots on both sides of the band, because the smallest wider band admits one of these.
+        # The lots on both sides of the band, because the smallest wider band admits either side.
         around = {int(most[column]), int(fewest[column])}
         option = None
         if band_fewest[column] <= band_most[column]:

@@ -30,7 +30,7 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) 
     The refusal names every security whose band admits no lot, and the smallest band that would
     admit one. If every band admits a lot, it names the scope or the restrictions that exclude every
     plan, and the limits that an elastic relaxation must violate, with the amounts. ``admits`` lists
-    the options of which each alone would admit a plan.
+    the options that would each admit a plan alone.
     """
     coupled, options = CoupledProblem.from_relaxation(relaxed, row), relaxed.options
     is_negative = coupled.cash_problem.base < 0
@@ -88,7 +88,7 @@ def _find_excluding_options(
         try:
             if has_plan(relaxed, row, options.lift([name]), share):
                 excluding.append(name)
-        # Not named, because only a plan without the option proves that the option excludes one.
+        # The option is not named, because only a plan without it proves that it excludes plans.
         except (NoSolutionInTimeError, CertificationError):
             continue
     return excluding

@@ -171,7 +171,7 @@ class _Search:
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
         coupled = CoupledProblem.from_relaxation(relaxed, 0)
         if CASH_FLOOR in names:
-            # Below minus all that can be bought, because no plan may violate the lifted floor.
+            # The lifted floor is below every plan's cash, because no plan may violate it.
             worth = abs(coupled.cash_problem.base) + sum(
                 map(abs, compute_worth(coupled.block, coupled.bounds[1]))
             )

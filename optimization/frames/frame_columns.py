@@ -43,7 +43,7 @@ class FrameColumns:
 
         Raises FrameError for anything else.
         """
-        # By the name of the module, because isinstance would need libraries that may be missing.
+        # The module's name decides, because isinstance would need libraries that may be missing.
         library = type(frame).__module__.partition(".")[0]
         if library == "pandas" and hasattr(frame, "columns"):
             headers, values = _read_pandas(frame, index_header)
@@ -77,7 +77,7 @@ def is_missing(value: Any) -> bool:
     >>> is_missing(float("nan")), is_missing(0)
     (True, False)
     """
-    # By the name of the type, because pandas may be missing.
+    # The type's name decides, because pandas may be missing.
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     return bool(isinstance(value, float) and value != value)
@@ -115,7 +115,7 @@ def read_pairs(series: Any, name: str) -> dict[str, Any]:
 
 def _read_pandas(frame: Any, index_header: IndexHeader) -> tuple[list[Any], list[list[Any]]]:
     headers, places = [*frame.columns], range(len(frame.columns))
-    # By place, because two columns may have the same header.
+    # Columns are read by place, because two of them may have the same header.
     columns = [frame.iloc[:, place] for place in places]
     values = [_read_series(column, str(column.dtype).lower()) for column in columns]
     levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]

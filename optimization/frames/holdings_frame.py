@@ -93,7 +93,8 @@ def _read_account(amounts: Mapping[str, Any]) -> Accounts:
 
 def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
     fields = {find_field(header) for header in frame.headers}
-    # Not if every known security has a column, because one may have the name of a field.
+    # A frame with a column for every known security is wide, because a security may have the
+    # name of a field.
     is_long = bool(fields & {"security", "quantity"}) and not fields >= {
         "portfolio",
         "cash",

@@ -101,7 +101,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
                 row, cells.frame.headers[cells.places["security"]], target.security_id, rule
             )
     cells.faults.raise_if_any()
-    # With any name and follower, because the model is never stored.
+    # Any name and follower will do, because the model is never stored.
     return Model("Model", [*targets.values()], ("portfolio",))
 
 
@@ -138,5 +138,5 @@ def _read_band(
         return None if relative is None else relative_band(weight, relative, absolute)
     if band is None:
         raise FrameError(NO_BAND)
-    # Through a model of one security, because Model reads every form of a band.
+    # A model of one security reads the band, because Model reads every form of a band.
     return Model({security: weight}, band=band).targets[0].band

@@ -40,7 +40,7 @@ FAILED = frozenset(
         highspy.HighsModelStatus.kUnknown,
     }
 )
-# From this number of lots the sub-MIP heuristics are off, because they may run for several times
+# The sub-MIP heuristics are off from this number of lots, because they may run for several times
 # the time limit and ignore interruption.
 MIN_LOTS_WITHOUT_SUBMIP = 2**16
 SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens")
@@ -53,7 +53,9 @@ FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
 
 class ParametricMilp:
-    """One sparse form, many parameter values. Not thread-safe, not picklable.
+    """Mixed-integer program that keeps its sparse form and takes new parameter values.
+
+    It is neither thread-safe nor picklable.
 
     ``placed`` variables have one entry per security; all others keep their size at every count.
     """
@@ -167,7 +169,7 @@ class ParametricMilp:
             values = {name: point[place] for name, place in form.variables.items()}
         return SolverAnswer(
             values,
-            # Less the gap, because a finished search may have pruned plans better by less.
+            # The gap is subtracted, because a finished search may have pruned plans within it.
             float(highs.getInfoValue(reached)[1]) / OBJECTIVE_SCALE - absolute_gap,
             proven=proven,
             infeasible=status == highspy.HighsModelStatus.kInfeasible,

@@ -21,8 +21,8 @@ def load_solver() -> ModuleType:
     >>> load_solver() is load_solver()
     True
     """
-    # In a thread, because KeyboardInterrupt is raised in the main thread and would leave CVXPY half
-    # loaded: its finished modules would keep the first object of the package.
+    # A thread loads them, because KeyboardInterrupt is raised in the main thread and would leave
+    # CVXPY half loaded: its finished modules would keep the first object of the package.
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(import_module, "optimization.milp.formulations").result()
 

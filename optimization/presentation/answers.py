@@ -30,7 +30,7 @@ def list_answers(shown: PortfolioOutcome | ManyAnswers) -> list[tuple[str, Answe
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One security of an outcome, before and after; weights are fractions of market value."""
+    """Position of an outcome, before and after; weights are fractions of market value."""
 
     security: PricedTarget
     before: int | Decimal

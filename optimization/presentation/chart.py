@@ -30,7 +30,7 @@ def draw(shown: PortfolioOutcome | ManyAnswers, axes: Any = None) -> Any:
 
 def _make_axes() -> Any:
     try:
-        # Only now, because matplotlib is optional and slow to import.
+        # Imported late, because matplotlib is optional and slow to import.
         figures = import_module("matplotlib.pyplot")
     except ModuleNotFoundError:
         raise FrameError(NO_MATPLOTLIB) from None
@@ -49,7 +49,7 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
     """Draw a line per security: its band as a bar, its deviation before and after as points."""
     positions = [*list_positions(outcome)]
     if len(positions) > MAX_BARS:
-        # Only the largest deviations, because the names of more bars would overlap.
+        # The largest deviations alone are drawn, because the names of more bars would overlap.
         largest = np.argsort(-np.abs(_compute_deviations(positions)[0]), kind="stable")[:MAX_BARS]
         positions = [positions[place] for place in largest.tolist()]
     places = np.arange(len(positions))
@@ -64,7 +64,7 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
     axes.set_yticks(places, [position.security.security_id for position in positions])
     axes.invert_yaxis()
     axes.set_xlabel("deviation from target, percent of market value")
-    # Without math mode, because an id with two dollar signs would become a formula.
+    # Math mode is off, because an id with two dollar signs would become a formula.
     axes.set_title(f"{outcome.portfolio_id}: {outcome.status}", parse_math=False)
     axes.legend()
 
@@ -90,7 +90,7 @@ def _find_largest_parts(outcome: PortfolioOutcome) -> tuple[float, float]:
     low = np.array([100 * float(position.security.band.low) for position in positions])
     high = np.array([100 * float(position.security.band.high) for position in positions])
     before, after = (
-        # Not below 1e-9, because a band of no width would otherwise divide by zero.
+        # A width is at least 1e-9, because a band of no width would otherwise divide by zero.
         float(np.max(np.abs(moved) / np.maximum(np.where(moved < 0, low, high), 1e-9)))
         for moved in _compute_deviations(positions)
     )

@@ -84,7 +84,7 @@ def _make_position_row(position: Position) -> tuple[str, ...]:
         position.side,
         _format_shares(traded) if traded else "",
         _format_money(security.price),
-        # Not abs, because it would round to 28 digits.
+        # copy_abs, because abs would round to 28 digits.
         _format_money(position.amount.copy_abs()) if traded else "",
         _format_percent(position.weight_before),
         _format_percent(security.weight),

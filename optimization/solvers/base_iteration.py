@@ -35,7 +35,7 @@ MAX_ROUNDS = 25  # bases of an iteration; a longer one counts as a cycle of all 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One portfolio as a function of the costs subtracted from its base, in units."""
+    """Problem of a portfolio as a function of the costs subtracted from its base, in units."""
 
     problem_after: Callable[[int], CoupledProblem]
     solve: Callable[[CoupledProblem], Plan | None]

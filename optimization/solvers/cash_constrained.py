@@ -50,7 +50,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CashConstrainedProblem:
-    """One portfolio (B = 1), its separable optimum, and the cash that the optimum lacks."""
+    """Problem of one portfolio (B = 1) whose separable optimum z overspends: the cash row binds.
+
+    Minimise sum_i |t_i - p_i z_i| over whole lots z_i inside the bands, subject to the cash row
+    sum_i p_i z_i + r_i <= investable. ``lots`` is the optimum without the cash row, whose drift is
+    a lower bound, and ``shortfall`` the cash that it lacks.
+    """
 
     portfolio_id: str
     block: Block

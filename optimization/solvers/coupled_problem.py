@@ -20,7 +20,12 @@ from optimization.solvers.separable import SeparableRelaxation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoupledProblem:
-    """One portfolio, its separable optimum and its coupling constraints."""
+    """Problem of one portfolio whose constraints couple securities or trades.
+
+    Minimise drift + soft_price * violation + cost over whole lots inside bands and restrictions,
+    subject to the limits of ``constraints``; the options decide which of the three terms count.
+    ``cash_problem`` has the separable optimum, which solves the problem if it keeps every limit.
+    """
 
     cash_problem: CashConstrainedProblem
     constraints: CouplingConstraints

@@ -63,7 +63,7 @@ def list_steps(block: Block, bands: Bands, lots: Integers, fewest: Integers) -> 
     values: list[int] = lot_value.tolist()
     columns = (has_chord, lot_value - 2 * excess, bands.part, room - has_chord)
     for chords, change, parts, full in zip(*(array.tolist() for array in columns), strict=True):
-        # In Python integers, because a change in parts of a unit may not fit 64 bits.
+        # Python integers, because a change in parts of a unit may not fit 64 bits.
         chord = [
             units * denominator + 2 * more if is_chord else None
             for is_chord, units, more in zip(chords, change, parts, strict=True)

@@ -117,7 +117,7 @@ def fewest_at_no_violation(coupled: CoupledProblem) -> Integers:
     fewest: list[int] = []
     for lots, bound, value, rest, (low, high) in rows:
         lowest = max(bound, ceil((low - rest) / value))
-        # One lot fewer may be as far below the band as this is above.
+        # A lot fewer may be as far below the band as these lots are above it.
         if lots * value + rest > high:
             level = high + low == (2 * lots - 1) * value + 2 * rest
             lowest = max(bound, lots - level)

@@ -186,7 +186,7 @@ def relax_alone(relaxed: SeparableRelaxation, row: int) -> SeparableRelaxation:
     assembled = relaxed.assembled
     if len(assembled.portfolios) == 1:
         return relaxed
-    # No columns for other holdings, because portfolios only share a block without them.
+    # Other holdings get no columns, because portfolios only share a block without such columns.
     portfolio, whole = assembled.portfolios[row], assembled.whole[row : row + 1]
     alone = build_block(
         assembled.model, (), [portfolio], relaxed.options, whole, units=assembled.units

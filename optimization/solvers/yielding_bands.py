@@ -9,9 +9,9 @@ If this point keeps every limit, it is the optimum. If it violates only the cash
 to step down, at most to the holdings that may not be sold:
 
 * steps that leave every violation unchanged may suffice: a knapsack cover (knapsack_cover.py);
-* otherwise all of these steps are taken, and a second cover raises the rest of the shortfall. Each
-  of its steps costs the violation that it adds: part of its value for the step across the edge of
-  the band, all of it for the next ones.
+* otherwise all such steps are taken, and a second cover raises the rest of the shortfall. A step
+  of the second cover costs the violation that it adds: a part of its value for the step across the
+  edge of the band, the whole value for every further step.
 
 Any other case takes two MILPs: one for the violation, one for the drift at no more violation.
 """
