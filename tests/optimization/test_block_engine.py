@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from optimization.errors import SolverInterruptedError
 from optimization.solvers import separable
 from optimization.solvers.separable import Separable
 from tests.optimization.recorded import BOOK, COUNTS, book, digest, recorded, said, short
-from tests.optimization.support.budgets import EndlessBudget
+from tests.optimization.support.budgets import EndlessBudget, answer_alone
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, model
 from tests.optimization.support.columns import (
     block_as_written,
@@ -116,13 +117,6 @@ def test_fractions_outside_the_model_count_whole_where_a_unit_has_many_parts():
 
 def texts(answers: Sequence[object]) -> list[str]:
     return [complete_text(answer) for answer in answers]
-
-
-def answer_alone(
-    securities: tuple[PricedTarget, ...], portfolio: Portfolio, options: RebalanceOptions
-) -> PortfolioOutcome | OptimizationError:
-    """Answer to a portfolio in a call of its own, however long the search takes."""
-    return rebalance_all(securities, [portfolio], options, EndlessBudget())[0]
 
 
 @settings(max_examples=200, deadline=None)
@@ -208,18 +202,12 @@ def by_block(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> P
 @pytest.mark.parametrize("size", [720, 7])
 def test_a_book_has_its_recorded_answers_in_blocks_of_any_size(size: int):
     securities, portfolios, options = book()
-    known = dict(
-        zip((portfolio.portfolio_id for portfolio in portfolios), recorded()[BOOK], strict=True)
-    )
+    ids = [portfolio.portfolio_id for portfolio in portfolios]
+    known = dict(zip(ids, recorded()[BOOK], strict=True))
     # A block has one scale, which shows in the digits of a market value.
-    digits = {
-        portfolio.portfolio_id: digits_of(list(portfolio.holdings.values()))
-        for portfolio in portfolios
-    }
+    written = [digits_of(list(portfolio.holdings.values())) for portfolio in portfolios]
     for of_digits in (0, 2):
-        alike = [
-            portfolio for portfolio in portfolios if digits[portfolio.portfolio_id] == of_digits
-        ]
+        alike = [*compress(portfolios, [digits == of_digits for digits in written])]
         for first in range(0, len(alike), size):
             block = block_of(securities, alike[first : first + size])
             answers = rebalance_block(securities, block, options).outcomes()
@@ -257,9 +245,8 @@ def test_restricted_rows_are_answered_in_arrays_with_what_binds(
     options: RebalanceOptions, share: float
 ):
     securities, portfolios, _ = book()
-    whole = [
-        portfolio for portfolio in portfolios if not digits_of(list(portfolio.holdings.values()))
-    ][:90]
+    is_whole = [not digits_of(list(portfolio.holdings.values())) for portfolio in portfolios]
+    whole = [*compress(portfolios, is_whole)][:90]
     wide = tuple(
         replace(security, band=DriftBand(security.band.low * 8, security.band.high * 8))
         for security in securities

@@ -3,7 +3,15 @@
 import math
 from dataclasses import dataclass
 
-from optimization.time_budget import TimeBudget
+from optimization import (
+    OptimizationError,
+    Portfolio,
+    PortfolioOutcome,
+    PricedTarget,
+    RebalanceOptions,
+    TimeBudget,
+    rebalance_all,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +20,10 @@ class EndlessBudget(TimeBudget):
 
     def share(self, count: float, max_s: float = math.inf) -> "EndlessBudget":  # noqa: ARG002
         return self
+
+
+def answer_alone(
+    securities: tuple[PricedTarget, ...], portfolio: Portfolio, options: RebalanceOptions
+) -> PortfolioOutcome | OptimizationError:
+    """Answer to a portfolio in a call of its own, however long the search takes."""
+    return rebalance_all(securities, [portfolio], options, EndlessBudget())[0]

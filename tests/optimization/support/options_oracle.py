@@ -212,11 +212,7 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
         tuple(choice.changes for choice in choices),
         Sum("objective", tuple(parts["objective"])),
         tuple(
-            Sum(
-                name,
-                tuple(parts[name]),
-                *(None if bound is None else units(bound) for bound in pair),
-            )
+            Sum(name, tuple(parts[name]), *(None if end is None else units(end) for end in pair))
             for name, pair in bounds.items()
         ),
     )
