@@ -102,7 +102,7 @@ drills: page ## processes, nodes, databases and upstreams broken in the middle o
 	  echo "== $$drill, $$time of $(TIMES)"; $(BIN)/pytest -m apart $$drill $(ARGS); done; done
 
 fuzz: .venv/.installed ## schemathesis against the service, in process and running
-	@$(BIN)/pytest -m apart tests/api/test_conformance.py $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 -m apart tests/api/test_conformance.py $(ARGS)
 	@$(BIN)/pytest -m apart tests/end_to_end/test_hostile.py $(ARGS)
 
 # Prometheus' own tool: that of PROMTOOL, one on the PATH, or without root from the archive of Debian or Ubuntu.

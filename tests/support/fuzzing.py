@@ -5,27 +5,32 @@ import sys
 from pathlib import Path
 
 CONFIG = Path(__file__).parents[2] / "schemathesis.toml"
-PHASES = "examples,coverage,fuzzing,stateful"
+SINGLE_CALLS = "examples,coverage,fuzzing"
+CALL_SEQUENCES = "stateful"
 MAX_DURATION_S = 900
 
 
 def run_schemathesis(
-    url: str, examples: int, directory: Path, without: tuple[str, ...] = ()
+    url: str,
+    examples: int,
+    directory: Path,
+    *options: str,
+    phases: str = f"{SINGLE_CALLS},{CALL_SEQUENCES}",
 ) -> tuple[int, str]:
     """Run schemathesis with fixed ``examples`` of each route; return exit code and output.
 
-    Routes whose path matches one of ``without`` are left out.
+    ``options`` are more options of its command line, such as the routes to leave out.
     """
     command = [
         Path(sys.executable).with_name("schemathesis"),
         f"--config-file={CONFIG}",
         "run",
         f"{url}/openapi.json",
-        f"--phases={PHASES}",
+        f"--phases={phases}",
         f"--max-examples={examples}",
         "--seed=1",
         "--request-timeout=60",
-        *(f"--exclude-path-regex={path}" for path in without),
+        *options,
         "--generation-database=none",
         "--no-color",
     ]
