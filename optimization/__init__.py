@@ -17,7 +17,7 @@ importers of models and errors should not pay. ``load_solver`` loads them before
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from optimization.column_names import USUAL_NAMES, find_columns, find_field
+from optimization.column_names import USUAL_NAMES, find_columns, find_field, is_cash
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import (
     Band,
@@ -186,6 +186,7 @@ __all__ = [
     "count_needed_decimals",
     "find_columns",
     "find_field",
+    "is_cash",
     "is_identifier",
     "load_solver",
     "measure_drift",

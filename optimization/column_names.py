@@ -1,4 +1,4 @@
-"""Usual names of the columns of holdings, prices and models, and a search among headers.
+"""Usual names of cash and of the columns of holdings, prices and models; search among headers.
 
 Headers are compared without case, blanks, marks and a unit in brackets, so ``Target Weight (%)`` is
 found as ``target``. The field's own name wins over its synonyms, because renaming a column to it
@@ -54,6 +54,7 @@ USUAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "absolute_drift": ("max band", "maximum band", "band limit"),
     "currency": ("ccy", "currency code", "cur"),
 }
+CASH_IDS: Final = frozenset({"cash", "$cash", "cash balance"})
 _UNIT: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _MARKS: Final = re.compile(r"[\W_]+")
 
@@ -83,6 +84,15 @@ def find_field(header: str) -> str | None:
     ('portfolio', None)
     """
     return _FIELDS.get(normalize_name(header))
+
+
+def is_cash(security_id: str) -> bool:
+    """Whether the row of a table with this security holds cash.
+
+    >>> is_cash("Cash"), is_cash("$CASH"), is_cash("CASHX")
+    (True, True, False)
+    """
+    return security_id.casefold() in CASH_IDS
 
 
 def find_columns(

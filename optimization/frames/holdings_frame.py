@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from optimization.column_names import find_field
+from optimization.column_names import find_field, is_cash
 from optimization.domain.numbers import read_decimal
 from optimization.errors import FrameError
 from optimization.frames.cells import Cells
@@ -43,15 +43,6 @@ class Account:
 Accounts = dict[str, Account]
 
 
-def is_cash(security_id: str) -> bool:
-    """Whether a row or key of this name is cash.
-
-    >>> is_cash("CASH"), is_cash("VTI")
-    (True, False)
-    """
-    return security_id.casefold() == "cash"
-
-
 def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tuple[Accounts, str]:
     """Read the accounts of a frame in the order of their first rows, and the kind of the frame.
 
@@ -84,10 +75,12 @@ def _read_account(amounts: Mapping[str, Any]) -> Accounts:
     account = Account()
     for key, value in amounts.items():
         amount = read_decimal(value, ("holdings", key))
-        if is_cash(key):
+        if not is_cash(key):
+            account.holdings[key] = amount
+        elif account.cash is None or account.cash == amount:
             account.cash = amount
         else:
-            account.holdings[key] = amount
+            raise FrameError(f"{key} of holdings is {amount:f}: {CASH_ONCE}")
     return {ONLY_PORTFOLIO: account}
 
 

@@ -83,9 +83,10 @@ def rebalance_frame(
     mapping of lists; columns are found by their usual names (``USUAL_NAMES``).
 
     ``holdings``: one row per holding (``portfolio``, ``security``, ``quantity`` in shares; cash in
-    rows of the security CASH or in a column ``cash``), or one row per portfolio with a column for
-    each security (an empty cell is no holding). Without a column of portfolios it is one portfolio,
-    called ``"portfolio"``. A mapping or Series of shares by security is one portfolio too.
+    rows of the security CASH, $CASH or Cash balance, or in a column ``cash``), or one row per
+    portfolio with a column for each security (an empty cell is no holding). Without a column of
+    portfolios it is one portfolio, called ``"portfolio"``. A mapping or Series of shares by
+    security is one portfolio too.
 
     ``prices``: currency a share, in columns ``security`` and ``price``, in one row with a column
     for each security, in a mapping or a Series. If the price of a held security is missing or not

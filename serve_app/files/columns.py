@@ -28,16 +28,6 @@ PLAIN_UNITS: Final = frozenset({"", "%", "shares", "units", "pcs", "pieces", "nu
 CURRENCY: Final = re.compile(r"[A-Z]{3}|[$€£¥₹₩]")
 SHORTENED_ID: Final = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]{2,}")
 MAX_SHEET_DIGITS: Final = 15
-CASH_IDS: Final = frozenset({"cash", "$cash", "cash balance"})
-
-
-def is_cash(security_id: str) -> bool:
-    """Whether a line of a table stands for cash.
-
-    >>> is_cash("Cash"), is_cash("CASHX")
-    (True, False)
-    """
-    return security_id.casefold() in CASH_IDS
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from optimization import find_field, is_identifier
-from serve_app.files.columns import Columns, Currencies, is_cash
+from optimization import find_field, is_cash, is_identifier
+from serve_app.files.columns import Columns, Currencies
 from serve_app.files.faults import Faults, Place
 from serve_app.files.table import Row, Table
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from optimization import EXACT, DriftBand, Weight, find_field, relative_band, weight_text
-from serve_app.files.columns import Columns, Currencies, is_cash
+from optimization import EXACT, DriftBand, Weight, find_field, is_cash, relative_band, weight_text
+from serve_app.files.columns import Columns, Currencies
 from serve_app.files.faults import Faults, Place
 from serve_app.files.table import Number, Row, Table
 

@@ -165,6 +165,23 @@ def test_an_index_of_names_is_a_column_and_an_index_of_numbers_is_not() -> None:
     assert dict(rebalance_frame(filtered.set_axis([7, 3]), PRICES, MIX)) == rebalance_each()
 
 
+@pytest.mark.parametrize("name", ["CASH", "$cash", "Cash Balance"])
+def test_cash_has_the_names_that_brokers_give_it(name: str) -> None:
+    tickers = [name if ticker == "CASH" else ticker for ticker in LONG["Ticker"]]
+    held = {"VTI": 10.0, "GLD": 4, name: 1234.56}
+
+    assert dict(rebalance_frame({**LONG, "Ticker": tickers}, PRICES, MIX)) == rebalance_each()
+    assert rebalance_frame(held, PRICES, MIX)["portfolio"].cash_before == Decimal("1234.56")
+
+
+def test_a_mapping_with_two_amounts_of_cash_is_refused() -> None:
+    held = {"VTI": 10, "CASH": 500, "$CASH": 500}
+
+    assert rebalance_frame(held, PRICES, MIX)["portfolio"].cash_before == 500
+    with pytest.raises(FrameError, match=r"\$CASH of holdings is 400: .* give its cash once"):
+        rebalance_frame({**held, "$CASH": 400}, PRICES, MIX)
+
+
 def test_cash_is_given_by_portfolio_beside_the_frame() -> None:
     holdings = pd.DataFrame(WIDE).drop(columns="Cash")
 
