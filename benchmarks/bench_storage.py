@@ -48,9 +48,9 @@ from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import (
     build_id_range,
-    outcome_batches,
-    outcome_document,
-    outcome_id,
+    build_outcome_id,
+    encode_outcome,
+    encode_outcome_batches,
 )
 from storage.rebalances.rebalance import Rebalance, new_rebalance_id
 from storage.rebalances.rebalance_store import RebalanceStore
@@ -158,8 +158,8 @@ async def measure_writes(database: AsyncDatabase[Document], table: Table) -> Non
     times: dict[str, list[float]] = {"bare": [], "record": [], "subdocuments": []}
     sizes: dict[str, float] = {}
     for _ in range(ROUNDS):
-        ids = [outcome_id(new_rebalance_id(), ordinal) for ordinal in range(PORTFOLIOS)]
-        documents = [outcome_document(key, row) for key, row in zip(ids, outcomes, strict=True)]
+        ids = [build_outcome_id(new_rebalance_id(), ordinal) for ordinal in range(PORTFOLIOS)]
+        documents = [encode_outcome(key, row) for key, row in zip(ids, outcomes, strict=True)]
         some = [subdocuments(key, row) for key, row in zip(ids[:4_000], outcomes, strict=False)]
         sizes["record"] = len(bson.encode(documents[0], codec_options=OPTIONS))
         sizes["subdocuments"] = len(bson.encode(some[0], codec_options=OPTIONS))
@@ -324,7 +324,7 @@ async def write_run(
         if form == COLUMNS:
             await rebalances.record_block(run.rebalance_id, ordinals, chunk)
         else:
-            for batch in outcome_batches(run.rebalance_id, ordinals, rows[at]):
+            for batch in encode_outcome_batches(run.rebalance_id, ordinals, rows[at]):
                 await database[OUTCOMES].insert_many(batch, ordered=False)
     cost.ours.append((time.process_time() - ours) / run.number_of_portfolios * 1e6)
     cost.database.append((cpu_s(pid) - theirs) / run.number_of_portfolios * 1e6)

@@ -108,7 +108,7 @@ class AuditLog:
     @translate_failures
     async def read_head(self) -> AuditHead:
         """Return both ends of the chain."""
-        head = await self._heads.find_one({"_id": HEAD}) or _new_head()
+        head = await self._heads.find_one({"_id": HEAD}) or _make_head()
         newest_cut = await self._entries.find_one({"action": CUT}, sort=[("_id", DESCENDING)])
         cut = START if newest_cut is None else read_cut(newest_cut)
         return AuditHead(Link(head["seq"], head["hash"]), head.get("sealed_at"), cut)
@@ -141,7 +141,7 @@ class AuditLog:
         head = await self.read_head()
         verifier = ChainVerifier(head.cut)
         faults: list[Fault] = []
-        async for entry in self._all():
+        async for entry in self._iterate_entries():
             faults += verifier.add(entry, (*expected, head.last))
         faults += verifier.end((await self.read_head()).last)
         return tuple(faults)
@@ -172,7 +172,7 @@ class AuditLog:
         at = await read_clock(self._database)
         await self._pending.insert_one({**record, "_id": record["entry_id"], "at": at})
 
-    async def _all(self) -> AsyncIterator[Entry]:
+    async def _iterate_entries(self) -> AsyncIterator[Entry]:
         async for document in self._entries.find(sort=[("_id", ASCENDING)]):
             yield entry_json(document)
 
@@ -209,7 +209,7 @@ class AuditLog:
     async def _ensure_head(self) -> None:
         if await self._heads.find_one({"_id": HEAD}, {"_id": 1}) is None:
             try:
-                await self._heads.insert_one(_new_head())
+                await self._heads.insert_one(_make_head())
             except DuplicateKeyError:
                 return  # because another sealer has inserted it
 
@@ -232,5 +232,5 @@ def _chain(head: Document, records: Iterable[Document], now: datetime) -> Iterab
         yield {**entry, "hash": previous}
 
 
-def _new_head() -> Document:
+def _make_head() -> Document:
     return {"_id": HEAD, "seq": 0, "hash": FIRST_PREVIOUS_HASH}

@@ -9,7 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.errors import IdempotencyInProgressError, IdempotencyMismatchError
 from storage.mongo.connection import Document, translate_failures
-from storage.mongo.leases import Leases, holder_filter, is_holder
+from storage.mongo.leases import Leases, build_holder_filter, is_holder
 
 COLLECTION = "idempotency"
 LEASE: Final = timedelta(minutes=10)
@@ -72,7 +72,7 @@ class IdempotencyStore:
     async def complete(self, key: str, owner: str, reference: str) -> None:
         """Store the reference to the result of the owner's work."""
         done = {"state": DONE, "reference": reference}
-        await self._keys.update_one(_held_filter(key, owner), {"$set": done})
+        await self._keys.update_one(_build_claim_filter(key, owner), {"$set": done})
 
     @translate_failures
     async def release(self, key: str, owner: str) -> None:
@@ -80,7 +80,7 @@ class IdempotencyStore:
 
         A key that a run holds stays, because the run may still complete the work.
         """
-        await self._keys.delete_one(_held_filter(key, owner) | {"run_id": None})
+        await self._keys.delete_one(_build_claim_filter(key, owner) | {"run_id": None})
 
 
 class ClaimTransactions:
@@ -116,11 +116,11 @@ class ClaimTransactions:
     async def _set(
         self, claim: IdempotencyClaim, fields: Document, session: AsyncClientSession
     ) -> None:
-        held = _held_filter(claim.key, claim.owner)
+        held = _build_claim_filter(claim.key, claim.owner)
         written = await self._keys.update_one(held, {"$set": fields}, session=session)
         if written.matched_count == 0:
             raise IdempotencyInProgressError(claim.key)
 
 
-def _held_filter(key: str, owner: str) -> Document:
-    return {**holder_filter(key, owner), "state": CLAIMED}
+def _build_claim_filter(key: str, owner: str) -> Document:
+    return {**build_holder_filter(key, owner), "state": CLAIMED}

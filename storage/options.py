@@ -31,9 +31,9 @@ OWN_OPTIONS: Final = "options_by_portfolio"
 NAMES: Final = frozenset(field.name for field in fields(RebalanceOptions))
 
 
-def options_document(options: RebalanceOptions) -> Document:
+def encode_options(options: RebalanceOptions) -> Document:
     """Convert options to a document without the time limit, which is a setting of the service."""
-    return overrides_document(OptionOverrides.from_options(options))
+    return encode_overrides(OptionOverrides.from_options(options))
 
 
 def decode_options(document: Mapping[str, Any]) -> RebalanceOptions:
@@ -41,22 +41,22 @@ def decode_options(document: Mapping[str, Any]) -> RebalanceOptions:
     return decode_overrides(document).apply_to(DEFAULTS)
 
 
-def overrides_document(overrides: OptionOverrides) -> Document:
+def encode_overrides(overrides: OptionOverrides) -> Document:
     """Convert the options that a request gave by name to a document that keeps defaults, too."""
-    return {name: _document_value(value) for name, value in overrides.values.items()}
+    return {name: _encode_value(value) for name, value in overrides.values.items()}
 
 
 def decode_overrides(document: Mapping[str, Any]) -> OptionOverrides:
     """Convert a document to options by name."""
-    return OptionOverrides({name: _value(name, value) for name, value in document.items()})
+    return OptionOverrides({name: _decode_value(name, value) for name, value in document.items()})
 
 
-def own_document(own: OverridesByPortfolio) -> Document:
+def encode_own_overrides(own: OverridesByPortfolio) -> Document:
     """Convert the options of single portfolios to pairs, because an id may contain a dot."""
     if not own:
         return {}
     pairs = [
-        [portfolio_id, to_storable(overrides_document(overrides))]
+        [portfolio_id, to_storable(encode_overrides(overrides))]
         for portfolio_id, overrides in own.items()
     ]
     return {OWN_OPTIONS: pairs}
@@ -68,21 +68,21 @@ def decode_own_overrides(document: Mapping[str, Any]) -> dict[str, OptionOverrid
     return {portfolio_id: decode_overrides(overrides) for portfolio_id, overrides in pairs}
 
 
-def _document_value(value: Any) -> Any:
+def _encode_value(value: Any) -> Any:
     match value:
         case Percent():
             return {"percent": value.value}
         case frozenset():
             return sorted(value)
         case tuple():
-            return [_group_document(group) for group in value]
+            return [_encode_group(group) for group in value]
         case Mapping():  # pairs, because a name in a document may not begin with $
             return [[security_id, shares] for security_id, shares in value.items()]
         case _:
             return value
 
 
-def _value(name: str, value: Any) -> Any:
+def _decode_value(name: str, value: Any) -> Any:
     match name:
         case _ if name not in NAMES:
             return (
@@ -96,7 +96,7 @@ def _value(name: str, value: Any) -> Any:
             pairs = value.items() if isinstance(value, Mapping) else value
             return {security_id: decode_decimal(shares) for security_id, shares in pairs}
         case "groups":
-            return tuple(_group(document) for document in value)
+            return tuple(_decode_group(document) for document in value)
         case _ if isinstance(value, Mapping):
             return Percent(decode_decimal(value["percent"]))
         case "time_limit_s":
@@ -105,12 +105,12 @@ def _value(name: str, value: Any) -> Any:
             return value if isinstance(value, bool | int | None) else decode_decimal(value)
 
 
-def _group_document(group: GroupBand) -> Document:
+def _encode_group(group: GroupBand) -> Document:
     ids = sorted(group.security_ids)
     return {"name": group.name, "security_ids": ids, "low": group.low, "high": group.high}
 
 
-def _group(document: Mapping[str, Any]) -> GroupBand:
+def _decode_group(document: Mapping[str, Any]) -> GroupBand:
     low, high = decode_decimal(document["low"]), decode_decimal(document["high"])
     return GroupBand(
         replace_invisible(document["name"]), frozenset(document["security_ids"]), low, high

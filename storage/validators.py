@@ -25,7 +25,9 @@ BINARY: Final = {"bsonType": "binData"}
 OUTCOME_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
 
 
-def _record(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Document:
+def _describe_object(
+    required: Mapping[str, Any], optional: Mapping[str, Any] | None = None
+) -> Document:
     return {
         "bsonType": "object",
         "required": list(required),
@@ -33,8 +35,8 @@ def _record(required: Mapping[str, Any], optional: Mapping[str, Any] | None = No
     }
 
 
-def _rows(**fields: Any) -> Document:
-    return {"bsonType": "array", "items": _record(fields)}
+def _describe_rows(**fields: Any) -> Document:
+    return {"bsonType": "array", "items": _describe_object(fields)}
 
 
 _TARGET: Final = {
@@ -44,9 +46,9 @@ _TARGET: Final = {
     "high_drift": DECIMAL,
 }
 
-COLUMN: Final = _record(
+COLUMN: Final = _describe_object(
     {"dtype": STRING, "shape": ARRAY, "decimals": WHOLE, "data": BINARY},
-    {"exceptions": _record({"places": BINARY, "units": BINARY})},
+    {"exceptions": _describe_object({"places": BINARY, "units": BINARY})},
 )
 
 _OUTCOME: Final[Mapping[str, Document]] = {
@@ -65,17 +67,19 @@ _OUTCOME_IF_GIVEN: Final[Mapping[str, Document]] = {
     "counted_orders": WHOLE,
     "transactions": WHOLE,
     "other_base": DECIMAL,
-    "other": _rows(**_TARGET, price=DECIMAL),
-    "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
+    "other": _describe_rows(**_TARGET, price=DECIMAL),
+    "problem": _describe_object({"code": STRING, "detail": STRING, "members": {}}),
 }
 
 SCHEMAS: Final[Mapping[str, Document]] = {
-    model_store.COLLECTION: _record(
+    model_store.COLLECTION: _describe_object(
         {
             "name": STRING,
             "positions": {
                 "bsonType": "array",
-                "items": _record(_TARGET, {"relative_drift": DECIMAL, "absolute_drift": DECIMAL}),
+                "items": _describe_object(
+                    _TARGET, {"relative_drift": DECIMAL, "absolute_drift": DECIMAL}
+                ),
             },
             "portfolios": {"bsonType": "array", "minItems": 1, "items": STRING},
             "version": WHOLE,
@@ -84,13 +88,13 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         },
         {"last_rebalance_date": DATE, "rules": STRING},
     ),
-    rebalance.COLLECTION: _record(
+    rebalance.COLLECTION: _describe_object(
         {
             "model_id": {"bsonType": "objectId"},
             "model_version": WHOLE,
             "model_name": STRING,
             "status": STRING,
-            "securities": _rows(**_TARGET, price=DECIMAL),
+            "securities": _describe_rows(**_TARGET, price=DECIMAL),
             "options": {"bsonType": "object"},
             "number_of_portfolios": WHOLE,
             "counts": {"bsonType": "object"},
@@ -98,10 +102,10 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "finished_at": {"bsonType": ["date", "null"]},
             "version": WHOLE,
         },
-        {rebalance.OUTCOME: _record(_OUTCOME, _OUTCOME_IF_GIVEN)},
+        {rebalance.OUTCOME: _describe_object(_OUTCOME, _OUTCOME_IF_GIVEN)},
     ),
-    outcomes.COLLECTION: _record({"_id": OUTCOME_ID, **_OUTCOME}, _OUTCOME_IF_GIVEN),
-    outcome_columns.COLLECTION: _record(
+    outcomes.COLLECTION: _describe_object({"_id": OUTCOME_ID, **_OUTCOME}, _OUTCOME_IF_GIVEN),
+    outcome_columns.COLLECTION: _describe_object(
         {
             "_id": OUTCOME_ID,
             "rebalance_id": {"bsonType": "objectId"},
@@ -109,18 +113,20 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "ids": ARRAY,
             "counts": {"bsonType": "object"},
             "transactions": WHOLE,
-            "status": _record({"dtype": STRING, "shape": ARRAY, "values": ARRAY, "data": BINARY}),
+            "status": _describe_object(
+                {"dtype": STRING, "shape": ARRAY, "values": ARRAY, "data": BINARY}
+            ),
         },
         {
             **dict.fromkeys((*outcome_columns.AMOUNTS, *outcome_columns.SHARES), COLUMN),
-            "others": _record(
+            "others": _describe_object(
                 {
                     **dict.fromkeys(("rows", "securities", "quantities"), COLUMN),
                     "ids": ARRAY,
                     "prices": {"bsonType": "array", "items": DECIMAL},
                 }
             ),
-            "binding": _record(
+            "binding": _describe_object(
                 {
                     **dict.fromkeys(("rows", "constraints", "slacks"), COLUMN),
                     "names": ARRAY,
@@ -128,11 +134,11 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             ),
         },
     ),
-    run_store.COLLECTION: _record(
+    run_store.COLLECTION: _describe_object(
         {
-            "selection": _record({"model_ids": ARRAY, "portfolio_ids": ARRAY}),
+            "selection": _describe_object({"model_ids": ARRAY, "portfolio_ids": ARRAY}),
             "overrides": {"bsonType": "object"},
-            "holdings": _record({"source": STRING}),
+            "holdings": _describe_object({"source": STRING}),
             "stops_on_outage": {"bsonType": "bool"},
             "status": STRING,
             "totals": {"bsonType": "object"},
@@ -145,7 +151,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "lease": leases.SCHEMA,
         },
     ),
-    chunk_store.COLLECTION: _record(
+    chunk_store.COLLECTION: _describe_object(
         {
             "_id": OUTCOME_ID,
             "run_id": {"bsonType": "objectId"},
@@ -156,11 +162,11 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         },
         {"portfolio_ids": ARRAY, "rows": WHOLE, "number": WHOLE, "done_at": DATE},
     ),
-    idempotency_store.COLLECTION: _record(
+    idempotency_store.COLLECTION: _describe_object(
         {"request_hash": STRING, "state": STRING, "created_at": DATE},
         {"lease": leases.SCHEMA, "reference": STRING, "run_id": STRING},
     ),
-    order_store.COLLECTION: _record(
+    order_store.COLLECTION: _describe_object(
         {
             "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}:.{1,64}$"},
             **dict.fromkeys(("rebalance_id", "portfolio_id", "security_id"), STRING),
@@ -179,15 +185,15 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "service_status": STRING,
         },
     ),
-    submission_store.COLLECTION: _record(
+    submission_store.COLLECTION: _describe_object(
         {"started_at": DATE, "prepared": {"bsonType": "bool"}},
         {"lease": leases.SCHEMA, "last_batch_at": DATE},
     ),
-    **{name: _record(fields) for name, fields in audit_schema.FIELDS.items()},
-    **{name: _record(*fields) for name, fields in proposal_schema.FIELDS.items()},
-    **{name: _record(*fields) for name, fields in drift_schema.FIELDS.items()},
-    portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
-    api_key_store.COLLECTION: _record(
+    **{name: _describe_object(fields) for name, fields in audit_schema.FIELDS.items()},
+    **{name: _describe_object(*fields) for name, fields in proposal_schema.FIELDS.items()},
+    **{name: _describe_object(*fields) for name, fields in drift_schema.FIELDS.items()},
+    portfolio_claim_store.COLLECTION: _describe_object({"rebalance_id": STRING, "owner": STRING}),
+    api_key_store.COLLECTION: _describe_object(
         {
             "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
             **dict.fromkeys(("owner", "created_by"), STRING),
@@ -204,7 +210,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "approver_level": WHOLE,
         },
     ),
-    session_store.COLLECTION: _record(
+    session_store.COLLECTION: _describe_object(
         {
             "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"},
             **dict.fromkeys(("name", "display_name"), STRING),

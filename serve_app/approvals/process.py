@@ -28,7 +28,7 @@ from storage.proposals.proposal import (
     Proposal,
     ProposalStatus,
 )
-from storage.proposals.proposal_store import MAX_HOLDS_PER_PROPOSAL, not_approved_error
+from storage.proposals.proposal_store import MAX_HOLDS_PER_PROPOSAL, make_not_approved_error
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 
 MAX_LISTED_PORTFOLIOS: Final = 20
@@ -131,9 +131,9 @@ class ApprovalProcess:
         if proposal.status is not ProposalStatus.APPROVED or not proposal.is_approved(
             self._required
         ):
-            raise not_approved_error(proposal)
+            raise make_not_approved_error(proposal)
         if stale := await self._end_if_stale(proposal, rebalance):
-            raise not_approved_error(stale)
+            raise make_not_approved_error(stale)
         return proposal
 
     async def begin_orders(self, rebalance_id: str, proposal: Proposal | None) -> None:
@@ -225,4 +225,4 @@ class ApprovalProcess:
     def _build_error(rebalance: Rebalance, proposal: Proposal | None) -> NotApprovedError:
         if proposal is None:
             return NotApprovedError(rebalance.rebalance_id)
-        return not_approved_error(proposal)
+        return make_not_approved_error(proposal)

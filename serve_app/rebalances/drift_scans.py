@@ -26,7 +26,7 @@ from serve_app.runs.planner import stream_followers
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
-from storage.drift.scan import DriftScan, drift_line
+from storage.drift.scan import DriftScan, make_drift_line
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.mongo.decimal_codec import now
 
@@ -197,7 +197,7 @@ class _ScanDriver:
             summaries = summarize_failures(page.portfolio_ids, securities)
         else:
             summaries = await self._retry(lambda: measure(securities, page.portfolio_ids))
-        lines = [drift_line(page.model_id, summary) for summary in summaries]
+        lines = [make_drift_line(page.model_id, summary) for summary in summaries]
         record_lines = self._resources.drift_lines.record
         store_progress = self._resources.drift_scans.store_progress
         await retry_while_unavailable(lambda: record_lines(self._scan, page.place, lines))

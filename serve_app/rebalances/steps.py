@@ -24,7 +24,7 @@ from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance
-from storage.rules.rule import Rule, rules_that_may_concern
+from storage.rules.rule import Rule, select_rules
 from storage.runs.run import HoldingsRef
 
 PriceModel: TypeAlias = Callable[
@@ -50,7 +50,7 @@ async def prepare_work(
     that the restrictions of ``must_match`` name must exist.
     """
     snapshot = await resources.prices.read_snapshot()
-    rules = rules_that_may_concern(rules, str(model.model_id), model.portfolio_ids)
+    rules = select_rules(rules, str(model.model_id), model.portfolio_ids)
     narrowed_options = narrow_options(options, select_general_rules(rules))
     overrides = OptionOverrides.from_options(narrowed_options)
     begun_by = principal.get() or None

@@ -29,11 +29,11 @@ from serve_app.rules.options import narrow_options, narrow_own_options, select_g
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
-from storage.models.model_store import ModelStore, not_followed_error
+from storage.models.model_store import ModelStore, make_not_followed_error
 from storage.mongo.decimal_codec import now
-from storage.rebalances.outcome_columns import rows_per_document
+from storage.rebalances.outcome_columns import count_rows_per_document
 from storage.rebalances.rebalance import Rebalance, new_rebalance
-from storage.rules.rule import Rule, rules_that_may_concern
+from storage.rules.rule import Rule, select_rules
 from storage.runs.chunk_store import Chunk
 from storage.runs.run import HoldingsRef, Run, RunPlan, Selection, Snapshot
 
@@ -90,7 +90,7 @@ class Planner:
         rebalances, portfolios, chunks = 0, 0, 0
         started_at = now()
         async for model, portfolio_ids in self._select(run.selection):
-            rules = rules_that_may_concern(in_force, str(model.model_id), portfolio_ids)
+            rules = select_rules(in_force, str(model.model_id), portfolio_ids)
             part = _build_part(run, model, portfolio_ids, started_at, rules)
             part = await pricer.price(part, model)
             part_chunks = self._divide(part, portfolio_ids, holdings)
@@ -112,7 +112,7 @@ class Planner:
                 size = max(1, min(self._settings.run_file_chunk_size, most))
             # Portfolios are sorted, because the rows of a file are in the order of the ids.
             portfolio_ids = sorted(portfolio_ids)
-        rows = rows_per_document(len(part.securities))
+        rows = count_rows_per_document(len(part.securities))
         return [
             Chunk(part.rebalance_id, first, tuple(portfolio_ids[first : first + size]), rows)
             for first in range(0, len(portfolio_ids), size)
@@ -138,7 +138,7 @@ class Planner:
                 if selection.model_ids:
                     # First, because a model that is not stored is the better error.
                     await self._resources.models.list_newest_first(selection.model_ids)
-                raise not_followed_error(portfolio_id, selection.model_ids)
+                raise make_not_followed_error(portfolio_id, selection.model_ids)
             by_model[newest[portfolio_id]].append(portfolio_id)
         return by_model
 

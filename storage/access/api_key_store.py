@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.audit.author import FindAuthor, find_no_author
-from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_with
+from storage.audit.trail import Action, AuditTrail, build_insert_fields, build_update_fields
 from storage.errors import NotFoundError
 from storage.mongo.connection import Document, translate_failures
 from storage.mongo.sorting import DESCENDING
@@ -61,7 +61,7 @@ class ApiKeyStore:
     async def add(self, key: ApiKey) -> None:
         """Store a new key."""
         record = self._trail.record(Action.KEY_CREATED, key.key_id, diff=_describe_rights(key))
-        await self._keys.insert_one({**api_key_document(key), **inserted_with(record)})
+        await self._keys.insert_one({**encode_api_key(key), **build_insert_fields(record)})
 
     @translate_failures
     async def find(self, key_id: str) -> ApiKey | None:
@@ -90,13 +90,13 @@ class ApiKeyStore:
         }
         diff = {"former_expires_at": former_expires_at}
         record = self._trail.record(Action.KEY_ROTATED, key_id, diff=diff)
-        return await self._change(key_id, [{"$set": {**change, **added_by_update(record)}}])
+        return await self._change(key_id, [{"$set": {**change, **build_update_fields(record)}}])
 
     @translate_failures
     async def revoke(self, key_id: str) -> ApiKey:
         """Revoke a key; NotFoundError if it is unknown or revoked already."""
         record = self._trail.record(Action.KEY_REVOKED, key_id)
-        change = {"revoked_at": "$$NOW", **added_by_update(record)}
+        change = {"revoked_at": "$$NOW", **build_update_fields(record)}
         return await self._change(key_id, [{"$set": change}])
 
     @translate_failures
@@ -115,7 +115,7 @@ class ApiKeyStore:
         return _decode_api_key(document)
 
 
-def api_key_document(key: ApiKey) -> Document:
+def encode_api_key(key: ApiKey) -> Document:
     """Return the document of a key, without its absent members."""
     members: Document = {
         "_id": key.key_id,

@@ -53,7 +53,7 @@ class SessionStore:
     @translate_failures
     async def put(self, session: Session) -> None:
         """Store a session; a repeated call changes nothing."""
-        document = _session_document(session)
+        document = _encode_session(session)
         at, record = await read_clock(self._database), self._record(Action.SIGNED_IN, document)
 
         async def insert(transaction: AsyncClientSession) -> None:
@@ -96,7 +96,7 @@ class SessionStore:
         return {**record, "principal": document["name"]}
 
 
-def _session_document(session: Session) -> Document:
+def _encode_session(session: Session) -> Document:
     members: Document = {
         "_id": session.session_id,
         "name": session.name,

@@ -140,7 +140,7 @@ class AuditTrail:
         return bool(removed)
 
 
-def inserted_with(*records: Document) -> Document:
+def build_insert_fields(*records: Document) -> Document:
     """Fields of a new document with these records.
 
     The server replaces the empty timestamp by its own time.
@@ -153,7 +153,7 @@ def literal(fields: Mapping[str, Any]) -> Document:
     return {name: {"$literal": value} for name, value in fields.items()}
 
 
-def added_by_update(record: Document) -> Document:
+def build_update_fields(record: Document) -> Document:
     """Fields to set in an update by a pipeline that adds a record with the current time."""
     timed = {"$mergeObjects": [{"$literal": record}, {"at": "$$NOW"}]}
     return {PENDING: {"$concatArrays": [{"$ifNull": [f"${PENDING}", []]}, [timed]]}}

@@ -66,7 +66,7 @@ def make_histogram(counts: Sequence[WeightCount], bins: int) -> DriftHistogram:
         rank = -(-total * percent // 100)
         return weights[bisect_left(below, rank) - 1]
 
-    width = _width(percentile(MIN_SHOWN_PERCENT), bins)
+    width = _choose_width(percentile(MIN_SHOWN_PERCENT), bins)
     number = min(bins, int(largest // width) + 1)
     edges = [width * at for at in range(number + 1)]
     cuts = [*(bisect_left(weights, edge) for edge in edges[:-1]), len(weights)]
@@ -83,7 +83,7 @@ def make_histogram(counts: Sequence[WeightCount], bins: int) -> DriftHistogram:
     return DriftHistogram(tuple(parts), total, percentile(50), percentile(95), largest)
 
 
-def _width(shown: Decimal, bins: int) -> Decimal:
+def _choose_width(shown: Decimal, bins: int) -> Decimal:
     """The least width of 1, 2 or 5 times a power of ten at which ``bins`` bins exceed ``shown``."""
     for power in count():
         for step in WIDTH_STEPS:

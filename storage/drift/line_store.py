@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import BandStatus
 from storage.drift.histogram import WeightCount
-from storage.drift.scan import DriftLine, DriftScan, decode_line, line_document
+from storage.drift.scan import DriftLine, DriftScan, decode_line, encode_line
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.mongo.decimal_codec import decode_decimal
 from storage.mongo.sorting import Sort
@@ -71,7 +71,7 @@ class DriftLineStore:
     async def record(self, scan: DriftScan, first: int, lines: Sequence[DriftLine]) -> None:
         """Store lines from the place ``first`` of the book on; a stored line stays."""
         places = enumerate(lines, first)
-        documents = [line_document(scan.part, place, line) for place, line in places]
+        documents = [encode_line(scan.part, place, line) for place, line in places]
         with allow_repetition(), timeout(WRITER_TIMEOUT_S):
             await self._lines.insert_many(documents, ordered=False)
 
@@ -114,7 +114,7 @@ class DriftLineStore:
         ]
         with timeout(WRITER_TIMEOUT_S):
             groups = await self._lines.aggregate(pipeline)
-            return tuple([_weight_group(group) async for group in groups])
+            return tuple([_decode_weight_count(group) async for group in groups])
 
     @translate_failures
     async def forget(self, scan_id: str) -> None:
@@ -124,5 +124,5 @@ class DriftLineStore:
             await self._lines.delete_many({"_id": {"$gte": f"{scan_id}.", "$lt": f"{scan_id}/"}})
 
 
-def _weight_group(group: Document) -> WeightCount:
+def _decode_weight_count(group: Document) -> WeightCount:
     return WeightCount(decode_decimal(group["_id"]), group["portfolios"], group["out_of_band"])

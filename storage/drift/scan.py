@@ -14,11 +14,11 @@ from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import (
     decode_decimal,
     decode_weight,
+    encode_weight,
     to_milliseconds,
     to_storable,
-    weight_document,
 )
-from storage.rebalances.outcomes import problem_document
+from storage.rebalances.outcomes import encode_refusal
 
 HUNDREDTH_PERCENT: Final = Decimal("0.0001")
 
@@ -92,7 +92,7 @@ class DriftLine:
     refusal: Refusal | None = None
 
 
-def drift_line(model_id: str, summary: DriftSummary) -> DriftLine:
+def make_drift_line(model_id: str, summary: DriftSummary) -> DriftLine:
     """Make the line of a portfolio that was measured against this model."""
     value = summary.market_value
     largest = summary.largest
@@ -106,12 +106,12 @@ def drift_line(model_id: str, summary: DriftSummary) -> DriftLine:
         summary.drift,
         summary.drift_weight,
         None if value is None else summary.out_of_band,
-        None if largest is None or value is None else _deviation(largest, value),
+        None if largest is None or value is None else _make_deviation(largest, value),
         summary.refusal,
     )
 
 
-def _deviation(standing: Standing, market_value: Decimal) -> Deviation:
+def _make_deviation(standing: Standing, market_value: Decimal) -> Deviation:
     amount = standing.deviation
     weight = EXACT.divide(amount, market_value) if market_value else Decimal(0)
     return Deviation(
@@ -123,7 +123,7 @@ def _deviation(standing: Standing, market_value: Decimal) -> Deviation:
     )
 
 
-def scan_document(scan: DriftScan) -> Document:
+def encode_scan(scan: DriftScan) -> Document:
     """Convert a new scan to a document."""
     return {
         "_id": ObjectId(scan.scan_id),
@@ -132,11 +132,11 @@ def scan_document(scan: DriftScan) -> Document:
         "correlation_id": scan.correlation_id,
         "begun_by": scan.begun_by,
         "takeovers": scan.takeovers,
-        "counts": counts_document(scan.counts),
+        "counts": encode_counts(scan.counts),
     }
 
 
-def counts_document(counts: Mapping[BandStatus, int]) -> Document:
+def encode_counts(counts: Mapping[BandStatus, int]) -> Document:
     """Convert numbers of portfolios by status."""
     return {status.value: count for status, count in counts.items()}
 
@@ -158,7 +158,7 @@ def decode_scan(document: Document) -> DriftScan:
     )
 
 
-def line_document(part: str, place: int, line: DriftLine) -> Document:
+def encode_line(part: str, place: int, line: DriftLine) -> Document:
     """Convert the line at this place of the book to a document, without its absent members."""
     largest, refusal = line.largest, line.refusal
     members: Document = {
@@ -176,18 +176,18 @@ def line_document(part: str, place: int, line: DriftLine) -> Document:
         "drift_weight": line.drift_weight,
         "out_of_band": line.out_of_band,
         "deviation": None if largest is None else largest.weight.copy_abs(),
-        "largest": None if largest is None else _largest_document(largest),
-        "problem": None if refusal is None else problem_document(refusal),
+        "largest": None if largest is None else _encode_deviation(largest),
+        "problem": None if refusal is None else encode_refusal(refusal),
     }
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _largest_document(largest: Deviation) -> Document:
+def _encode_deviation(largest: Deviation) -> Document:
     return {
         "security_id": largest.security_id,
         "amount": to_storable(largest.amount),
         "weight": largest.weight,
-        "target": weight_document(largest.target),
+        "target": encode_weight(largest.target),
         "actual": largest.actual,
     }
 
@@ -199,19 +199,19 @@ def decode_line(document: Document) -> DriftLine:
         document["portfolio_id"],
         str(document["model_id"]),
         BandStatus(document["status"]),
-        *(_amount(document, name) for name in ("market_value", "cash", "cash_weight")),
-        *(_amount(document, name) for name in ("drift", "drift_weight")),
+        *(_decode_amount(document, name) for name in ("market_value", "cash", "cash_weight")),
+        *(_decode_amount(document, name) for name in ("drift", "drift_weight")),
         out_of_band=document.get("out_of_band"),
-        largest=None if largest is None else _decode_largest_deviation(largest),
+        largest=None if largest is None else _decode_deviation(largest),
         refusal=None if problem is None else Refusal(**problem),
     )
 
 
-def _amount(document: Document, name: str) -> Decimal | None:
+def _decode_amount(document: Document, name: str) -> Decimal | None:
     return decode_decimal(document[name]) if name in document else None
 
 
-def _decode_largest_deviation(document: Document) -> Deviation:
+def _decode_deviation(document: Document) -> Deviation:
     return Deviation(
         document["security_id"],
         decode_decimal(document["amount"]),

@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from optimization import BandStatus, Refusal
-from storage.drift.scan import DriftScan, ScanStatus, counts_document, decode_scan, scan_document
+from storage.drift.scan import DriftScan, ScanStatus, decode_scan, encode_counts, encode_scan
 from storage.errors import LeaseLostError, NotFoundError
 from storage.mongo.connection import (
     Document,
@@ -19,8 +19,8 @@ from storage.mongo.connection import (
     run_transaction,
     translate_failures,
 )
-from storage.mongo.leases import Leases, holder_filter
-from storage.rebalances.outcomes import problem_document
+from storage.mongo.leases import Leases, build_holder_filter
+from storage.rebalances.outcomes import encode_refusal
 
 COLLECTION: Final = "drift_scans"
 ENTITY: Final = "drift scan"
@@ -40,7 +40,7 @@ class DriftScanStore:
 
         If the scan is stored already, or another scan is RUNNING, return the stored scan and False.
         """
-        document = scan_document(scan)
+        document = encode_scan(scan)
 
         async def insert(session: AsyncClientSession) -> None:
             await self._scans.insert_one(document, session=session)
@@ -90,7 +90,7 @@ class DriftScanStore:
             return None
         restarted = {"$inc": {"takeovers": 1}, "$set": {"counts": {}}}
         taken = await self._scans.find_one_and_update(
-            holder_filter(document["_id"], token),
+            build_holder_filter(document["_id"], token),
             restarted,
             return_document=ReturnDocument.AFTER,
         )
@@ -112,7 +112,7 @@ class DriftScanStore:
         self, scan_id: str, token: str, counts: Mapping[BandStatus, int]
     ) -> None:
         """Store the number of measured portfolios, by status."""
-        await self._write(scan_id, token, {"$set": {"counts": counts_document(counts)}})
+        await self._write(scan_id, token, {"$set": {"counts": encode_counts(counts)}})
 
     @translate_failures
     async def end(
@@ -128,8 +128,8 @@ class DriftScanStore:
         fields: Document = {
             "status": status.value,
             "finished_at": finished_at,
-            "counts": counts_document(counts),
-            "problem": None if problem is None else problem_document(problem),
+            "counts": encode_counts(counts),
+            "problem": None if problem is None else encode_refusal(problem),
         }
         if status is ScanStatus.COMPLETED:  # because the book may have changed since it was counted
             fields["number_of_portfolios"] = sum(counts.values())
@@ -149,6 +149,8 @@ class DriftScanStore:
         await self._scans.delete_one({"_id": ObjectId(scan_id), "status": over})
 
     async def _write(self, scan_id: str, token: str, change: Document) -> None:
-        written = await self._scans.update_one(holder_filter(ObjectId(scan_id), token), change)
+        written = await self._scans.update_one(
+            build_holder_filter(ObjectId(scan_id), token), change
+        )
         if written.matched_count == 0:
             raise LeaseLostError(scan_id)

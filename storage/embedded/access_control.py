@@ -42,17 +42,17 @@ def write_private(path: Path, text: str) -> None:
     written.replace(path)
 
 
-def service_uri(port: int, key_file: Path | None) -> str:
+def build_service_uri(port: int, key_file: Path | None) -> str:
     """The URI of the service's own user; without a key file, a URI without a login."""
-    login = "" if key_file is None else f"{USER}:{_password(key_file)}@"
+    login = "" if key_file is None else f"{USER}:{_derive_password(key_file)}@"
     source = "" if key_file is None else "&authSource=admin"
     return f"mongodb://{login}127.0.0.1:{port}/?directConnection=true{source}"
 
 
-def internal_uri(port: int, key_file: Path | None) -> str:
+def build_internal_uri(port: int, key_file: Path | None) -> str:
     """The URI of the server's internal user, which configures the server and creates users."""
     if key_file is None:
-        return service_uri(port, None)
+        return build_service_uri(port, None)
     login = f"__system:{key_file.read_text()}"
     mechanism = "authSource=local&authMechanism=SCRAM-SHA-256"
     return f"mongodb://{login}@127.0.0.1:{port}/?directConnection=true&{mechanism}"
@@ -65,7 +65,7 @@ def ensure_user(client: MongoClient[dict[str, Any]], key_file: Path) -> None:
     its user here, too.
     """
     credentials: dict[str, Any] = {
-        "pwd": _password(key_file),
+        "pwd": _derive_password(key_file),
         "roles": list(ROLES),
         "mechanisms": ["SCRAM-SHA-256"],
     }
@@ -77,5 +77,5 @@ def ensure_user(client: MongoClient[dict[str, Any]], key_file: Path) -> None:
         client.admin.command("updateUser", USER, **credentials)
 
 
-def _password(key_file: Path) -> str:
+def _derive_password(key_file: Path) -> str:
     return hmac.new(key_file.read_bytes(), USER.encode(), "sha256").hexdigest()

@@ -48,8 +48,8 @@ class Engine:
     def command(self, data: Path, port: int, key_file: Path | None = None) -> tuple[str, ...]:
         """The command line that serves ``data`` on a loopback port, small and quiet."""
         if self.kind == MONGOD:
-            return (*self.program, *mongod_options(data, port), *access_options(key_file))
-        return (*self.program, *secantus_options(data, port))
+            return (*self.program, *list_mongod_options(data, port), *list_access_options(key_file))
+        return (*self.program, *list_secantus_options(data, port))
 
 
 class UnusableError(Exception):
@@ -62,9 +62,9 @@ def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
     ``mongod`` restricts the search to one program, ``kind`` to the engine that wrote the data.
     """
     places = {
-        "PATH": (MONGOD, mongod_on_path),
-        MONGOD_WHEEL: (MONGOD, mongod_in_wheel),
-        SECANTUS: (SECANTUS, secantus),
+        "PATH": (MONGOD, find_mongod_on_path),
+        MONGOD_WHEEL: (MONGOD, find_mongod_in_wheel),
+        SECANTUS: (SECANTUS, find_secantus),
     }
     if mongod:
         places = {f"MONGOD={mongod}": (MONGOD, lambda: probe_mongod(Path(mongod)))}
@@ -79,7 +79,7 @@ def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
     raise NoServerBinaryError(tuple(tried))
 
 
-def mongod_on_path() -> Engine:
+def find_mongod_on_path() -> Engine:
     """The mongod on the search path of the machine."""
     found = shutil.which(MONGOD)
     if found is None:
@@ -87,7 +87,7 @@ def mongod_on_path() -> Engine:
     return probe_mongod(Path(found))
 
 
-def mongod_in_wheel() -> Engine:
+def find_mongod_in_wheel() -> Engine:
     """The mongod of the wheel, found through its list of files."""
     try:
         files = metadata.files(MONGOD_WHEEL) or []
@@ -101,7 +101,7 @@ def mongod_in_wheel() -> Engine:
     raise UnusableError("holds no mongod")
 
 
-def secantus() -> Engine:
+def find_secantus() -> Engine:
     """SecantusDB, for machines on which no mongod runs."""
     try:
         version = metadata.version(SECANTUS)
@@ -142,7 +142,7 @@ def _make_executable(path: Path) -> None:
         raise UnusableError(f"cannot be made executable ({type(error).__name__})") from error
 
 
-def mongod_options(data: Path, port: int) -> tuple[str, ...]:
+def list_mongod_options(data: Path, port: int) -> tuple[str, ...]:
     """Options of mongod: loopback alone, a replica set of one, small footprint, quick stop."""
     return (
         f"--dbpath={data}",
@@ -165,14 +165,14 @@ def mongod_options(data: Path, port: int) -> tuple[str, ...]:
     )
 
 
-def access_options(key_file: Path | None) -> tuple[str, ...]:
+def list_access_options(key_file: Path | None) -> tuple[str, ...]:
     """Options that require a password of every client, also of the first client on loopback."""
     if key_file is None:
         return ()
     return ("--auth", f"--keyFile={key_file}", "--setParameter=enableLocalhostAuthBypass=false")
 
 
-def secantus_options(data: Path, port: int) -> tuple[str, ...]:
+def list_secantus_options(data: Path, port: int) -> tuple[str, ...]:
     """Options of SecantusDB: loopback alone, and a sync on every commit.
 
     Without --sync-on-commit a crash loses acknowledged writes.

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from storage.embedded.access_control import PRIVATE_FILE, ensure_user, internal_uri
+from storage.embedded.access_control import PRIVATE_FILE, build_internal_uri, ensure_user
 from storage.embedded.engines import MONGOD, REPLICA_SET, Engine
 from storage.errors import ServerDidNotStartError
 from storage.mongo.connection import Document
@@ -179,9 +179,9 @@ def await_primary(
         time.sleep(POLL_S)
 
     # Poll here, because the driver tries a silent address only twice a second.
-    while not _listens(port):
+    while not _is_listening(port):
         pause()
-    uri = internal_uri(port, key_file)
+    uri = build_internal_uri(port, key_file)
     with MongoClient[Document](uri, timeoutMS=ANSWER_WITHIN_MS) as client:
         while not _takes_writes(client, engine, port, key_file):
             pause()
@@ -207,13 +207,13 @@ def _takes_writes(
                 ensure_user(client, key_file)
             return True
         if engine.kind == MONGOD:
-            _configure(client, f"127.0.0.1:{port}")
+            _configure_replica_set(client, f"127.0.0.1:{port}")
     except PyMongoError:
         return False  # the server is still recovering or electing itself
     return False
 
 
-def _configure(client: MongoClient[Document], host: str) -> None:
+def _configure_replica_set(client: MongoClient[Document], host: str) -> None:
     try:
         configuration = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
@@ -228,7 +228,7 @@ def _configure(client: MongoClient[Document], host: str) -> None:
         client.admin.command("replSetReconfig", configuration, force=True)
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

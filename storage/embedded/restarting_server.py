@@ -46,14 +46,14 @@ class RestartingServer:
         if len(self._restarts) == MAX_RESTARTS and now - self._restarts[0] < RESTARTS_WITHIN_S:
             log = self._directory / "server.log"
             obstacle = f"it was started {MAX_RESTARTS} times in a minute (see {log})"
-            raise self._end_error(reason, obstacle)
+            raise self._make_end_error(reason, obstacle)
         self._restarts.append(now)
         try:
             again = self._start(same_port=True)
         except (EmbeddedServerError, OSError) as error:
-            raise self._end_error(reason, str(error)) from error
+            raise self._make_end_error(reason, str(error)) from error
         if again.uri != self.server.uri:
-            raise self._end_error(reason, "somebody else started it at another address")
+            raise self._make_end_error(reason, "somebody else started it at another address")
         self.server = again
 
     def _start(self, *, same_port: bool) -> Server:
@@ -65,5 +65,5 @@ class RestartingServer:
             same_port=same_port,
         )
 
-    def _end_error(self, reason: str, obstacle: str) -> ServerEndedError:
+    def _make_end_error(self, reason: str, obstacle: str) -> ServerEndedError:
         return ServerEndedError(self.server.engine, reason, obstacle)

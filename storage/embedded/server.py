@@ -24,8 +24,8 @@ from typing import Final
 
 from storage.embedded.access_control import (
     PRIVATE_FILE,
+    build_service_uri,
     ensure_key_file,
-    service_uri,
     write_private,
 )
 from storage.embedded.engines import find_engine
@@ -163,7 +163,7 @@ def _launch(
     try:
         await_primary(engine, pid, port, key_file, log, until)
         write_private(kind, engine.kind)
-        server = Server(service_uri(port, key_file), pid, str(engine))
+        server = Server(build_service_uri(port, key_file), pid, str(engine))
         write_private(note, json.dumps(asdict(server)))
     except BaseException:
         end(pid)  # because without its note the server is unusable, yet holds the lock

@@ -20,10 +20,10 @@ from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import (
     decode_decimal,
     decode_weight,
+    encode_weight,
     to_milliseconds,
-    weight_document,
 )
-from storage.options import decode_options, options_document
+from storage.options import decode_options, encode_options
 
 # The index of portfolios takes an entry for each portfolio in one transaction, which has to fit the
 # cache of a small server: with 256 MB, 100,000 portfolios take 0.2 s and 200,000 are refused.
@@ -33,20 +33,20 @@ MAX_PORTFOLIOS_PER_MODEL: Final = 100_000
 RULES: Final = "rules"
 
 
-def model_contents(model: Model) -> Document:
+def encode_model_contents(model: Model) -> Document:
     """Convert a model to a document without its id, version and times of change."""
     if len(model.portfolio_ids) > MAX_PORTFOLIOS_PER_MODEL:
         rule = f"a model has at most {MAX_PORTFOLIOS_PER_MODEL} portfolios"
         raise RuleError(("portfolio_ids",), len(model.portfolio_ids), rule)
     contents: Document = {
         "name": model.name,
-        "positions": [_position(target) for target in model.targets],
+        "positions": [_encode_target(target) for target in model.targets],
         "portfolios": list(model.portfolio_ids),
     }
     if not _is_permitted(model, GLOBECO):
         contents[RULES] = GENERAL.name
     if model.options is not None:
-        contents["options"] = options_document(model.options)
+        contents["options"] = encode_options(model.options)
     if model.last_rebalance_date is not None:
         contents["last_rebalance_date"] = to_milliseconds(model.last_rebalance_date)
     return contents
@@ -60,14 +60,14 @@ def _is_permitted(model: Model, rules: ModelRules) -> bool:
     return True
 
 
-def _position(target: Target) -> Document:
+def _encode_target(target: Target) -> Document:
     """Convert a target to a document; a relative band has its widths in market value, too."""
     band = target.band
     position: Document = {
         "security_id": target.security_id,
-        "target": weight_document(target.weight),
-        "low_drift": weight_document(band.low),
-        "high_drift": weight_document(band.high),
+        "target": encode_weight(target.weight),
+        "low_drift": encode_weight(band.low),
+        "high_drift": encode_weight(band.high),
     }
     if isinstance(band, RelativeBand):
         position["relative_drift"] = band.relative
@@ -97,7 +97,7 @@ def decode_targets(positions: list[Document]) -> Iterator[Target]:
     for position in positions:
         weight = decode_weight(position["target"])
         if "relative_drift" in position:
-            yield Target(position["security_id"], weight, _relative_band(weight, position))
+            yield Target(position["security_id"], weight, _decode_relative_band(weight, position))
             continue
         low, high = position["low_drift"], position["high_drift"]
         band = bands.get((id(low), id(high)))
@@ -106,7 +106,7 @@ def decode_targets(positions: list[Document]) -> Iterator[Target]:
         yield Target(position["security_id"], weight, band)
 
 
-def _relative_band(weight: Weight, position: Document) -> RelativeBand:
+def _decode_relative_band(weight: Weight, position: Document) -> RelativeBand:
     most = position.get("absolute_drift")
     relative = decode_decimal(position["relative_drift"])
     return relative_band(weight, relative, None if most is None else decode_decimal(most))

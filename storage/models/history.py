@@ -12,7 +12,7 @@ from storage.audit.author import UNKNOWN_AUTHOR, Author
 from storage.errors import NotFoundError
 from storage.models.documents import decode_model, decode_targets
 from storage.models.model_store import COLLECTION as MODELS
-from storage.models.versions import COLLECTION, apply_portfolio_changes, version_id
+from storage.models.versions import COLLECTION, apply_portfolio_changes, build_version_id
 from storage.mongo.connection import Document, require_object_id, translate_failures
 from storage.options import decode_options
 
@@ -79,7 +79,7 @@ class ModelHistory:
     async def read(self, model_id: str, version: int) -> ModelVersion:
         """Return one version of a model, with the whole model."""
         key = require_object_id("model_id", model_id)
-        found = await self._versions.find_one({"_id": version_id(key, version)})
+        found = await self._versions.find_one({"_id": build_version_id(key, version)})
         if found is None:
             found = await self._read_present(model_id)
             if found["version"] != version:
@@ -95,7 +95,7 @@ class ModelHistory:
         """
         if "portfolios" in version:
             return version["portfolios"]
-        first = version_id(version["model_id"], 0)
+        first = build_version_id(version["model_id"], 0)
         earlier = {"_id": {"$gt": first, "$lt": version["_id"]}}
         fields = {"portfolios": 1, "portfolio_changes": 1}
         deltas = [version["portfolio_changes"]]
@@ -136,13 +136,16 @@ def _decode_changes(document: Document) -> ModelChanges:
     return ModelChanges(
         fields={
             change["field"]: (
-                _field_value(change["before"]),
-                _field_value(change["after"]),
+                _decode_field_value(change["before"]),
+                _decode_field_value(change["after"]),
             )
             for change in document["fields"]
         },
         positions={
-            change["security_id"]: (_target(change["before"]), _target(change["after"]))
+            change["security_id"]: (
+                _decode_target(change["before"]),
+                _decode_target(change["after"]),
+            )
             for change in document["positions"]
         },
         portfolios_added=tuple(document["portfolios_added"]),
@@ -152,9 +155,9 @@ def _decode_changes(document: Document) -> ModelChanges:
     )
 
 
-def _field_value(value: Document | str | datetime | None) -> FieldValue:
+def _decode_field_value(value: Document | str | datetime | None) -> FieldValue:
     return decode_options(value) if isinstance(value, dict) else value
 
 
-def _target(position: Document | None) -> Target | None:
+def _decode_target(position: Document | None) -> Target | None:
     return None if position is None else next(iter(decode_targets([position])))

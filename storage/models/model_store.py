@@ -16,11 +16,11 @@ from optimization import GENERAL, GLOBECO, Model, ModelRules, replace_invisible
 from storage.audit.author import FindAuthor, find_no_author
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
-from storage.models.documents import RULES, decode_model, model_contents
+from storage.models.documents import RULES, decode_model, encode_model_contents
 from storage.models.newest import (
     NEWEST_MODEL,
+    build_ids_filter,
     group_newest,
-    ids_filter,
     may_share_portfolios,
 )
 from storage.models.versions import ModelVersions
@@ -32,7 +32,7 @@ from storage.mongo.connection import (
     translate_failures,
 )
 from storage.mongo.decimal_codec import to_milliseconds
-from storage.mongo.sorting import ASCENDING, Sort, sort_order
+from storage.mongo.sorting import ASCENDING, Sort, build_sort_order
 
 COLLECTION = "models"
 Versions = frozenset[int] | None
@@ -87,7 +87,7 @@ class ModelStore:
         """
         self._rules.check(model)
         now = to_milliseconds(datetime.now(UTC))
-        document = {"_id": ObjectId(), **model_contents(model), "version": 1}
+        document = {"_id": ObjectId(), **encode_model_contents(model), "version": 1}
         stored = document | {"created_at": now, "updated_at": now}
         at = await read_clock(self._models.database)
 
@@ -138,7 +138,7 @@ class ModelStore:
         ``model_ids`` limits the models, None to all. ``name`` is a part of their names, in upper or
         lower case.
         """
-        order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
+        order = build_sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
         ids = None if model_ids is None else [ObjectId(model_id) for model_id in model_ids]
         only: Document = {} if ids is None else {"_id": {"$in": ids}}
         if name:
@@ -158,7 +158,7 @@ class ModelStore:
         """
         self._rules.check(model)
         model_id = str(model.model_id)
-        contents = model_contents(model)
+        contents = encode_model_contents(model)
         change: Document = {
             "$set": contents | {"updated_at": datetime.now(UTC)},
             "$inc": {"version": 1},
@@ -234,7 +234,7 @@ class ModelStore:
         Raises NotFoundError for a model that is not stored.
         """
         order = list(NEWEST_MODEL)
-        cursor = self._models.find(ids_filter(model_ids), {"_id": 1}, sort=order)
+        cursor = self._models.find(build_ids_filter(model_ids), {"_id": 1}, sort=order)
         found = tuple([str(document["_id"]) async for document in cursor])
         missing = set(model_ids).difference(found)
         if missing:
@@ -250,7 +250,7 @@ class ModelStore:
         A portfolio that follows none of them is absent.
         """
         chosen = {"portfolios": {"$in": list(portfolio_ids)}}
-        return await group_newest(self._models, ids_filter(model_ids), chosen, {})
+        return await group_newest(self._models, build_ids_filter(model_ids), chosen, {})
 
     @translate_failures
     async def find_shared_portfolios(self, model_ids: Sequence[str] = ()) -> dict[str, str]:
@@ -258,7 +258,7 @@ class ModelStore:
 
         With ``model_ids`` only these models count.
         """
-        among = ids_filter(model_ids)
+        among = build_ids_filter(model_ids)
         if not await may_share_portfolios(self._models, among):
             return {}
         return await group_newest(self._models, among, {}, {"models": {"$gt": 1}})
@@ -310,7 +310,7 @@ class ModelStore:
         named = None if model_id is None else {"_id": ObjectId(model_id)}
         if named is not None and await self._models.find_one(named, {"_id": 1}) is None:
             raise NotFoundError("model", str(model_id))
-        raise not_followed_error(portfolio_id, [] if model_id is None else [model_id])
+        raise make_not_followed_error(portfolio_id, [] if model_id is None else [model_id])
 
     async def _raise_why_unmatched(self, model_id: str, version: int) -> NoReturn:
         stored = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
@@ -319,10 +319,10 @@ class ModelStore:
         raise StaleVersionError("model", model_id, version, stored["version"])
 
 
-def not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
+def make_not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
     """Error for a portfolio that follows none of these models, or no model if none is named.
 
-    >>> print(not_followed_error("P1", ["M1"]), not_followed_error("P1", []), sep="; ")
+    >>> print(make_not_followed_error("P1", ["M1"]), make_not_followed_error("P1", []), sep="; ")
     there is no portfolio P1 in model M1; there is no model followed by portfolio P1
     """
     if model_ids:

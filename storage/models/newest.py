@@ -13,7 +13,7 @@ from storage.mongo.sorting import DESCENDING
 NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
 
-def ids_filter(model_ids: Sequence[str]) -> Document:
+def build_ids_filter(model_ids: Sequence[str]) -> Document:
     """Match the models with these ids, or all models if there are no ids."""
     ids = [require_object_id("model_id", model_id) for model_id in model_ids]
     return {"_id": {"$in": ids}} if ids else {}

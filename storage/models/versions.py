@@ -42,31 +42,31 @@ class ModelVersions:
 
     async def add_first(self, session: AsyncClientSession, at: datetime, model: Document) -> None:
         """Store the first version of a new model."""
-        version = _version(model, self._find_author(), at)
+        version = _encode_version(model, self._find_author(), at)
         await self._versions.insert_one(version, session=session)
-        await self._record(session, at, Action.MODEL_CREATED, model, after_hash=model_hash(model))
+        await self._record(session, at, Action.MODEL_CREATED, model, after_hash=hash_model(model))
 
     async def add_next(
         self, session: AsyncClientSession, at: datetime, before: Document, after: Document
     ) -> None:
         """Store the version that a change makes, and what changed since the one before."""
-        await self._keep(session, before)
-        changes = changes_between(before, after)
-        added = _version(after, self._find_author(), at) | {"changes": changes}
-        delta = _portfolio_changes(before["portfolios"], after["portfolios"])
+        await self._ensure_version(session, before)
+        changes = compare_models(before, after)
+        added = _encode_version(after, self._find_author(), at) | {"changes": changes}
+        delta = _compare_portfolios(before["portfolios"], after["portfolios"])
         if after["version"] % FULL_EVERY and delta is not None:
             del added["portfolios"]
             added["portfolio_changes"] = delta
         await self._versions.insert_one(added, session=session)
-        hashes = {"before_hash": model_hash(before), "after_hash": model_hash(after)}
+        hashes = {"before_hash": hash_model(before), "after_hash": hash_model(after)}
         await self._record(
             session, at, Action.MODEL_EDITED, after, diff=_summarize_changes(changes), **hashes
         )
 
     async def end(self, session: AsyncClientSession, at: datetime, model: Document) -> None:
         """Record the deletion of a model; its versions stay."""
-        await self._keep(session, model)
-        await self._record(session, at, Action.MODEL_DELETED, model, before_hash=model_hash(model))
+        await self._ensure_version(session, model)
+        await self._record(session, at, Action.MODEL_DELETED, model, before_hash=hash_model(model))
 
     async def _record(
         self,
@@ -79,28 +79,28 @@ class ModelVersions:
         record = self._trail.record(action, str(model["_id"]), model["version"], **details)
         await self._trail.append(session, at, record)
 
-    async def _keep(self, session: AsyncClientSession, model: Document) -> None:
+    async def _ensure_version(self, session: AsyncClientSession, model: Document) -> None:
         """Store a version that an earlier release made, unless it is stored."""
-        key = {"_id": version_id(model["_id"], model["version"])}
+        key = {"_id": build_version_id(model["_id"], model["version"])}
         if await self._versions.find_one(key, {"_id": 1}, session=session) is None:
-            version = _version(model, Author(), model["updated_at"])
+            version = _encode_version(model, Author(), model["updated_at"])
             await self._versions.insert_one(version, session=session)
 
 
-def version_id(model_id: ObjectId, version: int) -> str:
+def build_version_id(model_id: ObjectId, version: int) -> str:
     """Key of a version; the keys of a model ascend with the version.
 
-    >>> version_id(ObjectId("0" * 24), 12)
+    >>> build_version_id(ObjectId("0" * 24), 12)
     '000000000000000000000000:0000000012'
     """
     return f"{model_id}:{version:010}"
 
 
-def changes_between(before: Document, after: Document) -> Document:
+def compare_models(before: Document, after: Document) -> Document:
     """Compare two documents of a model: fields, positions by security, and portfolios.
 
     >>> before = {"name": "A", "positions": [{"security_id": "S", "target": 1}], "portfolios": []}
-    >>> changes_between(before, before | {"name": "B", "portfolios": ["P"]})["fields"]
+    >>> compare_models(before, before | {"name": "B", "portfolios": ["P"]})["fields"]
     [{'field': 'name', 'before': 'A', 'after': 'B'}]
     """
     fields = [
@@ -108,7 +108,7 @@ def changes_between(before: Document, after: Document) -> Document:
         for name in FIELDS
         if before.get(name) != after.get(name)
     ]
-    old, new = _by_security(before), _by_security(after)
+    old, new = _index_by_security(before), _index_by_security(after)
     positions = [
         {"security_id": security_id, "before": old.get(security_id), "after": new.get(security_id)}
         for security_id in {**old, **new}
@@ -125,7 +125,7 @@ def changes_between(before: Document, after: Document) -> Document:
     }
 
 
-def model_hash(model: Document) -> str:
+def hash_model(model: Document) -> str:
     """Digest of a model's contents, as canonical JSON."""
     return digest(plain({name: model.get(name) for name in (*CONTENTS, "portfolios")}))
 
@@ -150,7 +150,7 @@ def apply_portfolio_changes(
     return [*others, *delta["added"]]
 
 
-def _portfolio_changes(before: Sequence[str], after: Sequence[str]) -> Document | None:
+def _compare_portfolios(before: Sequence[str], after: Sequence[str]) -> Document | None:
     """Compare two lists of portfolios; None if the whole new list is shorter than the changes."""
     had, has = frozenset(before), frozenset(after)
     delta = {
@@ -163,10 +163,10 @@ def _portfolio_changes(before: Sequence[str], after: Sequence[str]) -> Document 
     return delta if apply_portfolio_changes(before, delta) == list(after) else None
 
 
-def _version(model: Document, author: Author, at: datetime) -> Document:
+def _encode_version(model: Document, author: Author, at: datetime) -> Document:
     """Make the full document of a version."""
     return {
-        "_id": version_id(model["_id"], model["version"]),
+        "_id": build_version_id(model["_id"], model["version"]),
         "model_id": model["_id"],
         "version": model["version"],
         "at": at,
@@ -178,6 +178,6 @@ def _version(model: Document, author: Author, at: datetime) -> Document:
     }
 
 
-def _by_security(model: Document) -> dict[str, dict[str, Any]]:
+def _index_by_security(model: Document) -> dict[str, dict[str, Any]]:
     # With the id, so that each value is a whole position.
     return {position["security_id"]: position for position in model["positions"]}

@@ -28,10 +28,10 @@ MAX_EXCEPTIONS: Final = (
 )  # part of a column; an exception takes 12 bytes and saves at least 2 a value
 
 
-def column_document(column: ScaledColumn) -> Document:
+def encode_column(column: ScaledColumn) -> Document:
     """Convert a column to a binary with its dtype, shape and scale.
 
-    >>> written = column_document(ScaledColumn(np.array([1250, -7]), 2))
+    >>> written = encode_column(ScaledColumn(np.array([1250, -7]), 2))
     >>> written["dtype"], decode_column(written).value(0)
     ('<i2', Decimal('12.50'))
     """
@@ -39,9 +39,9 @@ def column_document(column: ScaledColumn) -> Document:
     low, high = (int(units.min()), int(units.max())) if units.size else (0, 0)
     fields: Document = {"shape": list(units.shape), "decimals": column.decimals}
     if column.digits is not None:
-        fields["digits"] = _digits_document(column.digits)
+        fields["digits"] = _encode_digits(column.digits)
     if not _fits(low, high, INTEGERS[-1]):
-        data = b"".join(map(_decimal128s(column.decimals), units.flat))
+        data = b"".join(map(_make_decimal128_encoder(column.decimals), units.flat))
         return fields | {"dtype": DECIMAL128, "data": Binary(data)}
     units = units.astype(np.int64, copy=False)
     dtype = next(candidate for candidate in INTEGERS if _fits(low, high, candidate))
@@ -59,7 +59,7 @@ def column_document(column: ScaledColumn) -> Document:
     return fields | {"dtype": dtype.str, "data": Binary(units.astype(dtype).tobytes())}
 
 
-def _digits_document(digits: NDArray[np.signedinteger]) -> Document:
+def _encode_digits(digits: NDArray[np.signedinteger]) -> Document:
     values, counts = np.unique(digits, return_counts=True)
     most = int(values[np.argmax(counts)]) if digits.size else 0
     places = np.flatnonzero(digits != most)
@@ -93,12 +93,12 @@ def decode_column(document: Document) -> ScaledColumn:
             units[np.frombuffer(places, EXCEPTION_PLACE)] = np.frombuffer(large, EXCEPTION_UNITS)
         return ScaledColumn.from_units(units.reshape(shape), document["decimals"], digits)
     words = range(0, len(data), DECIMAL128_BYTES)
-    numbers = [_coefficient(data[word : word + DECIMAL128_BYTES]) for word in words]
+    numbers = [_decode_coefficient(data[word : word + DECIMAL128_BYTES]) for word in words]
     units = np.array(numbers, dtype=np.object_)
     return ScaledColumn(units.reshape(shape), document["decimals"], digits)
 
 
-def _decimal128s(decimals: int) -> Callable[[int], bytes]:
+def _make_decimal128_encoder(decimals: int) -> Callable[[int], bytes]:
     """Encoder of whole numbers of ``10**-decimals``, with up to 34 digits."""
     exponent = (EXPONENT_BIAS - decimals) << COEFFICIENT_BITS
 
@@ -109,7 +109,7 @@ def _decimal128s(decimals: int) -> Callable[[int], bytes]:
     return encode
 
 
-def _coefficient(data: bytes) -> int:
+def _decode_coefficient(data: bytes) -> int:
     bits = int.from_bytes(data, "little")
     return -(bits & COEFFICIENT) if bits >> 127 else bits & COEFFICIENT
 

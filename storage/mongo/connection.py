@@ -63,12 +63,12 @@ def connect(
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,
         event_listeners=[CommandWatch(observer)] if observer else [],
-        **_settings(timeout_ms, max_connections),
+        **build_client_options(timeout_ms, max_connections),
     )
     return client[database_name]
 
 
-def _settings(timeout_ms: int, max_connections: int) -> dict[str, Any]:
+def build_client_options(timeout_ms: int, max_connections: int) -> dict[str, Any]:
     # timeoutMS bounds a whole operation with its retries; socketTimeoutMS would bound each attempt.
     return {
         "appname": "order-generation",
@@ -125,11 +125,11 @@ def failure_translation() -> Generator[None]:
     try:
         yield
     except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
-        raise StorageUnavailableError(_detail(error)) from error
+        raise StorageUnavailableError(_describe_failure(error)) from error
     except PyMongoError as error:
         if not (error.timeout or _is_passing(error)):
             raise
-        raise StorageUnavailableError(_detail(error)) from error
+        raise StorageUnavailableError(_describe_failure(error)) from error
 
 
 def _is_passing(error: PyMongoError) -> bool:
@@ -153,7 +153,7 @@ def _is_cache_full(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and error.code == CACHE_FULL
 
 
-def _detail(error: PyMongoError) -> str:
+def _describe_failure(error: PyMongoError) -> str:
     # Only the kind of failure, because the driver's own text names hosts and may name users.
     if (reason := CERTIFICATE_REFUSED.search(str(error))) is not None:
         return f"the certificate of the database is not accepted: {reason[1].strip()}"

@@ -51,7 +51,7 @@ def encode_decimal(value: Decimal) -> Decimal128 | str:
 
 
 @lru_cache(maxsize=16_384)  # because weights, drifts and prices repeat
-def _from_bid(bid: bytes) -> Decimal:
+def _decode_bid(bid: bytes) -> Decimal:
     bits = int.from_bytes(bid, "little")
     if bits >> 125 & 0b11 == 0b11:  # infinities and NaN
         return Decimal128.from_bid(bid).to_decimal()
@@ -79,7 +79,7 @@ class DecimalCodec(TypeCodec):
 
     def transform_bson(self, value: Decimal128) -> Decimal:
         """Convert a Decimal128 of the database."""
-        return _from_bid(value.bid)
+        return _decode_bid(value.bid)
 
 
 TYPE_REGISTRY = TypeRegistry([DecimalCodec()])
@@ -90,10 +90,10 @@ def decode_decimal(value: Decimal | str | int) -> Decimal:
     return value if isinstance(value, Decimal) else Decimal(value)
 
 
-def weight_document(weight: Weight) -> Decimal | str:
+def encode_weight(weight: Weight) -> Decimal | str:
     """Convert a weight for a document: a Decimal, or the text of a fraction.
 
-    >>> weight_document(Fraction(1, 12)), weight_document(Decimal("0.250"))
+    >>> encode_weight(Fraction(1, 12)), encode_weight(Decimal("0.250"))
     ('1/12', Decimal('0.250'))
     """
     return weight if isinstance(weight, Decimal) else weight_text(weight)

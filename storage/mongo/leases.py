@@ -65,7 +65,7 @@ class Leases:
         is_available = {"$and": [{"$or": [_LAPSED, is_mine]}, only_if]}
         fill = {name: {"$ifNull": [f"${name}", value]} for name, value in (defaults or {}).items()}
         # The condition stands in the change, because a filter with $expr is refused in an upsert.
-        take = {"lease": {"$cond": [is_available, _lease(token, lease_s), "$lease"]}}
+        take = {"lease": {"$cond": [is_available, _build_lease(token, lease_s), "$lease"]}}
         document = await self._collection.find_one_and_update(
             {"_id": key},
             [*([{"$set": fill}] if fill else []), {"$set": take}],
@@ -84,7 +84,7 @@ class Leases:
         """Lease the first free document that matches, in the order of ids; None without a match."""
         return await self._collection.find_one_and_update(
             {**matching, **FREE},
-            [{"$set": {"lease": _lease(token, lease_s)}}],
+            [{"$set": {"lease": _build_lease(token, lease_s)}}],
             projection,
             sort=[("_id", 1)],
             return_document=ReturnDocument.AFTER,
@@ -100,15 +100,15 @@ class Leases:
     ) -> Document | None:
         """Extend a lease and set ``changes``, which are expressions; None if the lease was lost."""
         return await self._collection.find_one_and_update(
-            holder_filter(key, token),
-            [{"$set": {**(changes or {}), "lease": _lease(token, lease_s)}}],
+            build_holder_filter(key, token),
+            [{"$set": {**(changes or {}), "lease": _build_lease(token, lease_s)}}],
             projection,
             return_document=ReturnDocument.AFTER,
         )
 
     async def release(self, key: object, token: str) -> None:
         """Release a lease, unless it was lost."""
-        await self._collection.update_one(holder_filter(key, token), RELEASED)
+        await self._collection.update_one(build_holder_filter(key, token), RELEASED)
 
     async def release_lapsed(self, keys: Iterable[object]) -> None:
         """Remove lapsed leases, because otherwise their holders could still renew them."""
@@ -124,7 +124,7 @@ class Leases:
         return {lease["token"]: max(1, ceil(lease["left_ms"] / 1000)) async for lease in cursor}
 
 
-def holder_filter(key: object, token: str) -> Document:
+def build_holder_filter(key: object, token: str) -> Document:
     """Filter for a document whose lease belongs to the token."""
     return {"_id": key, "lease.token": token}
 
@@ -135,7 +135,7 @@ def is_holder(document: Document, token: str) -> bool:
     return lease.get("token") == token
 
 
-def _lease(token: str, lease_s: float) -> Document:
+def _build_lease(token: str, lease_s: float) -> Document:
     """Expression for a lease that begins now."""
     until = {"$add": ["$$NOW", round(lease_s * 1000)]}
     return {"token": {"$literal": token}, "until": until}

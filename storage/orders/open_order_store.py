@@ -108,8 +108,8 @@ class OpenOrderStore:
         for start in range(0, len(holds), OUTCOME_BATCH_SIZE):
             changes = [
                 UpdateMany(
-                    {**pending, "portfolio_id": hold.portfolio_id, **_security_filter(hold)},
-                    {"$set": {"held": True, "message": _hold_message(hold)}},
+                    {**pending, "portfolio_id": hold.portfolio_id, **_build_security_filter(hold)},
+                    {"$set": {"held": True, "message": _format_hold_message(hold)}},
                 )
                 for hold in holds[start : start + OUTCOME_BATCH_SIZE]
             ]
@@ -124,9 +124,9 @@ class OpenOrderStore:
             await self._orders.update_many(held, {"$unset": {"held": "", "message": ""}})
 
 
-def _security_filter(hold: Hold) -> Document:
+def _build_security_filter(hold: Hold) -> Document:
     return {} if hold.security_id is None else {"security_id": hold.security_id}
 
 
-def _hold_message(hold: Hold) -> str:
+def _format_hold_message(hold: Hold) -> str:
     return f"not sent: held by {hold.principal}{f': {hold.note}' if hold.note else ''}"

@@ -14,7 +14,7 @@ from typing import Final
 from optimization import Side
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import MAX_INT64, decode_decimal
-from storage.rebalances.outcomes import outcome_id, parse_ordinal
+from storage.rebalances.outcomes import build_outcome_id, parse_ordinal
 
 
 class OrderState(StrEnum):
@@ -66,7 +66,7 @@ class Order:
     @property
     def key(self) -> str:
         """The deterministic id of the order, which makes a repeated write harmless."""
-        return f"{outcome_id(self.rebalance_id, self.place)}:{self.security_id}"
+        return f"{build_outcome_id(self.rebalance_id, self.place)}:{self.security_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Settlement:
     message: str | None = None
 
 
-def order_document(order: Order) -> Document:
+def encode_order(order: Order) -> Document:
     """Convert an order that was never sent to a document."""
     shares = int(order.quantity)
     small = shares == order.quantity and shares <= MAX_INT64

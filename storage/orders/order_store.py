@@ -21,7 +21,7 @@ from storage.orders.order import (
     OrderState,
     Settlement,
     decode_order,
-    order_document,
+    encode_order,
 )
 from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE, allow_repetition, parse_ordinal
 
@@ -40,7 +40,7 @@ class OrderStore:
         """Store orders to send; an order that is stored already stays as it is."""
         for start in range(0, len(orders), OUTCOME_BATCH_SIZE):
             documents = [
-                order_document(order) for order in orders[start : start + OUTCOME_BATCH_SIZE]
+                encode_order(order) for order in orders[start : start + OUTCOME_BATCH_SIZE]
             ]
             with allow_repetition():
                 await self._orders.insert_many(documents, ordered=False)
@@ -88,7 +88,7 @@ class OrderStore:
     async def give_back(self, batch: Batch) -> None:
         """Make the orders of a batch pending again, because the batch was never sent."""
         await self._orders.update_many(
-            self._claim_filter(batch),
+            self._build_claim_filter(batch),
             {
                 "$set": {"state": OrderState.PENDING.value},
                 "$unset": {"claim": "", "timestamp": "", "open": ""},
@@ -101,7 +101,7 @@ class OrderStore:
         # No rebalance here, because then the database uses the _id and tries no other plan.
         in_claim = {"state": OrderState.SENDING.value, "claim": batch.claim}
         changes = [
-            UpdateOne({"_id": key, **in_claim}, _settlement_update(settlement))
+            UpdateOne({"_id": key, **in_claim}, _build_settlement_update(settlement))
             for key, settlement in settlements.items()
         ]
         with timeout(WRITER_TIMEOUT_S):
@@ -110,13 +110,15 @@ class OrderStore:
     @translate_failures
     async def list_unsettled_timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
         """Return the timestamps of the batches that have unsettled orders."""
-        found = await self._orders.distinct("timestamp", _state_filter(rebalance_id, UNSETTLED))
+        found = await self._orders.distinct(
+            "timestamp", _build_state_filter(rebalance_id, UNSETTLED)
+        )
         return tuple(sorted(found))
 
     @translate_failures
     async def list_unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
         """Return the unsettled orders of one batch."""
-        within = {**_state_filter(rebalance_id, UNSETTLED), "timestamp": timestamp}
+        within = {**_build_state_filter(rebalance_id, UNSETTLED), "timestamp": timestamp}
         return tuple([decode_order(document) async for document in self._orders.find(within)])
 
     @translate_failures
@@ -126,7 +128,7 @@ class OrderStore:
         changes = [
             UpdateOne(
                 {"_id": key, "state": unsettled, "timestamp": timestamp},
-                _settlement_update(Settlement(OrderState.SENT, order_id)),
+                _build_settlement_update(Settlement(OrderState.SENT, order_id)),
             )
             for key, order_id in order_ids.items()
         ]
@@ -173,7 +175,7 @@ class OrderStore:
     @translate_failures
     async def count_in_doubt(self, rebalance_id: str) -> tuple[int, datetime | None]:
         """Return the number of orders in doubt, and the time of the last claim of such an order."""
-        of_rebalance = {"$match": _state_filter(rebalance_id, IN_DOUBT)}
+        of_rebalance = {"$match": _build_state_filter(rebalance_id, IN_DOUBT)}
         tally = {"$group": {"_id": None, "count": {"$sum": 1}, "last": {"$max": "$claimed_at"}}}
         groups = await self._orders.aggregate([of_rebalance, tally])
         async for group in groups:
@@ -198,7 +200,9 @@ class OrderStore:
         if limit == 0:  # because MongoDB takes 0 for no limit
             return ()
         chosen = tuple(states)
-        wanted = _state_filter(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
+        wanted = (
+            _build_state_filter(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
+        )
         cursor = self._orders.find(
             wanted, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
         )
@@ -229,7 +233,7 @@ class OrderStore:
         with timeout(WRITER_TIMEOUT_S):
             await self._orders.delete_many({"rebalance_id": rebalance_id})
 
-    def _claim_filter(self, batch: Batch) -> Document:
+    def _build_claim_filter(self, batch: Batch) -> Document:
         return {
             "rebalance_id": batch.rebalance_id,
             "state": OrderState.SENDING.value,
@@ -237,11 +241,11 @@ class OrderStore:
         }
 
 
-def _state_filter(rebalance_id: str, states: Sequence[OrderState]) -> Document:
+def _build_state_filter(rebalance_id: str, states: Sequence[OrderState]) -> Document:
     return {"rebalance_id": rebalance_id, "state": {"$in": [state.value for state in states]}}
 
 
-def _settlement_update(settlement: Settlement) -> Document:
+def _build_settlement_update(settlement: Settlement) -> Document:
     given: dict[str, Any] = {"state": settlement.state.value, "open": True}
     gone = {"message": ""}
     if settlement.order_id is not None:

@@ -14,10 +14,10 @@ from typing import Final, NoReturn
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.audit.author import FindAuthor, find_no_author
-from storage.audit.trail import Action, AuditTrail, added_by_update
+from storage.audit.trail import Action, AuditTrail, build_update_fields
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import Document, require_object_id, translate_failures
-from storage.mongo.leases import NOW_MS, Leases, holder_filter, is_holder
+from storage.mongo.leases import NOW_MS, Leases, build_holder_filter, is_holder
 from storage.orders.order import Order, OrderState
 
 COLLECTION = "order_submissions"
@@ -97,7 +97,7 @@ class OrderSubmissionStore:
         The record comes first, because nothing may be sent without an entry.
         """
         record = self._trail.record(action, rebalance_id, diff=what)
-        await self._renew(rebalance_id, owner, added_by_update(record))
+        await self._renew(rebalance_id, owner, build_update_fields(record))
 
     @translate_failures
     async def mark_prepared(self, rebalance_id: str, owner: str) -> None:
@@ -132,14 +132,14 @@ class OrderSubmissionStore:
     @translate_failures
     async def end(self, rebalance_id: str, owner: str) -> None:
         """Release the lease; remove the submission if its orders were never stored."""
-        unprepared = {**holder_filter(rebalance_id, owner), "prepared": False}
+        unprepared = {**build_holder_filter(rebalance_id, owner), "prepared": False}
         await self._submissions.delete_one(unprepared)
         await self._leases.release(rebalance_id, owner)
 
     @translate_failures
     async def forget(self, rebalance_id: str, owner: str) -> None:
         """Remove the submission."""
-        await self._trail.remove(self._submissions, holder_filter(rebalance_id, owner))
+        await self._trail.remove(self._submissions, build_holder_filter(rebalance_id, owner))
 
     async def _renew(self, rebalance_id: str, owner: str, changes: Document) -> Document:
         document = await self._leases.renew(rebalance_id, owner, self._lease_s, changes)

@@ -186,7 +186,7 @@ class ProposalFilter:
         return wanted
 
 
-def proposal_document(proposal: Proposal) -> Document:
+def encode_proposal(proposal: Proposal) -> Document:
     """Convert a new proposal to a document, without its absent members."""
     members: Document = {
         "_id": ObjectId(proposal.proposal_id),
@@ -201,7 +201,7 @@ def proposal_document(proposal: Proposal) -> Document:
         "required_approvals": proposal.required_approvals,
         "note": proposal.note,
         "status": proposal.status.value,
-        "approvals": approval_documents(proposal.approvals),
+        "approvals": encode_approvals(proposal.approvals),
         "number_of_holds": proposal.number_of_holds,
         "version": proposal.version,
         "content_version": proposal.content_version,
@@ -211,7 +211,7 @@ def proposal_document(proposal: Proposal) -> Document:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def approval_documents(approvals: Sequence[Approval]) -> list[Document]:
+def encode_approvals(approvals: Sequence[Approval]) -> list[Document]:
     """Convert approvals to documents."""
     return [
         {

@@ -17,7 +17,13 @@ from pymongo.errors import DuplicateKeyError
 
 from optimization.errors import RuleError
 from storage.audit.author import FindAuthor, find_no_author
-from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_with, literal
+from storage.audit.trail import (
+    Action,
+    AuditTrail,
+    build_insert_fields,
+    build_update_fields,
+    literal,
+)
 from storage.errors import NotFoundError, StaleVersionError
 from storage.mongo.connection import (
     Document,
@@ -39,10 +45,10 @@ from storage.proposals.proposal import (
     Proposal,
     ProposalFilter,
     ProposalStatus,
-    approval_documents,
     decode_hold,
     decode_proposal,
-    proposal_document,
+    encode_approvals,
+    encode_proposal,
 )
 
 COLLECTION: Final = "proposals"
@@ -88,7 +94,7 @@ class ProposalStore:
             "note": proposal.note,
         }
         record = self._trail.record(Action.PROPOSAL_CREATED, proposal.proposal_id, 1, diff=diff)
-        document = proposal_document(proposal) | inserted_with(record)
+        document = encode_proposal(proposal) | build_insert_fields(record)
         try:
             await self._proposals.insert_one(document)
         except DuplicateKeyError:
@@ -195,7 +201,7 @@ class ProposalStore:
 
         def change(found: Proposal) -> tuple[Proposal, Document]:
             if found.status is not ProposalStatus.APPROVED or not found.is_approved(required):
-                raise not_approved_error(found)
+                raise make_not_approved_error(found)
             after = replace(found, status=ProposalStatus.ORDERED)
             diff = {"rebalance_id": found.rebalance_id, "number_of_holds": found.number_of_holds}
             return after, diff
@@ -212,7 +218,7 @@ class ProposalStore:
         key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
         members = {"principal": decision.principal, "at": at, "note": decision.note}
         upserts = [
-            UpdateOne({**key, **_target_filter(target)}, {"$set": members}, upsert=True)
+            UpdateOne({**key, **_build_target_filter(target)}, {"$set": members}, upsert=True)
             for target in decision.targets
         ]
 
@@ -233,8 +239,8 @@ class ProposalStore:
         Approvals are removed, because the approvers did not see what is released.
         """
         key = {"proposal_id": require_object_id("proposal_id", proposal_id)}
-        choices: list[Document] = [_released_filter(target) for target in decision.targets] or [{}]
-        deletions = [DeleteMany({**key, **choice}) for choice in choices]
+        filters = [_build_release_filter(target) for target in decision.targets]
+        deletions = [DeleteMany({**key, **holds}) for holds in filters or [{}]]
 
         async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
             done = await self._holds.bulk_write(deletions, session=session)
@@ -267,7 +273,7 @@ class ProposalStore:
     ) -> Proposal:
         """Change holds and proposal in one transaction."""
         done: list[Proposal] = []
-        step = _HOLD_ACTIONS[decision.kind], _targets_diff(decision)
+        step = _HOLD_ACTIONS[decision.kind], _describe_targets(decision)
 
         async def change_both(session: AsyncClientSession) -> None:
             found = await self._find(proposal_id, session)
@@ -311,7 +317,7 @@ class ProposalStore:
         ending = after.ending
         fields: Document = {
             "status": after.status.value,
-            "approvals": approval_documents(after.approvals),
+            "approvals": encode_approvals(after.approvals),
             "number_of_holds": after.number_of_holds,
             "version": after.version,
             "content_version": after.content_version,
@@ -320,7 +326,7 @@ class ProposalStore:
             fields["ending"] = asdict(ending)
         if after.override is not None:
             fields["override"] = asdict(after.override)
-        update: list[Document] = [{"$set": literal(fields) | added_by_update(record)}]
+        update: list[Document] = [{"$set": literal(fields) | build_update_fields(record)}]
         if after.status not in (*OPEN, ProposalStatus.ORDERED):
             update.append({"$unset": "live"})
         same = {"_id": ObjectId(found.proposal_id), "version": found.version}
@@ -342,7 +348,7 @@ async def remove_proposals(
         await trail.remove(proposals, {"_id": document["_id"]})
 
 
-def not_approved_error(proposal: Proposal) -> NotApprovedError:
+def make_not_approved_error(proposal: Proposal) -> NotApprovedError:
     """Make the error that refuses the orders of a proposal in its state."""
     return NotApprovedError(
         proposal.rebalance_id, proposal.proposal_id, proposal.status.value, proposal.reason
@@ -371,20 +377,20 @@ def _require_version(proposal: Proposal, version: int | None) -> None:
         raise StaleVersionError(ENTITY, proposal.proposal_id, version, proposal.version)
 
 
-def _target_filter(target: DecisionTarget) -> Document:
+def _build_target_filter(target: DecisionTarget) -> Document:
     return {"portfolio_id": target.portfolio_id, "security_id": target.security_id}
 
 
-def _released_filter(target: DecisionTarget) -> Document:
+def _build_release_filter(target: DecisionTarget) -> Document:
     """Filter for the holds that a target releases; a portfolio releases its trades, too."""
     if target.security_id is None:
         return {"portfolio_id": target.portfolio_id}
-    return _target_filter(target)
+    return _build_target_filter(target)
 
 
-def _targets_diff(decision: Decision) -> Document:
+def _describe_targets(decision: Decision) -> Document:
     """Describe the first targets of a decision, and count all."""
-    listed = [_target_filter(target) for target in decision.targets[:MAX_LISTED_TARGETS]]
+    listed = [_build_target_filter(target) for target in decision.targets[:MAX_LISTED_TARGETS]]
     return {
         "targets": listed or "all",
         "number_of_targets": len(decision.targets),

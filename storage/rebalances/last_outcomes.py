@@ -48,7 +48,9 @@ async def list_last_outcomes(
     asked = [{"_id": portfolio_id} for portfolio_id in dict.fromkeys(portfolio_ids)]
     entries = await database.aggregate([{"$documents": asked}, *_LOOK_UPS])
     newest = {
-        entry["_id"]: max(found) async for entry in entries if (found := [*_candidates(entry)])
+        entry["_id"]: max(found)
+        async for entry in entries
+        if (found := [*_iterate_candidates(entry)])
     }
     having = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id, _ in newest.values()]}}
     rebalances = {
@@ -56,7 +58,7 @@ async def list_last_outcomes(
         async for document in database[REBALANCES].find(having, SHOWN)
     }
     return tuple(
-        _last_outcome(portfolio_id, status, rebalances[rebalance_id])
+        _make_last_outcome(portfolio_id, status, rebalances[rebalance_id])
         for portfolio_id in dict.fromkeys(portfolio_ids)
         for rebalance_id, status in [newest.get(portfolio_id, ("", ""))]
         if rebalance_id in rebalances  # otherwise it is being removed
@@ -90,7 +92,7 @@ _LOOK_UPS: Final[tuple[Document, ...]] = (
 )
 
 
-def _candidates(entry: Document) -> Iterator[tuple[str, str]]:
+def _iterate_candidates(entry: Document) -> Iterator[tuple[str, str]]:
     """Yield rebalance id and status from each collection that has the portfolio."""
     for document in (*entry[OUTCOMES], *entry[REBALANCES]):
         yield str(document["_id"])[:ID_DIGITS], document["status"]
@@ -100,7 +102,7 @@ def _candidates(entry: Document) -> Iterator[tuple[str, str]]:
             yield str(document["rebalance_id"]), STATUSES[status].value
 
 
-def _last_outcome(portfolio_id: str, status: str, rebalance: Document) -> LastOutcome:
+def _make_last_outcome(portfolio_id: str, status: str, rebalance: Document) -> LastOutcome:
     run_id = rebalance.get("run_id")
     return LastOutcome(
         portfolio_id=portfolio_id,

@@ -26,13 +26,13 @@ from optimization import (
 )
 from storage.mongo.column_codec import (
     DECIMAL128_BYTES,
-    column_document,
     decode_column,
+    encode_column,
     is_too_wide,
 )
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import decode_decimal
-from storage.rebalances.outcomes import outcome_id, parse_ordinal
+from storage.rebalances.outcomes import build_outcome_id, parse_ordinal
 
 COLLECTION = "outcome_chunks"
 MAX_ROWS: Final = 512  # portfolios in a document, because a reader of one reads all of them
@@ -48,35 +48,35 @@ NO_METHODS: Final = np.zeros(0, dtype=np.int8)
 Statuses = NDArray[np.int8]
 
 
-def rows_per_document(securities: int) -> int:
+def count_rows_per_document(securities: int) -> int:
     """Number of portfolios in a document; it ignores their amounts, so that a repeat splits alike.
 
-    >>> rows_per_document(50), rows_per_document(5_000)
+    >>> count_rows_per_document(50), count_rows_per_document(5_000)
     (512, 52)
     """
     widest = DECIMAL128_BYTES * (len(AMOUNTS) + len(SHARES) * securities) + ID_BYTES
     return max(1, min(MAX_ROWS, MAX_COLUMN_BYTES // widest))
 
 
-def rows_document(rebalance_id: str, first: int, outcome: BlockOutcome, rows: slice) -> Document:
+def encode_rows(rebalance_id: str, first: int, outcome: BlockOutcome, rows: slice) -> Document:
     """Make the document of some rows of a block, the first of which has the ordinal ``first``."""
     block = _Rows(outcome, rows)
-    document = claim_document(rebalance_id, range(first, first + len(block.ids)))
+    document = encode_claim(rebalance_id, range(first, first + len(block.ids)))
     document["ids"] = list(block.ids)
     return document if np.all(block.is_beside) else document | block.fields()
 
 
-def claim_document(rebalance_id: str, ordinals: range) -> Document:
+def encode_claim(rebalance_id: str, ordinals: range) -> Document:
     """Make the document of portfolios whose outcomes are all BESIDE."""
     status = np.full(len(ordinals), BESIDE, dtype=np.int8)
     return {
-        "_id": outcome_id(rebalance_id, ordinals.start),
+        "_id": build_outcome_id(rebalance_id, ordinals.start),
         "rebalance_id": ObjectId(rebalance_id),
         "end": ordinals.stop,
         "ids": [],  # because the documents of the outcomes have them
         "counts": {},
         "transactions": 0,
-        "status": _places_document(status, STATUSES),
+        "status": _encode_places(status, STATUSES),
     }
 
 
@@ -93,7 +93,7 @@ def decode_block(
     shapes = {name: (len(portfolio_ids),) for name in AMOUNTS}
     shapes |= {name: (len(portfolio_ids), len(securities)) for name in SHARES}
     columns = {
-        name: decode_column(document[name]) if name in document else _zeros(shape)
+        name: decode_column(document[name]) if name in document else _make_zeros(shape)
         for name, shape in shapes.items()
     }
     block = BlockOutcome(
@@ -119,12 +119,12 @@ def decode_statuses(document: Document) -> Statuses:
     return _decode_places(document["status"])
 
 
-def covering_filter(rebalance_id: str, ordinals: range) -> Document:
+def build_covering_filter(rebalance_id: str, ordinals: range) -> Document:
     """Filter for the documents of a rebalance that have any of these ordinals, at least one."""
     first = max(0, ordinals.start - MAX_ROWS + 1)
     ids = {
-        "$gte": outcome_id(rebalance_id, first),
-        "$lte": outcome_id(rebalance_id, ordinals.stop - 1),
+        "$gte": build_outcome_id(rebalance_id, first),
+        "$lte": build_outcome_id(rebalance_id, ordinals.stop - 1),
     }
     return {"_id": ids, "end": {"$gt": ordinals.start}}
 
@@ -179,18 +179,18 @@ class _Rows:
         columns = self.columns
         if np.any(is_beside):
             columns = {name: _clear_rows(column, is_beside) for name, column in columns.items()}
-            others = _select(others, np.flatnonzero(~is_beside[others.rows]))
-            binding = _kept_binding(binding, np.flatnonzero(~is_beside[binding.rows]))
+            others = _select_other_holdings(others, np.flatnonzero(~is_beside[others.rows]))
+            binding = _select_binding(binding, np.flatnonzero(~is_beside[binding.rows]))
         fields: Document = {
             "counts": count_statuses(status),
             "transactions": int(self.outcome.transactions[self.rows][~is_beside].sum()),
-            "status": _places_document(status, STATUSES),
+            "status": _encode_places(status, STATUSES),
         }
         method = self.method
-        fields |= {"method": _places_document(method, METHODS)} if np.any(method) else {}
-        fields |= {name: column_document(column) for name, column in columns.items()}
-        fields |= {"others": _others_document(others)} if len(others.rows) else {}
-        return fields | ({"binding": _binding_document(binding)} if len(binding.rows) else {})
+        fields |= {"method": _encode_places(method, METHODS)} if np.any(method) else {}
+        fields |= {name: encode_column(column) for name, column in columns.items()}
+        fields |= {"others": _encode_other_holdings(others)} if len(others.rows) else {}
+        return fields | ({"binding": _encode_binding(binding)} if len(binding.rows) else {})
 
 
 def count_statuses(status: Statuses) -> dict[str, int]:
@@ -200,7 +200,7 @@ def count_statuses(status: Statuses) -> dict[str, int]:
     return {outcome.value: count for outcome, count in pairs if count}
 
 
-def _places_document(places: NDArray[np.int8], members: Sequence[StrEnum]) -> Document:
+def _encode_places(places: NDArray[np.int8], members: Sequence[StrEnum]) -> Document:
     names = [member.value for member in members]
     return {"dtype": places.dtype.str, "shape": list(places.shape), "values": names} | {
         "data": Binary(places.tobytes())
@@ -217,22 +217,22 @@ def _clear_rows(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:
     return ScaledColumn(units, column.decimals, column.digits)
 
 
-def _zeros(shape: tuple[int, ...]) -> ScaledColumn:
+def _make_zeros(shape: tuple[int, ...]) -> ScaledColumn:
     return ScaledColumn(np.zeros(shape, dtype=np.int64), 0)
 
 
-def _select(others: OtherHoldings, places: NDArray[np.intp]) -> OtherHoldings:
+def _select_other_holdings(others: OtherHoldings, places: NDArray[np.intp]) -> OtherHoldings:
     kept = others.rows[places], others.securities[places], others.quantities.select(places)
     return OtherHoldings(*kept, others.ids, others.prices)
 
 
-def _others_document(others: OtherHoldings) -> Document:
+def _encode_other_holdings(others: OtherHoldings) -> Document:
     # Only the securities that these rows hold, because a block may hold thousands.
     used, places = np.unique(others.securities, return_inverse=True)
     return {
-        "rows": column_document(_whole(others.rows)),
-        "securities": column_document(_whole(places)),
-        "quantities": column_document(others.quantities),
+        "rows": encode_column(_make_whole_column(others.rows)),
+        "securities": encode_column(_make_whole_column(places)),
+        "quantities": encode_column(others.quantities),
         "ids": [others.ids[place] for place in used.tolist()],
         "prices": [others.prices[place] for place in used.tolist()],
     }
@@ -251,18 +251,18 @@ def _decode_other_holdings(document: Document) -> OtherHoldings:
     )
 
 
-def _kept_binding(binding: BindingRows, places: NDArray[np.intp]) -> BindingRows:
+def _select_binding(binding: BindingRows, places: NDArray[np.intp]) -> BindingRows:
     kept = binding.rows[places], binding.constraints[places], binding.slacks.select(places)
     return BindingRows(*kept, binding.names)
 
 
-def _binding_document(binding: BindingRows) -> Document:
+def _encode_binding(binding: BindingRows) -> Document:
     # Only the constraints that bind these rows, because a block may name thousands.
     used, places = np.unique(binding.constraints, return_inverse=True)
     return {
-        "rows": column_document(_whole(binding.rows)),
-        "constraints": column_document(_whole(places)),
-        "slacks": column_document(binding.slacks),
+        "rows": encode_column(_make_whole_column(binding.rows)),
+        "constraints": encode_column(_make_whole_column(places)),
+        "slacks": encode_column(binding.slacks),
         "names": [binding.names[place] for place in used.tolist()],
     }
 
@@ -275,5 +275,5 @@ def _decode_binding(document: Document) -> BindingRows:
     return BindingRows(*places, slacks, tuple(document["names"]))
 
 
-def _whole(places: NDArray[np.signedinteger]) -> ScaledColumn:
+def _make_whole_column(places: NDArray[np.signedinteger]) -> ScaledColumn:
     return ScaledColumn(places.astype(np.int64), 0)

@@ -18,13 +18,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from optimization import BESIDE, BlockOutcome, PortfolioOutcome
 from storage.mongo.connection import Document
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
-from storage.rebalances.outcome_columns import covering_filter, decode_block, decode_statuses
+from storage.rebalances.outcome_columns import build_covering_filter, decode_block, decode_statuses
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import (
     OUTCOME_BATCH_SIZE,
     build_id_range,
+    build_outcome_id,
     decode_outcome,
-    outcome_id,
     parse_ordinal,
 )
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
@@ -66,10 +66,10 @@ class OutcomePage:
         return in_blocks + len(self.objects)
 
 
-def page_rows(securities: int) -> int:
+def count_page_rows(securities: int) -> int:
     """Number of portfolios that a page covers.
 
-    >>> page_rows(3), page_rows(50), page_rows(5_000)
+    >>> count_page_rows(3), count_page_rows(50), count_page_rows(5_000)
     (4096, 2000, 20)
     """
     return max(1, min(MAX_PAGE_ROWS, PAGE_POSITIONS // max(1, securities)))
@@ -93,11 +93,11 @@ class OutcomeReader:
         found: Placed = []
         for start in range(ordinals.start, ordinals.stop, OUTCOME_BATCH_SIZE):
             missing = set(range(start, min(start + OUTCOME_BATCH_SIZE, ordinals.stop)))
-            for look_up in _likely_first(
+            for look_up in _order_look_ups(
                 rebalance,
-                self._embedded_by_ordinal,
-                self._rows_by_ordinal,
-                self._documents_by_ordinal,
+                self._read_embedded_by_ordinal,
+                self._read_rows_by_ordinal,
+                self._read_documents_by_ordinal,
             ):
                 found += await look_up(rebalance, missing) if missing else []
                 missing.difference_update(ordinal for ordinal, _ in found)
@@ -112,18 +112,20 @@ class OutcomeReader:
         ``APART``. With both, distant outcomes are found without reading the columns between them.
         """
         found = dict(
-            await self._documents_by_ordinal(
+            await self._read_documents_by_ordinal(
                 rebalance, [at for at, first in places if first == APART]
             )
         )
         firsts = {first for _, first in places} - {APART}
         wanted = {at for at, first in places if first != APART}
         keys = {
-            "_id": {"$in": [outcome_id(rebalance.rebalance_id, first) for first in sorted(firsts)]}
+            "_id": {
+                "$in": [build_outcome_id(rebalance.rebalance_id, first) for first in sorted(firsts)]
+            }
         }
         async for document in self._chunks.find(keys):
             rows = range(parse_ordinal(document["_id"]), document["end"])
-            found |= _outcomes(
+            found |= _decode_rows(
                 document, rebalance, [at - rows.start for at in rows if at in wanted]
             )
         return tuple([found[at] for at, _ in places if at in found])
@@ -142,22 +144,22 @@ class OutcomeReader:
         The page ends after a whole document of columns, because otherwise the next page would read
         the document again; or earlier, after ``MAX_PAGE_OBJECTS`` outcomes without columns.
         """
-        rows = page_rows(len(rebalance.securities))
+        rows = count_page_rows(len(rebalance.securities))
         stop = min(first + rows, rebalance.number_of_portfolios)
         if stop <= first:
             return OutcomePage(range(first, first), (), ())
         if may_hold_outcome(rebalance) and (within := await self._read_embedded(rebalance)):
             return OutcomePage(range(first, stop), (), tuple(within))
-        covering = covering_filter(rebalance.rebalance_id, range(first, stop))
+        covering = build_covering_filter(rebalance.rebalance_id, range(first, stop))
         documents = self._chunks.find(covering, sort=[("_id", 1)])
         blocks = [decode_block(document, rebalance.securities) async for document in documents]
         stop = max([stop, *(start + len(block) for start, block in blocks)])
-        objects = await self._first_documents(
+        objects = await self._read_first_documents(
             rebalance, range(first, stop), min(MAX_PAGE_OBJECTS, rows)
         )
         if len(objects) == min(MAX_PAGE_OBJECTS, rows):
             stop = objects[-1][0] + 1
-        in_columns = _plain_ordinals(blocks) if objects else set[int]()
+        in_columns = _list_column_ordinals(blocks) if objects else set[int]()
         return OutcomePage(
             range(first, stop),
             tuple(placed for placed in blocks if placed[0] < stop),
@@ -170,11 +172,11 @@ class OutcomeReader:
         """Return the stored outcomes of these portfolios in the rebalance, by ordinal."""
         found: Placed = []
         missing = set(portfolio_ids)
-        for look_up in _likely_first(
+        for look_up in _order_look_ups(
             rebalance,
-            self._embedded_by_portfolio,
-            self._rows_by_portfolio,
-            self._documents_by_portfolio,
+            self._read_embedded_by_portfolio,
+            self._read_rows_by_portfolio,
+            self._read_documents_by_portfolio,
         ):
             found += await look_up(rebalance, missing) if missing else []
             missing.difference_update(outcome.portfolio_id for _, outcome in found)
@@ -185,12 +187,12 @@ class OutcomeReader:
     ) -> tuple[PortfolioOutcome, ...]:
         """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
         within = (
-            await self._embedded_by_portfolio(rebalance, portfolio_ids)
+            await self._read_embedded_by_portfolio(rebalance, portfolio_ids)
             if may_hold_outcome(rebalance)
             else []
         )
         places = {ordinal: outcome.portfolio_id for ordinal, outcome in within}
-        held = _document_filter(rebalance, portfolio_ids)
+        held = _build_document_filter(rebalance, portfolio_ids)
         async for document in self._outcomes.find(held, {"portfolio_id": 1}):
             places[parse_ordinal(document["_id"])] = document["portfolio_id"]
         wanted = set(portfolio_ids)
@@ -230,13 +232,15 @@ class OutcomeReader:
         self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
     ) -> AsyncCursor[Document]:
         """Find which portfolios are in documents of columns, without reading the columns."""
-        held = _column_filter(rebalance_ids, portfolio_ids)
+        held = _build_column_filter(rebalance_ids, portfolio_ids)
         return self._chunks.find(held, {"rebalance_id": 1, "ids": 1, "status.data": 1})
 
-    async def _embedded_by_ordinal(self, rebalance: Rebalance, ordinals: Collection[int]) -> Placed:
+    async def _read_embedded_by_ordinal(
+        self, rebalance: Rebalance, ordinals: Collection[int]
+    ) -> Placed:
         return await self._read_embedded(rebalance) if 0 in ordinals else []
 
-    async def _embedded_by_portfolio(
+    async def _read_embedded_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
     ) -> Placed:
         placed = await self._read_embedded(rebalance)
@@ -251,50 +255,58 @@ class OutcomeReader:
             return []
         return [(0, decode_outcome(found[OUTCOME], rebalance.securities))]
 
-    async def _documents_by_ordinal(
+    async def _read_documents_by_ordinal(
         self, rebalance: Rebalance, ordinals: Collection[int]
     ) -> Placed:
-        keys = [outcome_id(rebalance.rebalance_id, ordinal) for ordinal in ordinals]
-        return await self._documents(rebalance, {"_id": {"$in": keys}})
+        keys = [build_outcome_id(rebalance.rebalance_id, ordinal) for ordinal in ordinals]
+        return await self._read_documents(rebalance, {"_id": {"$in": keys}})
 
-    async def _documents_by_portfolio(
+    async def _read_documents_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
     ) -> Placed:
-        return await self._documents(rebalance, _document_filter(rebalance, portfolio_ids))
+        return await self._read_documents(
+            rebalance, _build_document_filter(rebalance, portfolio_ids)
+        )
 
-    async def _first_documents(self, rebalance: Rebalance, ordinals: range, limit: int) -> Placed:
-        first, last = (outcome_id(rebalance.rebalance_id, at) for at in (ordinals[0], ordinals[-1]))
+    async def _read_first_documents(
+        self, rebalance: Rebalance, ordinals: range, limit: int
+    ) -> Placed:
+        first, last = (
+            build_outcome_id(rebalance.rebalance_id, at) for at in (ordinals[0], ordinals[-1])
+        )
         within = {"_id": {"$gte": first, "$lte": last}}
         return await _read_placed(
             self._outcomes.find(within, sort=[("_id", 1)], limit=limit), rebalance
         )
 
-    async def _documents(self, rebalance: Rebalance, matching: Document) -> Placed:
+    async def _read_documents(self, rebalance: Rebalance, matching: Document) -> Placed:
         return await _read_placed(
             self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE), rebalance
         )
 
-    async def _rows_by_ordinal(self, rebalance: Rebalance, ordinals: Collection[int]) -> Placed:
+    async def _read_rows_by_ordinal(
+        self, rebalance: Rebalance, ordinals: Collection[int]
+    ) -> Placed:
         first, end = min(ordinals), max(ordinals) + 1
         found: Placed = []
         async for document in self._chunks.find(
-            covering_filter(rebalance.rebalance_id, range(first, end))
+            build_covering_filter(rebalance.rebalance_id, range(first, end))
         ):
             start = parse_ordinal(document["_id"])
             rows = np.flatnonzero(decode_statuses(document) != BESIDE).tolist()
-            found += _outcomes(
+            found += _decode_rows(
                 document, rebalance, [row for row in rows if start + row in ordinals]
             )
         return found
 
-    async def _rows_by_portfolio(
+    async def _read_rows_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
     ) -> Placed:
         found: Placed = []
         async for document in self._chunks.find(
-            _column_filter([rebalance.rebalance_id], portfolio_ids)
+            _build_column_filter([rebalance.rebalance_id], portfolio_ids)
         ):
-            found += _outcomes(document, rebalance, _find_rows(document, portfolio_ids))
+            found += _decode_rows(document, rebalance, _find_rows(document, portfolio_ids))
         return found
 
 
@@ -305,7 +317,7 @@ async def _read_placed(documents: AsyncCursor[Document], rebalance: Rebalance) -
     ]
 
 
-def _plain_ordinals(blocks: Iterable[tuple[int, BlockOutcome]]) -> set[int]:
+def _list_column_ordinals(blocks: Iterable[tuple[int, BlockOutcome]]) -> set[int]:
     """Find the portfolios whose outcomes are in these columns."""
     return {
         start + row
@@ -317,7 +329,7 @@ def _plain_ordinals(blocks: Iterable[tuple[int, BlockOutcome]]) -> set[int]:
 LookUp = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
 
 
-def _likely_first(
+def _order_look_ups(
     rebalance: Rebalance, within: LookUp[K], rows: LookUp[K], documents: LookUp[K]
 ) -> tuple[LookUp[K], ...]:
     """Order the look-ups, because a rebalance outside a run has no columns."""
@@ -330,14 +342,14 @@ def _sort_by_ordinal(found: Placed) -> tuple[PortfolioOutcome, ...]:
     return tuple(outcome for _, outcome in sorted(found, key=lambda placed: placed[0]))
 
 
-def _document_filter(rebalance: Rebalance, portfolio_ids: Collection[str]) -> Document:
+def _build_document_filter(rebalance: Rebalance, portfolio_ids: Collection[str]) -> Document:
     return {
         "portfolio_id": {"$in": list(portfolio_ids)},
         "_id": build_id_range(rebalance.rebalance_id),
     }
 
 
-def _column_filter(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
+def _build_column_filter(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
     rebalances = [ObjectId(rebalance_id) for rebalance_id in rebalance_ids]
     return {"ids": {"$in": list(portfolio_ids)}, "rebalance_id": {"$in": rebalances}}
 
@@ -348,7 +360,7 @@ def _find_rows(document: Document, portfolio_ids: Collection[str]) -> list[int]:
     return [row for row in in_columns if document["ids"][row] in portfolio_ids]
 
 
-def _outcomes(document: Document, rebalance: Rebalance, rows: Sequence[int]) -> Placed:
+def _decode_rows(document: Document, rebalance: Rebalance, rows: Sequence[int]) -> Placed:
     if not rows:
         return []
     first, block = decode_block(document, rebalance.securities)

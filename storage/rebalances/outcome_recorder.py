@@ -22,20 +22,20 @@ from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.rebalances.outcome_columns import (
     MAX_ROWS,
     Statuses,
-    claim_document,
+    build_covering_filter,
+    count_rows_per_document,
     count_statuses,
-    covering_filter,
     decode_statuses,
-    rows_document,
-    rows_per_document,
+    encode_claim,
+    encode_rows,
 )
 from storage.rebalances.outcome_counts import count_documents
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import (
     build_id_range,
+    build_outcome_id,
+    encode_outcome_batches,
     is_repetition,
-    outcome_batches,
-    outcome_id,
     parse_ordinal,
 )
 
@@ -70,7 +70,9 @@ class OutcomeRecorder:
         if len(ordinals) != len(outcomes):
             raise ValueError(f"{len(outcomes)} outcomes, {len(ordinals)} ordinals")
         grid = grid or range(ordinals.start, ordinals.stop, MAX_ROWS)
-        claims = [claim_document(rebalance_id, stretch) for stretch in _stretches(ordinals, grid)]
+        claims = [
+            encode_claim(rebalance_id, stretch) for stretch in _list_stretches(ordinals, grid)
+        ]
         return await self._record(rebalance_id, ordinals, claims, outcomes.__getitem__)
 
     async def record_block(
@@ -83,14 +85,14 @@ class OutcomeRecorder:
         """
         if len(ordinals) != len(outcome.portfolio_ids):
             raise ValueError(f"{len(outcome.portfolio_ids)} outcomes, {len(ordinals)} ordinals")
-        step = rows_per_document(len(outcome.securities))
+        step = count_rows_per_document(len(outcome.securities))
         grid = grid or range(ordinals.start, ordinals.stop, step)
 
         def build_document(stretch: range) -> Document:
             if stretch.start < ordinals.start or stretch.stop > ordinals.stop:
-                return claim_document(rebalance_id, stretch)
+                return encode_claim(rebalance_id, stretch)
             rows = slice(stretch.start - ordinals.start, stretch.stop - ordinals.start)
-            return rows_document(rebalance_id, stretch.start, outcome, rows)
+            return encode_rows(rebalance_id, stretch.start, outcome, rows)
 
         def read_outcome(row: int) -> PortfolioOutcome:
             answer = outcome.outcome(row)
@@ -98,7 +100,7 @@ class OutcomeRecorder:
                 raise answer
             return answer
 
-        documents = [build_document(stretch) for stretch in _stretches(ordinals, grid)]
+        documents = [build_document(stretch) for stretch in _list_stretches(ordinals, grid)]
         return await self._record(rebalance_id, ordinals, documents, read_outcome)
 
     async def _record(
@@ -152,17 +154,19 @@ class OutcomeRecorder:
             if not is_repetition(error):
                 raise
             are_new = False
-            found = self._chunks.find(covering_filter(rebalance_id, ordinals), {"status.data": 1})
+            found = self._chunks.find(
+                build_covering_filter(rebalance_id, ordinals), {"status.data": 1}
+            )
             stored = await found.to_list()
         for document in stored:
-            _fill(status, ordinals, document)
+            _fill_statuses(status, ordinals, document)
         return are_new
 
     async def _record_beside(
         self, rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
     ) -> StoredCounts:
         are_new = True
-        for batch in outcome_batches(rebalance_id, ordinals, outcomes):
+        for batch in encode_outcome_batches(rebalance_id, ordinals, outcomes):
             try:
                 await self._outcomes.insert_many(batch, ordered=False)
             except BulkWriteError as error:
@@ -171,16 +175,16 @@ class OutcomeRecorder:
                 are_new = False
         if are_new:
             return StoredCounts(outcome.status for outcome in outcomes)
-        ids = {"$in": [outcome_id(rebalance_id, ordinal) for ordinal in ordinals]}
+        ids = {"$in": [build_outcome_id(rebalance_id, ordinal) for ordinal in ordinals]}
         counts = StoredCounts(await count_documents(self._outcomes, ids))
         counts.are_new = False
         return counts
 
 
-def _stretches(ordinals: range, grid: range) -> list[range]:
+def _list_stretches(ordinals: range, grid: range) -> list[range]:
     """List the ordinals of each document of the grid that has any of these ordinals.
 
-    >>> _stretches(range(150, 250), range(0, 300, 100))
+    >>> _list_stretches(range(150, 250), range(0, 300, 100))
     [range(100, 200), range(200, 300)]
     """
     stretches = [range(first, min(first + grid.step, grid.stop)) for first in grid]
@@ -191,7 +195,7 @@ def _stretches(ordinals: range, grid: range) -> list[range]:
     ]
 
 
-def _fill(status: Statuses, ordinals: range, document: Document) -> None:
+def _fill_statuses(status: Statuses, ordinals: range, document: Document) -> None:
     """Set the statuses of the rows that a document of columns has."""
     stored = decode_statuses(document)
     first = parse_ordinal(document["_id"]) - ordinals.start

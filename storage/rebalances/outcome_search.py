@@ -106,12 +106,12 @@ class OutcomeSearch:
             page = range(min(offset, total), min(offset + limit, total))
             return await self._reader.read_ordinals(rebalance, page), total
         with timeout(WRITER_TIMEOUT_S):
-            places = await self._find(rebalance, wanted, sort[0][0] if sort else None)
+            places = await self._find_places(rebalance, wanted, sort[0][0] if sort else None)
         order = places.sort(descending=_is_descending(sort))[offset : offset + limit]
         shown = zip(places.ordinals[order].tolist(), places.firsts[order].tolist(), strict=True)
         return await self._reader.read_places(rebalance, tuple(shown)), len(places.ordinals)
 
-    async def _find(
+    async def _find_places(
         self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
     ) -> _Places:
         documents = await self._find_documents(rebalance, wanted, field)
@@ -124,7 +124,7 @@ class OutcomeSearch:
     ) -> _Places:
         matching: Document = {"_id": build_id_range(rebalance.rebalance_id)}
         if wanted.statuses:
-            matching["status"] = {"$in": _names(wanted)}
+            matching["status"] = {"$in": _list_status_names(wanted)}
         if wanted.codes:
             matching["problem.code"] = {"$in": sorted(wanted.codes)}
         shown = {"_id": 1} if field is None else {"_id": 1, field: 1}
@@ -143,7 +143,8 @@ class OutcomeSearch:
     ) -> list[_Places]:
         matching: Document = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
         if wanted.statuses:  # because an index has the counts
-            matching["$or"] = [{f"counts.{name}": {"$gt": 0}} for name in _names(wanted)]
+            names = _list_status_names(wanted)
+            matching["$or"] = [{f"counts.{name}": {"$gt": 0}} for name in names]
         shown = {"status": 1} if field is None else {"status": 1, field: 1}
         places = [at for at, status in enumerate(STATUSES) if status in wanted.statuses]
         found: list[_Places] = []
@@ -159,7 +160,7 @@ class OutcomeSearch:
         return found
 
 
-def _names(wanted: OutcomeFilter) -> list[str]:
+def _list_status_names(wanted: OutcomeFilter) -> list[str]:
     return sorted(status.value for status in wanted.statuses)
 
 
@@ -172,13 +173,13 @@ def _cut_page(
 ) -> tuple[tuple[PortfolioOutcome, ...], int]:
     """Cut a page of the matching outcomes, if the outcomes are few enough to be read whole."""
     matching = [outcome for outcome in outcomes if wanted.admits(outcome)]
-    keys = np.array([_sort_key(outcome, sort[0][0] if sort else None) for outcome in matching])
+    keys = np.array([_read_sort_key(outcome, sort[0][0] if sort else None) for outcome in matching])
     ordinals = np.arange(len(matching))
     order = _Places(ordinals, ordinals, keys).sort(descending=_is_descending(sort))
     return tuple([matching[at] for at in order[shown]]), len(matching)
 
 
-def _sort_key(outcome: PortfolioOutcome, field: str | None) -> float:
+def _read_sort_key(outcome: PortfolioOutcome, field: str | None) -> float:
     source = outcome.certificate if field == "objective" else outcome
     value: Decimal | None = None if field is None else getattr(source, field, None)
     return np.nan if value is None else float(value)

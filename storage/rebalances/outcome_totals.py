@@ -83,10 +83,10 @@ def _add_rows(totals: OutcomeTotals, document: Document, rows: NDArray[np.intp])
     totals.portfolios += len(rows)
     for name in AMOUNTS:
         if name in document:
-            totals.add(name, _sum(decode_column(document[name]).select(rows)))
+            totals.add(name, _sum_column(decode_column(document[name]).select(rows)))
 
 
-def _sum(column: ScaledColumn) -> Decimal:
+def _sum_column(column: ScaledColumn) -> Decimal:
     # Python integers, because the sum of int64 numbers may overflow int64.
     return EXACT.scaleb(Decimal(sum(column.units.tolist())), -column.decimals)
 

@@ -34,8 +34,8 @@ from storage.mongo.decimal_codec import (
     TYPE_REGISTRY,
     decode_decimal,
     decode_weight,
+    encode_weight,
     to_storable,
-    weight_document,
 )
 
 COLLECTION = "outcomes"
@@ -64,7 +64,7 @@ def is_repetition(error: BulkWriteError) -> bool:
     return not error.details["writeConcernErrors"] and has_only_duplicates(error)
 
 
-def outcome_batches(
+def encode_outcome_batches(
     rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
 ) -> Iterator[list[Document]]:
     """Yield the documents of outcomes in batches for one insert each."""
@@ -72,7 +72,7 @@ def outcome_batches(
         end = start + OUTCOME_BATCH_SIZE
         rows = zip(ordinals[start:end], outcomes[start:end], strict=True)
         encoder = SecurityEncoder()
-        yield [outcome_document(outcome_id(rebalance_id, at), row, encoder) for at, row in rows]
+        yield [encode_outcome(build_outcome_id(rebalance_id, at), row, encoder) for at, row in rows]
 
 
 class SecurityEncoder:
@@ -94,12 +94,12 @@ class SecurityEncoder:
             return known[1]
         if len(self._encoded) >= MAX_ENCODED_SECURITIES:
             self._encoded.clear()
-        encoded = RawBSONDocument(encode(security_document(security), codec_options=CODEC))
+        encoded = RawBSONDocument(encode(encode_security(security), codec_options=CODEC))
         self._encoded[id(security)] = security, encoded
         return encoded
 
 
-def outcome_id(rebalance_id: str, ordinal: int) -> str:
+def build_outcome_id(rebalance_id: str, ordinal: int) -> str:
     """Build the deterministic id that makes a repeated write harmless; ids sort like ordinals."""
     if not 0 <= ordinal < MAX_PORTFOLIOS_PER_REBALANCE:
         raise ValueError(
@@ -118,28 +118,28 @@ def build_id_range(rebalance_id: str) -> Document:
     return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
 
 
-def outcome_document(
+def encode_outcome(
     document_id: str,
     outcome: PortfolioOutcome,
-    encode_security: EncodeSecurity | None = None,
+    encoder: EncodeSecurity | None = None,
 ) -> Document:
     """Convert the outcome of a portfolio to a document without the fields that are None."""
-    return {"_id": document_id, **outcome_fields(outcome, encode_security)}
+    return {"_id": document_id, **encode_outcome_fields(outcome, encoder)}
 
 
-def outcome_fields(
+def encode_outcome_fields(
     outcome: PortfolioOutcome,
-    encode_security: EncodeSecurity | None = None,
+    encoder: EncodeSecurity | None = None,
 ) -> Document:
     """Convert the outcome of a portfolio to the fields of its document, without the id."""
-    encode_security = encode_security or security_document
+    encode_other = encoder or encode_security
     document: Document = {
         "portfolio_id": outcome.portfolio_id,
         "status": outcome.status.value,
         # Tells whether the arrays begin with the securities of the rebalance.
         "securities": len(outcome.securities),
-        "before": _shares(outcome.before),
-        "after": _shares(outcome.after),
+        "before": _encode_shares(outcome.before),
+        "after": _encode_shares(outcome.after),
         # Stored, because counting transactions in the arrays of a large rebalance takes a minute.
         "transactions": sum(map(ne, outcome.before, outcome.after)),
     }
@@ -147,16 +147,16 @@ def outcome_fields(
     optional: Document = {name: getattr(outcome, name) for name in amounts}
     document |= {name: amount for name, amount in optional.items() if amount is not None}
     listed: Document = {
-        "other": [encode_security(security) for security in outcome.others],
+        "other": [encode_other(security) for security in outcome.others],
         "counted_orders": outcome.counted_orders,
-        "outside_band": [_outside_document(outside) for outside in outcome.outside_band],
+        "outside_band": [_encode_outside_band(outside) for outside in outcome.outside_band],
         "cost": outcome.cost,
     }
     document |= {name: value for name, value in listed.items() if value}
     if outcome.certificate is not None:
-        document |= _certificate_fields(outcome.certificate)
+        document |= _encode_certificate(outcome.certificate)
     if outcome.refusal is not None:
-        document["problem"] = problem_document(outcome.refusal)
+        document["problem"] = encode_refusal(outcome.refusal)
     return document
 
 
@@ -165,14 +165,14 @@ def decode_outcome(document: Document, securities: tuple[PricedTarget, ...]) -> 
     return PortfolioOutcome(
         portfolio_id=document["portfolio_id"],
         status=Status(document["status"]),
-        market_value=_amount(document, "market_value"),
-        cash_before=_amount(document, "cash_before"),
-        cash_after=_amount(document, "cash_after"),
+        market_value=_decode_amount(document, "market_value"),
+        cash_before=_decode_amount(document, "cash_before"),
+        cash_after=_decode_amount(document, "cash_after"),
         securities=securities if document["securities"] else (),
         others=tuple(decode_security(other) for other in document.get("other", ())),
         before=_decode_quantities(document["before"]),
         after=_decode_quantities(document["after"]),
-        certificate=_certificate(document),
+        certificate=_decode_certificate(document),
         outside_band=tuple(map(_decode_outside_band, document.get("outside_band", ()))),
         cost=decode_decimal(document["cost"]) if "cost" in document else Decimal(0),
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
@@ -180,14 +180,14 @@ def decode_outcome(document: Document, securities: tuple[PricedTarget, ...]) -> 
     )
 
 
-def security_document(security: PricedTarget) -> Document:
+def encode_security(security: PricedTarget) -> Document:
     """Convert a security with its price to a document."""
     return {
         "security_id": security.security_id,
         "price": security.price,
-        "target": weight_document(security.weight),
-        "low_drift": weight_document(security.band.low),
-        "high_drift": weight_document(security.band.high),
+        "target": encode_weight(security.weight),
+        "low_drift": encode_weight(security.band.low),
+        "high_drift": encode_weight(security.band.high),
     }
 
 
@@ -198,7 +198,7 @@ def decode_security(document: Document) -> PricedTarget:
     return PricedTarget(document["security_id"], price, weight, band)
 
 
-def _outside_document(outside: OutsideBand) -> Document:
+def _encode_outside_band(outside: OutsideBand) -> Document:
     return {
         "security_id": outside.security_id,
         "side": outside.side.value,
@@ -216,15 +216,15 @@ def _decode_outside_band(document: Mapping[str, Any]) -> OutsideBand:
     )
 
 
-def _shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
+def _encode_shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
     try:
         array("q", cast("tuple[int, ...]", row))  # fails unless all are 64-bit integers
     except (TypeError, OverflowError):
-        return [_number(shares) for shares in row]
+        return [_encode_number(shares) for shares in row]
     return row
 
 
-def _number(shares: int | Decimal) -> int | Decimal:
+def _encode_number(shares: int | Decimal) -> int | Decimal:
     # Whole shares become integers if they fit, because these take a fourth of the bytes.
     whole = int(shares)
     return whole if whole == shares and abs(whole) <= MAX_INT64 else Decimal(shares)
@@ -234,11 +234,11 @@ def _decode_quantities(row: list[int | Decimal | str]) -> tuple[int | Decimal, .
     return tuple(shares if isinstance(shares, int) else decode_decimal(shares) for shares in row)
 
 
-def _amount(document: Document, name: str) -> Decimal | None:
+def _decode_amount(document: Document, name: str) -> Decimal | None:
     return decode_decimal(document[name]) if name in document else None
 
 
-def _certificate_fields(certificate: Certificate) -> Document:
+def _encode_certificate(certificate: Certificate) -> Document:
     fields: Document = {
         "objective": certificate.objective,
         "lower_bound": certificate.lower_bound,
@@ -258,7 +258,7 @@ def _certificate_fields(certificate: Certificate) -> Document:
     return fields
 
 
-def _certificate(document: Document) -> Certificate | None:
+def _decode_certificate(document: Document) -> Certificate | None:
     if "proof" not in document:
         return None
     return Certificate(
@@ -271,13 +271,13 @@ def _certificate(document: Document) -> Certificate | None:
             for row in document.get("binding", ())
         ),
         solver=document["solver"],
-        other_base=_amount(document, "other_base"),
+        other_base=_decode_amount(document, "other_base"),
         violation=decode_decimal(document.get("violation", NO_VIOLATION)),
         violation_lower_bound=decode_decimal(document.get("violation_lower_bound", NO_VIOLATION)),
     )
 
 
-def problem_document(refusal: Refusal) -> Document:
+def encode_refusal(refusal: Refusal) -> Document:
     """Convert the reason why there is no plan to a document."""
     members = to_storable(refusal.members)
     return {"code": refusal.code, "detail": refusal.detail, "members": members}

@@ -12,15 +12,20 @@ from optimization import Model, OptionOverrides, OverridesByPortfolio, PricedTar
 from optimization.errors import RuleError
 from storage.mongo.connection import Document, require_object_id
 from storage.mongo.decimal_codec import to_storable
-from storage.options import decode_overrides, decode_own_overrides, overrides_document, own_document
+from storage.options import (
+    decode_overrides,
+    decode_own_overrides,
+    encode_overrides,
+    encode_own_overrides,
+)
 from storage.rebalances.outcomes import (
     MAX_PORTFOLIOS_PER_REBALANCE,
     EncodeSecurity,
     decode_security,
-    problem_document,
-    security_document,
+    encode_refusal,
+    encode_security,
 )
-from storage.rules.rule import Rule, decode_rule, rule_document
+from storage.rules.rule import Rule, decode_rule, encode_rule
 
 
 class RebalanceStatus(StrEnum):
@@ -105,12 +110,10 @@ def may_hold_outcome(rebalance: Rebalance) -> bool:
     return rebalance.run_id is None and rebalance.number_of_portfolios == 1
 
 
-def rebalance_document(
-    rebalance: Rebalance, encode_security: EncodeSecurity = security_document
-) -> Document:
+def encode_rebalance(rebalance: Rebalance, encoder: EncodeSecurity = encode_security) -> Document:
     """Convert a rebalance to a document."""
     part_of = {} if rebalance.run_id is None else {"run_id": ObjectId(rebalance.run_id)}
-    refused = {} if rebalance.refusal is None else {"problem": problem_document(rebalance.refusal)}
+    refused = {} if rebalance.refusal is None else {"problem": encode_refusal(rebalance.refusal)}
     unmatched = {"unmatched": list(rebalance.unmatched)} if rebalance.unmatched else {}
     begun_by = {} if rebalance.begun_by is None else {"begun_by": rebalance.begun_by}
     return {
@@ -118,15 +121,15 @@ def rebalance_document(
         **begun_by,
         **refused,
         **unmatched,
-        **own_document(rebalance.overrides_by_portfolio),
-        **_rules_document(rebalance.rules),
+        **encode_own_overrides(rebalance.overrides_by_portfolio),
+        **_encode_rules(rebalance.rules),
         "_id": ObjectId(rebalance.rebalance_id),
         "model_id": ObjectId(rebalance.model_id),
         "model_version": rebalance.model_version,
         "model_name": rebalance.model_name,
         "status": rebalance.status.value,
-        "securities": [encode_security(security) for security in rebalance.securities],
-        "options": to_storable(overrides_document(rebalance.options)),
+        "securities": [encoder(security) for security in rebalance.securities],
+        "options": to_storable(encode_overrides(rebalance.options)),
         "number_of_portfolios": rebalance.number_of_portfolios,
         "counts": {status.value: count for status, count in rebalance.counts.items()},
         "started_at": rebalance.started_at,
@@ -159,5 +162,5 @@ def decode_rebalance(document: Document) -> Rebalance:
     )
 
 
-def _rules_document(rules: Sequence[Rule]) -> Document:
-    return {"rules": [to_storable(rule_document(rule)) for rule in rules]} if rules else {}
+def _encode_rules(rules: Sequence[Rule]) -> Document:
+    return {"rules": [to_storable(encode_rule(rule)) for rule in rules]} if rules else {}

@@ -13,7 +13,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from optimization import BlockOutcome, PortfolioOutcome, Status
 from storage.audit.author import FindAuthor, find_no_author
-from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_with, literal
+from storage.audit.trail import (
+    Action,
+    AuditTrail,
+    build_insert_fields,
+    build_update_fields,
+    literal,
+)
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
@@ -23,7 +29,7 @@ from storage.mongo.connection import (
     translate_failures,
 )
 from storage.mongo.decimal_codec import to_milliseconds
-from storage.mongo.sorting import DESCENDING, Sort, sort_order
+from storage.mongo.sorting import DESCENDING, Sort, build_sort_order
 from storage.options import OWN_OPTIONS
 from storage.rebalances.last_outcomes import LastOutcome, list_last_outcomes
 from storage.rebalances.outcome_causes import Causes, list_causes
@@ -35,9 +41,9 @@ from storage.rebalances.outcome_totals import OutcomeTotals, total_outcomes
 from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.outcomes import (
     SecurityEncoder,
+    encode_outcome_batches,
+    encode_outcome_fields,
     is_repetition,
-    outcome_batches,
-    outcome_fields,
 )
 from storage.rebalances.rebalance import (
     COLLECTION,
@@ -45,8 +51,8 @@ from storage.rebalances.rebalance import (
     Rebalance,
     RebalanceStatus,
     decode_rebalance,
+    encode_rebalance,
     may_hold_outcome,
-    rebalance_document,
 )
 from storage.rebalances.removal import RebalanceRemoval
 from storage.rebalances.trade_search import TradeFilter, TradePage, TradeSearch
@@ -86,7 +92,7 @@ class RebalanceStore:
         self._trade_totals = TradeTotalsReader(database)
         self._claims = ClaimTransactions(database)
         # Kept, because the rebalances of a model share its securities for as long as its prices.
-        self._encode_security = SecurityEncoder()
+        self._security_encoder = SecurityEncoder()
 
     @translate_failures
     async def open(self, rebalance: Rebalance) -> Rebalance:
@@ -96,7 +102,7 @@ class RebalanceStore:
         prices of the first process.
         """
         try:
-            await self._rebalances.insert_one(rebalance_document(rebalance))
+            await self._rebalances.insert_one(encode_rebalance(rebalance))
         except DuplicateKeyError:
             return await self.read(rebalance.rebalance_id)
         return replace(rebalance, started_at=to_milliseconds(rebalance.started_at))
@@ -151,16 +157,16 @@ class RebalanceStore:
         The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
         lost.
         """
-        record = _stored_record(self._trail, rebalance, rebalance.status, rebalance.counts)
-        document = rebalance_document(rebalance, self._encode_security) | inserted_with(record)
+        record = _make_record(self._trail, rebalance, rebalance.status, rebalance.counts)
+        document = encode_rebalance(rebalance, self._security_encoder) | build_insert_fields(record)
         is_whole = may_hold_outcome(rebalance) and _is_small(outcomes)
         if is_whole:
             (outcome,) = outcomes
-            document[OUTCOME] = outcome_fields(outcome, self._encode_security)
+            document[OUTCOME] = encode_outcome_fields(outcome, self._security_encoder)
         apart = () if is_whole else outcomes
 
         async def insert(session: AsyncClientSession | None) -> None:
-            for batch in outcome_batches(rebalance.rebalance_id, range(len(apart)), apart):
+            for batch in encode_outcome_batches(rebalance.rebalance_id, range(len(apart)), apart):
                 await self._outcomes.insert_many(batch, session=session)
             await self._rebalances.insert_one(document, session=session)
             if claim is not None and session is not None:
@@ -185,13 +191,13 @@ class RebalanceStore:
         found = await count_by_status(self._rebalances.database, rebalance_id)
         counts = {status.value: count for status, count in found.items()}
         ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
-        record = _stored_record(self._trail, await self.read(rebalance_id), status, found)
+        record = _make_record(self._trail, await self.read(rebalance_id), status, found)
         document = await self._rebalances.find_one_and_update(
             {
                 "_id": require_object_id("rebalance_id", rebalance_id),
                 "status": {"$ne": RebalanceStatus.COMPLETED.value},
             },
-            [{"$set": literal(ended) | added_by_update(record)}],
+            [{"$set": literal(ended) | build_update_fields(record)}],
             projection=BUT_OUTCOME,
             return_document=ReturnDocument.AFTER,
         )
@@ -211,7 +217,7 @@ class RebalanceStore:
         self, offset: int = 0, limit: int | None = None, sort: Sort = ()
     ) -> tuple[tuple[Rebalance, ...], int]:
         """Return a page of rebalances, by default the newest first, and their number."""
-        return await self._page({}, offset, limit, sort)
+        return await self._read_page({}, offset, limit, sort)
 
     @translate_failures
     async def list_parts(
@@ -268,7 +274,7 @@ class RebalanceStore:
         """
         counts = await self._reader.count_by_rebalance(portfolio_ids)
         having = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id in counts]}}
-        page, total = await self._page(having, offset, limit, ())
+        page, total = await self._read_page(having, offset, limit, ())
         listed = [rebalance.rebalance_id for rebalance in page]
         counts += await self._reader.count_in_columns(listed, portfolio_ids)
         return tuple((rebalance, counts[rebalance.rebalance_id]) for rebalance in page), total
@@ -356,10 +362,10 @@ class RebalanceStore:
         if not await self._removal.remove(key, version):
             await self._raise_why_unmatched(rebalance_id, version)
 
-    async def _page(
+    async def _read_page(
         self, matching: Document, offset: int, limit: int | None, sort: Sort
     ) -> tuple[tuple[Rebalance, ...], int]:
-        order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
+        order = build_sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
         total = await self._rebalances.count_documents(matching, hint="_id_")
         if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
@@ -378,7 +384,7 @@ def _is_small(outcomes: Sequence[PortfolioOutcome]) -> bool:
     return sum(len(outcome.before) for outcome in outcomes) <= MAX_POSITIONS_WITHIN
 
 
-def _stored_record(
+def _make_record(
     trail: AuditTrail, rebalance: Rebalance, status: RebalanceStatus, counts: Mapping[Status, int]
 ) -> Document:
     """Make the record of a rebalance that ends."""

@@ -12,7 +12,7 @@ from bson import ObjectId
 from pymongo import timeout
 from pymongo.asynchronous.collection import AsyncCollection
 
-from storage.audit.trail import Action, AuditTrail, added_by_update
+from storage.audit.trail import Action, AuditTrail, build_update_fields
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document
 from storage.proposals.proposal_store import remove_proposals
 from storage.rebalances.outcome_columns import COLLECTION as OUTCOME_CHUNKS
@@ -36,7 +36,7 @@ class RebalanceRemoval:
         """Remove a rebalance of this version; False if there is none."""
         key: Document = {"_id": ObjectId(rebalance_id), "version": version}
         record = self._trail.record(Action.REBALANCE_DELETED, rebalance_id, version)
-        mark = {MARK: "$$NOW", **added_by_update(record)}
+        mark = {MARK: "$$NOW", **build_update_fields(record)}
         marked = await self._rebalances.update_one({**key, MARK: None}, [{"$set": mark}])
         if not marked.matched_count and not await self._rebalances.find_one(key, {"_id": 1}):
             return False

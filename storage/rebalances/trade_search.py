@@ -135,7 +135,7 @@ class TradeSearch:
             return tuple((outcomes[at], place) for at, place in page), len(found.ordinals)
         best, total = _Trades.from_rows(()), 0
         async for outcome_page in self._reader.iterate_pages(rebalance):
-            found = await asyncio.to_thread(_find, outcome_page, wanted, field)
+            found = await asyncio.to_thread(_find_trades, outcome_page, wanted, field)
             total += len(found.ordinals)
             # Cut to what the page needs, because a book has millions of trades.
             best = _Trades.concatenate((best, found)).first(shown.stop, descending=descending)
@@ -158,7 +158,7 @@ class TradeSearch:
         return tuple((by_ordinal[at], place) for at, place in page)
 
 
-def _find(page: OutcomePage, wanted: TradeFilter, field: str | None) -> _Trades:
+def _find_trades(page: OutcomePage, wanted: TradeFilter, field: str | None) -> _Trades:
     parts = [_find_in_objects(page.objects, wanted, field)]
     for first, block in page.blocks:
         rows = page.find_rows(first, block)
@@ -172,7 +172,7 @@ def _find_in_objects(
 ) -> _Trades:
     return _Trades.from_rows(
         [
-            (ordinal, place, _sort_key(outcome, drift, field))
+            (ordinal, place, _compute_sort_key(outcome, drift, field))
             for ordinal, outcome in placed
             for place, drift in enumerate(outcome.drifts)
             if wanted.admits(outcome, drift)
@@ -292,14 +292,14 @@ class BlockTrades:
         scale = 10**self._shares.decimals
         if low is not None:
             bounds = [ceil(Fraction(low) * scale / Fraction(price)) for price in self._prices]
-            found &= (units >= _int64(bounds)[self._securities]).astype(np.bool_)
+            found &= (units >= _clip_bounds(bounds)[self._securities]).astype(np.bool_)
         if high is not None:
             bounds = [floor(Fraction(high) * scale / Fraction(price)) for price in self._prices]
-            found &= (units <= _int64(bounds)[self._securities]).astype(np.bool_)
+            found &= (units <= _clip_bounds(bounds)[self._securities]).astype(np.bool_)
         return found
 
 
-def _int64(bounds: Sequence[int]) -> NDArray[np.int64]:
+def _clip_bounds(bounds: Sequence[int]) -> NDArray[np.int64]:
     return np.array([min(bound, MAX_SHARES) for bound in bounds], np.int64)
 
 
@@ -317,7 +317,7 @@ def _measure_drift(outcome: PortfolioOutcome, drift: Drift) -> float:
     return float(np.round(abs(weight - float(drift.security.weight)), DRIFT_DIGITS))
 
 
-def _sort_key(outcome: PortfolioOutcome, drift: Drift, field: str | None) -> float:
+def _compute_sort_key(outcome: PortfolioOutcome, drift: Drift, field: str | None) -> float:
     if field is None:
         return 0.0
     return float(compute_amount(drift)) if field == "amount" else _measure_drift(outcome, drift)

@@ -91,7 +91,7 @@ class Rule:
         return self.portfolios is None or portfolio_id in self.portfolios
 
 
-def rules_that_may_concern(
+def select_rules(
     rules: Iterable[Rule], model_id: str, portfolio_ids: Collection[str]
 ) -> tuple[Rule, ...]:
     """Return the rules that may apply to these portfolios in a rebalance of the model."""
@@ -115,15 +115,15 @@ MEMBERS: Final[Mapping[RuleKind, tuple[str, ...]]] = {
 """The members of each kind beside its name, scope, severity and ``as_option``."""
 
 
-def rule_fields(rule: Rule) -> Document:
+def encode_rule_fields(rule: Rule) -> Document:
     """Return the members of a rule that a change replaces, without its absent ones."""
     members: dict[str, Any] = {
         "name": rule.name,
         "kind": rule.kind.value,
         "severity": rule.severity.value,
         "as_option": rule.as_option,
-        "models": _ids(rule.models),
-        "portfolios": _ids(rule.portfolios),
+        "models": _encode_ids(rule.models),
+        "portfolios": _encode_ids(rule.portfolios),
         "security_ids": sorted(rule.security_ids) or None,
         "side": None if rule.side is None else rule.side.value,
         "part": rule.part,
@@ -132,9 +132,9 @@ def rule_fields(rule: Rule) -> Document:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def rule_document(rule: Rule) -> Document:
+def encode_rule(rule: Rule) -> Document:
     """Convert a rule to a document."""
-    return {"_id": ObjectId(rule.rule_id), **rule_fields(rule), "version": rule.version}
+    return {"_id": ObjectId(rule.rule_id), **encode_rule_fields(rule), "version": rule.version}
 
 
 def decode_rule(document: Document) -> Rule:
@@ -145,8 +145,8 @@ def decode_rule(document: Document) -> Rule:
         kind=RuleKind(document["kind"]),
         severity=Severity(document["severity"]),
         as_option=document["as_option"],
-        models=_set(document.get("models")),
-        portfolios=_set(document.get("portfolios")),
+        models=_decode_ids(document.get("models")),
+        portfolios=_decode_ids(document.get("portfolios")),
         security_ids=frozenset(document.get("security_ids", ())),
         side=None if side is None else RestrictedSide(side),
         part=None if part is None else decode_decimal(part),
@@ -156,9 +156,9 @@ def decode_rule(document: Document) -> Rule:
     )
 
 
-def _ids(ids: frozenset[str] | None) -> list[str] | None:
+def _encode_ids(ids: frozenset[str] | None) -> list[str] | None:
     return None if ids is None else sorted(ids)
 
 
-def _set(ids: list[str] | None) -> frozenset[str] | None:
+def _decode_ids(ids: list[str] | None) -> frozenset[str] | None:
     return None if ids is None else frozenset(ids)

@@ -1,7 +1,7 @@
 """RuleStore: the pre-trade rules of one database; every change is one entry of the audit log."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 
 from bson import ObjectId
 from pymongo import ReturnDocument
@@ -10,11 +10,17 @@ from pymongo.errors import DuplicateKeyError
 
 from optimization.errors import RuleError
 from storage.audit.author import FindAuthor, find_no_author
-from storage.audit.trail import Action, AuditTrail, added_by_update, inserted_with, literal
+from storage.audit.trail import (
+    Action,
+    AuditTrail,
+    build_insert_fields,
+    build_update_fields,
+    literal,
+)
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.mongo.connection import Document, require_object_id, translate_failures
 from storage.mongo.decimal_codec import to_storable
-from storage.rules.rule import MAX_RULES, Rule, decode_rule, rule_document, rule_fields
+from storage.rules.rule import MAX_RULES, Rule, decode_rule, encode_rule, encode_rule_fields
 
 COLLECTION: Final = "rules"
 ENTITY: Final = "rule"
@@ -36,8 +42,10 @@ class RuleStore:
         if await self._rules.count_documents({}) >= MAX_RULES:
             raise RuleError(("name",), rule.name, f"there are at most {MAX_RULES} rules")
         new = replace(rule, rule_id=str(ObjectId()), version=1)
-        record = self._trail.record(Action.RULE_CREATED, new.rule_id, 1, diff=rule_fields(new))
-        document = to_storable(rule_document(new)) | inserted_with(record)
+        record = self._trail.record(
+            Action.RULE_CREATED, new.rule_id, 1, diff=encode_rule_fields(new)
+        )
+        document = to_storable(encode_rule(new)) | build_insert_fields(record)
         try:
             await self._rules.insert_one(document)
         except DuplicateKeyError:
@@ -63,34 +71,34 @@ class RuleStore:
         """Replace the rule of this version; StaleVersionError if another is stored."""
         after = replace(rule, version=rule.version + 1)
         record = self._trail.record(
-            Action.RULE_EDITED, rule.rule_id, after.version, diff=rule_fields(after)
+            Action.RULE_EDITED, rule.rule_id, after.version, diff=encode_rule_fields(after)
         )
-        fields = {**to_storable(rule_fields(after)), "version": after.version}
+        fields = {**to_storable(encode_rule_fields(after)), "version": after.version}
         unset = [name for name in OPTIONAL if name not in fields]
-        update = [{"$unset": unset}, {"$set": literal(fields) | added_by_update(record)}]
+        update = [{"$unset": unset}, {"$set": literal(fields) | build_update_fields(record)}]
         try:
             document = await self._rules.find_one_and_update(
-                self._key(rule.rule_id, rule.version),
+                self._build_key(rule.rule_id, rule.version),
                 update if unset else update[1:],
                 return_document=ReturnDocument.AFTER,
             )
         except DuplicateKeyError:
             raise NameTakenError(rule.name) from None
         if document is None:
-            raise await self._why_unmatched(rule.rule_id, rule.version)
+            await self._raise_why_unmatched(rule.rule_id, rule.version)
         return decode_rule(document)
 
     @translate_failures
     async def delete(self, rule_id: str, version: int) -> None:
         """Remove the rule of this version; rebalances keep the rules of their checks."""
         record = self._trail.record(Action.RULE_DELETED, rule_id, version)
-        if not await self._trail.remove(self._rules, self._key(rule_id, version), record):
-            raise await self._why_unmatched(rule_id, version)
+        if not await self._trail.remove(self._rules, self._build_key(rule_id, version), record):
+            await self._raise_why_unmatched(rule_id, version)
 
-    async def _why_unmatched(self, rule_id: str, version: int) -> StaleVersionError:
-        stored = await self.read(rule_id)
-        return StaleVersionError(ENTITY, rule_id, version, stored.version)
+    async def _raise_why_unmatched(self, rule_id: str, version: int) -> NoReturn:
+        rule = await self.read(rule_id)
+        raise StaleVersionError(ENTITY, rule_id, version, rule.version)
 
     @staticmethod
-    def _key(rule_id: str, version: int) -> Document:
+    def _build_key(rule_id: str, version: int) -> Document:
         return {"_id": require_object_id("rule_id", rule_id), "version": version}

@@ -20,7 +20,7 @@ from optimization import Status
 from storage.errors import LeaseLostError
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.rebalances.outcome_columns import MAX_ROWS
-from storage.rebalances.outcomes import allow_repetition, is_repetition, outcome_id
+from storage.rebalances.outcomes import allow_repetition, build_outcome_id, is_repetition
 
 COLLECTION = "chunks"
 OPEN: Final = "OPEN"
@@ -41,7 +41,7 @@ class Chunk:
     @property
     def chunk_id(self) -> str:
         """The id of the chunk, which is the id of its first outcome."""
-        return outcome_id(self.rebalance_id, self.first)
+        return build_outcome_id(self.rebalance_id, self.first)
 
     @property
     def ordinals(self) -> range:
@@ -120,7 +120,7 @@ class ChunkStore:
         """Store open chunks; a chunk that is stored already stays as it is."""
         for start in range(0, len(chunks), CHUNK_BATCH_SIZE):
             documents = [
-                _document(run_id, chunk) for chunk in chunks[start : start + CHUNK_BATCH_SIZE]
+                _encode_chunk(run_id, chunk) for chunk in chunks[start : start + CHUNK_BATCH_SIZE]
             ]
             with allow_repetition(), timeout(WRITER_TIMEOUT_S):
                 await self._chunks.insert_many(documents, ordered=False)
@@ -169,7 +169,7 @@ class ChunkStore:
             UpdateOne(
                 {"_id": chunk.chunk_id, "state": OPEN},
                 {
-                    "$set": _report_fields(number, report, done_at),
+                    "$set": _encode_report(number, report, done_at),
                     "$unset": {"portfolio_ids": ""},
                 },
             )
@@ -203,7 +203,7 @@ class ChunkStore:
             await self._chunks.delete_many({"run_id": ObjectId(run_id)})
 
 
-def _document(run_id: str, chunk: Chunk) -> Document:
+def _encode_chunk(run_id: str, chunk: Chunk) -> Document:
     return {
         "_id": chunk.chunk_id,
         "run_id": ObjectId(run_id),
@@ -216,7 +216,7 @@ def _document(run_id: str, chunk: Chunk) -> Document:
     }
 
 
-def _report_fields(number: int, report: Report, done_at: datetime) -> Document:
+def _encode_report(number: int, report: Report, done_at: datetime) -> Document:
     return {
         "state": DONE,
         "number": number,

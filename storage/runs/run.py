@@ -13,7 +13,12 @@ from optimization import OptionOverrides, OverridesByPortfolio, Refusal, Status
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import decode_decimal, to_milliseconds, to_storable
-from storage.options import decode_overrides, decode_own_overrides, overrides_document, own_document
+from storage.options import (
+    decode_overrides,
+    decode_own_overrides,
+    encode_overrides,
+    encode_own_overrides,
+)
 
 
 class RunStatus(StrEnum):
@@ -141,7 +146,7 @@ class Run:
     begun_by: str | None = None  # principal that began it and chose its options; None if unknown
 
 
-def run_document(run: Run) -> Document:
+def encode_run(run: Run) -> Document:
     """Convert an accepted run to a document."""
     claim = {} if run.claim is None else {"claim": asdict(run.claim)}
     begun_by = {} if run.begun_by is None else {"begun_by": run.begun_by}
@@ -154,14 +159,14 @@ def run_document(run: Run) -> Document:
             "portfolio_ids": list(run.selection.portfolio_ids),
             "number_of_portfolios": len(run.selection.portfolio_ids),
         },
-        "overrides": to_storable(overrides_document(run.overrides)),
-        **own_document(run.overrides_by_portfolio),
-        "holdings": _holdings_document(run.holdings),
+        "overrides": to_storable(encode_overrides(run.overrides)),
+        **encode_own_overrides(run.overrides_by_portfolio),
+        "holdings": _encode_holdings(run.holdings),
         "correlation_id": run.correlation_id,
         "retry_of": run.retry_of and ObjectId(run.retry_of),
         "stops_on_outage": run.stops_on_outage,
         "status": run.status.value,
-        "totals": totals_document(run.totals),
+        "totals": encode_totals(run.totals),
         "created_at": to_milliseconds(run.created_at),
     }
 
@@ -199,15 +204,15 @@ def decode_run(document: Document) -> Run:
     )
 
 
-def plan_document(plan: RunPlan) -> Document:
+def encode_plan(plan: RunPlan) -> Document:
     """Convert a plan to the fields that it adds to the document of its run."""
     return {
-        "holdings": _holdings_document(plan.holdings),
+        "holdings": _encode_holdings(plan.holdings),
         "number_of_rebalances": plan.rebalances,
         "number_of_portfolios": plan.portfolios,
         "number_of_chunks": plan.chunks,
         "started_at": plan.started_at,
-        "snapshot": None if plan.snapshot is None else _snapshot_document(plan.snapshot),
+        "snapshot": None if plan.snapshot is None else _encode_snapshot(plan.snapshot),
     }
 
 
@@ -220,7 +225,7 @@ def decode_snapshot(document: Document) -> Snapshot | None:
     return Snapshot(stored["snapshot_id"], stored["taken_at"], prices)
 
 
-def _holdings_document(holdings: HoldingsRef) -> Document:
+def _encode_holdings(holdings: HoldingsRef) -> Document:
     return {
         "source": holdings.source,
         "file": holdings.file,
@@ -228,7 +233,7 @@ def _holdings_document(holdings: HoldingsRef) -> Document:
     }
 
 
-def _snapshot_document(snapshot: Snapshot) -> Document:
+def _encode_snapshot(snapshot: Snapshot) -> Document:
     return {
         "snapshot_id": snapshot.snapshot_id,
         "taken_at": snapshot.taken_at,
@@ -237,7 +242,7 @@ def _snapshot_document(snapshot: Snapshot) -> Document:
     }
 
 
-def totals_document(totals: Totals) -> Document:
+def encode_totals(totals: Totals) -> Document:
     """Convert totals to a document."""
     return {
         "chunks": totals.chunks,

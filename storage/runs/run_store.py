@@ -18,8 +18,8 @@ from storage.audit.trail import (
     PENDING,
     Action,
     AuditTrail,
-    added_by_update,
-    inserted_with,
+    build_insert_fields,
+    build_update_fields,
     literal,
 )
 from storage.errors import LeaseLostError, NotFoundError
@@ -30,9 +30,9 @@ from storage.mongo.connection import (
     run_transaction,
     translate_failures,
 )
-from storage.mongo.leases import Leases, holder_filter
-from storage.options import OWN_OPTIONS, overrides_document
-from storage.rebalances.outcomes import problem_document
+from storage.mongo.leases import Leases, build_holder_filter
+from storage.options import OWN_OPTIONS, encode_overrides
+from storage.rebalances.outcomes import encode_refusal
 from storage.runs.run import (
     UNFINISHED,
     Run,
@@ -42,9 +42,9 @@ from storage.runs.run import (
     Totals,
     decode_run,
     decode_snapshot,
-    plan_document,
-    run_document,
-    totals_document,
+    encode_plan,
+    encode_run,
+    encode_totals,
 )
 
 COLLECTION = "runs"
@@ -76,7 +76,7 @@ class RunStore:
         The same transaction settles the claim of the run. Raises IdempotencyInProgressError if the
         claim was lost.
         """
-        document = run_document(run) | inserted_with(self._begun_record(run))
+        document = encode_run(run) | build_insert_fields(self._make_begin_record(run))
 
         async def insert(session: AsyncClientSession) -> None:
             await self._runs.insert_one(document, session=session)
@@ -174,14 +174,14 @@ class RunStore:
     @translate_failures
     async def store_plan(self, run_id: str, token: str, plan: RunPlan) -> None:
         """Store the plan of the run; afterwards the open chunks are the remaining work."""
-        await self._write(run_id, token, {"$set": plan_document(plan)})
+        await self._write(run_id, token, {"$set": encode_plan(plan)})
         # A run that was cancelled meanwhile stays cancelled.
         await self._move(run_id, token, RunStatus.QUEUED, RunStatus.RUNNING)
 
     @translate_failures
     async def store_progress(self, run_id: str, token: str, totals: Totals, at: datetime) -> None:
         """Store the totals of the done chunks."""
-        fields = {"totals": totals_document(totals), "updated_at": at, "takeovers": 0}
+        fields = {"totals": encode_totals(totals), "updated_at": at, "takeovers": 0}
         await self._write(run_id, token, {"$set": fields})
 
     @translate_failures
@@ -198,13 +198,13 @@ class RunStore:
         """End a run, settle the claim of the run, and release its lease."""
         fields: Document = {
             "status": status.value,
-            "totals": totals_document(totals),
+            "totals": encode_totals(totals),
             "finished_at": finished_at,
             "updated_at": finished_at,
-            "problem": None if problem is None else problem_document(problem),
+            "problem": None if problem is None else encode_refusal(problem),
         }
-        record = self._ended_record(run_id, status, totals)
-        change = [{"$set": literal(fields) | added_by_update(record)}, {"$unset": "lease"}]
+        record = self._make_end_record(run_id, status, totals)
+        change = [{"$set": literal(fields) | build_update_fields(record)}, {"$unset": "lease"}]
         if claim is None:
             await self._write(run_id, token, change)
         else:
@@ -239,7 +239,7 @@ class RunStore:
         at = {"$max": ["$$NOW", "$chunk_begun_at"]}
         key = require_object_id("run_id", run_id)
         record = self._trail.record(action, str(key))
-        change = {"status": status.value, "cancelled_at": at, **added_by_update(record)}
+        change = {"status": status.value, "cancelled_at": at, **build_update_fields(record)}
         await self._runs.update_one({"_id": key, "status": going}, [{"$set": change}])
         return await self.read(run_id)
 
@@ -257,7 +257,7 @@ class RunStore:
         record = self._trail.record(Action.RUN_DELETED, run_id)
         await self._trail.remove(self._runs, {"_id": ObjectId(run_id), "status": over}, record)
 
-    def _begun_record(self, run: Run) -> Document:
+    def _make_begin_record(self, run: Run) -> Document:
         """Make the record of a new run, with the first of its models and portfolios."""
         models, portfolios = run.selection.model_ids, run.selection.portfolio_ids
         diff = {
@@ -265,18 +265,18 @@ class RunStore:
             "number_of_models": len(models),
             "portfolio_ids": portfolios[:MAX_RECORDED_IDS],
             "number_of_portfolios": len(portfolios),
-            "options": overrides_document(run.overrides),
+            "options": encode_overrides(run.overrides),
             "holdings": {"source": run.holdings.source, "file": run.holdings.file},
         }
         return self._trail.record(Action.RUN_BEGUN, run.run_id, diff=diff)
 
-    def _ended_record(self, run_id: str, status: RunStatus, totals: Totals) -> Document:
+    def _make_end_record(self, run_id: str, status: RunStatus, totals: Totals) -> Document:
         counts = {outcome.value: count for outcome, count in totals.counts.items()}
         diff = {"status": status.value, "counts": counts}
         return self._trail.record(Action.RUN_ENDED, run_id, diff=diff)
 
     async def _move(self, run_id: str, token: str, before: RunStatus, after: RunStatus) -> None:
-        key = {**holder_filter(ObjectId(run_id), token), "status": before.value}
+        key = {**build_holder_filter(ObjectId(run_id), token), "status": before.value}
         await self._runs.update_one(key, {"$set": {"status": after.value}})
 
     async def _write(
@@ -286,7 +286,7 @@ class RunStore:
         change: Document | Pipeline,
         session: AsyncClientSession | None = None,
     ) -> None:
-        key = holder_filter(ObjectId(run_id), token)
+        key = build_holder_filter(ObjectId(run_id), token)
         written = await self._runs.update_one(key, change, session=session)
         if written.matched_count == 0:
             raise LeaseLostError(run_id)

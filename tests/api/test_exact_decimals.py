@@ -32,7 +32,7 @@ from serve_app.simulator.services.accounting import summary_body
 from serve_app.upstream.holdings.balances import read_rows, sum_rows
 from serve_app.upstream.holdings.source import Balance
 from storage.mongo.decimal_codec import decode_decimal, encode_decimal
-from storage.orders.order import Order, decode_order, order_document
+from storage.orders.order import Order, decode_order, encode_order
 from tests.support.optimize_bodies import build_optimize_app, open_client, post_body
 
 A, P = "A" * 24, "P" * 24
@@ -133,7 +133,7 @@ def of_what_is_stored(draw: Draw) -> Iterator[Pair]:
     number = amount(draw)
     yield decode_decimal(decimal_of(encode_decimal(number))), Fraction(number)
     order = Order("R" * 24, 0, P, A, Side.BUY, number, NOON)
-    document = {**order_document(order), "place": 0}
+    document = {**encode_order(order), "place": 0}
     yield decode_order(document).quantity, Fraction(number)
 
 

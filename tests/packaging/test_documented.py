@@ -61,7 +61,7 @@ def full_outcome() -> dict[str, Any]:
         counted_orders=1,
         refusal=REFUSAL,
     )
-    return outcomes.outcome_document("id", outcome)
+    return outcomes.encode_outcome("id", outcome)
 
 
 def full_columns() -> dict[str, Any]:
@@ -69,7 +69,7 @@ def full_columns() -> dict[str, Any]:
     units = answers.after.units.copy()
     units[0, 0] = 2**40  # an exception
     answers = replace(answers, after=replace(answers.after, units=units))
-    return outcome_columns.rows_document("6" * 24, 0, answers, slice(0, 16))
+    return outcome_columns.encode_rows("6" * 24, 0, answers, slice(0, 16))
 
 
 def documents() -> dict[str, set[str]]:
@@ -86,12 +86,12 @@ def documents() -> dict[str, set[str]]:
     )
     book_run = a_book_run(claim=IdempotencyClaim("key", "me"), overrides_by_portfolio=OWN)
     return {
-        "models": set(model_documents.model_contents(model)),
-        "rebalances": set(runs.rebalance_document(rebalance)),
+        "models": set(model_documents.encode_model_contents(model)),
+        "rebalances": set(runs.encode_rebalance(rebalance)),
         "outcomes": set(full_outcome()),
         "outcome_chunks": set(full_columns()),
-        "runs": {*book.run_document(book_run), *book.plan_document(a_plan())},
-        "orders": set(order.order_document(some("6" * 24, 1)[0])),
+        "runs": {*book.encode_run(book_run), *book.encode_plan(a_plan())},
+        "orders": set(order.encode_order(some("6" * 24, 1)[0])),
     }
 
 

@@ -7,7 +7,7 @@ from bson.codec_options import CodecOptions
 
 from optimization import BESIDE, BlockOutcome, PortfolioOutcome
 from storage.mongo.decimal_codec import TYPE_REGISTRY
-from storage.rebalances.outcome_columns import decode_block, rows_document, rows_per_document
+from storage.rebalances.outcome_columns import count_rows_per_document, decode_block, encode_rows
 from storage.rebalances.outcome_reader import OutcomePage
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(type_registry=TYPE_REGISTRY)
@@ -22,9 +22,9 @@ def store_and_read_page(
     An error beside has no outcome.
     """
     ordinals = range(first, first + len(answers)) if ordinals is None else ordinals
-    step = rows_per_document(len(answers.securities))
+    step = count_rows_per_document(len(answers.securities))
     documents = [
-        rows_document(REBALANCE, first + at, answers, slice(at, at + step))
+        encode_rows(REBALANCE, first + at, answers, slice(at, at + step))
         for at in range(0, len(answers), step)
     ]
     texts = [bson.encode(document, codec_options=OPTIONS) for document in documents]

@@ -49,7 +49,7 @@ from storage.audit.author import Author
 from storage.audit.chain import Entry, Link, hash_entry
 from storage.audit_log import AuditHead
 from storage.drift.histogram import WeightCount, make_histogram
-from storage.drift.scan import DriftScan, ScanStatus, drift_line
+from storage.drift.scan import DriftScan, ScanStatus, make_drift_line
 from storage.models.history import ModelChanges, ModelVersion
 from storage.orders.order import Order, OrderState
 from storage.orders.submission_store import OrderSubmission
@@ -127,7 +127,7 @@ SCAN: Final = replace(
     counts={DRIFT.summary.status: 1},
     finished_at=BEGUN_AT + timedelta(seconds=1),
 )
-DRIFT_LINE: Final = drift_line(MODEL, DRIFT.summary)
+DRIFT_LINE: Final = make_drift_line(MODEL, DRIFT.summary)
 HISTOGRAM: Final = make_histogram([WeightCount(DRIFT_LINE.drift_weight or Decimal(0), 1, 1)], 40)
 
 SOLD: Final = PortfolioOutcome(

@@ -18,7 +18,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from storage.embedded import process
-from storage.embedded.access_control import internal_uri
+from storage.embedded.access_control import build_internal_uri
 from storage.embedded.engines import SECANTUS, find_engine
 from storage.embedded.process import is_alive, is_answering
 from storage.embedded.server import Server, start, stop
@@ -32,13 +32,13 @@ from storage.models.model_store import ModelStore
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
+    build_client_options,
     connect,
     disconnect,
     failure_translation,
     ping,
 )
-from storage.mongo.connection import _settings as database_settings
-from storage.rebalances.outcomes import outcome_batches
+from storage.rebalances.outcomes import encode_outcome_batches
 from storage.rebalances.rebalance import RebalanceStatus
 from storage.rebalances.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
@@ -159,12 +159,12 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
     acknowledged: list[int] = []
 
     def write() -> None:
-        settings = database_settings(2_000, 20)
+        settings = build_client_options(2_000, 20)
         client = MongoClient[Document](server.uri, **settings)
         with client, suppress(StorageUnavailableError), failure_translation():
             for first in range(0, rebalance.number_of_portfolios, 50):
                 ordinals = range(first, first + 50)
-                for batch in outcome_batches(
+                for batch in encode_outcome_batches(
                     rebalance.rebalance_id, ordinals, make_outcomes(rebalance, ordinals)
                 ):
                     client["killed"]["outcomes"].insert_many(batch)
@@ -263,7 +263,7 @@ async def test_a_collection_that_was_dropped_leaves_no_files_open(directory: Pat
     await database.client.drop_database(database.name)
     # A checkpoint, because only a checkpoint removes the files of dropped collections.
     port = int((directory / "port").read_text())
-    with MongoClient[Document](internal_uri(port, directory / "secret")) as client:
+    with MongoClient[Document](build_internal_uri(port, directory / "secret")) as client:
         assert eventually(
             lambda: bool(client.admin.command("fsync")) and not made & set(files.iterdir())
         )

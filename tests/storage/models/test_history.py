@@ -87,7 +87,7 @@ async def test_a_version_that_cannot_be_stored_keeps_the_model_as_it_was(
     models: ModelStore, history: ModelHistory, database: AsyncDatabase[Document]
 ) -> None:
     first = await models.add(make_model())
-    taken = {"_id": model_versions.version_id(ObjectId(first.model_id), 2)}
+    taken = {"_id": model_versions.build_version_id(ObjectId(first.model_id), 2)}
     await database["model_versions"].insert_one(taken, bypass_document_validation=True)
 
     with pytest.raises(Exception, match="Growth"):

@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from serve_app.local.stand_ins import prepare_database
 from serve_app.settings import SettingsError, read_settings
-from storage.embedded.access_control import internal_uri
+from storage.embedded.access_control import build_internal_uri
 from storage.embedded.server import start, stop
 from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect, ping
@@ -39,7 +39,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def administrator(directory: Path) -> Iterator[MongoClient[Document]]:
     port = int((directory / "port").read_text())
-    with MongoClient[Document](internal_uri(port, directory / "secret")) as client:
+    with MongoClient[Document](build_internal_uri(port, directory / "secret")) as client:
         yield client
 
 

@@ -18,8 +18,8 @@ from optimization import (
 )
 from storage.errors import NotFoundError
 from storage.mongo.connection import Document
-from storage.rebalances.outcome_columns import rows_document
-from storage.rebalances.outcomes import outcome_document, outcome_id
+from storage.rebalances.outcome_columns import encode_rows
+from storage.rebalances.outcomes import build_outcome_id, encode_outcome
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus
 from storage.rebalances.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
@@ -67,7 +67,7 @@ async def write_chunks(
 async def insert_columns(database: AsyncDatabase[Document], rebalance: Rebalance) -> None:
     """Leave what a writer leaves that is killed after its documents of columns."""
     documents = [
-        rows_document(
+        encode_rows(
             rebalance.rebalance_id, first, make_block(rebalance), slice(first, first + GRID.step)
         )
         for first in GRID
@@ -135,7 +135,7 @@ async def test_a_writer_killed_between_documents_beside_is_completed_by_the_next
     await insert_columns(database, rebalance)
     expected = answers(make_block(rebalance))
     for at in BESIDE[:2]:
-        document = outcome_document(outcome_id(rebalance.rebalance_id, at), expected[at])
+        document = encode_outcome(build_outcome_id(rebalance.rebalance_id, at), expected[at])
         await database["outcomes"].insert_one(document)
 
     counts = await rebalances.record_block(
@@ -153,7 +153,9 @@ async def test_a_writer_killed_between_its_documents_of_columns_is_completed_by_
 ) -> None:
     rebalance = await rebalances.open(a_part())
     await insert_columns(database, rebalance)
-    await database["outcome_chunks"].delete_one({"_id": outcome_id(rebalance.rebalance_id, 512)})
+    await database["outcome_chunks"].delete_one(
+        {"_id": build_outcome_id(rebalance.rebalance_id, 512)}
+    )
 
     await rebalances.record_block(
         rebalance.rebalance_id, range(COUNT), make_block(rebalance, shift=1)
@@ -172,7 +174,7 @@ async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_an
 ) -> None:
     rebalance = await rebalances.open(a_part(8))
     first = make_answers(rebalance, range(8), {2: make_outcome(rebalance, 2)})
-    document = rows_document(rebalance.rebalance_id, 0, first, slice(0, 8))
+    document = encode_rows(rebalance.rebalance_id, 0, first, slice(0, 8))
     await database["outcome_chunks"].insert_one(document)
     second = make_answers(rebalance, range(8), {3: make_outcome(rebalance, 3)})
 
@@ -271,8 +273,8 @@ async def test_a_rebalance_that_an_earlier_release_began_is_finished_in_its_way(
 ) -> None:
     rebalance = await rebalances.open(a_part(6))
     for at in range(3):
-        document = outcome_document(
-            outcome_id(rebalance.rebalance_id, at), make_outcome(rebalance, at)
+        document = encode_outcome(
+            build_outcome_id(rebalance.rebalance_id, at), make_outcome(rebalance, at)
         )
         await database["outcomes"].insert_one(document)
 
@@ -371,7 +373,7 @@ async def test_a_chunk_that_an_earlier_release_divided_otherwise_is_completed(
     await database["outcome_chunks"].drop_index("portfolio")
     unique = [("ids", 1), ("rebalance_id", 1)]
     await database["outcome_chunks"].create_index(unique, name="portfolio", unique=True)
-    half = rows_document(rebalance.rebalance_id, 300, make_block(rebalance), slice(300, 700))
+    half = encode_rows(rebalance.rebalance_id, 300, make_block(rebalance), slice(300, 700))
     await database["outcome_chunks"].insert_one(half)
     await ensure_indexes(database)
 

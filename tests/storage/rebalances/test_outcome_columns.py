@@ -26,10 +26,10 @@ from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import TYPE_REGISTRY
 from storage.rebalances import outcome_columns
 from storage.rebalances.outcome_columns import (
+    count_rows_per_document,
     decode_block,
     decode_statuses,
-    rows_document,
-    rows_per_document,
+    encode_rows,
 )
 from storage.rebalances.rebalance import new_rebalance_id
 from tests.support.samples import (
@@ -53,10 +53,10 @@ def read_back(document: Document) -> Document:
 
 
 def documents_of(made: BlockOutcome, first: int = 0) -> list[Document]:
-    step = rows_per_document(len(made.securities))
+    step = count_rows_per_document(len(made.securities))
     starts = range(0, len(made), step)
     return [
-        read_back(rows_document(RID, first + start, made, slice(start, start + step)))
+        read_back(encode_rows(RID, first + start, made, slice(start, start + step)))
         for start in starts
     ]
 
@@ -308,7 +308,7 @@ def test_the_widest_chunk_of_250_portfolios_and_5_000_securities_is_split_below_
         model, ids, status, *(amounts,) * 4, shares, shares, OtherHoldings.none(), {}
     )
 
-    documents = [rows_document(RID, at, made, slice(at, at + 52)) for at in range(0, 250, 52)]
+    documents = [encode_rows(RID, at, made, slice(at, at + 52)) for at in range(0, 250, 52)]
 
     assert [len(document["ids"]) for document in documents] == [52, 52, 52, 52, 42]
     sizes = [len(bson.encode(document, codec_options=OPTIONS)) for document in documents]
@@ -317,7 +317,7 @@ def test_the_widest_chunk_of_250_portfolios_and_5_000_securities_is_split_below_
 
 
 def test_the_split_depends_on_the_number_of_securities_alone() -> None:
-    assert [rows_per_document(count) for count in (1, 50, 500, 5_000)] == [512, 512, 512, 52]
+    assert [count_rows_per_document(count) for count in (1, 50, 500, 5_000)] == [512, 512, 512, 52]
     made = make_answers(make_rebalance(1_100), range(1_100))
     assert [document["_id"][25:] for document in documents_of(made, first=3)] == [
         "0000003",

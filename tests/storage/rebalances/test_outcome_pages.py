@@ -11,7 +11,7 @@ from optimization import PortfolioOutcome
 from storage.mongo.connection import Document
 from storage.rebalances import outcome_reader
 from storage.rebalances.outcome_reader import OutcomePage
-from storage.rebalances.outcomes import outcome_document, outcome_id
+from storage.rebalances.outcomes import build_outcome_id, encode_outcome
 from storage.rebalances.rebalance import Rebalance
 from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.outcome_pages import list_outcomes
@@ -83,7 +83,7 @@ async def test_a_page_has_a_bounded_number_of_outcomes_beside_the_columns(
 
 
 @pytest.mark.parametrize(
-    "stored", [make_outcomes, outcome_document], ids=["recorded", "earlier release"]
+    "stored", [make_outcomes, encode_outcome], ids=["recorded", "earlier release"]
 )
 async def test_a_rebalance_without_columns_has_pages_of_objects(
     rebalances: RebalanceStore, database: AsyncDatabase[Document], stored: object
@@ -94,7 +94,7 @@ async def test_a_rebalance_without_columns_has_pages_of_objects(
     else:
         run = await open_rebalance(rebalances, 50)
         for at in range(50):
-            document = outcome_document(outcome_id(run.rebalance_id, at), make_outcome(run, at))
+            document = encode_outcome(build_outcome_id(run.rebalance_id, at), make_outcome(run, at))
             await database["outcomes"].insert_one(document)
 
     ordinals = await require_every_outcome(rebalances, run)
@@ -124,7 +124,7 @@ async def test_an_outcome_in_columns_counts_before_one_of_its_own(
 ) -> None:
     run = await open_rebalance(rebalances, 10)
     await rebalances.record_block(run.rebalance_id, range(10), make_answers(run, range(10)))
-    document = outcome_document(outcome_id(run.rebalance_id, 3), make_outcome(run, 3))
+    document = encode_outcome(build_outcome_id(run.rebalance_id, 3), make_outcome(run, 3))
     await database["outcomes"].insert_one(document)
 
     (page,) = await pages_of(rebalances, run)

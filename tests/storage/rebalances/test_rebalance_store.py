@@ -14,7 +14,7 @@ from optimization.errors import RuleError
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
-from storage.rebalances.outcomes import outcome_id
+from storage.rebalances.outcomes import build_outcome_id
 from storage.rebalances.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.samples import (
@@ -178,7 +178,7 @@ async def test_storing_a_run_that_the_database_refuses_says_why(
 
 def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
     with pytest.raises(ValueError, match="10000000"):
-        outcome_id(new_rebalance_id(), 10_000_000)
+        build_outcome_id(new_rebalance_id(), 10_000_000)
 
 
 async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: RebalanceStore) -> None:

@@ -14,7 +14,7 @@ from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
 from storage.rebalances import outcomes as outcomes_module
 from storage.rebalances import rebalance_store
-from storage.rebalances.outcomes import SecurityEncoder, outcome_id
+from storage.rebalances.outcomes import SecurityEncoder, build_outcome_id
 from storage.rebalances.rebalance import OUTCOME, Rebalance, new_rebalance_id
 from storage.rebalances.rebalance_store import RebalanceStore
 from tests.support.samples import make_outcomes, make_rebalance
@@ -28,7 +28,7 @@ async def separate(database: AsyncDatabase[Document], rebalance: Rebalance) -> N
     """Move the outcome to a document of its own, as earlier versions stored it."""
     document = await database["rebalances"].find_one_and_update({}, {"$unset": {OUTCOME: ""}})
     assert document is not None
-    own = {"_id": outcome_id(rebalance.rebalance_id, 0), **document[OUTCOME]}
+    own = {"_id": build_outcome_id(rebalance.rebalance_id, 0), **document[OUTCOME]}
     await database["outcomes"].insert_one(own)
 
 

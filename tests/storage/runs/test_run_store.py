@@ -20,8 +20,7 @@ from optimization.domain.options import NO_OVERRIDES, Direction, OptionOverrides
 from optimization.domain.outcome import Refusal, Status
 from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
-from storage.mongo.connection import Document
-from storage.mongo.connection import _settings as database_settings
+from storage.mongo.connection import Document, build_client_options
 from storage.rebalances.rebalance import new_rebalance_id
 from storage.rebalances.rebalance_store import RebalanceStore
 from storage.runs.run import HoldingsRef, Run, RunPlan, RunStatus, Selection, Snapshot, Totals
@@ -94,7 +93,7 @@ async def test_polls_and_leases_of_a_run_read_neither_its_portfolios_nor_their_o
     await RebalanceStore(database).open(part)
     replies = Replies()
     async with AsyncMongoClient[Document](
-        mongodb_uri, event_listeners=[replies], **database_settings(20_000, 5)
+        mongodb_uri, event_listeners=[replies], **build_client_options(20_000, 5)
     ) as client:
         runs, rebalances = RunStore(client[database.name]), RebalanceStore(client[database.name])
         await runs.add(run, "mine", LEASE_S)
