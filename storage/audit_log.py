@@ -60,16 +60,16 @@ class AuditFilter:
     action: str | None = None
     since: datetime | None = None
 
-    def document(self) -> Document:
+    def query(self) -> Document:
         """Return the filter of the database."""
-        named = {
+        fields = {
             "object_type": self.object_type,
             "object_id": self.object_id,
             "principal": self.principal,
             "action": self.action,
         }
-        wanted: Document = {name: value for name, value in named.items() if value is not None}
-        return wanted if self.since is None else {**wanted, "at": {"$gte": self.since}}
+        query: Document = {name: value for name, value in fields.items() if value is not None}
+        return query if self.since is None else {**query, "at": {"$gte": self.since}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +95,15 @@ class AuditLog:
     @translate_failures
     async def seal(self, batch_size: int = BATCH_SIZE) -> int:
         """Seal the waiting records; return the number of new entries."""
-        sealed, is_full = 0, True
+        number, is_full = 0, True
         with timeout(WRITER_TIMEOUT_S):
             # Repeated only after a full batch, because otherwise records that arrive one by one
             # would take a transaction each; they wait for the next call.
-            while is_full and (waiting := await self._outboxes.find_waiting(batch_size)):
-                sealed += await self._seal(waiting)
-                await self._outboxes.clear(waiting)
-                is_full = len(waiting) >= batch_size
-        return sealed
+            while is_full and (places := await self._outboxes.find_waiting(batch_size)):
+                number += await self._seal(places)
+                await self._outboxes.clear(places)
+                is_full = len(places) >= batch_size
+        return number
 
     @translate_failures
     async def read_head(self) -> AuditHead:
@@ -115,24 +115,24 @@ class AuditLog:
 
     @translate_failures
     async def read_page(
-        self, wanted: AuditFilter, offset: int, limit: int, direction: int = DESCENDING
+        self, criteria: AuditFilter, offset: int, limit: int, direction: int = DESCENDING
     ) -> tuple[tuple[Entry, ...], int]:
         """Return a page of entries as JSON, by default the newest first, and their number."""
-        matching = wanted.document()
-        total = await self._entries.count_documents(matching)
+        query = criteria.query()
+        total = await self._entries.count_documents(query)
         order = [("_id", direction)]
-        cursor = self._entries.find(matching, sort=order, skip=offset, limit=limit)
+        cursor = self._entries.find(query, sort=order, skip=offset, limit=limit)
         return tuple([entry_json(document) async for document in cursor]), total
 
     @translate_failures
     async def list_beyond(
-        self, wanted: AuditFilter, seq: int | None, limit: int, direction: int = ASCENDING
+        self, criteria: AuditFilter, seq: int | None, limit: int, direction: int = ASCENDING
     ) -> tuple[Entry, ...]:
         """Return the next entries beyond a place of the chain, in either direction."""
-        matching = wanted.document()
+        query = criteria.query()
         if seq is not None:
-            matching["_id"] = {"$gt" if direction == ASCENDING else "$lt": seq}
-        cursor = self._entries.find(matching, sort=[("_id", direction)], limit=limit)
+            query["_id"] = {"$gt" if direction == ASCENDING else "$lt": seq}
+        cursor = self._entries.find(query, sort=[("_id", direction)], limit=limit)
         return tuple([entry_json(document) async for document in cursor])
 
     @translate_failures
@@ -163,8 +163,8 @@ class AuditLog:
             await self.seal()
         through = min(link.seq, (await self.read_head()).cut.seq)
         with timeout(WRITER_TIMEOUT_S):
-            removed = await self._entries.delete_many({"_id": {"$lte": through}})
-        return removed.deleted_count
+            removal = await self._entries.delete_many({"_id": {"$lte": through}})
+        return removal.deleted_count
 
     async def _record_cut(self, link: Link) -> None:
         diff = {"through": link.seq, "hash": link.hash}
@@ -176,15 +176,15 @@ class AuditLog:
         async for document in self._entries.find(sort=[("_id", ASCENDING)]):
             yield entry_json(document)
 
-    async def _seal(self, waiting: Iterable[WaitingRecords]) -> int:
-        """Add the entries of these records to the chain, unless they are there already."""
-        records = [record for document in waiting for record in document.records]
+    async def _seal(self, places: Iterable[WaitingRecords]) -> int:
+        """Add an entry for each of these records to the chain, unless the chain has the entry."""
+        records = [record for place in places for record in place.records]
         records.sort(key=lambda record: (record["at"], record["entry_id"]))
         ids = [record["entry_id"] for record in records]
         delete = {"_id": {"$in": ids}}
         await self._ensure_head()
         now = await read_clock(self._database)
-        sealed: list[Document] = []
+        entries: list[Document] = []
 
         async def seal(session: AsyncClientSession) -> None:
             # The head first, because two sealers must not build on the same head.
@@ -192,19 +192,19 @@ class AuditLog:
                 {"_id": HEAD}, {"$inc": {"seals": 1}}, session=session
             )
             assert head is not None
-            known = {"entry_id": {"$in": ids}}
-            present = await self._entries.distinct("entry_id", known, session=session)
+            same = {"entry_id": {"$in": ids}}
+            present = await self._entries.distinct("entry_id", same, session=session)
             new = [record for record in records if record["entry_id"] not in present]
-            sealed[:] = list(_chain(head, new, now))
-            if sealed:
-                await self._entries.insert_many(sealed, session=session)
-                last = {name: sealed[-1][name] for name in ("hash", "sealed_at")}
-                change = {"$set": {**last, "seq": sealed[-1]["_id"]}}
+            entries[:] = list(_chain(head, new, now))
+            if entries:
+                await self._entries.insert_many(entries, session=session)
+                last = {name: entries[-1][name] for name in ("hash", "sealed_at")}
+                change = {"$set": {**last, "seq": entries[-1]["_id"]}}
                 await self._heads.update_one({"_id": HEAD}, change, session=session)
             await self._pending.delete_many(delete, session=session)
 
         await run_transaction(self._database, seal)
-        return len(sealed)
+        return len(entries)
 
     async def _ensure_head(self) -> None:
         if await self._heads.find_one({"_id": HEAD}, {"_id": 1}) is None:

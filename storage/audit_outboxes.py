@@ -1,6 +1,6 @@
 """Outboxes of the audit log: where records wait between their change and their sealing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,32 +46,30 @@ class Outboxes:
     async def find_waiting(self, limit: int) -> list[WaitingRecords]:
         """Find records, the oldest of each collection first."""
         name = audit_trail.COLLECTION
-        pending = self._database[name].find(sort=[("_id", ASCENDING)], limit=limit)
-        waiting = [WaitingRecords(name, record.pop("_id"), [record]) async for record in pending]
+        records = self._database[name].find(sort=[("_id", ASCENDING)], limit=limit)
+        places = [WaitingRecords(name, record.pop("_id"), [record]) async for record in records]
         fields = dict.fromkeys((PENDING, STORED_AT, *OWN_TIMES), 1)
         oldest = [(f"{PENDING}.entry_id", ASCENDING)]
         for name in OUTBOXES:
-            if len(waiting) < limit:
-                remaining = limit - len(waiting)
-                changed = self._database[name].find(
-                    IS_PENDING, fields, sort=oldest, limit=remaining
-                )
-                waiting += [
+            if len(places) < limit:
+                room = limit - len(places)
+                documents = self._database[name].find(IS_PENDING, fields, sort=oldest, limit=room)
+                places += [
                     WaitingRecords(name, document["_id"], read_pending(document))
-                    async for document in changed
+                    async for document in documents
                 ]
-        return waiting
+        return places
 
-    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
+    async def clear(self, places: Sequence[WaitingRecords]) -> None:
         """Remove sealed records from their documents, unless more were added meanwhile."""
         for name in OUTBOXES:
-            changes = [_make_clear_update(place) for place in waiting if place.collection == name]
+            changes = [_build_clear_update(place) for place in places if place.collection == name]
             if changes:
                 await self._database[name].bulk_write(changes, ordered=False)
 
 
-def _make_clear_update(waiting: WaitingRecords) -> UpdateOne:
+def _build_clear_update(place: WaitingRecords) -> UpdateOne:
     # The first record and the number show that none was added, because records are only appended.
-    first, number = waiting.records[0]["entry_id"], len(waiting.records)
-    same = {"_id": waiting.key, f"{PENDING}.0.entry_id": first, PENDING: {"$size": number}}
+    first, number = place.records[0]["entry_id"], len(place.records)
+    same = {"_id": place.key, f"{PENDING}.0.entry_id": first, PENDING: {"$size": number}}
     return UpdateOne(same, {"$unset": {PENDING: ""}})

@@ -48,31 +48,31 @@ class IdempotencyStore:
 
         Otherwise the reference to the work that was stored under the key before.
         """
-        asked = {"$literal": request_hash}
-        new = {"request_hash": asked, "state": CLAIMED, "created_at": "$$NOW"}
+        request = {"$literal": request_hash}
+        new = {"request_hash": request, "state": CLAIMED, "created_at": "$$NOW"}
         # A key that a run holds is not taken over, because this replica or another continues the
         # run.
         is_open = {
             "$and": [
                 {"$eq": ["$state", CLAIMED]},
-                {"$eq": ["$request_hash", asked]},
+                {"$eq": ["$request_hash", request]},
                 {"$eq": [{"$ifNull": ["$run_id", None]}, None]},
             ]
         }
-        stored = await self._leases.acquire(key, owner, self._lease_s, new, only_if=is_open)
-        if stored["request_hash"] != request_hash:
+        document = await self._leases.acquire(key, owner, self._lease_s, new, only_if=is_open)
+        if document["request_hash"] != request_hash:
             raise IdempotencyMismatchError(key)
-        if stored["state"] == DONE:
-            return stored["reference"]
-        if not is_holder(stored, owner):
+        if document["state"] == DONE:
+            return document["reference"]
+        if not is_holder(document, owner):
             raise IdempotencyInProgressError(key)
         return None
 
     @translate_failures
     async def complete(self, key: str, owner: str, reference: str) -> None:
         """Store the reference to the result of the owner's work."""
-        done = {"state": DONE, "reference": reference}
-        await self._keys.update_one(_build_claim_filter(key, owner), {"$set": done})
+        result = {"state": DONE, "reference": reference}
+        await self._keys.update_one(_build_claim_filter(key, owner), {"$set": result})
 
     @translate_failures
     async def release(self, key: str, owner: str) -> None:
@@ -106,19 +106,19 @@ class ClaimTransactions:
         self, key: str, run_id: str, session: AsyncClientSession, *, is_completed: bool
     ) -> None:
         """End the claim that a run holds: the key leads to the run, or is free again."""
-        held = {"_id": key, "state": CLAIMED, "run_id": run_id}
+        claim = {"_id": key, "state": CLAIMED, "run_id": run_id}
         if is_completed:
-            done = {"state": DONE, "reference": run_id}
-            await self._keys.update_one(held, {"$set": done}, session=session)
+            result = {"state": DONE, "reference": run_id}
+            await self._keys.update_one(claim, {"$set": result}, session=session)
         else:
-            await self._keys.delete_one(held, session=session)
+            await self._keys.delete_one(claim, session=session)
 
     async def _set(
         self, claim: IdempotencyClaim, fields: Document, session: AsyncClientSession
     ) -> None:
-        held = _build_claim_filter(claim.key, claim.owner)
-        written = await self._keys.update_one(held, {"$set": fields}, session=session)
-        if written.matched_count == 0:
+        key = _build_claim_filter(claim.key, claim.owner)
+        result = await self._keys.update_one(key, {"$set": fields}, session=session)
+        if result.matched_count == 0:
             raise IdempotencyInProgressError(claim.key)
 
 

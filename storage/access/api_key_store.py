@@ -103,8 +103,8 @@ class ApiKeyStore:
     async def note_use(self, key_id: str, at: datetime) -> None:
         """Store the time of a use, unless a use less than a minute earlier is stored."""
         earlier = {"$lt": at - USE_NOTED_EVERY}
-        unnoted = [{"last_used_at": None}, {"last_used_at": earlier}]
-        await self._keys.update_one({"_id": key_id, "$or": unnoted}, {"$set": {"last_used_at": at}})
+        stale = [{"last_used_at": None}, {"last_used_at": earlier}]
+        await self._keys.update_one({"_id": key_id, "$or": stale}, {"$set": {"last_used_at": at}})
 
     async def _change(self, key_id: str, change: Sequence[Document]) -> ApiKey:
         document = await self._keys.find_one_and_update(

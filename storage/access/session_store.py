@@ -69,8 +69,8 @@ class SessionStore:
     async def find(self, session_id: str) -> Session | None:
         """Return the session with this id; None if there is none, or if it expired."""
         # The end counts, too, because the database removes expired sessions only once a minute.
-        unexpired = {"_id": session_id, "expires_at": {"$gt": datetime.now(UTC)}}
-        document = await self._sessions.find_one(unexpired)
+        key = {"_id": session_id, "expires_at": {"$gt": datetime.now(UTC)}}
+        document = await self._sessions.find_one(key)
         return None if document is None else _decode_session(document)
 
     @translate_failures

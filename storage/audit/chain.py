@@ -40,8 +40,8 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        named = "" if self.entry_id is None else f" ({self.entry_id})"
-        return f"entry {self.seq}{named}: {self.reason}"
+        suffix = "" if self.entry_id is None else f" ({self.entry_id})"
+        return f"entry {self.seq}{suffix}: {self.reason}"
 
 
 def canonical_bytes(value: Any) -> bytes:

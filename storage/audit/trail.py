@@ -125,11 +125,11 @@ class AuditTrail:
         Returns False without a match; then nothing is recorded.
         """
         at = await read_clock(collection.database)
-        removed: list[Document] = []
+        documents: list[Document] = []
 
         async def delete(session: AsyncClientSession) -> None:
             document = await collection.find_one_and_delete(key, session=session)
-            removed[:] = [] if document is None else [document]
+            documents[:] = [] if document is None else [document]
             if document is None:
                 return
             records = [*read_pending(document), *([record] if record else [])]
@@ -137,7 +137,7 @@ class AuditTrail:
                 await self.append(session, at, *records)
 
         await run_transaction(collection.database, delete)
-        return bool(removed)
+        return bool(documents)
 
 
 def build_insert_fields(*records: Document) -> Document:
@@ -155,8 +155,8 @@ def literal(fields: Mapping[str, Any]) -> Document:
 
 def build_update_fields(record: Document) -> Document:
     """Fields to set in an update by a pipeline that adds a record with the current time."""
-    timed = {"$mergeObjects": [{"$literal": record}, {"at": "$$NOW"}]}
-    return {PENDING: {"$concatArrays": [{"$ifNull": [f"${PENDING}", []]}, [timed]]}}
+    entry = {"$mergeObjects": [{"$literal": record}, {"at": "$$NOW"}]}
+    return {PENDING: {"$concatArrays": [{"$ifNull": [f"${PENDING}", []]}, [entry]]}}
 
 
 def read_pending(document: Document) -> list[Document]:
@@ -171,10 +171,10 @@ def _find_insertion_time(document: Document) -> datetime | None:
     The milliseconds are those of the service's clock if both clocks agree on the second.
     """
     own = next((document[name] for name in OWN_TIMES if document.get(name)), None)
-    stored: Timestamp | None = document.get(STORED_AT)
-    if stored is None or not stored.time:  # because SecantusDB leaves the timestamp empty
+    insertion: Timestamp | None = document.get(STORED_AT)
+    if insertion is None or not insertion.time:  # because SecantusDB leaves the timestamp empty
         return own
-    second = stored.as_datetime()
+    second = insertion.as_datetime()
     return own if own is not None and own.replace(microsecond=0) == second else second
 
 

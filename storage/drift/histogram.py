@@ -83,11 +83,11 @@ def make_histogram(counts: Sequence[WeightCount], bins: int) -> DriftHistogram:
     return DriftHistogram(tuple(parts), total, percentile(50), percentile(95), largest)
 
 
-def _choose_width(shown: Decimal, bins: int) -> Decimal:
-    """The least width of 1, 2 or 5 times a power of ten at which ``bins`` bins exceed ``shown``."""
+def _choose_width(reach: Decimal, bins: int) -> Decimal:
+    """The least width of 1, 2 or 5 times a power of ten at which ``bins`` bins exceed ``reach``."""
     for power in count():
         for step in WIDTH_STEPS:
             width = UNIT_OF_WIDTH * step * 10**power
-            if width * bins > shown:
+            if width * bins > reach:
                 return width
     raise AssertionError

@@ -43,13 +43,13 @@ class LineFilter:
 
     def query(self, scan: DriftScan) -> Document:
         """Write the filter for the lines of a scan."""
-        wanted: Document = {"part": scan.part}
+        query: Document = {"part": scan.part}
         if self.statuses:
-            wanted["status"] = {"$in": sorted(status.value for status in self.statuses)}
+            query["status"] = {"$in": sorted(status.value for status in self.statuses)}
         if self.model_ids:
-            wanted["model_id"] = {"$in": [ObjectId(model_id) for model_id in self.model_ids]}
+            query["model_id"] = {"$in": [ObjectId(model_id) for model_id in self.model_ids]}
         if self.portfolio_ids:
-            wanted["portfolio_id"] = {"$in": list(self.portfolio_ids)}
+            query["portfolio_id"] = {"$in": list(self.portfolio_ids)}
         drift: dict[str, Any] = {}
         if self.min_drift is not None:
             drift["$gte"] = self.min_drift
@@ -57,8 +57,8 @@ class LineFilter:
             drift["$lt"] = self.max_drift
         if drift:
             # ``failed`` as well, because the index needs it before a range of ``drift_weight``.
-            wanted |= {"failed": False, "drift_weight": drift}
-        return wanted
+            query |= {"failed": False, "drift_weight": drift}
+        return query
 
 
 class DriftLineStore:
@@ -77,14 +77,14 @@ class DriftLineStore:
 
     @translate_failures
     async def read_page(
-        self, scan: DriftScan, wanted: LineFilter, sort: Sort, offset: int, limit: int
+        self, scan: DriftScan, criteria: LineFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[DriftLine, ...], int]:
         """Return a page of the lines that match, and the number of all that do.
 
         They are sorted by the first field of ``sort``, otherwise in the order of the book.
         Portfolios without amounts come last.
         """
-        query = wanted.query(scan)
+        query = criteria.query(scan)
         order: list[tuple[str, int]] = [("_id", 1)]
         if sort:
             name, direction = sort[0]
@@ -95,14 +95,14 @@ class DriftLineStore:
             return tuple([decode_line(document) async for document in cursor]), total
 
     @translate_failures
-    async def count_weights(self, scan: DriftScan, wanted: LineFilter) -> tuple[WeightCount, ...]:
+    async def count_weights(self, scan: DriftScan, criteria: LineFilter) -> tuple[WeightCount, ...]:
         """Count the portfolios that match by the weight of their drift, in ascending order.
 
         Those without a drift are left out.
         """
         is_outside = {"$eq": ["$status", BandStatus.OUT_OF_BAND.value]}
         pipeline: list[Document] = [
-            {"$match": {"failed": False, **wanted.query(scan)}},
+            {"$match": {"failed": False, **criteria.query(scan)}},
             {
                 "$group": {
                     "_id": "$drift_weight",

@@ -75,11 +75,11 @@ class DriftScanStore:
         self, offset: int, limit: int, statuses: Collection[ScanStatus] = ()
     ) -> tuple[tuple[DriftScan, ...], int]:
         """Return a page of scans in these states, or of all, the newest first, and their number."""
-        wanted: Document = {}
+        query: Document = {}
         if statuses:
-            wanted["status"] = {"$in": sorted(status.value for status in statuses)}
-        total = await self._scans.count_documents(wanted)
-        cursor = self._scans.find(wanted, sort=[("_id", -1)], skip=offset, limit=limit)
+            query["status"] = {"$in": sorted(status.value for status in statuses)}
+        total = await self._scans.count_documents(query)
+        cursor = self._scans.find(query, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([decode_scan(document) async for document in cursor]), total
 
     @translate_failures
@@ -88,13 +88,13 @@ class DriftScanStore:
         document = await self._leases.acquire_first(RUNNING, token, lease_s, {"_id": 1})
         if document is None:
             return None
-        restarted = {"$inc": {"takeovers": 1}, "$set": {"counts": {}}}
-        taken = await self._scans.find_one_and_update(
+        restart = {"$inc": {"takeovers": 1}, "$set": {"counts": {}}}
+        scan = await self._scans.find_one_and_update(
             build_holder_filter(document["_id"], token),
-            restarted,
+            restart,
             return_document=ReturnDocument.AFTER,
         )
-        return None if taken is None else decode_scan(taken)
+        return None if scan is None else decode_scan(scan)
 
     @translate_failures
     async def renew(self, scan_id: str, token: str, lease_s: float) -> None:
@@ -136,10 +136,10 @@ class DriftScanStore:
         await self._write(scan_id, token, {"$set": fields, "$unset": {"lease": ""}})
 
     @translate_failures
-    async def list_older(self, kept: int) -> tuple[str, ...]:
-        """Return the ids of finished scans, except the ``kept`` newest."""
+    async def list_older(self, max_scans: int) -> tuple[str, ...]:
+        """Return the ids of finished scans, except the ``max_scans`` newest."""
         over = {"status": {"$ne": ScanStatus.RUNNING.value}}
-        cursor = self._scans.find(over, {"_id": 1}, sort=[("_id", -1)], skip=kept, limit=100)
+        cursor = self._scans.find(over, {"_id": 1}, sort=[("_id", -1)], skip=max_scans, limit=100)
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translate_failures
@@ -149,8 +149,6 @@ class DriftScanStore:
         await self._scans.delete_one({"_id": ObjectId(scan_id), "status": over})
 
     async def _write(self, scan_id: str, token: str, change: Document) -> None:
-        written = await self._scans.update_one(
-            build_holder_filter(ObjectId(scan_id), token), change
-        )
-        if written.matched_count == 0:
+        result = await self._scans.update_one(build_holder_filter(ObjectId(scan_id), token), change)
+        if result.matched_count == 0:
             raise LeaseLostError(scan_id)

@@ -34,12 +34,12 @@ def ensure_key_file(path: Path) -> Path:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that its owner alone may read; a concurrent reader never sees half a file."""
-    written = path.with_name(f"{path.name}.new")
-    written.unlink(missing_ok=True)
-    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
-    written.replace(path)
+    draft.replace(path)
 
 
 def build_service_uri(port: int, key_file: Path | None) -> str:

@@ -68,23 +68,23 @@ def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
     }
     if mongod:
         places = {f"MONGOD={mongod}": (MONGOD, lambda: probe_mongod(Path(mongod)))}
-    tried: list[str] = []
+    failures: list[str] = []
     for place, (its_kind, look) in places.items():
         try:
             if kind not in (None, its_kind):
                 raise UnusableError(f"the data was written by {kind}")
             return look()
         except UnusableError as error:
-            tried.append(f"{place}: {error}")
-    raise NoServerBinaryError(tuple(tried))
+            failures.append(f"{place}: {error}")
+    raise NoServerBinaryError(tuple(failures))
 
 
 def find_mongod_on_path() -> Engine:
     """The mongod on the search path of the machine."""
-    found = shutil.which(MONGOD)
-    if found is None:
+    path = shutil.which(MONGOD)
+    if path is None:
         raise UnusableError("no mongod")
-    return probe_mongod(Path(found))
+    return probe_mongod(Path(path))
 
 
 def find_mongod_in_wheel() -> Engine:

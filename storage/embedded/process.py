@@ -89,24 +89,24 @@ def spawn(
 def _spawn_detached(command: Sequence[str], log: Path, lock: int, detacher: str) -> int:
     reader, writer = os.pipe()
     try:
-        detaching = _start_process(
+        child = _start_process(
             (sys.executable, "-ISc", detacher, str(writer), *command), log, lock, writer
         )
     finally:
         os.close(writer)  # our copy, because the reader waits until every writer is closed
     with os.fdopen(reader, "rb") as answer:
         try:
-            detaching.wait(DETACH_WITHIN_S)
+            child.wait(DETACH_WITHIN_S)
         except subprocess.TimeoutExpired:
-            detaching.kill()
-            detaching.wait()
+            child.kill()
+            child.wait()
         pid = answer.read()
     if not pid:
         raise ServerDidNotStartError(Path(command[0]).name, "no process for it could be made", log)
     return int(pid)
 
 
-def _start_process(command: Sequence[str], log: Path, *inherited: int) -> subprocess.Popen[bytes]:
+def _start_process(command: Sequence[str], log: Path, *descriptors: int) -> subprocess.Popen[bytes]:
     if log.exists():  # keep the log of the previous server, because it may say why that ended
         log.replace(log.with_name(f"{log.name}.previous"))
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE), "wb") as output:
@@ -116,7 +116,7 @@ def _start_process(command: Sequence[str], log: Path, *inherited: int) -> subpro
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=log.parent,
-            pass_fds=inherited,
+            pass_fds=descriptors,
             start_new_session=True,
             umask=OWNER_ALONE,
         )

@@ -194,11 +194,11 @@ def _read_note(directory: Path) -> Server | None:
         return None
 
 
-def _choose_port(remembered: Path, *, same_port: bool) -> int:
-    port = int(remembered.read_text()) if remembered.exists() else free_port()
+def _choose_port(note: Path, *, same_port: bool) -> int:
+    port = int(note.read_text()) if note.exists() else free_port()
     if not is_free(port):
         if same_port:
             raise PortTakenError(port)
         port = free_port()
-    write_private(remembered, str(port))
+    write_private(note, str(port))
     return port

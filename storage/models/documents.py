@@ -107,6 +107,6 @@ def decode_targets(positions: list[Document]) -> Iterator[Target]:
 
 
 def _decode_relative_band(weight: Weight, position: Document) -> RelativeBand:
-    most = position.get("absolute_drift")
+    cap = position.get("absolute_drift")
     relative = decode_decimal(position["relative_drift"])
-    return relative_band(weight, relative, None if most is None else decode_decimal(most))
+    return relative_band(weight, relative, None if cap is None else decode_decimal(cap))

@@ -79,14 +79,14 @@ class ModelHistory:
     async def read(self, model_id: str, version: int) -> ModelVersion:
         """Return one version of a model, with the whole model."""
         key = require_object_id("model_id", model_id)
-        found = await self._versions.find_one({"_id": build_version_id(key, version)})
-        if found is None:
-            found = await self._read_present(model_id)
-            if found["version"] != version:
+        document = await self._versions.find_one({"_id": build_version_id(key, version)})
+        if document is None:
+            document = await self._read_present(model_id)
+            if document["version"] != version:
                 raise NotFoundError(f"version {version} of model", model_id)
         else:
-            found["portfolios"] = await self._read_portfolios(found)
-        return _decode_version(found, decode_model(found | {"_id": key}))
+            document["portfolios"] = await self._read_portfolios(document)
+        return _decode_version(document, decode_model(document | {"_id": key}))
 
     async def _read_portfolios(self, version: Document) -> list[str]:
         """Return the portfolios of a version: those of the last full one, and what changed since.
@@ -120,14 +120,14 @@ def _decode_version(document: Document, model: Model | None = None) -> ModelVers
     author = UNKNOWN_AUTHOR
     if "principal" in document:
         author = Author(document["principal"], None, document["correlation_id"])
-    stored = document.get("changes")
+    changes = document.get("changes")
     return ModelVersion(
         model_id=str(document["model_id"]),
         version=document["version"],
         name=document["name"],
         at=document["at"],
         author=author,
-        changes=None if stored is None else _decode_changes(stored),
+        changes=None if changes is None else _decode_changes(changes),
         model=model,
     )
 

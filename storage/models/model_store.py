@@ -74,7 +74,7 @@ class ModelStore:
         self._versions = ModelVersions(database, find_author)
         # By id, with one portfolio each. Only the version is read again before each use, because
         # every change of a model changes its version.
-        self._remembered: dict[ObjectId, Model] = {}
+        self._cache: dict[ObjectId, Model] = {}
         self._claims = ClaimTransactions(database)
         self._rules = rules
 
@@ -87,15 +87,15 @@ class ModelStore:
         """
         self._rules.check(model)
         now = to_milliseconds(datetime.now(UTC))
-        document = {"_id": ObjectId(), **encode_model_contents(model), "version": 1}
-        stored = document | {"created_at": now, "updated_at": now}
+        contents = {**encode_model_contents(model), "version": 1}
+        document = {"_id": ObjectId(), **contents, "created_at": now, "updated_at": now}
         at = await read_clock(self._models.database)
 
         async def insert(session: AsyncClientSession) -> None:
-            await self._models.insert_one(stored, session=session)
-            await self._versions.add_first(session, at, stored)
+            await self._models.insert_one(document, session=session)
+            await self._versions.add_first(session, at, document)
             if claim is not None:
-                await self._claims.complete(claim, str(stored["_id"]), session)
+                await self._claims.complete(claim, str(document["_id"]), session)
 
         try:
             await run_transaction(self._models.database, insert)
@@ -113,8 +113,8 @@ class ModelStore:
         """Return the name of a stored model that the rules in force would refuse, if any."""
         if self._rules is GENERAL:
             return None
-        found = await self._models.find_one({RULES: GENERAL.name}, {"name": 1})
-        return None if found is None else replace_invisible(found["name"])
+        document = await self._models.find_one({RULES: GENERAL.name}, {"name": 1})
+        return None if document is None else replace_invisible(document["name"])
 
     @translate_failures
     async def read(self, model_id: str) -> Model:
@@ -178,10 +178,10 @@ class ModelStore:
         at = await read_clock(self._models.database)
 
         async def remove(session: AsyncClientSession) -> None:
-            removed = await self._models.find_one_and_delete(key, session=session)
-            if removed is None:
+            model = await self._models.find_one_and_delete(key, session=session)
+            if model is None:
                 await self._raise_why_unmatched(model_id, version)
-            await self._versions.end(session, at, removed)
+            await self._versions.end(session, at, model)
 
         await run_transaction(self._models.database, remove)
 
@@ -189,7 +189,7 @@ class ModelStore:
         """Change the document of a model of this version, and store the version that it makes."""
         key = {"_id": require_object_id("model_id", model_id), "version": version}
         at = await read_clock(self._models.database)
-        changed: list[Document] = []
+        results: list[Document] = []
 
         async def write(session: AsyncClientSession) -> None:
             # Read first, because the change does not return both documents.
@@ -201,10 +201,10 @@ class ModelStore:
             )
             assert after is not None
             await self._versions.add_next(session, at, before, after)
-            changed[:] = [after]
+            results[:] = [after]
 
         await run_transaction(self._models.database, write)
-        return changed[0]
+        return results[0]
 
     @translate_failures
     async def find_followed(self, portfolio_id: str, model_id: str | None = None) -> Model:
@@ -212,19 +212,19 @@ class ModelStore:
 
         The returned model holds this portfolio alone, because the model may have many others.
         """
-        following: Document = {"portfolios": portfolio_id}
+        query: Document = {"portfolios": portfolio_id}
         if model_id is not None:
-            following["_id"] = require_object_id("model_id", model_id)
+            query["_id"] = require_object_id("model_id", model_id)
         newest = list(NEWEST_MODEL)
-        found = await self._models.find_one(following, VERSION, sort=newest)
-        model = None if found is None else self._remembered.get(found["_id"])
-        if found is None or model is None or model.version != found["version"]:
+        document = await self._models.find_one(query, VERSION, sort=newest)
+        model = None if document is None else self._cache.get(document["_id"])
+        if document is None or model is None or model.version != document["version"]:
             own = {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}}
-            found = await self._models.find_one(following, BUT_ITS_PORTFOLIOS | own, sort=newest)
-            if found is None:
+            document = await self._models.find_one(query, BUT_ITS_PORTFOLIOS | own, sort=newest)
+            if document is None:
                 await self._raise_why_not_followed(portfolio_id, model_id)
-            model = self._remember(found)
-        date = found.get("last_rebalance_date")
+            model = self._remember(document)
+        date = document.get("last_rebalance_date")
         return replace(model, portfolio_ids=(portfolio_id,), last_rebalance_date=date)
 
     @translate_failures
@@ -235,11 +235,11 @@ class ModelStore:
         """
         order = list(NEWEST_MODEL)
         cursor = self._models.find(build_ids_filter(model_ids), {"_id": 1}, sort=order)
-        found = tuple([str(document["_id"]) async for document in cursor])
-        missing = set(model_ids).difference(found)
+        ids = tuple([str(document["_id"]) async for document in cursor])
+        missing = set(model_ids).difference(ids)
         if missing:
             raise NotFoundError("model", min(missing))
-        return found
+        return ids
 
     @translate_failures
     async def find_newest(
@@ -249,8 +249,8 @@ class ModelStore:
 
         A portfolio that follows none of them is absent.
         """
-        chosen = {"portfolios": {"$in": list(portfolio_ids)}}
-        return await group_newest(self._models, build_ids_filter(model_ids), chosen, {})
+        followers = {"portfolios": {"$in": list(portfolio_ids)}}
+        return await group_newest(self._models, build_ids_filter(model_ids), followers, {})
 
     @translate_failures
     async def find_shared_portfolios(self, model_ids: Sequence[str] = ()) -> dict[str, str]:
@@ -281,10 +281,10 @@ class ModelStore:
                 }
             },
         ]
-        found = await (await self._models.aggregate(pipeline)).to_list()
-        if not found:
+        documents = await (await self._models.aggregate(pipeline)).to_list()
+        if not documents:
             raise NotFoundError("model", model_id)
-        (document,) = found
+        (document,) = documents
         return decode_model(document) if document["portfolios"] else None, document["total"]
 
     @translate_failures
@@ -301,22 +301,22 @@ class ModelStore:
             raise NotFoundError("model", model_id)
 
     def _remember(self, document: Document) -> Model:
-        model = self._remembered[document["_id"]] = decode_model(document)
-        if len(self._remembered) > MAX_REMEMBERED_MODELS:
-            del self._remembered[next(iter(self._remembered))]
+        model = self._cache[document["_id"]] = decode_model(document)
+        if len(self._cache) > MAX_REMEMBERED_MODELS:
+            del self._cache[next(iter(self._cache))]
         return model
 
     async def _raise_why_not_followed(self, portfolio_id: str, model_id: str | None) -> NoReturn:
-        named = None if model_id is None else {"_id": ObjectId(model_id)}
-        if named is not None and await self._models.find_one(named, {"_id": 1}) is None:
+        key = None if model_id is None else {"_id": ObjectId(model_id)}
+        if key is not None and await self._models.find_one(key, {"_id": 1}) is None:
             raise NotFoundError("model", str(model_id))
         raise make_not_followed_error(portfolio_id, [] if model_id is None else [model_id])
 
     async def _raise_why_unmatched(self, model_id: str, version: int) -> NoReturn:
-        stored = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
-        if stored is None:
+        document = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
+        if document is None:
             raise NotFoundError("model", model_id)
-        raise StaleVersionError("model", model_id, version, stored["version"])
+        raise StaleVersionError("model", model_id, version, document["version"])
 
 
 def make_not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:

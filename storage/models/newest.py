@@ -20,34 +20,36 @@ def build_ids_filter(model_ids: Sequence[str]) -> Document:
 
 
 async def group_newest(
-    models: AsyncCollection[Document], among: Document, chosen: Document, counted: Document
+    models: AsyncCollection[Document],
+    models_query: Document,
+    portfolios_query: Document,
+    count_query: Document,
 ) -> dict[str, str]:
     """Return the newest of some models by portfolio.
 
-    ``among`` selects the models, ``chosen`` the portfolios, and ``counted`` the portfolios by the
-    number of these models that they follow.
+    ``count_query`` selects portfolios by the number of these models that they follow.
     """
     pipeline: list[Document] = [
-        {"$match": among | chosen},
+        {"$match": models_query | portfolios_query},
         {"$project": {"portfolios": 1, "created_at": 1}},
         {"$sort": dict(NEWEST_MODEL)},
         {"$unwind": "$portfolios"},
-        {"$match": chosen},
+        {"$match": portfolios_query},
         {"$group": {"_id": "$portfolios", "model": {"$first": "$_id"}, "models": {"$sum": 1}}},
-        {"$match": counted},
+        {"$match": count_query},
     ]
     with timeout(WRITER_TIMEOUT_S):
         groups = await models.aggregate(pipeline, allowDiskUse=True)
         return {group["_id"]: str(group["model"]) async for group in groups}
 
 
-async def may_share_portfolios(models: AsyncCollection[Document], among: Document) -> bool:
+async def may_share_portfolios(models: AsyncCollection[Document], query: Document) -> bool:
     """Whether a portfolio may be in two of the models; hardly any ever is.
 
     Hashes of 8 bytes are compared, because grouping all portfolios takes the database longer than a
     run over a file takes for them. A collision of hashes costs time only.
     """
-    keys = await models.find(among, {"_id": 1}).to_list()
+    keys = await models.find(query, {"_id": 1}).to_list()
     hashes = [np.zeros(0, np.int64)]
     for key in keys:
         # One model at a time, because reading all portfolios takes longer than a query may.
@@ -55,6 +57,6 @@ async def may_share_portfolios(models: AsyncCollection[Document], among: Documen
             model = await models.find_one(key, {"portfolios": 1})
         if model is not None:  # because the model may be deleted meanwhile
             hashes.append(np.fromiter(map(hash, model["portfolios"]), np.int64))
-    ordered = np.concatenate(hashes)
-    ordered.sort()
-    return bool(np.any(ordered[1:] == ordered[:-1]))
+    values = np.concatenate(hashes)
+    values.sort()
+    return bool(np.any(values[1:] == values[:-1]))

@@ -52,12 +52,12 @@ class ModelVersions:
         """Store the version that a change makes, and what changed since the one before."""
         await self._ensure_version(session, before)
         changes = compare_models(before, after)
-        added = _encode_version(after, self._find_author(), at) | {"changes": changes}
+        document = _encode_version(after, self._find_author(), at) | {"changes": changes}
         delta = _compare_portfolios(before["portfolios"], after["portfolios"])
         if after["version"] % FULL_EVERY and delta is not None:
-            del added["portfolios"]
-            added["portfolio_changes"] = delta
-        await self._versions.insert_one(added, session=session)
+            del document["portfolios"]
+            document["portfolio_changes"] = delta
+        await self._versions.insert_one(document, session=session)
         hashes = {"before_hash": hash_model(before), "after_hash": hash_model(after)}
         await self._record(
             session, at, Action.MODEL_EDITED, after, diff=_summarize_changes(changes), **hashes
@@ -114,14 +114,14 @@ def compare_models(before: Document, after: Document) -> Document:
         for security_id in {**old, **new}
         if old.get(security_id) != new.get(security_id)
     ]
-    had, has = set(before["portfolios"]), set(after["portfolios"])
+    former, current = set(before["portfolios"]), set(after["portfolios"])
     return {
         "fields": fields,
         "positions": positions,
-        "portfolios_added": sorted(has - had)[:MAX_LISTED_PORTFOLIOS],
-        "portfolios_removed": sorted(had - has)[:MAX_LISTED_PORTFOLIOS],
-        "number_of_portfolios_added": len(has - had),
-        "number_of_portfolios_removed": len(had - has),
+        "portfolios_added": sorted(current - former)[:MAX_LISTED_PORTFOLIOS],
+        "portfolios_removed": sorted(former - current)[:MAX_LISTED_PORTFOLIOS],
+        "number_of_portfolios_added": len(current - former),
+        "number_of_portfolios_removed": len(former - current),
     }
 
 
@@ -145,17 +145,17 @@ def apply_portfolio_changes(
     >>> apply_portfolio_changes(["P", "Q"], {"removed": ["P"], "added": ["R"]})
     ['Q', 'R']
     """
-    removed = frozenset(delta["removed"])
-    others = [portfolio_id for portfolio_id in portfolios if portfolio_id not in removed]
+    removals = frozenset(delta["removed"])
+    others = [portfolio_id for portfolio_id in portfolios if portfolio_id not in removals]
     return [*others, *delta["added"]]
 
 
 def _compare_portfolios(before: Sequence[str], after: Sequence[str]) -> Document | None:
     """Compare two lists of portfolios; None if the whole new list is shorter than the changes."""
-    had, has = frozenset(before), frozenset(after)
+    former, current = frozenset(before), frozenset(after)
     delta = {
-        "added": [portfolio_id for portfolio_id in after if portfolio_id not in had],
-        "removed": [portfolio_id for portfolio_id in before if portfolio_id not in has],
+        "added": [portfolio_id for portfolio_id in after if portfolio_id not in former],
+        "removed": [portfolio_id for portfolio_id in before if portfolio_id not in current],
     }
     if len(delta["added"]) + len(delta["removed"]) > len(after):
         return None

@@ -61,11 +61,11 @@ def encode_column(column: ScaledColumn) -> Document:
 
 def _encode_digits(digits: NDArray[np.signedinteger]) -> Document:
     values, counts = np.unique(digits, return_counts=True)
-    most = int(values[np.argmax(counts)]) if digits.size else 0
-    places = np.flatnonzero(digits != most)
+    mode = int(values[np.argmax(counts)]) if digits.size else 0
+    places = np.flatnonzero(digits != mode)
     others = digits.flat[places].astype(WRITTEN_DIGITS)
     return {
-        "most": most,
+        "most": mode,
         "places": Binary(places.astype(EXCEPTION_PLACE).tobytes()),
         "others": Binary(others.tobytes()),
     }

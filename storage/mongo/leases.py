@@ -25,7 +25,7 @@ _LAPSED: Final = {"$lt": [{"$toLong": {"$ifNull": ["$lease.until", _EPOCH]}}, NO
 FREE: Final = {"$expr": _LAPSED}
 """Filter of documents that nobody holds. MongoDB refuses it in an upsert."""
 MAX_TRIES: Final = 3
-RELEASED: Final = {"$unset": {"lease": ""}}
+RELEASE: Final = {"$unset": {"lease": ""}}
 SCHEMA: Final = {
     "bsonType": ["object", "null"],
     "required": ["token", "until"],
@@ -79,11 +79,11 @@ class Leases:
         return document
 
     async def acquire_first(
-        self, matching: Document, token: str, lease_s: float, projection: Document
+        self, query: Document, token: str, lease_s: float, projection: Document
     ) -> Document | None:
         """Lease the first free document that matches, in the order of ids; None without a match."""
         return await self._collection.find_one_and_update(
-            {**matching, **FREE},
+            {**query, **FREE},
             [{"$set": {"lease": _build_lease(token, lease_s)}}],
             projection,
             sort=[("_id", 1)],
@@ -108,18 +108,18 @@ class Leases:
 
     async def release(self, key: object, token: str) -> None:
         """Release a lease, unless it was lost."""
-        await self._collection.update_one(build_holder_filter(key, token), RELEASED)
+        await self._collection.update_one(build_holder_filter(key, token), RELEASE)
 
     async def release_lapsed(self, keys: Iterable[object]) -> None:
         """Remove lapsed leases, because otherwise their holders could still renew them."""
-        await self._collection.update_many({"_id": {"$in": list(keys)}, **FREE}, RELEASED)
+        await self._collection.update_many({"_id": {"$in": list(keys)}, **FREE}, RELEASE)
 
     async def seconds_left(self, keys: Iterable[object]) -> Mapping[str, int]:
         """Return the whole seconds until the leases lapse, at least 1, by token."""
-        leased = {"_id": {"$in": list(keys)}, "lease": {"$ne": None}}
-        left = {"$subtract": [{"$toLong": "$lease.until"}, NOW_MS]}
+        query = {"_id": {"$in": list(keys)}, "lease": {"$ne": None}}
+        rest = {"$subtract": [{"$toLong": "$lease.until"}, NOW_MS]}
         # An aggregation, because SecantusDB does not know $$NOW in the projection of a find.
-        pipeline = [{"$match": leased}, {"$project": {"token": "$lease.token", "left_ms": left}}]
+        pipeline = [{"$match": query}, {"$project": {"token": "$lease.token", "left_ms": rest}}]
         cursor = await self._collection.aggregate(pipeline)
         return {lease["token"]: max(1, ceil(lease["left_ms"] / 1000)) async for lease in cursor}
 

@@ -14,7 +14,9 @@ from storage.proposals.proposal import Hold
 from storage.rebalances.outcomes import OUTCOME_BATCH_SIZE
 
 WENT_OUT: Final = [state.value for state in (*IN_DOUBT, OrderState.SENT)]
-HELD: Final = "not sent: the portfolio has open orders of another rebalance that were not cancelled"
+HOLD_MESSAGE: Final = (
+    "not sent: the portfolio has open orders of another rebalance that were not cancelled"
+)
 
 
 class OpenOrderStore:
@@ -31,13 +33,13 @@ class OpenOrderStore:
         except_rebalance_id: str | None = None,
     ) -> tuple[Order, ...]:
         """Return open orders of these portfolios in all rebalances, in one, or in all but one."""
-        wanted: Document = {"portfolio_id": {"$in": list(portfolio_ids)}, "open": True}
+        query: Document = {"portfolio_id": {"$in": list(portfolio_ids)}, "open": True}
         if rebalance_id is not None:
-            wanted["rebalance_id"] = rebalance_id
+            query["rebalance_id"] = rebalance_id
         if except_rebalance_id is not None:
-            wanted["rebalance_id"] = {"$ne": except_rebalance_id}
+            query["rebalance_id"] = {"$ne": except_rebalance_id}
         with timeout(WRITER_TIMEOUT_S):
-            cursor = self._orders.find(wanted, sort=[("portfolio_id", 1), ("_id", 1)])
+            cursor = self._orders.find(query, sort=[("portfolio_id", 1), ("_id", 1)])
             return tuple([decode_order(document) async for document in cursor])
 
     @translate_failures
@@ -45,7 +47,7 @@ class OpenOrderStore:
         self, portfolio_ids: Sequence[str], rebalance_id: str, moment: datetime
     ) -> Mapping[str, str]:
         """Return by portfolio the latest rebalance that began after a moment and sent orders."""
-        wanted = {
+        query = {
             "portfolio_id": {"$in": list(portfolio_ids)},
             "rebalanced_at": {"$gte": moment},
             "rebalance_id": {"$ne": rebalance_id},
@@ -55,19 +57,19 @@ class OpenOrderStore:
             ],
         }
         fields = {"portfolio_id": 1, "rebalance_id": 1, "rebalanced_at": 1}
-        found: dict[str, str] = {}
+        latest: dict[str, str] = {}
         with timeout(WRITER_TIMEOUT_S):
-            cursor = self._orders.find(wanted, fields, sort=[("rebalanced_at", 1)])
+            cursor = self._orders.find(query, fields, sort=[("rebalanced_at", 1)])
             async for document in cursor:
                 # The id decides a tie, because two rebalances may begin in the same millisecond.
                 if (document["rebalanced_at"], document["rebalance_id"]) > (moment, rebalance_id):
-                    found[document["portfolio_id"]] = document["rebalance_id"]
-        return found
+                    latest[document["portfolio_id"]] = document["rebalance_id"]
+        return latest
 
     @translate_failures
-    async def mark(self, statuses: Mapping[str, str], closed: Iterable[str]) -> None:
+    async def mark(self, statuses: Mapping[str, str], closures: Iterable[str]) -> None:
         """Store the status of sent orders at the order service, by key, and close some orders."""
-        over = frozenset(closed)
+        over = frozenset(closures)
         changes = [
             UpdateOne(
                 {"_id": key, "state": OrderState.SENT.value, "open": True},
@@ -85,30 +87,30 @@ class OpenOrderStore:
     @translate_failures
     async def list_pending_portfolios(self, rebalance_id: str) -> tuple[str, ...]:
         """Return the portfolios with pending orders of the rebalance, ascending."""
-        pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
-        stages = [{"$match": pending}, {"$group": {"_id": "$portfolio_id"}}, {"$sort": {"_id": 1}}]
+        query = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
+        stages = [{"$match": query}, {"$group": {"_id": "$portfolio_id"}}, {"$sort": {"_id": 1}}]
         with timeout(WRITER_TIMEOUT_S):
             groups = await self._orders.aggregate(stages)
             return tuple([group["_id"] async for group in groups])
 
     @translate_failures
     async def hold(
-        self, rebalance_id: str, portfolio_ids: Sequence[str], message: str = HELD
+        self, rebalance_id: str, portfolio_ids: Sequence[str], message: str = HOLD_MESSAGE
     ) -> None:
         """Keep the pending orders of some portfolios of a rebalance from being sent."""
-        held = {"portfolio_id": {"$in": list(portfolio_ids)}, "state": OrderState.PENDING.value}
+        query = {"portfolio_id": {"$in": list(portfolio_ids)}, "state": OrderState.PENDING.value}
         change = {"$set": {"held": True, "message": message}}
         with timeout(WRITER_TIMEOUT_S):
-            await self._orders.update_many({"rebalance_id": rebalance_id, **held}, change)
+            await self._orders.update_many({"rebalance_id": rebalance_id, **query}, change)
 
     @translate_failures
     async def hold_back(self, rebalance_id: str, holds: Sequence[Hold]) -> None:
         """Keep the portfolios and trades that a proposal holds back from being sent."""
-        pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
+        query = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
         for start in range(0, len(holds), OUTCOME_BATCH_SIZE):
             changes = [
                 UpdateMany(
-                    {**pending, "portfolio_id": hold.portfolio_id, **_build_security_filter(hold)},
+                    {**query, "portfolio_id": hold.portfolio_id, **_build_security_filter(hold)},
                     {"$set": {"held": True, "message": _format_hold_message(hold)}},
                 )
                 for hold in holds[start : start + OUTCOME_BATCH_SIZE]
@@ -119,9 +121,9 @@ class OpenOrderStore:
     @translate_failures
     async def release(self, rebalance_id: str) -> None:
         """Allow the held orders of a rebalance to be sent again."""
-        held = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value, "held": True}
+        query = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value, "held": True}
         with timeout(WRITER_TIMEOUT_S):
-            await self._orders.update_many(held, {"$unset": {"held": "", "message": ""}})
+            await self._orders.update_many(query, {"$unset": {"held": "", "message": ""}})
 
 
 def _build_security_filter(hold: Hold) -> Document:

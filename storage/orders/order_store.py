@@ -59,21 +59,21 @@ class OrderStore:
     ) -> Batch:
         """Claim pending orders for the next request; orders with the fewest attempts come first."""
         claim = uuid4().hex
-        pending = {
+        query = {
             "rebalance_id": rebalance_id,
             "state": OrderState.PENDING.value,
             "held": None,
         }
         order = [("attempts", 1), ("_id", 1)]
         cursor = self._orders.find(
-            pending, {"_id": 1}, sort=order, limit=max_orders, batch_size=max_orders
+            query, {"_id": 1}, sort=order, limit=max_orders, batch_size=max_orders
         )
         keys = {"$in": [document["_id"] async for document in cursor]}
-        claimed = {"claim": claim, "claimed_at": now, "timestamp": timestamp}
+        mark = {"claim": claim, "claimed_at": now, "timestamp": timestamp}
         await self._orders.update_many(
-            {**pending, "_id": keys},
+            {**query, "_id": keys},
             {
-                "$set": {"state": OrderState.SENDING.value, "open": True, **claimed},
+                "$set": {"state": OrderState.SENDING.value, "open": True, **mark},
                 "$inc": {"attempts": 1},
                 "$unset": {"message": "", "service_status": ""},
             },
@@ -81,8 +81,8 @@ class OrderStore:
         cursor = self._orders.find(
             {"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=max_orders
         )
-        found = tuple([decode_order(document) async for document in cursor])
-        return Batch(rebalance_id, claim, timestamp, found)
+        orders = tuple([decode_order(document) async for document in cursor])
+        return Batch(rebalance_id, claim, timestamp, orders)
 
     @translate_failures
     async def give_back(self, batch: Batch) -> None:
@@ -110,24 +110,24 @@ class OrderStore:
     @translate_failures
     async def list_unsettled_timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
         """Return the timestamps of the batches that have unsettled orders."""
-        found = await self._orders.distinct(
+        timestamps = await self._orders.distinct(
             "timestamp", _build_state_filter(rebalance_id, UNSETTLED)
         )
-        return tuple(sorted(found))
+        return tuple(sorted(timestamps))
 
     @translate_failures
     async def list_unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
         """Return the unsettled orders of one batch."""
-        within = {**_build_state_filter(rebalance_id, UNSETTLED), "timestamp": timestamp}
-        return tuple([decode_order(document) async for document in self._orders.find(within)])
+        query = {**_build_state_filter(rebalance_id, UNSETTLED), "timestamp": timestamp}
+        return tuple([decode_order(document) async for document in self._orders.find(query)])
 
     @translate_failures
     async def mark_found(self, timestamp: datetime, order_ids: Mapping[str, int]) -> None:
         """Mark unsettled orders of a batch, by key, as sent: the order service has them."""
-        unsettled = {"$in": [state.value for state in UNSETTLED]}
+        states = {"$in": [state.value for state in UNSETTLED]}
         changes = [
             UpdateOne(
-                {"_id": key, "state": unsettled, "timestamp": timestamp},
+                {"_id": key, "state": states, "timestamp": timestamp},
                 _build_settlement_update(Settlement(OrderState.SENT, order_id)),
             )
             for key, order_id in order_ids.items()
@@ -139,11 +139,11 @@ class OrderStore:
     @translate_failures
     async def close_failed(self, timestamp: datetime, keys: Sequence[str]) -> None:
         """Close failed orders of a batch, by key, because the order service does not have them."""
-        failed = {"_id": {"$in": list(keys)}, "state": OrderState.FAILED.value}
+        query = {"_id": {"$in": list(keys)}, "state": OrderState.FAILED.value}
         if keys:
             with timeout(WRITER_TIMEOUT_S):
                 await self._orders.update_many(
-                    {**failed, "timestamp": timestamp}, {"$unset": {"open": ""}}
+                    {**query, "timestamp": timestamp}, {"$unset": {"open": ""}}
                 )
 
     @translate_failures
@@ -189,8 +189,8 @@ class OrderStore:
         by_state = {"$group": {"_id": "$state", "count": {"$sum": 1}}}
         with timeout(WRITER_TIMEOUT_S):
             groups = await self._orders.aggregate([of_rebalance, by_state])
-            found = {group["_id"]: group["count"] async for group in groups}
-        return {state: found.get(state.value, 0) for state in OrderState}
+            counts = {group["_id"]: group["count"] async for group in groups}
+        return {state: counts.get(state.value, 0) for state in OrderState}
 
     @translate_failures
     async def read_page(
@@ -199,12 +199,12 @@ class OrderStore:
         """Return a page of the orders of a rebalance, in all states or in some."""
         if limit == 0:  # because MongoDB takes 0 for no limit
             return ()
-        chosen = tuple(states)
-        wanted = (
-            _build_state_filter(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
+        choice = tuple(states)
+        query = (
+            _build_state_filter(rebalance_id, choice) if choice else {"rebalance_id": rebalance_id}
         )
         cursor = self._orders.find(
-            wanted, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
+            query, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
         )
         return tuple([decode_order(document) async for document in cursor])
 
@@ -216,14 +216,14 @@ class OrderStore:
 
         Those of the latest rebalance come first; ``since`` leaves out earlier rebalances.
         """
-        wanted: Document = {"state": {"$in": sorted(state.value for state in states)}}
+        query: Document = {"state": {"$in": sorted(state.value for state in states)}}
         if since is not None:
-            wanted["rebalanced_at"] = {"$gte": since}
+            query["rebalanced_at"] = {"$gte": since}
         with timeout(WRITER_TIMEOUT_S):
-            total = await self._orders.count_documents(wanted, hint="latest_in_state")
+            total = await self._orders.count_documents(query, hint="latest_in_state")
         order = [("rebalanced_at", -1), ("_id", 1)]
         cursor = self._orders.find(
-            wanted, sort=order, skip=offset, limit=limit, batch_size=limit, hint="latest_in_state"
+            query, sort=order, skip=offset, limit=limit, batch_size=limit, hint="latest_in_state"
         )
         return tuple([decode_order(document) async for document in cursor]), total
 
@@ -246,11 +246,11 @@ def _build_state_filter(rebalance_id: str, states: Sequence[OrderState]) -> Docu
 
 
 def _build_settlement_update(settlement: Settlement) -> Document:
-    given: dict[str, Any] = {"state": settlement.state.value, "open": True}
-    gone = {"message": ""}
+    fields: dict[str, Any] = {"state": settlement.state.value, "open": True}
+    absent = {"message": ""}
     if settlement.order_id is not None:
-        given["order_id"] = settlement.order_id
+        fields["order_id"] = settlement.order_id
     if settlement.message is not None:
-        given["message"] = settlement.message[:MAX_MESSAGE_LENGTH]
-        gone.pop("message", None)
-    return {"$set": given, "$unset": gone} if gone else {"$set": given}
+        fields["message"] = settlement.message[:MAX_MESSAGE_LENGTH]
+        absent.pop("message", None)
+    return {"$set": fields, "$unset": absent} if absent else {"$set": fields}

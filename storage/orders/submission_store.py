@@ -52,10 +52,10 @@ class OrderSubmission:
     @property
     def status(self) -> SubmissionStatus:
         """Progress of the submission: all, some or none of the orders were sent."""
-        pending, total = self.counts[OrderState.PENDING], sum(self.counts.values())
+        unsent, total = self.counts[OrderState.PENDING], sum(self.counts.values())
         if self.is_prepared and self.counts[OrderState.SENT] == total:
             return SubmissionStatus.COMPLETE
-        return SubmissionStatus.NOT_SENT if pending == total else SubmissionStatus.PARTIAL
+        return SubmissionStatus.NOT_SENT if unsent == total else SubmissionStatus.PARTIAL
 
 
 class OrderSubmissionStore:
@@ -126,14 +126,14 @@ class OrderSubmissionStore:
     @translate_failures
     async def is_prepared(self, rebalance_id: str) -> bool:
         """Whether all orders of a rebalance are stored."""
-        wanted = {"_id": rebalance_id, "prepared": True}
-        return await self._submissions.find_one(wanted, {"_id": 1}) is not None
+        query = {"_id": rebalance_id, "prepared": True}
+        return await self._submissions.find_one(query, {"_id": 1}) is not None
 
     @translate_failures
     async def end(self, rebalance_id: str, owner: str) -> None:
         """Release the lease; remove the submission if its orders were never stored."""
-        unprepared = {**build_holder_filter(rebalance_id, owner), "prepared": False}
-        await self._submissions.delete_one(unprepared)
+        query = {**build_holder_filter(rebalance_id, owner), "prepared": False}
+        await self._submissions.delete_one(query)
         await self._leases.release(rebalance_id, owner)
 
     @translate_failures

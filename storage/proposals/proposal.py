@@ -172,18 +172,18 @@ class ProposalFilter:
 
     def query(self) -> Document:
         """Return the filter of the database."""
-        wanted: Document = {}
+        query: Document = {}
         if self.statuses:
-            wanted["status"] = {"$in": [status.value for status in self.statuses]}
+            query["status"] = {"$in": [status.value for status in self.statuses]}
         if self.rebalance_id is not None:
-            wanted["rebalance_id"] = self.rebalance_id.lower()
+            query["rebalance_id"] = self.rebalance_id.lower()
         if self.models is not None:
-            wanted["model_id"] = {"$in": sorted(self.models)}
+            query["model_id"] = {"$in": sorted(self.models)}
         if self.portfolios is not None:
             ids = sorted(self.portfolios)
             # At least one of the ids, because the index finds that, and no other.
-            wanted["portfolio_ids"] = {"$in": ids, "$not": {"$elemMatch": {"$nin": ids}}}
-        return wanted
+            query["portfolio_ids"] = {"$in": ids, "$not": {"$elemMatch": {"$nin": ids}}}
+        return query
 
 
 def encode_proposal(proposal: Proposal) -> Document:

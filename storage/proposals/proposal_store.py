@@ -112,10 +112,10 @@ class ProposalStore:
 
     @translate_failures
     async def read_page(
-        self, wanted: ProposalFilter, offset: int, limit: int
+        self, criteria: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return a page of proposals, the newest first, and their number."""
-        query = wanted.query()
+        query = criteria.query()
         total = await self._proposals.count_documents(query)
         cursor = self._proposals.find(query, sort=NEWEST_FIRST, skip=offset, limit=limit)
         return tuple([decode_proposal(document) async for document in cursor]), total
@@ -123,11 +123,11 @@ class ProposalStore:
     @translate_failures
     async def find_last(self, rebalance_id: str) -> Proposal | None:
         """Return the live proposal of a rebalance, else the newest; None if it has none."""
-        wanted = {"rebalance_id": rebalance_id}
+        query = {"rebalance_id": rebalance_id}
         # The live one first, because ids of different processes have no order within a second.
-        document = await self._proposals.find_one({**wanted, "live": True})
+        document = await self._proposals.find_one({**query, "live": True})
         if document is None:
-            document = await self._proposals.find_one(wanted, sort=NEWEST_FIRST)
+            document = await self._proposals.find_one(query, sort=NEWEST_FIRST)
         return None if document is None else decode_proposal(document)
 
     @translate_failures
@@ -139,13 +139,13 @@ class ProposalStore:
         at = await read_clock(self._database)
         approval = Approval(decision.principal, decision.level, at, decision.note)
 
-        def change(found: Proposal) -> tuple[Proposal, Document]:
-            found.require_approver(decision.principal)
-            _require_state(found, (ProposalStatus.PROPOSED,))
-            if not found.content_version <= decision.version <= found.version:
-                raise StaleVersionError(ENTITY, proposal_id, decision.version, found.version)
-            after = replace(found, approvals=(*found.approvals, approval))
-            if after.is_approved(found.required_approvals):
+        def change(before: Proposal) -> tuple[Proposal, Document]:
+            before.require_approver(decision.principal)
+            _require_state(before, (ProposalStatus.PROPOSED,))
+            if not before.content_version <= decision.version <= before.version:
+                raise StaleVersionError(ENTITY, proposal_id, decision.version, before.version)
+            after = replace(before, approvals=(*before.approvals, approval))
+            if after.is_approved(before.required_approvals):
                 after = replace(after, status=ProposalStatus.APPROVED)
             diff = {"level": approval.level, "note": approval.note, "status": after.status}
             return after, diff
@@ -166,12 +166,12 @@ class ProposalStore:
         Raises ProposalStateError, or StaleVersionError if ``version`` is not the stored one.
         """
         principal, reason = ending
-        ended = Ending(principal, await read_clock(self._database), reason)
+        end = Ending(principal, await read_clock(self._database), reason)
 
-        def change(found: Proposal) -> tuple[Proposal, Document]:
-            _require_state(found, allowed)
-            _require_version(found, version)
-            return replace(found, status=status, ending=ended), {"reason": reason}
+        def change(before: Proposal) -> tuple[Proposal, Document]:
+            _require_state(before, allowed)
+            _require_version(before, version)
+            return replace(before, status=status, ending=end), {"reason": reason}
 
         return await self._change(proposal_id, _ENDINGS[status], change)
 
@@ -183,12 +183,12 @@ class ProposalStore:
         """
         at, reason = await read_clock(self._database), decision.note or ""
 
-        def change(found: Proposal) -> tuple[Proposal, Document]:
-            found.require_approver(decision.principal)
-            _require_state(found, (ProposalStatus.PROPOSED,))
-            _require_version(found, decision.version)
+        def change(before: Proposal) -> tuple[Proposal, Document]:
+            before.require_approver(decision.principal)
+            _require_state(before, (ProposalStatus.PROPOSED,))
+            _require_version(before, decision.version)
             override = Override(decision.principal, at, reason)
-            return replace(found, override=override), {"reason": reason}
+            return replace(before, override=override), {"reason": reason}
 
         return await self._change(proposal_id, Action.PROPOSAL_OVERRIDDEN, change)
 
@@ -199,11 +199,11 @@ class ProposalStore:
         Raises NotApprovedError if it is not APPROVED any more.
         """
 
-        def change(found: Proposal) -> tuple[Proposal, Document]:
-            if found.status is not ProposalStatus.APPROVED or not found.is_approved(required):
-                raise make_not_approved_error(found)
-            after = replace(found, status=ProposalStatus.ORDERED)
-            diff = {"rebalance_id": found.rebalance_id, "number_of_holds": found.number_of_holds}
+        def change(before: Proposal) -> tuple[Proposal, Document]:
+            if before.status is not ProposalStatus.APPROVED or not before.is_approved(required):
+                raise make_not_approved_error(before)
+            after = replace(before, status=ProposalStatus.ORDERED)
+            diff = {"rebalance_id": before.rebalance_id, "number_of_holds": before.number_of_holds}
             return after, diff
 
         return await self._change(proposal_id, Action.PROPOSAL_ORDERED, change)
@@ -222,13 +222,13 @@ class ProposalStore:
             for target in decision.targets
         ]
 
-        async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
+        async def apply(session: AsyncClientSession, before: Proposal) -> Proposal:
             await self._holds.bulk_write(upserts, session=session)
             count = await self._holds.count_documents(key, session=session)
             if count > MAX_HOLDS_PER_PROPOSAL:
                 rule = f"a proposal has at most {MAX_HOLDS_PER_PROPOSAL} holds"
                 raise RuleError(("portfolios",), f"{count} holds", rule)
-            return replace(found, number_of_holds=count)
+            return replace(before, number_of_holds=count)
 
         return await self._change_holds(proposal_id, decision, apply)
 
@@ -242,17 +242,17 @@ class ProposalStore:
         filters = [_build_release_filter(target) for target in decision.targets]
         deletions = [DeleteMany({**key, **holds}) for holds in filters or [{}]]
 
-        async def apply(session: AsyncClientSession, found: Proposal) -> Proposal:
-            done = await self._holds.bulk_write(deletions, session=session)
-            if not done.deleted_count:
-                return found
-            remaining = found.number_of_holds - done.deleted_count
+        async def apply(session: AsyncClientSession, before: Proposal) -> Proposal:
+            result = await self._holds.bulk_write(deletions, session=session)
+            if not result.deleted_count:
+                return before
+            rest = before.number_of_holds - result.deleted_count
             return replace(
-                found,
-                number_of_holds=remaining,
+                before,
+                number_of_holds=rest,
                 approvals=(),
                 status=ProposalStatus.PROPOSED,
-                content_version=found.version + 1,
+                content_version=before.version + 1,
             )
 
         return await self._change_holds(proposal_id, decision, apply)
@@ -272,28 +272,30 @@ class ProposalStore:
         self, proposal_id: str, decision: Decision, apply: ApplyHolds
     ) -> Proposal:
         """Change holds and proposal in one transaction."""
-        done: list[Proposal] = []
+        results: list[Proposal] = []
         step = _HOLD_ACTIONS[decision.kind], _describe_targets(decision)
 
         async def change_both(session: AsyncClientSession) -> None:
-            found = await self._find(proposal_id, session)
-            _require_state(found, OPEN)
-            _require_version(found, decision.version)
-            after = await apply(session, found)
-            done[:] = [found if after == found else await self._store(found, after, *step, session)]
+            before = await self._find(proposal_id, session)
+            _require_state(before, OPEN)
+            _require_version(before, decision.version)
+            after = await apply(session, before)
+            if after != before:
+                after = await self._store(before, after, *step, session)
+            results[:] = [after]
 
         await run_transaction(self._database, change_both)
-        return done[0]
+        return results[0]
 
     async def _change(self, proposal_id: str, action: Action, change: Change) -> Proposal:
         async for attempt in stamina.retry_context(
             _ChangedMeanwhileError, attempts=MAX_TRIES, timeout=None, wait_max=0
         ):
-            found = await self.read(proposal_id)
+            before = await self.read(proposal_id)
             # Outside the attempt, because a step that the proposal does not allow is not repeated.
-            after, diff = change(found)
+            after, diff = change(before)
             with attempt:
-                return await self._store(found, after, action, diff)
+                return await self._store(before, after, action, diff)
         raise AssertionError
 
     async def _find(self, proposal_id: str, session: AsyncClientSession | None = None) -> Proposal:
@@ -305,15 +307,15 @@ class ProposalStore:
 
     async def _store(
         self,
-        found: Proposal,
+        before: Proposal,
         after: Proposal,
         action: Action,
         diff: Mapping[str, Any],
         session: AsyncClientSession | None = None,
     ) -> Proposal:
         """Store the new state of a proposal, unless it has changed since it was read."""
-        after = replace(after, version=found.version + 1)
-        record = self._trail.record(action, found.proposal_id, after.version, diff=diff)
+        after = replace(after, version=before.version + 1)
+        record = self._trail.record(action, before.proposal_id, after.version, diff=diff)
         ending = after.ending
         fields: Document = {
             "status": after.status.value,
@@ -329,7 +331,7 @@ class ProposalStore:
         update: list[Document] = [{"$set": literal(fields) | build_update_fields(record)}]
         if after.status not in (*OPEN, ProposalStatus.ORDERED):
             update.append({"$unset": "live"})
-        same = {"_id": ObjectId(found.proposal_id), "version": found.version}
+        same = {"_id": ObjectId(before.proposal_id), "version": before.version}
         document = await self._proposals.find_one_and_update(
             same, update, return_document=ReturnDocument.AFTER, session=session
         )
@@ -390,9 +392,9 @@ def _build_release_filter(target: DecisionTarget) -> Document:
 
 def _describe_targets(decision: Decision) -> Document:
     """Describe the first targets of a decision, and count all."""
-    listed = [_build_target_filter(target) for target in decision.targets[:MAX_LISTED_TARGETS]]
+    first = [_build_target_filter(target) for target in decision.targets[:MAX_LISTED_TARGETS]]
     return {
-        "targets": listed or "all",
+        "targets": first or "all",
         "number_of_targets": len(decision.targets),
         "note": decision.note,
     }

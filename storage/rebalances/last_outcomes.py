@@ -21,7 +21,7 @@ from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME
 
 ID_DIGITS: Final = 24  # the id of an outcome begins with that of its rebalance
-SHOWN: Final = {"run_id": 1, "model_id": 1, "model_name": 1, "model_version": 1, "started_at": 1}
+FIELDS: Final = {"run_id": 1, "model_id": 1, "model_name": 1, "model_version": 1, "started_at": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,17 @@ async def list_last_outcomes(
 
     The newest rebalance is the one whose id was made last.
     """
-    asked = [{"_id": portfolio_id} for portfolio_id in dict.fromkeys(portfolio_ids)]
-    entries = await database.aggregate([{"$documents": asked}, *_LOOK_UPS])
+    keys = [{"_id": portfolio_id} for portfolio_id in dict.fromkeys(portfolio_ids)]
+    entries = await database.aggregate([{"$documents": keys}, *_LOOK_UPS])
     newest = {
-        entry["_id"]: max(found)
+        entry["_id"]: max(candidates)
         async for entry in entries
-        if (found := [*_iterate_candidates(entry)])
+        if (candidates := [*_iterate_candidates(entry)])
     }
-    having = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id, _ in newest.values()]}}
+    query = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id, _ in newest.values()]}}
     rebalances = {
         str(document["_id"]): document
-        async for document in database[REBALANCES].find(having, SHOWN)
+        async for document in database[REBALANCES].find(query, FIELDS)
     }
     return tuple(
         _make_last_outcome(portfolio_id, status, rebalances[rebalance_id])
@@ -65,9 +65,9 @@ async def list_last_outcomes(
     )
 
 
-def _look_up(collection: str, field: str, by: str, shown: Document) -> Document:
+def _look_up(collection: str, field: str, by: str, fields: Document) -> Document:
     """Look up the last entry of each portfolio in an index on ``field`` and ``by``."""
-    last: list[Document] = [{"$sort": {by: -1}}, {"$limit": 1}, {"$project": shown}]
+    last: list[Document] = [{"$sort": {by: -1}}, {"$limit": 1}, {"$project": fields}]
     return {
         "$lookup": {
             "from": collection,

@@ -101,8 +101,8 @@ class _Tally:
         for security in members.get("securities", ()):
             if isinstance(security, dict) and "smallest_band" in security:
                 band = security["smallest_band"]
-                needed = Decimal(str(band["low_drift"])), Decimal(str(band["high_drift"]))
-                self.bands[security["security_id"]].append(needed)
+                width = Decimal(str(band["low_drift"])), Decimal(str(band["high_drift"]))
+                self.bands[security["security_id"]].append(width)
 
     def causes(self) -> tuple[Cause, ...]:
         """Make the causes, the most frequent first."""
@@ -124,18 +124,18 @@ async def list_causes(database: AsyncDatabase[Document], rebalance_ids: Sequence
     tally = _Tally()
     with timeout(WRITER_TIMEOUT_S):
         within = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id in rebalance_ids]}}
-        refused = within | {f"{OUTCOME}.problem": {"$exists": True}}
-        shown = {f"{OUTCOME}.{name}": 1 for name in READ}
-        async for document in database[REBALANCES].find(refused, shown):
+        query = within | {f"{OUTCOME}.problem": {"$exists": True}}
+        fields = {f"{OUTCOME}.{name}": 1 for name in READ}
+        async for document in database[REBALANCES].find(query, fields):
             tally.add(document[OUTCOME])
         for rebalance_id in rebalance_ids:
-            remaining = MAX_EXAMINED - tally.examined
-            if remaining <= 0:
+            room = MAX_EXAMINED - tally.examined
+            if room <= 0:
                 return Causes(tally.causes(), tally.examined, is_whole=False)
-            matching = {"_id": build_id_range(rebalance_id), "problem": {"$exists": True}}
+            refusals = {"_id": build_id_range(rebalance_id), "problem": {"$exists": True}}
             # One more than fits, because otherwise nothing shows that there are more.
-            found = database[OUTCOMES].find(matching, READ, sort=[("_id", 1)], limit=remaining + 1)
-            async for document in found:
+            documents = database[OUTCOMES].find(refusals, READ, sort=[("_id", 1)], limit=room + 1)
+            async for document in documents:
                 if tally.examined == MAX_EXAMINED:
                     return Causes(tally.causes(), tally.examined, is_whole=False)
                 tally.add(document)
@@ -151,18 +151,18 @@ def _list_subjects(members: Mapping[str, Any]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(securities + limits))
 
 
-def _find_bands(needed: Sequence[tuple[Decimal, Decimal]]) -> tuple[AdmittingBand, ...]:
+def _find_bands(bands: Sequence[tuple[Decimal, Decimal]]) -> tuple[AdmittingBand, ...]:
     """Find the band for each part, from the smallest band of each portfolio.
 
     >>> bands = [(Decimal(n) / 100, Decimal(n) / 200) for n in (1, 2, 3, 4)]
     >>> [(str(band.share), str(band.low_drift)) for band in _find_bands(bands)]
     [('0.5', '0.02'), ('0.9', '0.04'), ('1', '0.04')]
     """
-    if not needed:
+    if not bands:
         return ()
-    by_width = sorted(needed, key=lambda band: (max(band), min(band)))
-    admitted = [by_width[: ceil(share * len(by_width))] for share in ADMITTED_FRACTIONS]
+    by_width = sorted(bands, key=lambda band: (max(band), min(band)))
+    groups = [by_width[: ceil(share * len(by_width))] for share in ADMITTED_FRACTIONS]
     return tuple(
-        AdmittingBand(share, max(low for low, _ in bands), max(high for _, high in bands))
-        for share, bands in zip(ADMITTED_FRACTIONS, admitted, strict=True)
+        AdmittingBand(share, max(low for low, _ in group), max(high for _, high in group))
+        for share, group in zip(ADMITTED_FRACTIONS, groups, strict=True)
     )

@@ -163,9 +163,9 @@ class _Rows:
     def is_beside(self) -> NDArray[np.bool_]:
         """Whether each row is BESIDE, in the block or because it does not fit into the columns."""
         is_beside = self.outcome.status[self.rows] == BESIDE
-        for entries, most in ((self.others.rows, MAX_OTHERS), (self.binding.rows, MAX_BINDING)):
+        for entries, limit in ((self.others.rows, MAX_OTHERS), (self.binding.rows, MAX_BINDING)):
             counts = np.bincount(entries, minlength=len(self.ids))
-            is_beside |= (counts > 0) & (np.cumsum(counts) > most)
+            is_beside |= (counts > 0) & (np.cumsum(counts) > limit)
         for column in self.columns.values():
             is_beside |= is_too_wide(column).reshape(len(self.ids), -1).any(axis=1)
         is_beside[self.others.rows[is_too_wide(self.others.quantities)]] = True
@@ -222,19 +222,19 @@ def _make_zeros(shape: tuple[int, ...]) -> ScaledColumn:
 
 
 def _select_other_holdings(others: OtherHoldings, places: NDArray[np.intp]) -> OtherHoldings:
-    kept = others.rows[places], others.securities[places], others.quantities.select(places)
-    return OtherHoldings(*kept, others.ids, others.prices)
+    columns = others.rows[places], others.securities[places], others.quantities.select(places)
+    return OtherHoldings(*columns, others.ids, others.prices)
 
 
 def _encode_other_holdings(others: OtherHoldings) -> Document:
     # Only the securities that these rows hold, because a block may hold thousands.
-    used, places = np.unique(others.securities, return_inverse=True)
+    securities, places = np.unique(others.securities, return_inverse=True)
     return {
         "rows": encode_column(_make_whole_column(others.rows)),
         "securities": encode_column(_make_whole_column(places)),
         "quantities": encode_column(others.quantities),
-        "ids": [others.ids[place] for place in used.tolist()],
-        "prices": [others.prices[place] for place in used.tolist()],
+        "ids": [others.ids[place] for place in securities.tolist()],
+        "prices": [others.prices[place] for place in securities.tolist()],
     }
 
 
@@ -252,18 +252,18 @@ def _decode_other_holdings(document: Document) -> OtherHoldings:
 
 
 def _select_binding(binding: BindingRows, places: NDArray[np.intp]) -> BindingRows:
-    kept = binding.rows[places], binding.constraints[places], binding.slacks.select(places)
-    return BindingRows(*kept, binding.names)
+    columns = binding.rows[places], binding.constraints[places], binding.slacks.select(places)
+    return BindingRows(*columns, binding.names)
 
 
 def _encode_binding(binding: BindingRows) -> Document:
     # Only the constraints that bind these rows, because a block may name thousands.
-    used, places = np.unique(binding.constraints, return_inverse=True)
+    constraints, places = np.unique(binding.constraints, return_inverse=True)
     return {
         "rows": encode_column(_make_whole_column(binding.rows)),
         "constraints": encode_column(_make_whole_column(places)),
         "slacks": encode_column(binding.slacks),
-        "names": [binding.names[place] for place in used.tolist()],
+        "names": [binding.names[place] for place in constraints.tolist()],
     }
 
 

@@ -39,13 +39,13 @@ async def count_transactions(database: AsyncDatabase[Document], rebalance_id: st
     """Count the transactions of all portfolios of a rebalance."""
     pairs = {"$zip": {"inputs": ["$before", "$after"]}}
     is_traded = {"$ne": [{"$arrayElemAt": ["$$pair", 0]}, {"$arrayElemAt": ["$$pair", 1]}]}
-    traded = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
+    trades = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
     of_rebalance = {"$match": {"_id": build_id_range(rebalance_id)}}
     # Outcomes that predate the stored number have the arrays alone.
-    number = {"$ifNull": ["$transactions", {"$size": traded}]}
-    summed = {"$group": {"_id": None, "count": {"$sum": number}}}
+    number = {"$ifNull": ["$transactions", {"$size": trades}]}
+    total = {"$group": {"_id": None, "count": {"$sum": number}}}
     with timeout(WRITER_TIMEOUT_S):
-        groups = await database[OUTCOMES].aggregate([of_rebalance, summed])
+        groups = await database[OUTCOMES].aggregate([of_rebalance, total])
         in_documents = sum([group["count"] async for group in groups])
     sums = await _sum_columns(database, rebalance_id, {"count": {"$sum": "$transactions"}})
     within = await database[REBALANCES].find_one(
@@ -64,5 +64,5 @@ async def _sum_columns(
         groups = await database[OUTCOME_CHUNKS].aggregate(
             [of_rebalance, {"$group": {"_id": None, **sums}}]
         )
-        found = await groups.to_list()
-    return found[0] if found else {}
+        documents = await groups.to_list()
+    return documents[0] if documents else {}

@@ -30,7 +30,7 @@ from storage.rebalances.outcomes import (
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME, Rebalance, may_hold_outcome
 
-Placed: TypeAlias = list[tuple[int, PortfolioOutcome]]
+PlacedOutcomes: TypeAlias = list[tuple[int, PortfolioOutcome]]
 """Outcomes with their ordinals."""
 
 K = TypeVar("K", int, str)
@@ -57,8 +57,8 @@ class OutcomePage:
     def find_rows(self, first: int, block: BlockOutcome) -> NDArray[np.intp]:
         """Find the rows of a block that are outcomes of the page."""
         ordinals = self.ordinals
-        shown = slice(max(0, ordinals.start - first), max(0, ordinals.stop - first))
-        return shown.start + np.flatnonzero(block.status[shown] != BESIDE)
+        rows = slice(max(0, ordinals.start - first), max(0, ordinals.stop - first))
+        return rows.start + np.flatnonzero(block.status[rows] != BESIDE)
 
     def count(self) -> int:
         """Count the outcomes of the page."""
@@ -90,7 +90,7 @@ class OutcomeReader:
 
         They are looked up by id, because then the last page costs no more than the first.
         """
-        found: Placed = []
+        outcomes: PlacedOutcomes = []
         for start in range(ordinals.start, ordinals.stop, OUTCOME_BATCH_SIZE):
             missing = set(range(start, min(start + OUTCOME_BATCH_SIZE, ordinals.stop)))
             for look_up in _order_look_ups(
@@ -99,9 +99,9 @@ class OutcomeReader:
                 self._read_rows_by_ordinal,
                 self._read_documents_by_ordinal,
             ):
-                found += await look_up(rebalance, missing) if missing else []
-                missing.difference_update(ordinal for ordinal, _ in found)
-        return _sort_by_ordinal(found)
+                outcomes += await look_up(rebalance, missing) if missing else []
+                missing.difference_update(ordinal for ordinal, _ in outcomes)
+        return _sort_by_ordinal(outcomes)
 
     async def read_places(
         self, rebalance: Rebalance, places: Sequence[tuple[int, int]]
@@ -111,13 +111,13 @@ class OutcomeReader:
         A place is the ordinal, and the first ordinal of the document of columns that has it, or
         ``APART``. With both, distant outcomes are found without reading the columns between them.
         """
-        found = dict(
+        outcomes = dict(
             await self._read_documents_by_ordinal(
                 rebalance, [at for at, first in places if first == APART]
             )
         )
         firsts = {first for _, first in places} - {APART}
-        wanted = {at for at, first in places if first != APART}
+        in_columns = {at for at, first in places if first != APART}
         keys = {
             "_id": {
                 "$in": [build_outcome_id(rebalance.rebalance_id, first) for first in sorted(firsts)]
@@ -125,10 +125,10 @@ class OutcomeReader:
         }
         async for document in self._chunks.find(keys):
             rows = range(parse_ordinal(document["_id"]), document["end"])
-            found |= _decode_rows(
-                document, rebalance, [at - rows.start for at in rows if at in wanted]
+            outcomes |= _decode_rows(
+                document, rebalance, [at - rows.start for at in rows if at in in_columns]
             )
-        return tuple([found[at] for at, _ in places if at in found])
+        return tuple([outcomes[at] for at, _ in places if at in outcomes])
 
     async def iterate_pages(self, rebalance: Rebalance) -> AsyncIterator[OutcomePage]:
         """Iterate over all stored outcomes of a rebalance, a page at a time."""
@@ -150,8 +150,8 @@ class OutcomeReader:
             return OutcomePage(range(first, first), (), ())
         if may_hold_outcome(rebalance) and (within := await self._read_embedded(rebalance)):
             return OutcomePage(range(first, stop), (), tuple(within))
-        covering = build_covering_filter(rebalance.rebalance_id, range(first, stop))
-        documents = self._chunks.find(covering, sort=[("_id", 1)])
+        query = build_covering_filter(rebalance.rebalance_id, range(first, stop))
+        documents = self._chunks.find(query, sort=[("_id", 1)])
         blocks = [decode_block(document, rebalance.securities) async for document in documents]
         stop = max([stop, *(start + len(block) for start, block in blocks)])
         objects = await self._read_first_documents(
@@ -162,15 +162,15 @@ class OutcomeReader:
         in_columns = _list_column_ordinals(blocks) if objects else set[int]()
         return OutcomePage(
             range(first, stop),
-            tuple(placed for placed in blocks if placed[0] < stop),
-            tuple(placed for placed in objects if placed[0] not in in_columns),
+            tuple((start, block) for start, block in blocks if start < stop),
+            tuple((at, outcome) for at, outcome in objects if at not in in_columns),
         )
 
     async def read_portfolios(
         self, rebalance: Rebalance, portfolio_ids: Iterable[str]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the stored outcomes of these portfolios in the rebalance, by ordinal."""
-        found: Placed = []
+        outcomes: PlacedOutcomes = []
         missing = set(portfolio_ids)
         for look_up in _order_look_ups(
             rebalance,
@@ -178,9 +178,9 @@ class OutcomeReader:
             self._read_rows_by_portfolio,
             self._read_documents_by_portfolio,
         ):
-            found += await look_up(rebalance, missing) if missing else []
-            missing.difference_update(outcome.portfolio_id for _, outcome in found)
-        return _sort_by_ordinal(found)
+            outcomes += await look_up(rebalance, missing) if missing else []
+            missing.difference_update(outcome.portfolio_id for _, outcome in outcomes)
+        return _sort_by_ordinal(outcomes)
 
     async def read_portfolio_page(
         self, rebalance: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
@@ -192,13 +192,13 @@ class OutcomeReader:
             else []
         )
         places = {ordinal: outcome.portfolio_id for ordinal, outcome in within}
-        held = _build_document_filter(rebalance, portfolio_ids)
-        async for document in self._outcomes.find(held, {"portfolio_id": 1}):
+        query = _build_document_filter(rebalance, portfolio_ids)
+        async for document in self._outcomes.find(query, {"portfolio_id": 1}):
             places[parse_ordinal(document["_id"])] = document["portfolio_id"]
-        wanted = set(portfolio_ids)
+        ids = set(portfolio_ids)
         async for document in self._find_portfolio_chunks([rebalance.rebalance_id], portfolio_ids):
             first = parse_ordinal(document["_id"])
-            places |= {first + row: document["ids"][row] for row in _find_rows(document, wanted)}
+            places |= {first + row: document["ids"][row] for row in _find_rows(document, ids)}
         page = sorted(places)[offset : offset + limit]
         return await self.read_portfolios(rebalance, [places[ordinal] for ordinal in page])
 
@@ -206,8 +206,8 @@ class OutcomeReader:
         """Count the documents of these portfolios by rebalance; 0 if only columns have them."""
         in_documents = {"$match": {"portfolio_id": {"$in": list(portfolio_ids)}}}
         rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
-        counted = {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}
-        groups = await self._outcomes.aggregate([in_documents, counted])
+        count = {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}
+        groups = await self._outcomes.aggregate([in_documents, count])
         counts = Counter({group["_id"]: group["count"] async for group in groups})
         # Rebalances without counts, because the index has neither the row nor the status of an id.
         in_columns = {"$match": {"ids": {"$in": list(portfolio_ids)}}}
@@ -223,54 +223,54 @@ class OutcomeReader:
         self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
     ) -> Counter[str]:
         """Count these portfolios in the columns of each of these rebalances."""
-        counts, wanted = Counter[str](), set(portfolio_ids)
+        counts, ids = Counter[str](), set(portfolio_ids)
         async for document in self._find_portfolio_chunks(rebalance_ids, portfolio_ids):
-            counts[str(document["rebalance_id"])] += len(_find_rows(document, wanted))
+            counts[str(document["rebalance_id"])] += len(_find_rows(document, ids))
         return counts
 
     def _find_portfolio_chunks(
         self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
     ) -> AsyncCursor[Document]:
         """Find which portfolios are in documents of columns, without reading the columns."""
-        held = _build_column_filter(rebalance_ids, portfolio_ids)
-        return self._chunks.find(held, {"rebalance_id": 1, "ids": 1, "status.data": 1})
+        query = _build_column_filter(rebalance_ids, portfolio_ids)
+        return self._chunks.find(query, {"rebalance_id": 1, "ids": 1, "status.data": 1})
 
     async def _read_embedded_by_ordinal(
         self, rebalance: Rebalance, ordinals: Collection[int]
-    ) -> Placed:
+    ) -> PlacedOutcomes:
         return await self._read_embedded(rebalance) if 0 in ordinals else []
 
     async def _read_embedded_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
-    ) -> Placed:
-        placed = await self._read_embedded(rebalance)
-        return [place for place in placed if place[1].portfolio_id in portfolio_ids]
+    ) -> PlacedOutcomes:
+        outcomes = await self._read_embedded(rebalance)
+        return [(at, row) for at, row in outcomes if row.portfolio_id in portfolio_ids]
 
-    async def _read_embedded(self, rebalance: Rebalance) -> Placed:
+    async def _read_embedded(self, rebalance: Rebalance) -> PlacedOutcomes:
         """Read the outcome that the document of the rebalance holds, if it holds one."""
-        found = await self._rebalances.find_one(
+        document = await self._rebalances.find_one(
             {"_id": ObjectId(rebalance.rebalance_id)}, {OUTCOME: 1}
         )
-        if found is None or OUTCOME not in found:
+        if document is None or OUTCOME not in document:
             return []
-        return [(0, decode_outcome(found[OUTCOME], rebalance.securities))]
+        return [(0, decode_outcome(document[OUTCOME], rebalance.securities))]
 
     async def _read_documents_by_ordinal(
         self, rebalance: Rebalance, ordinals: Collection[int]
-    ) -> Placed:
+    ) -> PlacedOutcomes:
         keys = [build_outcome_id(rebalance.rebalance_id, ordinal) for ordinal in ordinals]
         return await self._read_documents(rebalance, {"_id": {"$in": keys}})
 
     async def _read_documents_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
-    ) -> Placed:
+    ) -> PlacedOutcomes:
         return await self._read_documents(
             rebalance, _build_document_filter(rebalance, portfolio_ids)
         )
 
     async def _read_first_documents(
         self, rebalance: Rebalance, ordinals: range, limit: int
-    ) -> Placed:
+    ) -> PlacedOutcomes:
         first, last = (
             build_outcome_id(rebalance.rebalance_id, at) for at in (ordinals[0], ordinals[-1])
         )
@@ -279,38 +279,38 @@ class OutcomeReader:
             self._outcomes.find(within, sort=[("_id", 1)], limit=limit), rebalance
         )
 
-    async def _read_documents(self, rebalance: Rebalance, matching: Document) -> Placed:
+    async def _read_documents(self, rebalance: Rebalance, query: Document) -> PlacedOutcomes:
         return await _read_placed(
-            self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE), rebalance
+            self._outcomes.find(query, batch_size=OUTCOME_BATCH_SIZE), rebalance
         )
 
     async def _read_rows_by_ordinal(
         self, rebalance: Rebalance, ordinals: Collection[int]
-    ) -> Placed:
+    ) -> PlacedOutcomes:
         first, end = min(ordinals), max(ordinals) + 1
-        found: Placed = []
+        outcomes: PlacedOutcomes = []
         async for document in self._chunks.find(
             build_covering_filter(rebalance.rebalance_id, range(first, end))
         ):
             start = parse_ordinal(document["_id"])
             rows = np.flatnonzero(decode_statuses(document) != BESIDE).tolist()
-            found += _decode_rows(
+            outcomes += _decode_rows(
                 document, rebalance, [row for row in rows if start + row in ordinals]
             )
-        return found
+        return outcomes
 
     async def _read_rows_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
-    ) -> Placed:
-        found: Placed = []
+    ) -> PlacedOutcomes:
+        outcomes: PlacedOutcomes = []
         async for document in self._chunks.find(
             _build_column_filter([rebalance.rebalance_id], portfolio_ids)
         ):
-            found += _decode_rows(document, rebalance, _find_rows(document, portfolio_ids))
-        return found
+            outcomes += _decode_rows(document, rebalance, _find_rows(document, portfolio_ids))
+        return outcomes
 
 
-async def _read_placed(documents: AsyncCursor[Document], rebalance: Rebalance) -> Placed:
+async def _read_placed(documents: AsyncCursor[Document], rebalance: Rebalance) -> PlacedOutcomes:
     return [
         (parse_ordinal(document["_id"]), decode_outcome(document, rebalance.securities))
         async for document in documents
@@ -326,7 +326,7 @@ def _list_column_ordinals(blocks: Iterable[tuple[int, BlockOutcome]]) -> set[int
     }
 
 
-LookUp = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
+LookUp = Callable[[Rebalance, Collection[K]], Awaitable[PlacedOutcomes]]
 
 
 def _order_look_ups(
@@ -338,8 +338,8 @@ def _order_look_ups(
     return (within, documents, rows) if may_hold_outcome(rebalance) else (documents, rows)
 
 
-def _sort_by_ordinal(found: Placed) -> tuple[PortfolioOutcome, ...]:
-    return tuple(outcome for _, outcome in sorted(found, key=lambda placed: placed[0]))
+def _sort_by_ordinal(outcomes: PlacedOutcomes) -> tuple[PortfolioOutcome, ...]:
+    return tuple(outcome for _, outcome in sorted(outcomes, key=lambda place: place[0]))
 
 
 def _build_document_filter(rebalance: Rebalance, portfolio_ids: Collection[str]) -> Document:
@@ -360,7 +360,7 @@ def _find_rows(document: Document, portfolio_ids: Collection[str]) -> list[int]:
     return [row for row in in_columns if document["ids"][row] in portfolio_ids]
 
 
-def _decode_rows(document: Document, rebalance: Rebalance, rows: Sequence[int]) -> Placed:
+def _decode_rows(document: Document, rebalance: Rebalance, rows: Sequence[int]) -> PlacedOutcomes:
     if not rows:
         return []
     first, block = decode_block(document, rebalance.securities)

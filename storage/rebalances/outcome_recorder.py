@@ -115,12 +115,12 @@ class OutcomeRecorder:
             are_new = await self._insert(rebalance_id, ordinals, documents, status)
         beside = np.flatnonzero(status == BESIDE).tolist()
         outcomes, places = [outcome(row) for row in beside], [ordinals[row] for row in beside]
-        stored = await self._record_beside(rebalance_id, places, outcomes)
+        apart = await self._record_beside(rebalance_id, places, outcomes)
         counts = StoredCounts(
             {Status(name): count for name, count in count_statuses(status).items()}
         )
-        counts.update(stored)
-        counts.are_new = are_new and stored.are_new
+        counts.update(apart)
+        counts.are_new = are_new and apart.are_new
         return counts
 
     async def _is_in_documents(self, rebalance_id: str) -> bool:
@@ -147,18 +147,18 @@ class OutcomeRecorder:
         The stored statuses are written to ``status``. A row that no document covers stays BESIDE,
         because an earlier release used another grid.
         """
-        stored, are_new = documents, True
+        chunks, are_new = documents, True
         try:
             await self._chunks.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             if not is_repetition(error):
                 raise
             are_new = False
-            found = self._chunks.find(
+            cursor = self._chunks.find(
                 build_covering_filter(rebalance_id, ordinals), {"status.data": 1}
             )
-            stored = await found.to_list()
-        for document in stored:
+            chunks = await cursor.to_list()
+        for document in chunks:
             _fill_statuses(status, ordinals, document)
         return are_new
 
@@ -197,7 +197,7 @@ def _list_stretches(ordinals: range, grid: range) -> list[range]:
 
 def _fill_statuses(status: Statuses, ordinals: range, document: Document) -> None:
     """Set the statuses of the rows that a document of columns has."""
-    stored = decode_statuses(document)
+    statuses = decode_statuses(document)
     first = parse_ordinal(document["_id"]) - ordinals.start
-    start, end = max(first, 0), min(first + len(stored), len(status))
-    status[start:end] = stored[start - first : end - first]
+    start, end = max(first, 0), min(first + len(statuses), len(status))
+    status[start:end] = statuses[start - first : end - first]

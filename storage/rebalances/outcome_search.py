@@ -88,67 +88,67 @@ class OutcomeSearch:
         self._chunks = database[OUTCOME_CHUNKS]
 
     async def read_page(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, criteria: OutcomeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return a page of the outcomes that match, and the number of all that do.
 
         They are sorted by the first field of ``sort``, otherwise in the order of the model.
         """
-        if wanted.portfolio_ids:
-            found = await self._reader.read_portfolios(rebalance, wanted.portfolio_ids)
-            return _cut_page(found, wanted, sort, slice(offset, offset + limit))
+        if criteria.portfolio_ids:
+            outcomes = await self._reader.read_portfolios(rebalance, criteria.portfolio_ids)
+            return _cut_page(outcomes, criteria, sort, slice(offset, offset + limit))
         if may_hold_outcome(rebalance):
-            found = await self._reader.read_ordinals(rebalance, range(1))
-            return _cut_page(found, wanted, sort, slice(offset, offset + limit))
-        if wanted.is_empty and not sort and rebalance.status is RebalanceStatus.COMPLETED:
+            outcomes = await self._reader.read_ordinals(rebalance, range(1))
+            return _cut_page(outcomes, criteria, sort, slice(offset, offset + limit))
+        if criteria.is_empty and not sort and rebalance.status is RebalanceStatus.COMPLETED:
             # Without a search, because each portfolio has an outcome.
             total = rebalance.number_of_portfolios
             page = range(min(offset, total), min(offset + limit, total))
             return await self._reader.read_ordinals(rebalance, page), total
         with timeout(WRITER_TIMEOUT_S):
-            places = await self._find_places(rebalance, wanted, sort[0][0] if sort else None)
+            places = await self._find_places(rebalance, criteria, sort[0][0] if sort else None)
         order = places.sort(descending=_is_descending(sort))[offset : offset + limit]
-        shown = zip(places.ordinals[order].tolist(), places.firsts[order].tolist(), strict=True)
-        return await self._reader.read_places(rebalance, tuple(shown)), len(places.ordinals)
+        page = zip(places.ordinals[order].tolist(), places.firsts[order].tolist(), strict=True)
+        return await self._reader.read_places(rebalance, tuple(page)), len(places.ordinals)
 
     async def _find_places(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
+        self, rebalance: Rebalance, criteria: OutcomeFilter, field: str | None
     ) -> _Places:
-        documents = await self._find_documents(rebalance, wanted, field)
+        documents = await self._find_documents(rebalance, criteria, field)
         # No columns for a reason, because a portfolio with a reason has a document of its own.
-        rows = [] if wanted.codes else await self._find_rows(rebalance, wanted, field)
+        rows = [] if criteria.codes else await self._find_rows(rebalance, criteria, field)
         return _Places.concatenate([documents, *rows])
 
     async def _find_documents(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
+        self, rebalance: Rebalance, criteria: OutcomeFilter, field: str | None
     ) -> _Places:
-        matching: Document = {"_id": build_id_range(rebalance.rebalance_id)}
-        if wanted.statuses:
-            matching["status"] = {"$in": _list_status_names(wanted)}
-        if wanted.codes:
-            matching["problem.code"] = {"$in": sorted(wanted.codes)}
-        shown = {"_id": 1} if field is None else {"_id": 1, field: 1}
-        found = await self._outcomes.find(matching, shown).to_list()
-        ordinals = [parse_ordinal(document["_id"]) for document in found]
+        query: Document = {"_id": build_id_range(rebalance.rebalance_id)}
+        if criteria.statuses:
+            query["status"] = {"$in": _list_status_names(criteria)}
+        if criteria.codes:
+            query["problem.code"] = {"$in": sorted(criteria.codes)}
+        fields = {"_id": 1} if field is None else {"_id": 1, field: 1}
+        documents = await self._outcomes.find(query, fields).to_list()
+        ordinals = [parse_ordinal(document["_id"]) for document in documents]
         keys = [
             float(decode_decimal(document[field])) if field in document else np.nan
-            for document in found
+            for document in documents
         ]
         return _Places(
-            np.array(ordinals, np.int64), np.full(len(found), APART), np.array(keys, np.float64)
+            np.array(ordinals, np.int64), np.full(len(documents), APART), np.array(keys, np.float64)
         )
 
     async def _find_rows(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, field: str | None
+        self, rebalance: Rebalance, criteria: OutcomeFilter, field: str | None
     ) -> list[_Places]:
-        matching: Document = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
-        if wanted.statuses:  # because an index has the counts
-            names = _list_status_names(wanted)
-            matching["$or"] = [{f"counts.{name}": {"$gt": 0}} for name in names]
-        shown = {"status": 1} if field is None else {"status": 1, field: 1}
-        places = [at for at, status in enumerate(STATUSES) if status in wanted.statuses]
-        found: list[_Places] = []
-        async for document in self._chunks.find(matching, shown):
+        query: Document = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
+        if criteria.statuses:  # because an index has the counts
+            names = _list_status_names(criteria)
+            query["$or"] = [{f"counts.{name}": {"$gt": 0}} for name in names]
+        fields = {"status": 1} if field is None else {"status": 1, field: 1}
+        places = [at for at, status in enumerate(STATUSES) if status in criteria.statuses]
+        parts: list[_Places] = []
+        async for document in self._chunks.find(query, fields):
             status = decode_statuses(document)
             rows = np.flatnonzero(np.isin(status, places) if places else status != BESIDE)
             first = parse_ordinal(document["_id"])
@@ -156,12 +156,12 @@ class OutcomeSearch:
             if field is not None and field in document:
                 column = decode_column(document[field])
                 keys = column.units[rows].astype(np.float64) / 10.0**column.decimals
-            found.append(_Places(rows + first, np.full(len(rows), first), keys))
-        return found
+            parts.append(_Places(rows + first, np.full(len(rows), first), keys))
+        return parts
 
 
-def _list_status_names(wanted: OutcomeFilter) -> list[str]:
-    return sorted(status.value for status in wanted.statuses)
+def _list_status_names(criteria: OutcomeFilter) -> list[str]:
+    return sorted(status.value for status in criteria.statuses)
 
 
 def _is_descending(sort: Sort) -> bool:
@@ -169,14 +169,14 @@ def _is_descending(sort: Sort) -> bool:
 
 
 def _cut_page(
-    outcomes: Sequence[PortfolioOutcome], wanted: OutcomeFilter, sort: Sort, shown: slice
+    outcomes: Sequence[PortfolioOutcome], criteria: OutcomeFilter, sort: Sort, page: slice
 ) -> tuple[tuple[PortfolioOutcome, ...], int]:
     """Cut a page of the matching outcomes, if the outcomes are few enough to be read whole."""
-    matching = [outcome for outcome in outcomes if wanted.admits(outcome)]
-    keys = np.array([_read_sort_key(outcome, sort[0][0] if sort else None) for outcome in matching])
-    ordinals = np.arange(len(matching))
+    matches = [outcome for outcome in outcomes if criteria.admits(outcome)]
+    keys = np.array([_read_sort_key(outcome, sort[0][0] if sort else None) for outcome in matches])
+    ordinals = np.arange(len(matches))
     order = _Places(ordinals, ordinals, keys).sort(descending=_is_descending(sort))
-    return tuple([matching[at] for at in order[shown]]), len(matching)
+    return tuple([matches[at] for at in order[page]]), len(matches)
 
 
 def _read_sort_key(outcome: PortfolioOutcome, field: str | None) -> float:

@@ -22,7 +22,7 @@ from storage.rebalances.outcomes import build_id_range, parse_ordinal
 from storage.rebalances.rebalance import Rebalance, may_hold_outcome
 
 DOCUMENT_BATCH_SIZE: Final = 1_000  # because the event loop waits while a batch is added up
-SHOWN: Final = dict.fromkeys(AMOUNTS, 1)
+FIELDS: Final = dict.fromkeys(AMOUNTS, 1)
 
 
 @dataclass(slots=True)
@@ -61,13 +61,13 @@ async def total_outcomes(database: AsyncDatabase[Document], rebalance: Rebalance
                 totals.add_outcome(outcome)
             return totals
         is_in_columns = np.zeros(rebalance.number_of_portfolios, np.bool_)
-        matching = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
-        async for document in database[OUTCOME_CHUNKS].find(matching, {"status": 1, **SHOWN}):
+        query = {"rebalance_id": ObjectId(rebalance.rebalance_id)}
+        async for document in database[OUTCOME_CHUNKS].find(query, {"status": 1, **FIELDS}):
             rows = np.flatnonzero(decode_statuses(document) != BESIDE)
             is_in_columns[parse_ordinal(document["_id"]) + rows] = True
             _add_rows(totals, document, rows)
         documents = database[OUTCOMES].find(
-            {"_id": build_id_range(rebalance.rebalance_id)}, SHOWN, batch_size=DOCUMENT_BATCH_SIZE
+            {"_id": build_id_range(rebalance.rebalance_id)}, FIELDS, batch_size=DOCUMENT_BATCH_SIZE
         )
         async for document in documents:
             # Columns win over a document, as in OutcomeReader, because a repeated chunk may have

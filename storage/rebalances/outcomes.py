@@ -85,18 +85,18 @@ class SecurityEncoder:
     def __init__(self) -> None:
         # By identity, because securities that are equal may differ in the digits of their numbers;
         # with the security, because a new object could get the id of a deleted one.
-        self._encoded: dict[int, tuple[PricedTarget, RawBSONDocument]] = {}
+        self._documents: dict[int, tuple[PricedTarget, RawBSONDocument]] = {}
 
     def __call__(self, security: PricedTarget) -> RawBSONDocument:
         """Encode a security, once for all uses of the same object."""
-        known = self._encoded.get(id(security))
-        if known is not None:
-            return known[1]
-        if len(self._encoded) >= MAX_ENCODED_SECURITIES:
-            self._encoded.clear()
-        encoded = RawBSONDocument(encode(encode_security(security), codec_options=CODEC))
-        self._encoded[id(security)] = security, encoded
-        return encoded
+        entry = self._documents.get(id(security))
+        if entry is not None:
+            return entry[1]
+        if len(self._documents) >= MAX_ENCODED_SECURITIES:
+            self._documents.clear()
+        result = RawBSONDocument(encode(encode_security(security), codec_options=CODEC))
+        self._documents[id(security)] = security, result
+        return result
 
 
 def build_outcome_id(rebalance_id: str, ordinal: int) -> str:
@@ -146,13 +146,13 @@ def encode_outcome_fields(
     amounts = ("market_value", "cash_before", "cash_after")
     optional: Document = {name: getattr(outcome, name) for name in amounts}
     document |= {name: amount for name, amount in optional.items() if amount is not None}
-    listed: Document = {
+    details: Document = {
         "other": [encode_other(security) for security in outcome.others],
         "counted_orders": outcome.counted_orders,
         "outside_band": [_encode_outside_band(outside) for outside in outcome.outside_band],
         "cost": outcome.cost,
     }
-    document |= {name: value for name, value in listed.items() if value}
+    document |= {name: value for name, value in details.items() if value}
     if outcome.certificate is not None:
         document |= _encode_certificate(outcome.certificate)
     if outcome.refusal is not None:

@@ -113,13 +113,13 @@ def may_hold_outcome(rebalance: Rebalance) -> bool:
 def encode_rebalance(rebalance: Rebalance, encoder: EncodeSecurity = encode_security) -> Document:
     """Convert a rebalance to a document."""
     part_of = {} if rebalance.run_id is None else {"run_id": ObjectId(rebalance.run_id)}
-    refused = {} if rebalance.refusal is None else {"problem": encode_refusal(rebalance.refusal)}
+    problem = {} if rebalance.refusal is None else {"problem": encode_refusal(rebalance.refusal)}
     unmatched = {"unmatched": list(rebalance.unmatched)} if rebalance.unmatched else {}
     begun_by = {} if rebalance.begun_by is None else {"begun_by": rebalance.begun_by}
     return {
         **part_of,
         **begun_by,
-        **refused,
+        **problem,
         **unmatched,
         **encode_own_overrides(rebalance.overrides_by_portfolio),
         **_encode_rules(rebalance.rules),

@@ -188,16 +188,16 @@ class RebalanceStore:
         self, rebalance_id: str, status: RebalanceStatus, finished_at: datetime
     ) -> Rebalance:
         """End a rebalance with the counts of its outcomes; a completed rebalance stays as it is."""
-        found = await count_by_status(self._rebalances.database, rebalance_id)
-        counts = {status.value: count for status, count in found.items()}
-        ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
-        record = _make_record(self._trail, await self.read(rebalance_id), status, found)
+        totals = await count_by_status(self._rebalances.database, rebalance_id)
+        counts = {status.value: count for status, count in totals.items()}
+        fields = {"status": status.value, "counts": counts, "finished_at": finished_at}
+        record = _make_record(self._trail, await self.read(rebalance_id), status, totals)
         document = await self._rebalances.find_one_and_update(
             {
                 "_id": require_object_id("rebalance_id", rebalance_id),
                 "status": {"$ne": RebalanceStatus.COMPLETED.value},
             },
-            [{"$set": literal(ended) | build_update_fields(record)}],
+            [{"$set": literal(fields) | build_update_fields(record)}],
             projection=BUT_OUTCOME,
             return_document=ReturnDocument.AFTER,
         )
@@ -232,18 +232,18 @@ class RebalanceStore:
 
         The options of single portfolios are read only on request, because they are megabytes.
         """
-        wanted: Document = {"run_id": ObjectId(run_id)}
+        query: Document = {"run_id": ObjectId(run_id)}
         if after is not None:
-            wanted["_id"] = {"$gt": ObjectId(after)}
+            query["_id"] = {"$gt": ObjectId(after)}
         hidden = BUT_OUTCOME if with_own_options else BUT_OWN_OPTIONS
-        cursor = self._rebalances.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
+        cursor = self._rebalances.find(query, hidden, sort=[("_id", 1)], limit=limit)
         return tuple([decode_rebalance(document) async for document in cursor])
 
     @translate_failures
     async def list_part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """Return the ids of the first rebalances of a run."""
-        wanted = {"run_id": ObjectId(run_id)}
-        cursor = self._rebalances.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
+        query = {"run_id": ObjectId(run_id)}
+        cursor = self._rebalances.find(query, {"_id": 1}, sort=[("_id", 1)], limit=limit)
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translate_failures
@@ -273,10 +273,10 @@ class RebalanceStore:
         Each comes with the number of these portfolios that it has.
         """
         counts = await self._reader.count_by_rebalance(portfolio_ids)
-        having = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id in counts]}}
-        page, total = await self._read_page(having, offset, limit, ())
-        listed = [rebalance.rebalance_id for rebalance in page]
-        counts += await self._reader.count_in_columns(listed, portfolio_ids)
+        query = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id in counts]}}
+        page, total = await self._read_page(query, offset, limit, ())
+        ids = [rebalance.rebalance_id for rebalance in page]
+        counts += await self._reader.count_in_columns(ids, portfolio_ids)
         return tuple((rebalance, counts[rebalance.rebalance_id]) for rebalance in page), total
 
     @translate_failures
@@ -310,18 +310,18 @@ class RebalanceStore:
         self, rebalance: Rebalance, portfolio_ids: Sequence[str]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios in the rebalance, by ordinal."""
-        found = await self._reader.read_portfolios(rebalance, portfolio_ids)
-        missing = set(portfolio_ids).difference(outcome.portfolio_id for outcome in found)
+        outcomes = await self._reader.read_portfolios(rebalance, portfolio_ids)
+        missing = set(portfolio_ids).difference(outcome.portfolio_id for outcome in outcomes)
         if missing:
             raise NotFoundError("portfolio in this rebalance", min(missing))
-        return found
+        return outcomes
 
     @translate_failures
     async def search_outcomes(
-        self, rebalance: Rebalance, wanted: OutcomeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, criteria: OutcomeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[tuple[PortfolioOutcome, ...], int]:
         """Return a page of the outcomes that match, and the number of all that do."""
-        return await self._search.read_page(rebalance, wanted, sort, offset, limit)
+        return await self._search.read_page(rebalance, criteria, sort, offset, limit)
 
     @translate_failures
     async def total_outcomes(self, rebalance: Rebalance) -> OutcomeTotals:
@@ -330,15 +330,15 @@ class RebalanceStore:
 
     @translate_failures
     async def search_trades(
-        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, criteria: TradeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[TradePage, int]:
         """Return a page of the trades that match, and the number of all that do."""
-        return await self._trade_search.read_page(rebalance, wanted, sort, offset, limit)
+        return await self._trade_search.read_page(rebalance, criteria, sort, offset, limit)
 
     @translate_failures
-    async def total_trades(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+    async def total_trades(self, rebalance: Rebalance, criteria: TradeFilter) -> TradeTotals:
         """Add up the trades that match."""
-        return await self._trade_totals.read(rebalance, wanted)
+        return await self._trade_totals.read(rebalance, criteria)
 
     @translate_failures
     async def list_causes(self, rebalance_ids: Sequence[str]) -> Causes:
@@ -363,21 +363,19 @@ class RebalanceStore:
             await self._raise_why_unmatched(rebalance_id, version)
 
     async def _read_page(
-        self, matching: Document, offset: int, limit: int | None, sort: Sort
+        self, query: Document, offset: int, limit: int | None, sort: Sort
     ) -> tuple[tuple[Rebalance, ...], int]:
         order = build_sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
-        total = await self._rebalances.count_documents(matching, hint="_id_")
+        total = await self._rebalances.count_documents(query, hint="_id_")
         if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
         skip, limit = offset, limit or 0
-        cursor = self._rebalances.find(
-            matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit
-        )
+        cursor = self._rebalances.find(query, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit)
         return tuple([decode_rebalance(document) async for document in cursor]), total
 
     async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
-        stored = await self.read(rebalance_id)
-        raise StaleVersionError("rebalance", rebalance_id, version, stored.version)
+        rebalance = await self.read(rebalance_id)
+        raise StaleVersionError("rebalance", rebalance_id, version, rebalance.version)
 
 
 def _is_small(outcomes: Sequence[PortfolioOutcome]) -> bool:

@@ -37,8 +37,8 @@ class RebalanceRemoval:
         key: Document = {"_id": ObjectId(rebalance_id), "version": version}
         record = self._trail.record(Action.REBALANCE_DELETED, rebalance_id, version)
         mark = {MARK: "$$NOW", **build_update_fields(record)}
-        marked = await self._rebalances.update_one({**key, MARK: None}, [{"$set": mark}])
-        if not marked.matched_count and not await self._rebalances.find_one(key, {"_id": 1}):
+        result = await self._rebalances.update_one({**key, MARK: None}, [{"$set": mark}])
+        if not result.matched_count and not await self._rebalances.find_one(key, {"_id": 1}):
             return False
         return await self._finish(rebalance_id)
 
@@ -51,8 +51,7 @@ class RebalanceRemoval:
             else:
                 await self.remove(str(part["_id"]), part["version"])
         with timeout(WRITER_TIMEOUT_S):
-            running = {"status": RebalanceStatus.RUNNING.value}
-            await self._rebalances.delete_many(parts | running)
+            await self._rebalances.delete_many({**parts, "status": RebalanceStatus.RUNNING.value})
 
     async def finish(self, before: datetime) -> None:
         """Finish the interrupted removals that began before a moment."""

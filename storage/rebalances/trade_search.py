@@ -118,7 +118,7 @@ class TradeSearch:
         self._reader = OutcomeReader(database)
 
     async def read_page(
-        self, rebalance: Rebalance, wanted: TradeFilter, sort: Sort, offset: int, limit: int
+        self, rebalance: Rebalance, criteria: TradeFilter, sort: Sort, offset: int, limit: int
     ) -> tuple[TradePage, int]:
         """Return a page of the trades that match, and the number of all that do.
 
@@ -126,26 +126,26 @@ class TradeSearch:
         """
         field = sort[0][0] if sort else None
         descending = bool(sort) and sort[0][1] == DESCENDING
-        shown = slice(offset, offset + limit)
-        if wanted.portfolio_ids or may_hold_outcome(rebalance):
-            outcomes = await self._read_few(rebalance, wanted)
-            found = _find_in_objects(enumerate(outcomes), wanted, field)
-            few = found.first(shown.stop, descending=descending).select(shown)
+        rows = slice(offset, offset + limit)
+        if criteria.portfolio_ids or may_hold_outcome(rebalance):
+            outcomes = await self._read_few(rebalance, criteria)
+            trades = _find_in_objects(enumerate(outcomes), criteria, field)
+            few = trades.first(rows.stop, descending=descending).select(rows)
             page = zip(few.ordinals.tolist(), few.places.tolist(), strict=True)
-            return tuple((outcomes[at], place) for at, place in page), len(found.ordinals)
+            return tuple((outcomes[at], place) for at, place in page), len(trades.ordinals)
         best, total = _Trades.from_rows(()), 0
         async for outcome_page in self._reader.iterate_pages(rebalance):
-            found = await asyncio.to_thread(_find_trades, outcome_page, wanted, field)
-            total += len(found.ordinals)
+            trades = await asyncio.to_thread(_find_trades, outcome_page, criteria, field)
+            total += len(trades.ordinals)
             # Cut to what the page needs, because a book has millions of trades.
-            best = _Trades.concatenate((best, found)).first(shown.stop, descending=descending)
-        return await self._read_trades(rebalance, best.select(shown)), total
+            best = _Trades.concatenate((best, trades)).first(rows.stop, descending=descending)
+        return await self._read_trades(rebalance, best.select(rows)), total
 
     async def _read_few(
-        self, rebalance: Rebalance, wanted: TradeFilter
+        self, rebalance: Rebalance, criteria: TradeFilter
     ) -> tuple[PortfolioOutcome, ...]:
-        if wanted.portfolio_ids:
-            return await self._reader.read_portfolios(rebalance, wanted.portfolio_ids)
+        if criteria.portfolio_ids:
+            return await self._reader.read_portfolios(rebalance, criteria.portfolio_ids)
         return await self._reader.read_ordinals(rebalance, range(1))
 
     async def _read_trades(self, rebalance: Rebalance, trades: _Trades) -> TradePage:
@@ -158,24 +158,24 @@ class TradeSearch:
         return tuple((by_ordinal[at], place) for at, place in page)
 
 
-def _find_trades(page: OutcomePage, wanted: TradeFilter, field: str | None) -> _Trades:
-    parts = [_find_in_objects(page.objects, wanted, field)]
+def _find_trades(page: OutcomePage, criteria: TradeFilter, field: str | None) -> _Trades:
+    parts = [_find_in_objects(page.objects, criteria, field)]
     for first, block in page.blocks:
         rows = page.find_rows(first, block)
         plain = block if len(rows) == len(block) else block.select(rows)
-        parts.append(_find_in_columns(first, rows, plain, wanted, field))
+        parts.append(_find_in_columns(first, rows, plain, criteria, field))
     return _Trades.concatenate(parts)
 
 
 def _find_in_objects(
-    placed: Iterable[tuple[int, PortfolioOutcome]], wanted: TradeFilter, field: str | None
+    outcomes: Iterable[tuple[int, PortfolioOutcome]], criteria: TradeFilter, field: str | None
 ) -> _Trades:
     return _Trades.from_rows(
         [
             (ordinal, place, _compute_sort_key(outcome, drift, field))
-            for ordinal, outcome in placed
+            for ordinal, outcome in outcomes
             for place, drift in enumerate(outcome.drifts)
-            if wanted.admits(outcome, drift)
+            if criteria.admits(outcome, drift)
         ]
     )
 
@@ -184,17 +184,17 @@ def _find_in_columns(
     first: int,
     rows: NDArray[np.intp],
     block: BlockOutcome,
-    wanted: TradeFilter,
+    criteria: TradeFilter,
     field: str | None,
 ) -> _Trades:
     table = BlockTrades(block)
-    chosen = np.flatnonzero(table.matches(wanted))
+    matches = np.flatnonzero(table.matches(criteria))
     key = np.zeros(len(table.rows)) if field is None else getattr(table, f"{field}s")()
     return _Trades(
-        first + rows[table.rows[chosen]],
-        np.full(len(chosen), first),
-        table.places[chosen],
-        key[chosen],
+        first + rows[table.rows[matches]],
+        np.full(len(matches), first),
+        table.places[matches],
+        key[matches],
     )
 
 
@@ -213,59 +213,59 @@ class BlockTrades:
         before = np.zeros(len(self.rows))
         is_other = self._securities >= width
         of_model = np.flatnonzero(~is_other)
-        held = block.before.units[self.rows[of_model], self._securities[of_model]]
-        before[of_model] = held.astype(np.float64) / 10.0**block.before.decimals
+        units = block.before.units[self.rows[of_model], self._securities[of_model]]
+        before[of_model] = units.astype(np.float64) / 10.0**block.before.decimals
         if np.any(is_other):
             keys = others.rows.astype(np.int64) * len(others.ids) + others.securities
             order = np.argsort(keys)
-            sold = self.rows[is_other] * len(others.ids) + self._securities[is_other] - width
-            entries = order[np.searchsorted(keys[order], sold)]
+            sales = self.rows[is_other] * len(others.ids) + self._securities[is_other] - width
+            entries = order[np.searchsorted(keys[order], sales)]
             quantities = others.quantities.units[entries].astype(np.float64)
             before[is_other] = quantities / 10.0**others.quantities.decimals
             starts = np.searchsorted(others.rows, others.rows[entries])
             self.places[is_other] = width + entries - starts
         self._before = before
 
-    def matches(self, wanted: TradeFilter) -> NDArray[np.bool_]:
+    def matches(self, criteria: TradeFilter) -> NDArray[np.bool_]:
         """Whether each trade matches."""
-        found = np.ones(len(self.rows), np.bool_)
-        if wanted.sides:
-            sides = Side.BUY in wanted.sides, Side.SELL in wanted.sides
-            found &= np.where(self.is_purchase(), *sides)
-        if wanted.security_ids is not None:
-            known = [security_id in wanted.security_ids for security_id in self._ids]
-            found &= np.array(known, np.bool_)[self._securities]
-        if wanted.min_amount is not None or wanted.max_amount is not None:
-            found &= self._has_amount(wanted.min_amount, wanted.max_amount)
-        if wanted.min_drift is not None:
-            found &= self.drifts() >= float(wanted.min_drift)
-        if wanted.is_held is not None:
-            found &= self.is_held(wanted) == wanted.is_held
-        return found
+        matches = np.ones(len(self.rows), np.bool_)
+        if criteria.sides:
+            sides = Side.BUY in criteria.sides, Side.SELL in criteria.sides
+            matches &= np.where(self.is_purchase(), *sides)
+        if criteria.security_ids is not None:
+            is_known = [security_id in criteria.security_ids for security_id in self._ids]
+            matches &= np.array(is_known, np.bool_)[self._securities]
+        if criteria.min_amount is not None or criteria.max_amount is not None:
+            matches &= self._has_amount(criteria.min_amount, criteria.max_amount)
+        if criteria.min_drift is not None:
+            matches &= self.drifts() >= float(criteria.min_drift)
+        if criteria.is_held is not None:
+            matches &= self.is_held(criteria) == criteria.is_held
+        return matches
 
     def is_purchase(self) -> NDArray[np.bool_]:
         """Whether each trade is a purchase."""
         return (self._shares.units > 0).astype(np.bool_)
 
-    def is_held(self, wanted: TradeFilter) -> NDArray[np.bool_]:
+    def is_held(self, criteria: TradeFilter) -> NDArray[np.bool_]:
         """Whether each trade is held, by itself or with its portfolio."""
         ids = self._block.portfolio_ids
-        is_held = [portfolio_id in wanted.held_portfolios for portfolio_id in ids]
-        held = np.array(is_held, np.bool_)[self.rows]
-        partly = {portfolio_id for portfolio_id, _ in wanted.held_trades}
+        is_whole = [portfolio_id in criteria.held_portfolios for portfolio_id in ids]
+        holds = np.array(is_whole, np.bool_)[self.rows]
+        partly = {portfolio_id for portfolio_id, _ in criteria.held_trades}
         is_partly = np.array([portfolio_id in partly for portfolio_id in ids], np.bool_)[self.rows]
-        for at in np.flatnonzero(is_partly & ~held).tolist():
+        for at in np.flatnonzero(is_partly & ~holds).tolist():
             trade = ids[self.rows[at]], self._ids[self._securities[at]]
-            held[at] = trade in wanted.held_trades
-        return held
+            holds[at] = trade in criteria.held_trades
+        return holds
 
-    def sum_amounts(self, chosen: NDArray[np.bool_]) -> Decimal:
+    def sum_amounts(self, selection: NDArray[np.bool_]) -> Decimal:
         """Add up quantity times price of the chosen trades, exactly."""
-        units: NDArray[Any] = np.abs(self._shares.units[chosen])
+        units: NDArray[Any] = np.abs(self._shares.units[selection])
         if int(units.max(initial=0)) * len(units) >= MAX_SHARES:
             units = units.astype(np.object_)
         shares = np.zeros(len(self._ids), units.dtype)
-        np.add.at(shares, self._securities[chosen], units)
+        np.add.at(shares, self._securities[selection], units)
         total, column = Decimal(0), ScaledColumn.from_units(shares, self._shares.decimals)
         for at in np.flatnonzero(shares).tolist():
             total = EXACT.fma(column.value(at), self._prices[at], total)
@@ -288,15 +288,15 @@ class BlockTrades:
     def _has_amount(self, low: Decimal | None, high: Decimal | None) -> NDArray[np.bool_]:
         """Compare shares with the bounds of each security, because these are exact."""
         units: NDArray[Any] = np.abs(self._shares.units)
-        found = np.ones(len(units), np.bool_)
+        matches = np.ones(len(units), np.bool_)
         scale = 10**self._shares.decimals
         if low is not None:
             bounds = [ceil(Fraction(low) * scale / Fraction(price)) for price in self._prices]
-            found &= (units >= _clip_bounds(bounds)[self._securities]).astype(np.bool_)
+            matches &= (units >= _clip_bounds(bounds)[self._securities]).astype(np.bool_)
         if high is not None:
             bounds = [floor(Fraction(high) * scale / Fraction(price)) for price in self._prices]
-            found &= (units <= _clip_bounds(bounds)[self._securities]).astype(np.bool_)
-        return found
+            matches &= (units <= _clip_bounds(bounds)[self._securities]).astype(np.bool_)
+        return matches
 
 
 def _clip_bounds(bounds: Sequence[int]) -> NDArray[np.int64]:

@@ -43,34 +43,34 @@ class TradeTotals:
     held: TradeTotal = field(default_factory=TradeTotal)
 
     def add_outcome(
-        self, outcome: PortfolioOutcome, wanted: TradeFilter, *, is_blocked: bool = False
+        self, outcome: PortfolioOutcome, criteria: TradeFilter, *, is_blocked: bool = False
     ) -> None:
         """Add the matching trades of a portfolio; all are held back if the portfolio is blocked."""
-        sent = 0
+        trades = 0
         for drift in outcome.drifts:
-            if not wanted.admits(outcome, drift):
+            if not criteria.admits(outcome, drift):
                 continue
-            if is_blocked or wanted.holds(outcome.portfolio_id, drift.security.security_id):
+            if is_blocked or criteria.holds(outcome.portfolio_id, drift.security.security_id):
                 self.held.add(1, compute_amount(drift))
                 continue
             total = self.buys if classify_side(drift) is Side.BUY else self.sells
             total.add(1, compute_amount(drift))
-            sent += 1
-        self.portfolios += sent > 0
+            trades += 1
+        self.portfolios += trades > 0
 
-    def add_columns(self, trades: BlockTrades, wanted: TradeFilter) -> None:
+    def add_columns(self, trades: BlockTrades, criteria: TradeFilter) -> None:
         """Add the matching trades of columns."""
-        matching = trades.matches(wanted)
+        matches = trades.matches(criteria)
         # No look-up after a filter by hold, because it leaves held trades alone, or none.
-        held = trades.is_held(wanted) if wanted.is_held is None else np.bool_(wanted.is_held)
-        sent, purchases = matching & ~held, trades.is_purchase()
-        for total, chosen in (
-            (self.buys, sent & purchases),
-            (self.sells, sent & ~purchases),
-            (self.held, matching & held),
+        holds = trades.is_held(criteria) if criteria.is_held is None else np.bool_(criteria.is_held)
+        orders, purchases = matches & ~holds, trades.is_purchase()
+        for total, selection in (
+            (self.buys, orders & purchases),
+            (self.sells, orders & ~purchases),
+            (self.held, matches & holds),
         ):
-            total.add(int(np.count_nonzero(chosen)), trades.sum_amounts(chosen))
-        self.portfolios += len(np.unique(trades.rows[sent]))
+            total.add(int(np.count_nonzero(selection)), trades.sum_amounts(selection))
+        self.portfolios += len(np.unique(trades.rows[orders]))
 
 
 class TradeTotalsReader:
@@ -79,20 +79,20 @@ class TradeTotalsReader:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._reader = OutcomeReader(database)
 
-    async def read(self, rebalance: Rebalance, wanted: TradeFilter) -> TradeTotals:
+    async def read(self, rebalance: Rebalance, criteria: TradeFilter) -> TradeTotals:
         """Add up the trades of a rebalance that match."""
         totals = TradeTotals()
-        if wanted.portfolio_ids:
-            for outcome in await self._reader.read_portfolios(rebalance, wanted.portfolio_ids):
-                totals.add_outcome(outcome, wanted)
+        if criteria.portfolio_ids:
+            for outcome in await self._reader.read_portfolios(rebalance, criteria.portfolio_ids):
+                totals.add_outcome(outcome, criteria)
             return totals
         async for page in self._reader.iterate_pages(rebalance):
-            await asyncio.to_thread(_add_page, totals, page, wanted)
+            await asyncio.to_thread(_add_page, totals, page, criteria)
         return totals
 
 
-def _add_page(totals: TradeTotals, page: OutcomePage, wanted: TradeFilter) -> None:
+def _add_page(totals: TradeTotals, page: OutcomePage, criteria: TradeFilter) -> None:
     for _, outcome in page.objects:
-        totals.add_outcome(outcome, wanted)
+        totals.add_outcome(outcome, criteria)
     for first, block in page.blocks:
-        totals.add_columns(BlockTrades(block.select(page.find_rows(first, block))), wanted)
+        totals.add_columns(BlockTrades(block.select(page.find_rows(first, block))), criteria)

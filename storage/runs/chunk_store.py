@@ -135,9 +135,9 @@ class ChunkStore:
 
     @translate_failures
     async def _list_open_after(self, run_id: str, last: str) -> list[Document]:
-        wanted = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
+        query = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
         # The hint is needed, because by ids alone the query reads the chunks of all runs.
-        cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=CHUNK_BATCH_SIZE, hint="open")
+        cursor = self._chunks.find(query, sort=[("_id", 1)], limit=CHUNK_BATCH_SIZE, hint="open")
         return await cursor.to_list()
 
     @translate_failures
@@ -185,15 +185,15 @@ class ChunkStore:
     @translate_failures
     async def list_events(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[Event, ...]:
         """The chunks that were done after the event with this number, in order of completion."""
-        wanted = {"run_id": ObjectId(run_id), "number": {"$gt": after}}
-        cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
+        query = {"run_id": ObjectId(run_id), "number": {"$gt": after}}
+        cursor = self._chunks.find(query, sort=[("number", 1)], limit=limit)
         return tuple([_decode_event(document) async for document in cursor])
 
     @translate_failures
     async def list_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
         """The first chunks that were given up."""
-        wanted = {"run_id": ObjectId(run_id), "number": {"$gt": 0}, "error": {"$ne": None}}
-        cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
+        query = {"run_id": ObjectId(run_id), "number": {"$gt": 0}, "error": {"$ne": None}}
+        cursor = self._chunks.find(query, sort=[("number", 1)], limit=limit)
         return tuple([_decode_event(document) async for document in cursor])
 
     @translate_failures

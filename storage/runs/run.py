@@ -218,11 +218,11 @@ def encode_plan(plan: RunPlan) -> Document:
 
 def decode_snapshot(document: Document) -> Snapshot | None:
     """Convert the document of a run to its prices; None if the run has no prices."""
-    stored = document.get("snapshot")
-    if stored is None:
+    snapshot = document.get("snapshot")
+    if snapshot is None:
         return None
-    prices = {ticker: decode_decimal(price) for ticker, price in stored["prices"]}
-    return Snapshot(stored["snapshot_id"], stored["taken_at"], prices)
+    prices = {ticker: decode_decimal(price) for ticker, price in snapshot["prices"]}
+    return Snapshot(snapshot["snapshot_id"], snapshot["taken_at"], prices)
 
 
 def _encode_holdings(holdings: HoldingsRef) -> Document:

@@ -50,7 +50,7 @@ from storage.runs.run import (
 COLLECTION = "runs"
 MAX_RECORDED_IDS: Final = 100  # ids of models, and of portfolios, in the record of a new run
 Pipeline = list[Document]
-GOING: Final = (RunStatus.QUEUED, RunStatus.RUNNING)
+CANCELLABLE: Final = (RunStatus.QUEUED, RunStatus.RUNNING)
 BUT_PRICES: Final = {"snapshot": 0}
 # Portfolios and their options are megabytes, which repeated polls of a run must not read.
 BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0, PENDING: 0}
@@ -124,13 +124,13 @@ class RunStore:
 
         Only those in one of these states, and begun at this moment or later, if given.
         """
-        matching: Document = {}
+        query: Document = {}
         if statuses:
-            matching["status"] = {"$in": sorted(status.value for status in statuses)}
+            query["status"] = {"$in": sorted(status.value for status in statuses)}
         if since is not None:
-            matching["created_at"] = {"$gte": since}
-        total = await self._runs.count_documents(matching, hint="_id_")
-        cursor = self._runs.find(matching, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
+            query["created_at"] = {"$gte": since}
+        total = await self._runs.count_documents(query, hint="_id_")
+        cursor = self._runs.find(query, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([decode_run(document) async for document in cursor]), total
 
     @translate_failures
@@ -142,8 +142,8 @@ class RunStore:
     @translate_failures
     async def claim(self, token: str, lease_s: float) -> Run | None:
         """Take over the oldest unfinished run whose lease is free."""
-        unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}}
-        document = await self._leases.acquire_first(unfinished, token, lease_s, BUT_PRICES)
+        query = {"status": {"$in": [status.value for status in UNFINISHED]}}
+        document = await self._leases.acquire_first(query, token, lease_s, BUT_PRICES)
         if document is None:
             return None
         await self._runs.update_one({"_id": document["_id"]}, {"$inc": {"takeovers": 1}})
@@ -165,11 +165,11 @@ class RunStore:
         The begin and the cancellation write to one document, because otherwise they would have no
         order.
         """
-        started = await self._runs.update_one(
+        result = await self._runs.update_one(
             {"_id": ObjectId(run_id), "status": RunStatus.RUNNING.value},
             [{"$set": {"chunk_begun_at": "$$NOW"}}],
         )
-        return started.matched_count == 1
+        return result.matched_count == 1
 
     @translate_failures
     async def store_plan(self, run_id: str, token: str, plan: RunPlan) -> None:
@@ -222,32 +222,32 @@ class RunStore:
 
     async def cancel(self, run_id: str) -> Run:
         """Cancel a run, so that no chunk begins, and return the run; a finished run stays."""
-        return await self._cancel(run_id, RunStatus.CANCELLING, GOING, Action.RUN_CANCELLED)
+        return await self._cancel(run_id, RunStatus.CANCELLING, CANCELLABLE, Action.RUN_CANCELLED)
 
     async def discard(self, run_id: str) -> Run:
         """Cancel a run without a caller; its outcomes are removed unless the run was completed."""
-        before = (*GOING, RunStatus.CANCELLING)
+        before = (*CANCELLABLE, RunStatus.CANCELLING)
         return await self._cancel(run_id, RunStatus.DISCARDING, before, Action.RUN_DISCARDED)
 
     @translate_failures
     async def _cancel(
         self, run_id: str, status: RunStatus, before: Sequence[RunStatus], action: Action
     ) -> Run:
-        going = {"$in": [former.value for former in before]}
+        states = {"$in": [former.value for former in before]}
         # The later of the two, because $$NOW is when an update arrived: one that then waited for
         # the begin of a chunk would otherwise seem to be older.
         at = {"$max": ["$$NOW", "$chunk_begun_at"]}
         key = require_object_id("run_id", run_id)
         record = self._trail.record(action, str(key))
         change = {"status": status.value, "cancelled_at": at, **build_update_fields(record)}
-        await self._runs.update_one({"_id": key, "status": going}, [{"$set": change}])
+        await self._runs.update_one({"_id": key, "status": states}, [{"$set": change}])
         return await self.read(run_id)
 
     @translate_failures
     async def list_over_before(self, moment: datetime) -> tuple[str, ...]:
         """Return the ids of the runs that ended before this moment."""
-        ended = {"finished_at": {"$lt": moment}}
-        cursor = self._runs.find(ended, {"_id": 1})
+        query = {"finished_at": {"$lt": moment}}
+        cursor = self._runs.find(query, {"_id": 1})
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translate_failures
@@ -287,6 +287,6 @@ class RunStore:
         session: AsyncClientSession | None = None,
     ) -> None:
         key = build_holder_filter(ObjectId(run_id), token)
-        written = await self._runs.update_one(key, change, session=session)
-        if written.matched_count == 0:
+        result = await self._runs.update_one(key, change, session=session)
+        if result.matched_count == 0:
             raise LeaseLostError(run_id)

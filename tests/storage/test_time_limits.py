@@ -69,7 +69,7 @@ ARGUMENTS: dict[str, Any] = {
     "chunks": [CHUNK],
     "claim": IdempotencyClaim("key", "me"),
     "claimed_before": NOON,
-    "closed": ["key"],
+    "closures": ["key"],
     "completes": IdempotencyClaim("key", "me"),
     "done_at": NOON,
     "finished_at": NOON,
@@ -113,7 +113,7 @@ ARGUMENTS: dict[str, Any] = {
     "token": "token",
     "totals": TOTALS,
     "seq": 1,
-    "kept": 1,
+    "max_scans": 1,
     "counts": {},
     "portfolios": 1,
     "lines": [DriftLine(make_id("P", 0), ID, BandStatus.FAILED)],
@@ -121,13 +121,13 @@ ARGUMENTS: dict[str, Any] = {
     "sort": (),
     "states": [OrderState.SENT],
     "version": 1,
-    "wanted": AuditFilter(),
+    "criteria": AuditFilter(),
     "what": {},
 }
 OF_STORE: dict[type[Any], dict[str, Any]] = {
     RunStore: {"status": RunStatus.COMPLETED, "statuses": [RunStatus.COMPLETED]},
-    RebalanceStore: {"wanted": OutcomeFilter()},
-    DriftLineStore: {"wanted": LineFilter()},
+    RebalanceStore: {"criteria": OutcomeFilter()},
+    DriftLineStore: {"criteria": LineFilter()},
     DriftScanStore: {"statuses": [ScanStatus.COMPLETED]},
 }
 

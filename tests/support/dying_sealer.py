@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -63,9 +63,9 @@ class DyingOutboxes(Outboxes):
             await die()
         return waiting
 
-    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
+    async def clear(self, places: Sequence[WaitingRecords]) -> None:
         """Die instead, because the records are in the chain by now."""
-        await die(waiting)
+        await die(places)
 
 
 class DyingDatabase:

@@ -1,7 +1,7 @@
 """Sealing of records into the chain, reading the chain, and cutting off its beginning."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -36,8 +36,8 @@ class DyingBefore(Outboxes):
 class DyingAfter(Outboxes):
     """Outboxes whose sealer dies when the records are in the chain."""
 
-    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
-        raise asyncio.CancelledError(waiting)
+    async def clear(self, places: Sequence[WaitingRecords]) -> None:
+        raise asyncio.CancelledError(places)
 
 
 class ChangedMeanwhile(Outboxes):
@@ -47,10 +47,10 @@ class ChangedMeanwhile(Outboxes):
         super().__init__(database)
         self._changes = [change]
 
-    async def clear(self, waiting: Iterable[WaitingRecords]) -> None:
+    async def clear(self, places: Sequence[WaitingRecords]) -> None:
         while self._changes:
             await self._changes.pop()()
-        await super().clear(waiting)
+        await super().clear(places)
 
 
 @pytest.mark.parametrize("outboxes", [DyingBefore, DyingAfter])

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.mongo
 
 async def test_every_command_is_told_with_its_outcome_and_its_seconds(mongodb_uri: str) -> None:
     told: list[tuple[str, str, float]] = []
-    database = connect(mongodb_uri, "watched", observer=lambda *each: told.append(each))
+    database = connect(mongodb_uri, "watched", observer=lambda *call: told.append(call))
 
     await ping(database)
     with pytest.raises(OperationFailure):
