@@ -1,9 +1,9 @@
 """Audit log in MongoDB: sealed entries, which are only ever added, and the sealing of records.
 
-Records wait where their changes put them (``audit.trail``). Sealing gives them the next places in
-one chain. A crash in between loses no record and seals none twice, because the id of a record makes
-its entry unique. Entries, the head of the chain and the removal of records from
-``audit_pending`` are one transaction, which also keeps two sealers apart.
+Records wait where their changes put them (``audit.trail``). Sealing gives the records the next
+places in one chain. A crash in between loses no record and seals no record twice, because the id of
+a record makes its entry unique. One transaction writes the entries and the head of the chain and
+removes the records from ``audit_pending``; it also keeps two sealers apart.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ class AuditFilter:
     action: str | None = None
     since: datetime | None = None
 
-    def query(self) -> Document:
+    def build_query(self) -> Document:
         """Return the filter of the database."""
         fields = {
             "object_type": self.object_type,
@@ -97,8 +97,8 @@ class AuditLog:
         """Seal the waiting records; return the number of new entries."""
         number, is_full = 0, True
         with timeout(WRITER_TIMEOUT_S):
-            # Repeated only after a full batch, because otherwise records that arrive one by one
-            # would take a transaction each; they wait for the next call.
+            # Only a full batch is followed by another in the same call, because otherwise records
+            # that arrive one by one would take a transaction each.
             while is_full and (places := await self._outboxes.find_waiting(batch_size)):
                 number += await self._seal(places)
                 await self._outboxes.clear(places)
@@ -118,22 +118,22 @@ class AuditLog:
         self, criteria: AuditFilter, offset: int, limit: int, direction: int = DESCENDING
     ) -> tuple[tuple[Entry, ...], int]:
         """Return a page of entries as JSON, by default the newest first, and their number."""
-        query = criteria.query()
+        query = criteria.build_query()
         total = await self._entries.count_documents(query)
         order = [("_id", direction)]
         cursor = self._entries.find(query, sort=order, skip=offset, limit=limit)
-        return tuple([entry_json(document) async for document in cursor]), total
+        return tuple([encode_entry(document) async for document in cursor]), total
 
     @translate_failures
     async def list_beyond(
         self, criteria: AuditFilter, seq: int | None, limit: int, direction: int = ASCENDING
     ) -> tuple[Entry, ...]:
         """Return the next entries beyond a place of the chain, in either direction."""
-        query = criteria.query()
+        query = criteria.build_query()
         if seq is not None:
             query["_id"] = {"$gt" if direction == ASCENDING else "$lt": seq}
         cursor = self._entries.find(query, sort=[("_id", direction)], limit=limit)
-        return tuple([entry_json(document) async for document in cursor])
+        return tuple([encode_entry(document) async for document in cursor])
 
     @translate_failures
     async def verify(self, expected: Sequence[Link] = ()) -> tuple[Fault, ...]:
@@ -174,7 +174,7 @@ class AuditLog:
 
     async def _iterate_entries(self) -> AsyncIterator[Entry]:
         async for document in self._entries.find(sort=[("_id", ASCENDING)]):
-            yield entry_json(document)
+            yield encode_entry(document)
 
     async def _seal(self, places: Iterable[WaitingRecords]) -> int:
         """Add an entry for each of these records to the chain, unless the chain has the entry."""
@@ -187,7 +187,7 @@ class AuditLog:
         entries: list[Document] = []
 
         async def seal(session: AsyncClientSession) -> None:
-            # The head first, because two sealers must not build on the same head.
+            # The head is written first, because two sealers must not build on the same head.
             head = await self._heads.find_one_and_update(
                 {"_id": HEAD}, {"$inc": {"seals": 1}}, session=session
             )
@@ -214,7 +214,7 @@ class AuditLog:
                 return  # because another sealer has inserted it
 
 
-def entry_json(document: Mapping[str, Any]) -> Entry:
+def encode_entry(document: Mapping[str, Any]) -> Entry:
     """Convert an entry to JSON, as it is hashed."""
     fields = {name: value for name, value in document.items() if name != "_id"}
     times = {name: format_instant(document[name]) for name in TIMES}
@@ -222,13 +222,13 @@ def entry_json(document: Mapping[str, Any]) -> Entry:
 
 
 def _chain(head: Document, records: Iterable[Document], now: datetime) -> Iterable[Document]:
-    """Yield the entries of records after the head, each with the hash of the one before."""
+    """Yield the entries of records after the head, each with the hash of the previous entry."""
     previous = head["hash"]
-    # Never earlier than the entry before, because clocks differ and the log is cut by this time.
+    # The time never goes back, because clocks differ and the log is cut by this time.
     sealed_at = max(now, head.get("sealed_at") or now)
     for seq, record in enumerate(records, head["seq"] + 1):
         entry = {"_id": seq, **record, "sealed_at": sealed_at, "previous_hash": previous}
-        previous = hash_entry(entry_json(entry))
+        previous = hash_entry(encode_entry(entry))
         yield {**entry, "hash": previous}
 
 

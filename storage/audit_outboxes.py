@@ -1,4 +1,4 @@
-"""Outboxes of the audit log: where records wait between their change and their sealing."""
+"""Outboxes of the audit log: the documents in which records wait to be sealed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

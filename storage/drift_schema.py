@@ -22,8 +22,8 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         ),
     ),
     drift_line_store.COLLECTION: (
-        # the most drift first; covers counts and the histogram under every filter but that of
-        # portfolios
+        # the most drift first; covers counts and the histogram under every filter except the
+        # filter of portfolios
         IndexModel(
             [
                 ("part", 1),
@@ -79,4 +79,4 @@ FIELDS: Final[Mapping[str, tuple[Fields, Fields]]] = {
         },
     ),
 }
-"""Fields of each collection: those that a document has, and those that it may have."""
+"""Required and optional fields of each collection."""

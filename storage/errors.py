@@ -4,20 +4,20 @@ StorageError
 ├── NotFoundError                  nothing is stored under this id
 ├── NameTakenError                 another model has this name
 ├── StaleVersionError              the caller changed a version that is no longer the stored one
-├── LeaseLostError                 another process works on the run by now
+├── LeaseLostError                 another process works on the run or scan by now
 ├── RunEndedError                  the run ended before every portfolio had its outcome
 ├── RunGoesOnError                 a run still writes to the rebalance
 ├── StorageUnavailableError        the database did not answer in time or cannot be reached
 ├── IdempotencyMismatchError       the key was used before with another request
 ├── IdempotencyInProgressError     the first request with this key is still in progress
 ├── HandOverError                  the orders of a rebalance
-│   ├── HandOverInProgressError    another request hands them over now
+│   ├── HandOverInProgressError    another request is handing the orders over
 │   ├── NotCompletedError          the rebalance is not completed
 │   ├── OrdersInDoubtError         it is not known whether some orders arrived
 │   ├── OrdersOpenError            portfolios have open orders of other rebalances
 │   ├── SupersededError            orders of a later rebalance of the portfolios were sent
 │   └── OrdersSentError            some orders were sent
-├── ProposalError                  a proposal: proposal_errors.py
+├── ProposalError                  a step that a proposal does not allow: proposals/errors.py
 └── EmbeddedServerError            the embedded database server
     ├── NoServerBinaryError        no database server was found on this machine
     ├── DataDirectoryLockedError   another server owns the data directory
@@ -107,7 +107,7 @@ class RunEndedError(StorageError):
 
 
 class RunGoesOnError(StorageError):
-    """A run is not over; ``rebalance_id`` is its rebalance that was to be changed, if one was."""
+    """A run is not over; ``rebalance_id`` is the rebalance to be changed, None for the run."""
 
     def __init__(self, rebalance_id: str | None, run_id: str) -> None:
         super().__init__(rebalance_id, run_id)

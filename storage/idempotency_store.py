@@ -44,9 +44,9 @@ class IdempotencyStore:
 
     @translate_failures
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
-        """Claim the key for the owner: None if the claim succeeds.
+        """Claim the key for the owner: None if the claim succeeds, else the stored reference.
 
-        Otherwise the reference to the work that was stored under the key before.
+        The reference leads to the work that an earlier request stored under the key.
         """
         request = {"$literal": request_hash}
         new = {"request_hash": request, "state": CLAIMED, "created_at": "$$NOW"}

@@ -1,4 +1,4 @@
-"""RebalanceOptions and their document, which leaves out defaults."""
+"""Codec between options or overrides and documents, which leave out defaults of options."""
 
 from collections.abc import Mapping
 from dataclasses import fields

@@ -90,4 +90,4 @@ FIELDS: Final[Mapping[str, tuple[Fields, Fields]]] = {
         {},
     ),
 }
-"""Fields of each collection: those that a document has, and those that it may have."""
+"""Required and optional fields of each collection."""

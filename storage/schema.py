@@ -1,4 +1,4 @@
-"""Schema of the database: makes indexes and validators, and adopts those of earlier releases."""
+"""Schema of the database: makes indexes and validators, and adopts what earlier releases made."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -50,7 +50,7 @@ async def _ensure_all(database: AsyncDatabase[Document]) -> None:
 
 
 async def _ensure_index(database: AsyncDatabase[Document], name: str, index: IndexModel) -> None:
-    """Create an index; one of that name that an older release made otherwise stays as it is."""
+    """Create an index, unless an older release made another index of that name."""
     try:
         await database[name].create_indexes([index])
     except OperationFailure as error:
@@ -91,6 +91,6 @@ async def _ensure_validator(
             raise
     else:
         return
-    # Only on a difference, because collMod locks the collection.
+    # The validator is replaced only on a difference, because collMod locks the collection.
     if (await database[name].options()).get("validator") != validator:
         await database.command("collMod", name, validator=validator)

@@ -19,7 +19,7 @@ WHOLE: Final = {"bsonType": ["int", "long"]}
 # A string if 34 digits are not enough, and for a fraction; never a double, because amounts are
 # exact.
 DECIMAL: Final = {"bsonType": ["decimal", "string"]}
-# Without a schema of items, because checking a hundred numbers costs a fifth of the writing.
+# The schema has no items, because checking a hundred numbers costs a fifth of the writing.
 ARRAY: Final = {"bsonType": "array"}
 BINARY: Final = {"bsonType": "binData"}
 OUTCOME_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}

@@ -30,7 +30,7 @@ class SupervisedDatabase:
 
         Raises ServerEndedError if the restart fails.
         """
-        reason = self._kept.reason_of_end()
+        reason = self._kept.find_end_reason()
         if reason is None:
             return
         self._say(f"database   {self._kept.server.engine} ended {reason}")

@@ -79,7 +79,7 @@ class DatabaseKeeper:
         has_failed = False
         while has_failed or not server.is_stopped(self._directory):
             try:
-                if (reason := self._kept.reason_of_end()) is not None:
+                if (reason := self._kept.find_end_reason()) is not None:
                     logger.warning("the database ended %s", reason)
                     self._kept.restart(reason)
                 has_failed = False

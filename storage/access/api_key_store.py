@@ -65,7 +65,7 @@ class ApiKeyStore:
 
     @translate_failures
     async def find(self, key_id: str) -> ApiKey | None:
-        """Return the key with this id, revoked or not; None if there is none."""
+        """Return the key with this id, revoked or not; None if no key has the id."""
         document = await self._keys.find_one({"_id": key_id})
         return None if document is None else _decode_api_key(document)
 
@@ -94,7 +94,7 @@ class ApiKeyStore:
 
     @translate_failures
     async def revoke(self, key_id: str) -> ApiKey:
-        """Revoke a key; NotFoundError if it is unknown or revoked already."""
+        """Revoke a key; NotFoundError if the key is unknown or revoked already."""
         record = self._trail.record(Action.KEY_REVOKED, key_id)
         change = {"revoked_at": "$$NOW", **build_update_fields(record)}
         return await self._change(key_id, [{"$set": change}])

@@ -41,7 +41,7 @@ class Session:
 
 
 class SessionStore:
-    """The sessions of one database; the database itself removes those that expired."""
+    """The sessions of one database, which itself removes expired sessions."""
 
     def __init__(
         self, database: AsyncDatabase[Document], find_author: FindAuthor = find_no_author
@@ -67,8 +67,8 @@ class SessionStore:
 
     @translate_failures
     async def find(self, session_id: str) -> Session | None:
-        """Return the session with this id; None if there is none, or if it expired."""
-        # The end counts, too, because the database removes expired sessions only once a minute.
+        """Return the session with this id; None if no session has the id, or if it expired."""
+        # The query has the end, too, because the database removes sessions only once a minute.
         key = {"_id": session_id, "expires_at": {"$gt": datetime.now(UTC)}}
         document = await self._sessions.find_one(key)
         return None if document is None else _decode_session(document)
@@ -88,7 +88,7 @@ class SessionStore:
         await run_transaction(self._database, delete)
 
     def _record(self, action: Action, document: Document) -> Document:
-        """Make a record whose principal is the one that signed in, not the caller."""
+        """Make a record whose principal is the owner of the session, not the caller."""
         facts = {"signed_in_with": "provider" if "key_id" not in document else "key"}
         if "key_id" in document:
             facts["key_id"] = document["key_id"]

@@ -44,10 +44,10 @@ class Fault:
         return f"entry {self.seq}{suffix}: {self.reason}"
 
 
-def canonical_bytes(value: Any) -> bytes:
+def encode_canonically(value: Any) -> bytes:
     """Write JSON in the canonical form that is hashed.
 
-    >>> canonical_bytes({"b": [1, None], "a": "é"}).decode()
+    >>> encode_canonically({"b": [1, None], "a": "é"}).decode()
     '{"a":"é","b":[1,null]}'
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -56,7 +56,7 @@ def canonical_bytes(value: Any) -> bytes:
 
 def digest(value: Any) -> str:
     """SHA-256 of the canonical bytes, in hexadecimal digits."""
-    return hashlib.sha256(canonical_bytes(value)).hexdigest()
+    return hashlib.sha256(encode_canonically(value)).hexdigest()
 
 
 def hash_entry(entry: Entry) -> str:
@@ -99,7 +99,7 @@ class ChainVerifier:
             yield Fault(seq, entry_id, "inserted: the chain has no such place")
             return
         if seq <= self._start.seq:
-            return  # because an interrupted removal left it
+            return  # because an interrupted removal left the entry
         yield from self._find_missing(seq)
         if hash_entry(entry) != entry["hash"]:
             yield Fault(seq, entry_id, "edited: its contents do not have its hash")

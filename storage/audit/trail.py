@@ -2,7 +2,7 @@
 
 A change in a transaction adds a record to the collection ``audit_pending``. A change of a single
 document puts the record into the document, in the field ``pending_entries``: both are stored or
-neither is, without a transaction. Nobody waits for the chain, because only ``AuditLog`` writes it.
+neither is, without a transaction. No change waits for the chain, which only ``AuditLog`` writes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ class AuditTrail:
             "version": version,
             "before_hash": before_hash,
             "after_hash": after_hash,
-            "diff": None if diff is None else plain(diff),
+            "diff": None if diff is None else to_plain(diff),
             "outcome": outcome,
             "correlation_id": author.correlation_id,
         }
@@ -141,20 +141,20 @@ class AuditTrail:
 
 
 def build_insert_fields(*records: Document) -> Document:
-    """Fields of a new document with these records.
+    """Build the fields of a new document that hold these records.
 
     The server replaces the empty timestamp by its own time.
     """
     return {PENDING: list(records), STORED_AT: Timestamp(0, 0)}
 
 
-def literal(fields: Mapping[str, Any]) -> Document:
+def quote_values(fields: Mapping[str, Any]) -> Document:
     """Write values as literal expressions, because an update by a pipeline evaluates values."""
     return {name: {"$literal": value} for name, value in fields.items()}
 
 
 def build_update_fields(record: Document) -> Document:
-    """Fields to set in an update by a pipeline that adds a record with the current time."""
+    """Build the fields for an update by a pipeline that adds a record with the current time."""
     entry = {"$mergeObjects": [{"$literal": record}, {"at": "$$NOW"}]}
     return {PENDING: {"$concatArrays": [{"$ifNull": [f"${PENDING}", []]}, [entry]]}}
 
@@ -178,10 +178,10 @@ def _find_insertion_time(document: Document) -> datetime | None:
     return own if own is not None and own.replace(microsecond=0) == second else second
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Convert stored data to JSON: numbers that are not whole, times and ids to strings."""
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): to_plain(item) for name, item in value.items()}
     if isinstance(value, str | int | None):
         return value
     if isinstance(value, datetime):
@@ -189,5 +189,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Sequence | set | frozenset):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     return str(value)

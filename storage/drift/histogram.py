@@ -14,7 +14,7 @@ MIN_SHOWN_PERCENT: Final = 95  # of the portfolios have to fall into the bins
 
 @dataclass(frozen=True, slots=True)
 class WeightCount:
-    """Number of portfolios with this total drift, and of those of them out of band."""
+    """Number of portfolios with this total drift, and number of them that are out of band."""
 
     weight: Decimal
     portfolios: int
@@ -84,7 +84,7 @@ def make_histogram(counts: Sequence[WeightCount], bins: int) -> DriftHistogram:
 
 
 def _choose_width(reach: Decimal, bins: int) -> Decimal:
-    """The least width of 1, 2 or 5 times a power of ten at which ``bins`` bins exceed ``reach``."""
+    """Choose the least width, 1, 2 or 5 times a power of ten, whose bins exceed ``reach``."""
     for power in count():
         for step in WIDTH_STEPS:
             width = UNIT_OF_WIDTH * step * 10**power

@@ -41,7 +41,7 @@ class LineFilter:
     min_drift: Decimal | None = None
     max_drift: Decimal | None = None
 
-    def query(self, scan: DriftScan) -> Document:
+    def build_query(self, scan: DriftScan) -> Document:
         """Write the filter for the lines of a scan."""
         query: Document = {"part": scan.part}
         if self.statuses:
@@ -56,7 +56,7 @@ class LineFilter:
         if self.max_drift is not None:
             drift["$lt"] = self.max_drift
         if drift:
-            # ``failed`` as well, because the index needs it before a range of ``drift_weight``.
+            # The query has ``failed``, because the index has it before ``drift_weight``.
             query |= {"failed": False, "drift_weight": drift}
         return query
 
@@ -84,7 +84,7 @@ class DriftLineStore:
         They are sorted by the first field of ``sort``, otherwise in the order of the book.
         Portfolios without amounts come last.
         """
-        query = criteria.query(scan)
+        query = criteria.build_query(scan)
         order: list[tuple[str, int]] = [("_id", 1)]
         if sort:
             name, direction = sort[0]
@@ -98,11 +98,11 @@ class DriftLineStore:
     async def count_weights(self, scan: DriftScan, criteria: LineFilter) -> tuple[WeightCount, ...]:
         """Count the portfolios that match by the weight of their drift, in ascending order.
 
-        Those without a drift are left out.
+        Portfolios without a drift are left out.
         """
         is_outside = {"$eq": ["$status", BandStatus.OUT_OF_BAND.value]}
         pipeline: list[Document] = [
-            {"$match": {"failed": False, **criteria.query(scan)}},
+            {"$match": {"failed": False, **criteria.build_query(scan)}},
             {
                 "$group": {
                     "_id": "$drift_weight",
@@ -119,7 +119,7 @@ class DriftLineStore:
     @translate_failures
     async def forget(self, scan_id: str) -> None:
         """Remove the lines of all attempts at a scan."""
-        # All keys that begin with the id and a full stop: "/" is the character after it.
+        # The range has all keys that begin with the id and a full stop, because "/" follows ".".
         with timeout(WRITER_TIMEOUT_S):
             await self._lines.delete_many({"_id": {"$gte": f"{scan_id}.", "$lt": f"{scan_id}/"}})
 

@@ -36,7 +36,7 @@ class DriftScan:
     """A scan of the book; ``number_of_portfolios`` is None until the book was counted.
 
     A replica that takes a scan over measures the whole book again. ``takeovers`` is a part of the
-    key of its lines, so that lines of an earlier attempt do not count.
+    keys of the lines, so that lines of an earlier attempt do not count.
     """
 
     scan_id: str
@@ -65,7 +65,7 @@ class DriftScan:
 class Deviation:
     """The largest deviation of a security of a portfolio from its target, negative below it.
 
-    ``amount`` is in currency, ``weight`` the same as a part of market value, 4 decimals.
+    ``amount`` is in currency; ``weight`` is the amount as a part of market value, to 4 decimals.
     """
 
     security_id: str

@@ -1,4 +1,4 @@
-"""DriftScanStore: the drift scans of one database; the process with the lease works on a scan."""
+"""DriftScanStore: the drift scans of one database; the holder of a scan's lease works on it."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -28,7 +28,7 @@ RUNNING: Final = {"status": ScanStatus.RUNNING.value}
 
 
 class DriftScanStore:
-    """The drift scans of one database, of which one at most is RUNNING."""
+    """The drift scans of one database; at most one scan is RUNNING."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._scans = database[COLLECTION]
@@ -56,7 +56,7 @@ class DriftScanStore:
     async def _find_instead(self, scan: DriftScan) -> DriftScan:
         either = {"$or": [{"_id": ObjectId(scan.scan_id)}, RUNNING]}
         document = await self._scans.find_one(either, sort=[("_id", -1)])
-        # The newest scan, because the RUNNING one may have ended meanwhile.
+        # Otherwise the newest scan is returned, because the RUNNING scan may have ended meanwhile.
         document = document or await self._scans.find_one({}, sort=[("_id", -1)])
         if document is None:
             raise NotFoundError(ENTITY, scan.scan_id)

@@ -43,14 +43,14 @@ def write_private(path: Path, text: str) -> None:
 
 
 def build_service_uri(port: int, key_file: Path | None) -> str:
-    """The URI of the service's own user; without a key file, a URI without a login."""
+    """Build the URI of the service's own user; without a key file, a URI without a login."""
     login = "" if key_file is None else f"{USER}:{_derive_password(key_file)}@"
     source = "" if key_file is None else "&authSource=admin"
     return f"mongodb://{login}127.0.0.1:{port}/?directConnection=true{source}"
 
 
 def build_internal_uri(port: int, key_file: Path | None) -> str:
-    """The URI of the server's internal user, which configures the server and creates users."""
+    """Build the URI of the server's internal user, which configures the server and its users."""
     if key_file is None:
         return build_service_uri(port, None)
     login = f"__system:{key_file.read_text()}"

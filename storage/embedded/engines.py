@@ -45,8 +45,8 @@ class Engine:
         """
         return self.kind == MONGOD
 
-    def command(self, data: Path, port: int, key_file: Path | None = None) -> tuple[str, ...]:
-        """The command line that serves ``data`` on a loopback port, small and quiet."""
+    def build_command(self, data: Path, port: int, key_file: Path | None = None) -> tuple[str, ...]:
+        """Build the command line that serves ``data`` on a loopback port, small and quiet."""
         if self.kind == MONGOD:
             return (*self.program, *list_mongod_options(data, port), *list_access_options(key_file))
         return (*self.program, *list_secantus_options(data, port))
@@ -80,7 +80,7 @@ def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
 
 
 def find_mongod_on_path() -> Engine:
-    """The mongod on the search path of the machine."""
+    """Find the mongod on the search path of the machine."""
     path = shutil.which(MONGOD)
     if path is None:
         raise UnusableError("no mongod")
@@ -88,7 +88,7 @@ def find_mongod_on_path() -> Engine:
 
 
 def find_mongod_in_wheel() -> Engine:
-    """The mongod of the wheel, found through its list of files."""
+    """Find the mongod of the wheel by the wheel's list of files."""
     try:
         files = metadata.files(MONGOD_WHEEL) or []
     except metadata.PackageNotFoundError as error:
@@ -102,7 +102,7 @@ def find_mongod_in_wheel() -> Engine:
 
 
 def find_secantus() -> Engine:
-    """SecantusDB, for machines on which no mongod runs."""
+    """Find SecantusDB, for machines on which no mongod runs."""
     try:
         version = metadata.version(SECANTUS)
     except metadata.PackageNotFoundError as error:
@@ -111,7 +111,7 @@ def find_secantus() -> Engine:
 
 
 def probe_mongod(path: Path) -> Engine:
-    """The mongod at this path, if it runs.
+    """Probe the mongod at this path; UnusableError if it does not run.
 
     The program is run for its version, because a slim system may lack a library of mongod.
     """
@@ -143,7 +143,7 @@ def _make_executable(path: Path) -> None:
 
 
 def list_mongod_options(data: Path, port: int) -> tuple[str, ...]:
-    """Options of mongod: loopback alone, a replica set of one, small footprint, quick stop."""
+    """List the options of mongod: loopback alone, a replica set of one, small and quick to stop."""
     return (
         f"--dbpath={data}",
         f"--port={port}",
@@ -156,7 +156,7 @@ def list_mongod_options(data: Path, port: int) -> tuple[str, ...]:
         "--quiet",
         "--setParameter=diagnosticDataCollectionEnabled=false",
         # A third of the default, because a process that is killed in a transaction leaves it open,
-        # and others wait for what it wrote.
+        # and other writers of the same documents wait.
         f"--setParameter=transactionLifetimeLimitSeconds={MAX_TRANSACTION_S}",
         # No history, because a dropped collection would keep its files open for that long.
         "--setParameter=minSnapshotHistoryWindowInSeconds=0",
@@ -166,18 +166,18 @@ def list_mongod_options(data: Path, port: int) -> tuple[str, ...]:
 
 
 def list_access_options(key_file: Path | None) -> tuple[str, ...]:
-    """Options that require a password of every client, also of the first client on loopback."""
+    """List the options that require a password of every client, also of the first on loopback."""
     if key_file is None:
         return ()
     return ("--auth", f"--keyFile={key_file}", "--setParameter=enableLocalhostAuthBypass=false")
 
 
 def list_secantus_options(data: Path, port: int) -> tuple[str, ...]:
-    """Options of SecantusDB: loopback alone, and a sync on every commit.
+    """List the options of SecantusDB: loopback alone, and a sync on every commit.
 
-    Without --sync-on-commit a crash loses acknowledged writes.
+    A crash would lose acknowledged writes without ``--sync-on-commit``.
     """
-    # An empty file, because otherwise SecantusDB reads a configuration in the home directory.
+    # The file is empty, because otherwise SecantusDB reads a configuration in the home directory.
     configuration = data / "secantusd.toml"
     configuration.touch(mode=0o600)
     return (

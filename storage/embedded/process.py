@@ -93,7 +93,7 @@ def _spawn_detached(command: Sequence[str], log: Path, lock: int, detacher: str)
             (sys.executable, "-ISc", detacher, str(writer), *command), log, lock, writer
         )
     finally:
-        os.close(writer)  # our copy, because the reader waits until every writer is closed
+        os.close(writer)  # because the reader waits until every copy of the writer is closed
     with os.fdopen(reader, "rb") as answer:
         try:
             child.wait(DETACH_WITHIN_S)
@@ -107,7 +107,7 @@ def _spawn_detached(command: Sequence[str], log: Path, lock: int, detacher: str)
 
 
 def _start_process(command: Sequence[str], log: Path, *descriptors: int) -> subprocess.Popen[bytes]:
-    if log.exists():  # keep the log of the previous server, because it may say why that ended
+    if log.exists():  # kept, because the log may say why the previous server ended
         log.replace(log.with_name(f"{log.name}.previous"))
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE), "wb") as output:
         return subprocess.Popen(  # noqa: S603
@@ -178,7 +178,7 @@ def await_primary(
             raise ServerDidNotStartError(str(engine), "it does not answer", log)
         time.sleep(POLL_S)
 
-    # Poll here, because the driver tries a silent address only twice a second.
+    # The port is polled here, because the driver tries a silent address only twice a second.
     while not _is_listening(port):
         pause()
     uri = build_internal_uri(port, key_file)

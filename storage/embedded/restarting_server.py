@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 
 class RestartingServer:
-    """A running server; its keeper polls ``reason_of_end`` and then calls ``restart``.
+    """A running server; its keeper polls ``find_end_reason`` and then calls ``restart``.
 
     An ``owned`` server ends with this process and has exclusive use of its data directory.
     """
@@ -32,7 +32,7 @@ class RestartingServer:
         self._restarts: deque[float] = deque(maxlen=MAX_RESTARTS)
         self.server = self._start(same_port=False)
 
-    def reason_of_end(self) -> str | None:
+    def find_end_reason(self) -> str | None:
         """Reason why the server ended, as the end of a sentence; None while the server runs."""
         return server.find_end_reason(self._directory, self.server)
 

@@ -1,4 +1,4 @@
-"""The embedded database server: one process a data directory, for a service on one machine.
+"""Embedded database server: one process for each data directory, for a service on one machine.
 
 The starter takes an flock on the directory and the server inherits the flock, so the lock lasts
 exactly as long as the server. ``server.json``, written once the server takes writes, lets other
@@ -80,7 +80,7 @@ def start(
     ``exclusive``, a server that runs already raises DataDirectoryLockedError. With ``same_port``,
     another program at the last port raises PortTakenError.
     """
-    # The main thread alone, because the kernel ties the server's life to the starting thread.
+    # No other thread may, because the kernel ties the life of the server to the starting thread.
     if owned and threading.current_thread() is not threading.main_thread():
         raise RuntimeError("an owned server is started from the main thread")
     directory = data_directory.resolve()
@@ -159,7 +159,7 @@ def _launch(
     data, log = directory / "data", directory / "server.log"
     port = _choose_port(directory / "port", same_port=same_port)
     key_file = ensure_key_file(directory / "secret") if engine.has_access_control else None
-    pid = spawn(engine.command(data, port, key_file), log, lock, owned=owned)
+    pid = spawn(engine.build_command(data, port, key_file), log, lock, owned=owned)
     try:
         await_primary(engine, pid, port, key_file, log, until)
         write_private(kind, engine.kind)

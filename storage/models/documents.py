@@ -91,8 +91,8 @@ def decode_model(document: Document) -> Model:
 
 def decode_targets(positions: list[Document]) -> Iterator[Target]:
     """Convert positions to targets."""
-    # Cached, because a model has few different bands and each check costs a third of the reading.
-    # By identity, because equal decimals may be written differently and are shown as written.
+    # Bands are cached, because a model has few and each check costs a third of the reading; by
+    # identity, because equal decimals may be written differently and are shown as written.
     bands: dict[tuple[int, int], DriftBand] = {}
     for position in positions:
         weight = decode_weight(position["target"])

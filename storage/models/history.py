@@ -55,7 +55,7 @@ class ModelVersion:
 
 
 class ModelHistory:
-    """The stored versions of the models of one database; those of deleted models stay."""
+    """The stored versions of the models of one database, also of deleted models."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._models = database[MODELS]
@@ -89,9 +89,9 @@ class ModelHistory:
         return _decode_version(document, decode_model(document | {"_id": key}))
 
     async def _read_portfolios(self, version: Document) -> list[str]:
-        """Return the portfolios of a version: those of the last full one, and what changed since.
+        """Return the portfolios of a version: the last full list with the changes since.
 
-        Bounded, because every ``FULL_EVERY``-th version is full.
+        At most ``FULL_EVERY`` versions are read, because every ``FULL_EVERY``-th is full.
         """
         if "portfolios" in version:
             return version["portfolios"]
@@ -109,7 +109,7 @@ class ModelHistory:
         raise AssertionError(version["_id"])
 
     async def _read_present(self, model_id: str) -> Document:
-        """Return the model that an earlier release stored as the version that it is."""
+        """Return a model that an earlier release stored, as its only version."""
         model = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
         if model is None:
             raise NotFoundError("model", model_id)

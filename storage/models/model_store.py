@@ -72,7 +72,7 @@ class ModelStore:
     ) -> None:
         self._models = database[COLLECTION]
         self._versions = ModelVersions(database, find_author)
-        # By id, with one portfolio each. Only the version is read again before each use, because
+        # Models by id, with one portfolio each. Each use reads only the version again, because
         # every change of a model changes its version.
         self._cache: dict[ObjectId, Model] = {}
         self._claims = ClaimTransactions(database)
@@ -192,7 +192,7 @@ class ModelStore:
         results: list[Document] = []
 
         async def write(session: AsyncClientSession) -> None:
-            # Read first, because the change does not return both documents.
+            # The document is read first, because the change does not return both versions of it.
             before = await self._models.find_one(key, session=session)
             if before is None:
                 await self._raise_why_unmatched(model_id, version)
@@ -245,9 +245,9 @@ class ModelStore:
     async def find_newest(
         self, portfolio_ids: Sequence[str], model_ids: Sequence[str] = ()
     ) -> dict[str, str]:
-        """Return the newest followed model by portfolio; with ``model_ids`` only of these models.
+        """Return the newest model by portfolio; with ``model_ids`` only these models count.
 
-        A portfolio that follows none of them is absent.
+        A portfolio that follows no such model is absent.
         """
         followers = {"portfolios": {"$in": list(portfolio_ids)}}
         return await group_newest(self._models, build_ids_filter(model_ids), followers, {})
@@ -290,8 +290,8 @@ class ModelStore:
     @translate_failures
     async def record_rebalance_date(self, model_id: str, at: datetime) -> None:
         """Store the date of a rebalance unless a later date is stored; the version stays."""
-        # Without waiting for the journal, because the next rebalance sets the date again; every
-        # read goes to the primary, which has the date at once.
+        # The write does not wait for the journal, because the next rebalance sets the date again;
+        # every read goes to the primary, which has the date at once.
         models = self._models.with_options(write_concern=WriteConcern(w=1))
         outcome = await models.update_one(
             {"_id": require_object_id("model_id", model_id)},
@@ -320,7 +320,7 @@ class ModelStore:
 
 
 def make_not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
-    """Error for a portfolio that follows none of these models, or no model if none is named.
+    """Make the error for a portfolio that follows none of these models, or no model at all.
 
     >>> print(make_not_followed_error("P1", ["M1"]), make_not_followed_error("P1", []), sep="; ")
     there is no portfolio P1 in model M1; there is no model followed by portfolio P1

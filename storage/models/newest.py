@@ -44,15 +44,15 @@ async def group_newest(
 
 
 async def may_share_portfolios(models: AsyncCollection[Document], query: Document) -> bool:
-    """Whether a portfolio may be in two of the models; hardly any ever is.
+    """Whether a portfolio may follow two of the models, which is rare.
 
-    Hashes of 8 bytes are compared, because grouping all portfolios takes the database longer than a
-    run over a file takes for them. A collision of hashes costs time only.
+    Hashes of 8 bytes are compared, because the database takes longer to group all portfolios than a
+    run over a file takes to rebalance them. A collision of hashes costs only time.
     """
     keys = await models.find(query, {"_id": 1}).to_list()
     hashes = [np.zeros(0, np.int64)]
     for key in keys:
-        # One model at a time, because reading all portfolios takes longer than a query may.
+        # Models are read one at a time, because all of them take longer than a query may.
         with timeout(WRITER_TIMEOUT_S):
             model = await models.find_one(key, {"portfolios": 1})
         if model is not None:  # because the model may be deleted meanwhile

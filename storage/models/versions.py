@@ -15,7 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.audit.author import Author, FindAuthor, find_no_author
 from storage.audit.chain import digest
-from storage.audit.trail import Action, AuditTrail, plain
+from storage.audit.trail import Action, AuditTrail, to_plain
 from storage.mongo.connection import Document
 
 COLLECTION: Final = "model_versions"
@@ -49,7 +49,7 @@ class ModelVersions:
     async def add_next(
         self, session: AsyncClientSession, at: datetime, before: Document, after: Document
     ) -> None:
-        """Store the version that a change makes, and what changed since the one before."""
+        """Store the version that a change makes, with its differences from the version before."""
         await self._ensure_version(session, before)
         changes = compare_models(before, after)
         document = _encode_version(after, self._find_author(), at) | {"changes": changes}
@@ -80,7 +80,7 @@ class ModelVersions:
         await self._trail.append(session, at, record)
 
     async def _ensure_version(self, session: AsyncClientSession, model: Document) -> None:
-        """Store a version that an earlier release made, unless it is stored."""
+        """Store a version that an earlier release made, unless the version is stored already."""
         key = {"_id": build_version_id(model["_id"], model["version"])}
         if await self._versions.find_one(key, {"_id": 1}, session=session) is None:
             version = _encode_version(model, Author(), model["updated_at"])
@@ -88,7 +88,7 @@ class ModelVersions:
 
 
 def build_version_id(model_id: ObjectId, version: int) -> str:
-    """Key of a version; the keys of a model ascend with the version.
+    """Build the key of a version; the keys of a model ascend with the version.
 
     >>> build_version_id(ObjectId("0" * 24), 12)
     '000000000000000000000000:0000000012'
@@ -126,8 +126,8 @@ def compare_models(before: Document, after: Document) -> Document:
 
 
 def hash_model(model: Document) -> str:
-    """Digest of a model's contents, as canonical JSON."""
-    return digest(plain({name: model.get(name) for name in (*CONTENTS, "portfolios")}))
+    """Hash the contents of a model, as canonical JSON."""
+    return digest(to_plain({name: model.get(name) for name in (*CONTENTS, "portfolios")}))
 
 
 def _summarize_changes(changes: Document) -> Document:
@@ -179,5 +179,4 @@ def _encode_version(model: Document, author: Author, at: datetime) -> Document:
 
 
 def _index_by_security(model: Document) -> dict[str, dict[str, Any]]:
-    # With the id, so that each value is a whole position.
     return {position["security_id"]: position for position in model["positions"]}

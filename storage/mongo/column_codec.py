@@ -1,10 +1,10 @@
-"""Columns as documents: one binary of whole numbers each, and such documents as columns again.
+"""Codec of columns: a column of numbers becomes a document with one binary of whole numbers.
 
 The numbers are little-endian, in C order, with their dtype and shape. A value is
 ``number / 10**decimals``. A few numbers that a narrow dtype does not fit are exceptions, with their
 places in the flat column, where the binary has 0 (patched frame of reference). Numbers beyond int64
-are decimal128, whose values have the scale in themselves. Where values are written with different
-numbers of digits after the point, ``digits`` has the most frequent one, and the others by place.
+are decimal128, whose values contain the scale. If values are written with different numbers of
+digits after the point, ``digits`` has the most frequent number, and the other numbers by place.
 """
 
 from collections.abc import Callable, Sequence
@@ -99,7 +99,7 @@ def decode_column(document: Document) -> ScaledColumn:
 
 
 def _make_decimal128_encoder(decimals: int) -> Callable[[int], bytes]:
-    """Encoder of whole numbers of ``10**-decimals``, with up to 34 digits."""
+    """Make an encoder of whole numbers of ``10**-decimals`` with up to 34 digits."""
     exponent = (EXPONENT_BIAS - decimals) << COEFFICIENT_BITS
 
     def encode(units: int) -> bytes:
@@ -115,7 +115,7 @@ def _decode_coefficient(data: bytes) -> int:
 
 
 def is_too_wide(column: ScaledColumn) -> NDArray[np.bool_]:
-    """Numbers with more digits than a decimal128 has."""
+    """Whether each number has more digits than a decimal128 holds."""
     if column.units.dtype != np.object_:
         return np.zeros(column.units.shape, dtype=np.bool_)
     return (abs(column.units) >= 10**DIGITS).astype(np.bool_)

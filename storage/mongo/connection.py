@@ -40,7 +40,7 @@ DUPLICATE_KEY: Final = 11_000
 # Labels that the server or the driver gives to failures that a repeat may not meet again.
 PASSING_LABELS = ("RetryableError", "RetryableWriteError", "TransientTransactionError")
 
-# Without what follows a comma, because it names the host.
+# The pattern ends before a comma, because the text after it names the host.
 CERTIFICATE_REFUSED = re.compile(r"certificate verify failed: ([\w -]+)")
 
 Document: TypeAlias = dict[str, Any]
@@ -88,13 +88,13 @@ async def disconnect(database: AsyncDatabase[Document], within_s: float = 2.0) -
 
 
 async def ping(database: AsyncDatabase[Document]) -> None:
-    """Raise StorageUnavailableError unless the database responds, and lets its user read.
+    """Raise StorageUnavailableError unless the database responds.
 
-    Raises OperationFailure if it does not let the user read.
+    Raises OperationFailure if the user of the service may not read.
     """
     with failure_translation():
-        # Not by the command ping, which a database answers whoever asks; of any collection,
-        # because the right is one of the whole database.
+        # A read replaces the command ping, because a database answers that to anybody. Any
+        # collection will do, because the right to read is that of the whole database.
         await database["any"].find_one()
 
 
@@ -135,8 +135,8 @@ def failure_translation() -> Generator[None]:
 def _is_passing(error: PyMongoError) -> bool:
     match error:
         case BulkWriteError():
-            # A concern about writes that were applied: a primary stepped down before the majority
-            # had them. The error has no labels, because the driver drops them.
+            # The writes were applied, but a primary stepped down before the majority had them. The
+            # error has no labels, because the driver drops them.
             return bool(error.details["writeConcernErrors"]) and has_only_duplicates(error)
         case CursorNotFound():
             return True  # because a cursor ends with its server
@@ -154,7 +154,7 @@ def _is_cache_full(error: PyMongoError) -> bool:
 
 
 def _describe_failure(error: PyMongoError) -> str:
-    # Only the kind of failure, because the driver's own text names hosts and may name users.
+    # Only the kind of failure is told, because the driver's text names hosts and may name users.
     if (reason := CERTIFICATE_REFUSED.search(str(error))) is not None:
         return f"the certificate of the database is not accepted: {reason[1].strip()}"
     if error.timeout:

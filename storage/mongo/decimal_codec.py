@@ -37,8 +37,8 @@ def encode_decimal(value: Decimal) -> Decimal128 | str:
     whole, _, fraction = text.lstrip("-").partition(".")
     digits = whole + fraction
     if len(digits) <= DIGITS and digits.isdecimal():
-        # Not Decimal128(value), because that takes five times as long and bounds the writing of
-        # outcomes, which have five decimals each.
+        # Decimal128(value) is avoided, because it takes five times as long and bounds the writing
+        # of outcomes, which have five decimals each.
         coefficient = int(digits)
         high = (EXPONENT_BIAS - len(fraction)) << 49 | coefficient >> 64
         if text[0] == "-":

@@ -43,7 +43,8 @@ class Leases:
     def __init__(self, collection: AsyncCollection[Document]) -> None:
         self._collection = collection
 
-    # SecantusDB returns nothing to an upsert that lost the race for the insert; MongoDB retries.
+    # The call is retried, because SecantusDB returns nothing to an upsert that lost the race for
+    # the insert; MongoDB retries by itself.
     @stamina.retry(on=StorageUnavailableError, attempts=MAX_TRIES, timeout=None, wait_max=0)
     async def acquire(
         self,
@@ -64,7 +65,7 @@ class Leases:
         is_mine = {"$eq": ["$lease.token", {"$literal": token}]}
         is_available = {"$and": [{"$or": [_LAPSED, is_mine]}, only_if]}
         fill = {name: {"$ifNull": [f"${name}", value]} for name, value in (defaults or {}).items()}
-        # The condition stands in the change, because a filter with $expr is refused in an upsert.
+        # The change holds the condition, because MongoDB refuses a filter with $expr in an upsert.
         take = {"lease": {"$cond": [is_available, _build_lease(token, lease_s), "$lease"]}}
         document = await self._collection.find_one_and_update(
             {"_id": key},
@@ -125,7 +126,7 @@ class Leases:
 
 
 def build_holder_filter(key: object, token: str) -> Document:
-    """Filter for a document whose lease belongs to the token."""
+    """Build the filter for a document whose lease belongs to the token."""
     return {"_id": key, "lease.token": token}
 
 
@@ -136,6 +137,6 @@ def is_holder(document: Document, token: str) -> bool:
 
 
 def _build_lease(token: str, lease_s: float) -> Document:
-    """Expression for a lease that begins now."""
+    """Build the expression for a lease that begins now."""
     until = {"$add": ["$$NOW", round(lease_s * 1000)]}
     return {"token": {"$literal": token}, "until": until}

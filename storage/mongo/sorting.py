@@ -12,7 +12,7 @@ Sort = tuple[tuple[str, int], ...]
 
 
 def build_sort_order(sort: Sort, fields: Mapping[str, str], default: Sort) -> list[tuple[str, int]]:
-    """Return the stored fields to sort by, with ``_id`` last to keep equal values in place."""
+    """Build the order by stored fields, with ``_id`` last to keep equal values in place."""
     order: dict[str, int] = {}
     for name, direction in sort or default:
         if name not in fields:

@@ -32,7 +32,7 @@ class OpenOrderStore:
         rebalance_id: str | None = None,
         except_rebalance_id: str | None = None,
     ) -> tuple[Order, ...]:
-        """Return open orders of these portfolios in all rebalances, in one, or in all but one."""
+        """Return open orders of these portfolios in all rebalances, in one or in all but one."""
         query: Document = {"portfolio_id": {"$in": list(portfolio_ids)}, "open": True}
         if rebalance_id is not None:
             query["rebalance_id"] = rebalance_id

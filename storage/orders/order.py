@@ -43,7 +43,7 @@ UNSETTLED: Final = (*IN_DOUBT, OrderState.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One transaction of a rebalance that began at ``rebalanced_at``.
+    """Transaction of a rebalance that began at ``rebalanced_at``, as an order.
 
     ``place`` is the ordinal of the portfolio in the rebalance. ``timestamp`` identifies the batch
     that last sent the order. ``service_status`` abbreviates the last status at the order service.

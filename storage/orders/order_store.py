@@ -98,7 +98,7 @@ class OrderStore:
     @translate_failures
     async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
         """Store the outcomes of a batch's orders, by key, and count the settled orders."""
-        # No rebalance here, because then the database uses the _id and tries no other plan.
+        # The filter names no rebalance, because then the database tries no other index than _id.
         in_claim = {"state": OrderState.SENDING.value, "claim": batch.claim}
         changes = [
             UpdateOne({"_id": key, **in_claim}, _build_settlement_update(settlement))
@@ -156,8 +156,8 @@ class OrderStore:
     ) -> None:
         """Make orders of a batch pending again that the order service does not have.
 
-        These are failed orders, and orders in doubt that were claimed before this moment, because
-        they cannot arrive any more.
+        Failed orders become pending, and so do orders in doubt that were claimed before this
+        moment, because they cannot arrive any more.
         """
         overdue = {
             "state": {"$in": [state.value for state in IN_DOUBT]},
@@ -214,7 +214,7 @@ class OrderStore:
     ) -> tuple[tuple[Order, ...], int]:
         """Return a page of the orders in these states over all rebalances, and their number.
 
-        Those of the latest rebalance come first; ``since`` leaves out earlier rebalances.
+        Orders of the latest rebalance come first; ``since`` leaves out earlier rebalances.
         """
         query: Document = {"state": {"$in": sorted(state.value for state in states)}}
         if since is not None:

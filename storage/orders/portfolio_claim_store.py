@@ -1,9 +1,9 @@
 """Claims on portfolios: the right of one order submission at a time to send a portfolio's orders.
 
 A claim belongs to the lease of a submission and ends with the lease, so nothing has to release the
-claim, and a dead process holds its claims no longer than its lease. Whoever takes a claim with a
-lapsed lease removes the lease, too, because otherwise the old submission could renew the lease and
-send orders for the portfolio at the same time as the new one.
+claim, and a dead process holds its claims no longer than its lease. A submission that takes a claim
+with a lapsed lease also removes the lease, because otherwise the old submission could renew it and
+send orders for the portfolio at the same time as the new submission.
 """
 
 from collections.abc import Sequence
@@ -41,8 +41,8 @@ class PortfolioClaimStore:
         """Claim portfolios for the owner of a submission.
 
         Raises HandOverInProgressError if an active submission has a claim on any of them. The ids
-        must ascend, also from call to call, because then one of several concurrent submissions gets
-        all its portfolios.
+        must ascend, also from call to call, because then one of the concurrent submissions gets all
+        its portfolios.
         """
         try:
             await self._take(portfolio_ids, rebalance_id, owner)
@@ -55,7 +55,7 @@ class PortfolioClaimStore:
         await self._replace(portfolio_ids, owners, rebalance_id, owner)
 
     async def _require_free(self, portfolio_ids: Sequence[str], owner: str) -> dict[str, str]:
-        """Return the current owners of the claims; raise if one of them is active."""
+        """Return the owners of the claims; HandOverInProgressError if an owner is active."""
         cursor = self._claims.find({"_id": {"$in": list(portfolio_ids)}})
         claims = [document async for document in cursor]
         others = {claim["owner"]: claim["rebalance_id"] for claim in claims}

@@ -1,4 +1,4 @@
-"""Order submissions: the lease of each, and the timestamps of its batches.
+"""Order submissions: their leases, and the timestamps of their batches.
 
 The process that submits renews the lease with every batch, and a dead process loses the lease. A
 submission that needs the portfolios of a lapsed lease removes that lease, because otherwise a

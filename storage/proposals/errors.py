@@ -5,7 +5,7 @@ StorageError
 │   └── NotApprovedError         the orders need an approved proposal
 └── ProposalError                a step that a proposal does not allow
     ├── ProposedAlreadyError     the rebalance has another proposal
-    ├── FourEyesError            its proposer, or the one that began its rebalance, approves it
+    ├── FourEyesError            its proposer, or who began its rebalance, would approve it
     ├── ApprovedAlreadyError     the principal has approved it
     ├── NotProposerError         somebody else withdraws it
     ├── RulesBrokenError         plans break rules, and nobody overrode them
@@ -22,9 +22,9 @@ from storage.errors import HandOverError, StorageError
 
 
 class NotApprovedError(HandOverError):
-    """Orders need an approved proposal; ``status`` is that of the last proposal, None without one.
+    """Orders need an approved proposal; ``status`` is the state of the last proposal, if any.
 
-    ``reason`` says why the proposal is not APPROVED, if there is a reason.
+    ``reason`` says why the proposal is not APPROVED, None if no reason was given.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Approval by one principal; ``level`` is that of the approver, 1 to 3."""
+    """Approval by one principal; ``level`` is the level of the approver, 1 to 3."""
 
     principal: str
     level: int
@@ -137,11 +137,11 @@ class Proposal:
 
     @property
     def reason(self) -> str | None:
-        """Why the proposal ended, if it did."""
+        """The reason why the proposal ended; None while it has not."""
         return None if self.ending is None else self.ending.reason
 
     def is_approved(self, required: int) -> bool:
-        """Whether ``required`` principals approved; one of several needs the highest level."""
+        """Whether enough principals approved; one of several must have the highest level."""
         levels = [approval.level for approval in self.approvals]
         return len(levels) >= required and (required <= 1 or max(levels) == MAX_APPROVER_LEVEL)
 
@@ -161,8 +161,8 @@ class Proposal:
 class ProposalFilter:
     """Proposals to list: in these states, of a rebalance, and within the limits of a caller.
 
-    ``models`` limits the models, ``portfolios`` the portfolios, all of which must be among them.
-    None is no limit.
+    ``models`` and ``portfolios`` are the ids that the caller may see; a proposal with any other
+    portfolio is left out. None is no limit.
     """
 
     statuses: tuple[ProposalStatus, ...] = ()
@@ -170,7 +170,7 @@ class ProposalFilter:
     models: Collection[str] | None = None
     portfolios: Collection[str] | None = None
 
-    def query(self) -> Document:
+    def build_query(self) -> Document:
         """Return the filter of the database."""
         query: Document = {}
         if self.statuses:
@@ -181,7 +181,7 @@ class ProposalFilter:
             query["model_id"] = {"$in": sorted(self.models)}
         if self.portfolios is not None:
             ids = sorted(self.portfolios)
-            # At least one of the ids, because the index finds that, and no other.
+            # $in is there as well, because the index serves it and $not matches absent ids.
             query["portfolio_ids"] = {"$in": ids, "$not": {"$elemMatch": {"$nin": ids}}}
         return query
 

@@ -22,7 +22,7 @@ from storage.audit.trail import (
     AuditTrail,
     build_insert_fields,
     build_update_fields,
-    literal,
+    quote_values,
 )
 from storage.errors import NotFoundError, StaleVersionError
 from storage.mongo.connection import (
@@ -115,16 +115,17 @@ class ProposalStore:
         self, criteria: ProposalFilter, offset: int, limit: int
     ) -> tuple[tuple[Proposal, ...], int]:
         """Return a page of proposals, the newest first, and their number."""
-        query = criteria.query()
+        query = criteria.build_query()
         total = await self._proposals.count_documents(query)
         cursor = self._proposals.find(query, sort=NEWEST_FIRST, skip=offset, limit=limit)
         return tuple([decode_proposal(document) async for document in cursor]), total
 
     @translate_failures
     async def find_last(self, rebalance_id: str) -> Proposal | None:
-        """Return the live proposal of a rebalance, else the newest; None if it has none."""
+        """Return the live proposal of a rebalance, else the newest; None without proposals."""
         query = {"rebalance_id": rebalance_id}
-        # The live one first, because ids of different processes have no order within a second.
+        # The live proposal is looked up first, because ids of different processes have no order
+        # within a second.
         document = await self._proposals.find_one({**query, "live": True})
         if document is None:
             document = await self._proposals.find_one(query, sort=NEWEST_FIRST)
@@ -292,7 +293,7 @@ class ProposalStore:
             _ChangedMeanwhileError, attempts=MAX_TRIES, timeout=None, wait_max=0
         ):
             before = await self.read(proposal_id)
-            # Outside the attempt, because a step that the proposal does not allow is not repeated.
+            # The step is outside the attempt, because a forbidden step is not repeated.
             after, diff = change(before)
             with attempt:
                 return await self._store(before, after, action, diff)
@@ -313,7 +314,7 @@ class ProposalStore:
         diff: Mapping[str, Any],
         session: AsyncClientSession | None = None,
     ) -> Proposal:
-        """Store the new state of a proposal, unless it has changed since it was read."""
+        """Store the new state of a proposal, unless the stored state has changed meanwhile."""
         after = replace(after, version=before.version + 1)
         record = self._trail.record(action, before.proposal_id, after.version, diff=diff)
         ending = after.ending
@@ -328,7 +329,7 @@ class ProposalStore:
             fields["ending"] = asdict(ending)
         if after.override is not None:
             fields["override"] = asdict(after.override)
-        update: list[Document] = [{"$set": literal(fields) | build_update_fields(record)}]
+        update: list[Document] = [{"$set": quote_values(fields) | build_update_fields(record)}]
         if after.status not in (*OPEN, ProposalStatus.ORDERED):
             update.append({"$unset": "live"})
         same = {"_id": ObjectId(before.proposal_id), "version": before.version}
@@ -384,7 +385,7 @@ def _build_target_filter(target: DecisionTarget) -> Document:
 
 
 def _build_release_filter(target: DecisionTarget) -> Document:
-    """Filter for the holds that a target releases; a portfolio releases its trades, too."""
+    """Build the filter for the holds that a target releases; a portfolio releases its trades."""
     if target.security_id is None:
         return {"portfolio_id": target.portfolio_id}
     return _build_target_filter(target)

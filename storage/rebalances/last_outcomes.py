@@ -1,7 +1,7 @@
-"""The newest outcome of each of some portfolios, wherever it is stored.
+"""The newest outcomes of portfolios, wherever the outcomes are stored.
 
 Two requests are enough however long the history is: the newest entry of each portfolio is the last
-one in an index, and the rebalances of these entries are read without prices and options.
+entry in an index, and the rebalances of these entries are read without prices and options.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from storage.rebalances.outcomes import COLLECTION as OUTCOMES
 from storage.rebalances.rebalance import COLLECTION as REBALANCES
 from storage.rebalances.rebalance import OUTCOME
 
-ID_DIGITS: Final = 24  # the id of an outcome begins with that of its rebalance
+ID_DIGITS: Final = 24  # the id of an outcome begins with the id of its rebalance
 FIELDS: Final = {"run_id": 1, "model_id": 1, "model_name": 1, "model_version": 1, "started_at": 1}
 
 
@@ -43,7 +43,7 @@ async def list_last_outcomes(
 ) -> tuple[LastOutcome, ...]:
     """Return the newest outcome of each portfolio that has one, in the order of the ids.
 
-    The newest rebalance is the one whose id was made last.
+    The newest rebalance has the highest id, because an id begins with its time.
     """
     keys = [{"_id": portfolio_id} for portfolio_id in dict.fromkeys(portfolio_ids)]
     entries = await database.aggregate([{"$documents": keys}, *_LOOK_UPS])

@@ -1,6 +1,6 @@
 """Causes: why portfolios have no plan, each reason once with the portfolios that it concerns.
 
-Without them, a thousand portfolios that lack one price give a thousand sentences.
+A thousand portfolios that lack the same price have one cause in place of a thousand sentences.
 """
 
 from collections import Counter, defaultdict
@@ -62,7 +62,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """Causes by the number of portfolios; one without a plan may have several.
+    """Causes by the number of portfolios; a portfolio without a plan may have several.
 
     ``examined`` is the number of portfolios without a plan that were read; there may be more if
     ``is_whole`` is false.
@@ -104,7 +104,7 @@ class _Tally:
                 width = Decimal(str(band["low_drift"])), Decimal(str(band["high_drift"]))
                 self.bands[security["security_id"]].append(width)
 
-    def causes(self) -> tuple[Cause, ...]:
+    def make_causes(self) -> tuple[Cause, ...]:
         """Make the causes, the most frequent first."""
         return tuple(
             Cause(
@@ -131,15 +131,15 @@ async def list_causes(database: AsyncDatabase[Document], rebalance_ids: Sequence
         for rebalance_id in rebalance_ids:
             room = MAX_EXAMINED - tally.examined
             if room <= 0:
-                return Causes(tally.causes(), tally.examined, is_whole=False)
+                return Causes(tally.make_causes(), tally.examined, is_whole=False)
             refusals = {"_id": build_id_range(rebalance_id), "problem": {"$exists": True}}
             # One more than fits, because otherwise nothing shows that there are more.
             documents = database[OUTCOMES].find(refusals, READ, sort=[("_id", 1)], limit=room + 1)
             async for document in documents:
                 if tally.examined == MAX_EXAMINED:
-                    return Causes(tally.causes(), tally.examined, is_whole=False)
+                    return Causes(tally.make_causes(), tally.examined, is_whole=False)
                 tally.add(document)
-    return Causes(tally.causes(), tally.examined, is_whole=True)
+    return Causes(tally.make_causes(), tally.examined, is_whole=True)
 
 
 def _list_subjects(members: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -35,7 +35,7 @@ from storage.mongo.decimal_codec import decode_decimal
 from storage.rebalances.outcomes import build_outcome_id, parse_ordinal
 
 COLLECTION = "outcome_chunks"
-MAX_ROWS: Final = 512  # portfolios in a document, because a reader of one reads all of them
+MAX_ROWS: Final = 512  # portfolios in a document, because a reader of one row reads all rows
 MAX_COLUMN_BYTES: Final = 8 * 2**20  # half of what MongoDB allows a document
 MAX_OTHERS: Final = 65_536  # holdings outside the model in a document: 6 MB with ids and prices
 MAX_BINDING: Final = 65_536  # binding constraints in a document: 4 MB with their names
@@ -49,7 +49,7 @@ Statuses = NDArray[np.int8]
 
 
 def count_rows_per_document(securities: int) -> int:
-    """Number of portfolios in a document; it ignores their amounts, so that a repeat splits alike.
+    """Count the portfolios that fit a document, whatever their amounts, so that repeats agree.
 
     >>> count_rows_per_document(50), count_rows_per_document(5_000)
     (512, 52)
@@ -59,15 +59,15 @@ def count_rows_per_document(securities: int) -> int:
 
 
 def encode_rows(rebalance_id: str, first: int, outcome: BlockOutcome, rows: slice) -> Document:
-    """Make the document of some rows of a block, the first of which has the ordinal ``first``."""
+    """Convert rows of a block to a document; ``first`` is the ordinal of the first row."""
     block = _Rows(outcome, rows)
     document = encode_claim(rebalance_id, range(first, first + len(block.ids)))
     document["ids"] = list(block.ids)
-    return document if np.all(block.is_beside) else document | block.fields()
+    return document if np.all(block.is_beside) else document | block.encode_fields()
 
 
 def encode_claim(rebalance_id: str, ordinals: range) -> Document:
-    """Make the document of portfolios whose outcomes are all BESIDE."""
+    """Build the document of portfolios whose outcomes are all BESIDE."""
     status = np.full(len(ordinals), BESIDE, dtype=np.int8)
     return {
         "_id": build_outcome_id(rebalance_id, ordinals.start),
@@ -85,8 +85,8 @@ def decode_block(
 ) -> tuple[int, BlockOutcome]:
     """Convert a document to the ordinal of its first row and its arrays.
 
-    ``securities`` are those of the rebalance. ``beside`` is empty, because the outcomes of BESIDE
-    rows are documents of their own.
+    ``securities`` are the rows of the rebalance's model. ``beside`` is empty, because the outcomes
+    of BESIDE rows are documents of their own.
     """
     status = decode_statuses(document)
     portfolio_ids = tuple(document["ids"]) or ("",) * len(status)  # a claim has no ids
@@ -115,12 +115,12 @@ def decode_block(
 
 
 def decode_statuses(document: Document) -> Statuses:
-    """Status of each portfolio of a document, as a place in ``STATUSES`` or ``BESIDE``."""
+    """Decode the status of each portfolio, as a place in ``STATUSES`` or ``BESIDE``."""
     return _decode_places(document["status"])
 
 
 def build_covering_filter(rebalance_id: str, ordinals: range) -> Document:
-    """Filter for the documents of a rebalance that have any of these ordinals, at least one."""
+    """Build the filter for the documents of a rebalance with any of the ordinals, not empty."""
     first = max(0, ordinals.start - MAX_ROWS + 1)
     ids = {
         "$gte": build_outcome_id(rebalance_id, first),
@@ -172,8 +172,8 @@ class _Rows:
         is_beside[self.binding.rows[is_too_wide(self.binding.slacks)]] = True
         return is_beside
 
-    def fields(self) -> Document:
-        """The fields that a claim lacks or has otherwise."""
+    def encode_fields(self) -> Document:
+        """Encode the fields that a claim lacks or has with other values."""
         is_beside, others, binding = self.is_beside, self.others, self.binding
         status = np.where(is_beside, BESIDE, self.outcome.status[self.rows]).astype(np.int8)
         columns = self.columns
@@ -227,7 +227,7 @@ def _select_other_holdings(others: OtherHoldings, places: NDArray[np.intp]) -> O
 
 
 def _encode_other_holdings(others: OtherHoldings) -> Document:
-    # Only the securities that these rows hold, because a block may hold thousands.
+    # The document has only the securities of its rows, because a block may have thousands.
     securities, places = np.unique(others.securities, return_inverse=True)
     return {
         "rows": encode_column(_make_whole_column(others.rows)),
@@ -257,7 +257,7 @@ def _select_binding(binding: BindingRows, places: NDArray[np.intp]) -> BindingRo
 
 
 def _encode_binding(binding: BindingRows) -> Document:
-    # Only the constraints that bind these rows, because a block may name thousands.
+    # The document has only the constraints of its rows, because a block may name thousands.
     constraints, places = np.unique(binding.constraints, return_inverse=True)
     return {
         "rows": encode_column(_make_whole_column(binding.rows)),

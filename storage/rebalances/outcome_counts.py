@@ -41,7 +41,7 @@ async def count_transactions(database: AsyncDatabase[Document], rebalance_id: st
     is_traded = {"$ne": [{"$arrayElemAt": ["$$pair", 0]}, {"$arrayElemAt": ["$$pair", 1]}]}
     trades = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
     of_rebalance = {"$match": {"_id": build_id_range(rebalance_id)}}
-    # Outcomes that predate the stored number have the arrays alone.
+    # The arrays are compared if there is no number, because earlier releases stored none.
     number = {"$ifNull": ["$transactions", {"$size": trades}]}
     total = {"$group": {"_id": None, "count": {"$sum": number}}}
     with timeout(WRITER_TIMEOUT_S):
@@ -58,7 +58,7 @@ async def count_transactions(database: AsyncDatabase[Document], rebalance_id: st
 async def _sum_columns(
     database: AsyncDatabase[Document], rebalance_id: str, sums: Document
 ) -> Document:
-    # Only over fields of the index, because the documents of a large rebalance are gigabytes.
+    # The sums are over fields of the index, because a large rebalance has gigabytes of documents.
     of_rebalance = {"$match": {"rebalance_id": ObjectId(rebalance_id)}}
     with timeout(WRITER_TIMEOUT_S):
         groups = await database[OUTCOME_CHUNKS].aggregate(

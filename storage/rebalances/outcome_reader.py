@@ -36,9 +36,9 @@ PlacedOutcomes: TypeAlias = list[tuple[int, PortfolioOutcome]]
 K = TypeVar("K", int, str)
 
 EMBEDDED_PORTFOLIO: Final = f"{OUTCOME}.portfolio_id"
-PAGE_POSITIONS: Final = 100_000  # because an exporter has 8 MB for so many in memory
+PAGE_POSITIONS: Final = 100_000  # because so many take 8 MB in the memory of an export
 MAX_PAGE_ROWS: Final = 4_096
-APART: Final = -1  # stands for the document of columns of an outcome with a document of its own
+APART: Final = -1  # the place of an outcome that is not in a document of columns
 MAX_PAGE_OBJECTS: Final = 250  # because more block an event loop for tenths of a second
 
 
@@ -67,7 +67,7 @@ class OutcomePage:
 
 
 def count_page_rows(securities: int) -> int:
-    """Number of portfolios that a page covers.
+    """Count the portfolios that a page covers.
 
     >>> count_page_rows(3), count_page_rows(50), count_page_rows(5_000)
     (4096, 2000, 20)
@@ -88,7 +88,7 @@ class OutcomeReader:
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the stored outcomes with these ordinals, in order.
 
-        They are looked up by id, because then the last page costs no more than the first.
+        Outcomes are looked up by id, because then the last page costs no more than the first.
         """
         outcomes: PlacedOutcomes = []
         for start in range(ordinals.start, ordinals.stop, OUTCOME_BATCH_SIZE):
@@ -209,7 +209,7 @@ class OutcomeReader:
         count = {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}
         groups = await self._outcomes.aggregate([in_documents, count])
         counts = Counter({group["_id"]: group["count"] async for group in groups})
-        # Rebalances without counts, because the index has neither the row nor the status of an id.
+        # These rebalances count 0, because the index has neither the row nor the status of an id.
         in_columns = {"$match": {"ids": {"$in": list(portfolio_ids)}}}
         groups = await self._chunks.aggregate([in_columns, {"$group": {"_id": "$rebalance_id"}}])
         counts.update({str(group["_id"]): 0 async for group in groups})

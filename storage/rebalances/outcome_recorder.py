@@ -3,9 +3,9 @@
 A grid, which all writers of a chunk share, divides its portfolios into documents of columns. The
 first writer to insert a document fixes the status of its portfolios: the status of the outcome, or
 BESIDE for an outcome stored as a document of its own in ``outcomes``. A writer that has only a part
-of such a document inserts it without columns (a claim), and every outcome of it is BESIDE. A
-repeated write changes no document; it only adds missing documents to ``outcomes``, however the
-first writer ended.
+of a document of columns inserts the document without columns (a claim), and all its outcomes are
+BESIDE. A repeated write changes no document; it only adds missing documents to ``outcomes``,
+however the first writer ended.
 """
 
 from collections import Counter, deque
@@ -45,7 +45,7 @@ MAX_REMEMBERED_REBALANCES: Final = 64  # a process writes to a few of them in tu
 class StoredCounts(Counter[Status]):
     """Number of stored outcomes by status.
 
-    ``are_new`` is False if any of them was there before the call that counts them.
+    ``are_new`` is False if an outcome was stored before the call that counts the outcomes.
     """
 
     are_new: bool = True
@@ -182,7 +182,7 @@ class OutcomeRecorder:
 
 
 def _list_stretches(ordinals: range, grid: range) -> list[range]:
-    """List the ordinals of each document of the grid that has any of these ordinals.
+    """List the documents of the grid that have any of the ordinals, each as its ordinals.
 
     >>> _list_stretches(range(150, 250), range(0, 300, 100))
     [range(100, 200), range(200, 300)]

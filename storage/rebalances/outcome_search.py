@@ -74,7 +74,7 @@ class _Places:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def sort(self, *, descending: bool) -> NDArray[np.intp]:
-        """Indices by key, those of equal keys by ordinal, those without a key last."""
+        """Sort indices by key, equal keys by ordinal, outcomes without a key last."""
         keys = np.where(np.isnan(self.keys), inf, -self.keys if descending else self.keys)
         return np.lexsort((self.ordinals, keys))
 
@@ -101,7 +101,7 @@ class OutcomeSearch:
             outcomes = await self._reader.read_ordinals(rebalance, range(1))
             return _cut_page(outcomes, criteria, sort, slice(offset, offset + limit))
         if criteria.is_empty and not sort and rebalance.status is RebalanceStatus.COMPLETED:
-            # Without a search, because each portfolio has an outcome.
+            # The places are known without a search, because each portfolio has an outcome.
             total = rebalance.number_of_portfolios
             page = range(min(offset, total), min(offset + limit, total))
             return await self._reader.read_ordinals(rebalance, page), total
@@ -115,7 +115,7 @@ class OutcomeSearch:
         self, rebalance: Rebalance, criteria: OutcomeFilter, field: str | None
     ) -> _Places:
         documents = await self._find_documents(rebalance, criteria, field)
-        # No columns for a reason, because a portfolio with a reason has a document of its own.
+        # Columns have no reasons, because a portfolio with a reason has a document of its own.
         rows = [] if criteria.codes else await self._find_rows(rebalance, criteria, field)
         return _Places.concatenate([documents, *rows])
 

@@ -83,8 +83,8 @@ class SecurityEncoder:
     """
 
     def __init__(self) -> None:
-        # By identity, because securities that are equal may differ in the digits of their numbers;
-        # with the security, because a new object could get the id of a deleted one.
+        # The key is the identity, because equal securities may differ in the digits of their
+        # numbers; the value has the security, because a new object may get the id of a deleted one.
         self._documents: dict[int, tuple[PricedTarget, RawBSONDocument]] = {}
 
     def __call__(self, security: PricedTarget) -> RawBSONDocument:
@@ -109,12 +109,12 @@ def build_outcome_id(rebalance_id: str, ordinal: int) -> str:
 
 
 def parse_ordinal(document_id: str) -> int:
-    """Extract the ordinal of the portfolio from the id of an outcome, or from one it begins."""
+    """Extract the ordinal of the portfolio from an id that begins with the id of an outcome."""
     return int(document_id[25:32])
 
 
 def build_id_range(rebalance_id: str) -> Document:
-    """Filter for the ids of all outcomes of a rebalance."""
+    """Build the range of the ids of all outcomes of a rebalance."""
     return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
 
 
@@ -136,11 +136,11 @@ def encode_outcome_fields(
     document: Document = {
         "portfolio_id": outcome.portfolio_id,
         "status": outcome.status.value,
-        # Tells whether the arrays begin with the securities of the rebalance.
+        # 0 says that the arrays do not begin with the securities of the rebalance.
         "securities": len(outcome.securities),
         "before": _encode_shares(outcome.before),
         "after": _encode_shares(outcome.after),
-        # Stored, because counting transactions in the arrays of a large rebalance takes a minute.
+        # The number is stored, because counting in the arrays of a large rebalance takes a minute.
         "transactions": sum(map(ne, outcome.before, outcome.after)),
     }
     amounts = ("market_value", "cash_before", "cash_after")
@@ -225,7 +225,7 @@ def _encode_shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
 
 
 def _encode_number(shares: int | Decimal) -> int | Decimal:
-    # Whole shares become integers if they fit, because these take a fourth of the bytes.
+    # Whole shares become integers if they fit, because integers take a fourth of the bytes.
     whole = int(shares)
     return whole if whole == shares and abs(whole) <= MAX_INT64 else Decimal(shares)
 

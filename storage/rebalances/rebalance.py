@@ -1,4 +1,4 @@
-"""Rebalance: one rebalance of the portfolios of a model, and its document."""
+"""Rebalance of the portfolios of a model, and its document."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class RebalanceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rebalance:
-    """One rebalance of the portfolios of a model, without its outcomes.
+    """Rebalance of the portfolios of a model, without its outcomes.
 
     ``securities`` are the rows of the model at the prices of the rebalance. The portfolios have the
     ordinals 0 .. number_of_portfolios - 1. ``counts`` is filled when the rebalance ends.

@@ -1,4 +1,4 @@
-"""Rebalances in MongoDB: one document per rebalance, and the outcomes of its portfolios."""
+"""Rebalances in MongoDB: a document for each rebalance, and the outcomes of its portfolios."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from storage.audit.trail import (
     AuditTrail,
     build_insert_fields,
     build_update_fields,
-    literal,
+    quote_values,
 )
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
@@ -91,7 +91,8 @@ class RebalanceStore:
         self._trade_search = TradeSearch(database)
         self._trade_totals = TradeTotalsReader(database)
         self._claims = ClaimTransactions(database)
-        # Kept, because the rebalances of a model share its securities for as long as its prices.
+        # The store keeps one encoder, because the rebalances of a model share its securities for
+        # as long as its prices.
         self._security_encoder = SecurityEncoder()
 
     @translate_failures
@@ -118,7 +119,7 @@ class RebalanceStore:
         """Store the outcomes of the portfolios with these ordinals; stored outcomes stay.
 
         ``grid`` has the first ordinals of the documents of columns, which all writers of these
-        portfolios have to agree on. Without it the ordinals are a chunk of their own.
+        portfolios have to agree on. Ordinals without a grid are a chunk of their own.
 
         Returns the counts of the outcomes that are stored now for these ordinals.
         """
@@ -130,7 +131,7 @@ class RebalanceStore:
     ) -> StoredCounts:
         """Store the outcomes of a block in columns, under these ordinals; stored outcomes stay.
 
-        ``grid`` is that of ``record``. Only whole documents of it are stored in columns.
+        ``grid`` is the grid of ``record``. Only whole documents of the grid are stored in columns.
 
         Returns the counts of the outcomes that are stored now for these ordinals. An error in
         ``outcome.beside`` is raised, because only the caller can say which outcome it makes.
@@ -197,7 +198,7 @@ class RebalanceStore:
                 "_id": require_object_id("rebalance_id", rebalance_id),
                 "status": {"$ne": RebalanceStatus.COMPLETED.value},
             },
-            [{"$set": literal(fields) | build_update_fields(record)}],
+            [{"$set": quote_values(fields) | build_update_fields(record)}],
             projection=BUT_OUTCOME,
             return_document=ReturnDocument.AFTER,
         )
@@ -270,7 +271,7 @@ class RebalanceStore:
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return the rebalances of any of these portfolios, the newest first, and their number.
 
-        Each comes with the number of these portfolios that it has.
+        Each rebalance comes with the number of the portfolios that it has.
         """
         counts = await self._reader.count_by_rebalance(portfolio_ids)
         query = {"_id": {"$in": [ObjectId(rebalance_id) for rebalance_id in counts]}}
@@ -385,7 +386,7 @@ def _is_small(outcomes: Sequence[PortfolioOutcome]) -> bool:
 def _make_record(
     trail: AuditTrail, rebalance: Rebalance, status: RebalanceStatus, counts: Mapping[Status, int]
 ) -> Document:
-    """Make the record of a rebalance that ends."""
+    """Make the record of the end of a rebalance."""
     diff = {
         "status": status.value,
         "model_id": rebalance.model_id,

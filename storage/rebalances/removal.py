@@ -33,7 +33,7 @@ class RebalanceRemoval:
         self._trail = trail
 
     async def remove(self, rebalance_id: str, version: int) -> bool:
-        """Remove a rebalance of this version; False if there is none."""
+        """Remove a rebalance of this version; False if no such rebalance is stored."""
         key: Document = {"_id": ObjectId(rebalance_id), "version": version}
         record = self._trail.record(Action.REBALANCE_DELETED, rebalance_id, version)
         mark = {MARK: "$$NOW", **build_update_fields(record)}
@@ -43,7 +43,7 @@ class RebalanceRemoval:
         return await self._finish(rebalance_id)
 
     async def remove_parts(self, run_id: str) -> None:
-        """Remove the rebalances of a run; those that never ended have no record to keep."""
+        """Remove the rebalances of a run; an unfinished rebalance has no record to keep."""
         parts = {"run_id": ObjectId(run_id)}
         async for part in self._rebalances.find(parts, {"status": 1, "version": 1}):
             if part["status"] == RebalanceStatus.RUNNING.value:
@@ -66,7 +66,7 @@ class RebalanceRemoval:
     async def delete_outcomes(self, rebalance_id: str) -> None:
         """Remove the outcomes of a rebalance, the columns last.
 
-        Documents without columns would otherwise look like those of an earlier release.
+        Documents without columns would otherwise look like documents of an earlier release.
         """
         with timeout(WRITER_TIMEOUT_S):
             await self._outcomes.delete_many({"_id": build_id_range(rebalance_id)})

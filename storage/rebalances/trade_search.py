@@ -79,7 +79,7 @@ ALL_TRADES: Final = TradeFilter()
 
 @dataclass(frozen=True, slots=True)
 class _Trades:
-    """Places of trades: the ordinals of their outcomes and their places in these, with sort keys.
+    """Places of trades: the ordinals of their outcomes, the places in the outcomes, and sort keys.
 
     ``firsts`` are the first ordinals of the documents of columns that have them, or ``APART``.
     """
@@ -91,7 +91,7 @@ class _Trades:
 
     @classmethod
     def from_rows(cls, rows: Sequence[tuple[int, int, float]]) -> "_Trades":
-        """Make trades of outcomes without columns: ordinal, place and sort key of each."""
+        """Make places of trades from rows of ordinal, place and sort key."""
         table = np.array(rows, np.float64).reshape(-1, 3)
         ordinals, places = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
         return cls(ordinals, np.full(len(rows), APART), places, table[:, 2])
@@ -101,8 +101,8 @@ class _Trades:
         names = ("ordinals", "firsts", "places", "keys")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
-    def first(self, limit: int, *, descending: bool) -> "_Trades":
-        """The first trades by key, those of equal keys by ordinal and place."""
+    def select_first(self, limit: int, *, descending: bool) -> "_Trades":
+        """Select the first trades by key, equal keys by ordinal and place."""
         keys = -self.keys if descending else self.keys
         order = np.lexsort((self.places, self.ordinals, keys))[:limit]
         return self.select(order)
@@ -130,15 +130,16 @@ class TradeSearch:
         if criteria.portfolio_ids or may_hold_outcome(rebalance):
             outcomes = await self._read_few(rebalance, criteria)
             trades = _find_in_objects(enumerate(outcomes), criteria, field)
-            few = trades.first(rows.stop, descending=descending).select(rows)
+            few = trades.select_first(rows.stop, descending=descending).select(rows)
             page = zip(few.ordinals.tolist(), few.places.tolist(), strict=True)
             return tuple((outcomes[at], place) for at, place in page), len(trades.ordinals)
         best, total = _Trades.from_rows(()), 0
         async for outcome_page in self._reader.iterate_pages(rebalance):
             trades = await asyncio.to_thread(_find_trades, outcome_page, criteria, field)
             total += len(trades.ordinals)
-            # Cut to what the page needs, because a book has millions of trades.
-            best = _Trades.concatenate((best, trades)).first(rows.stop, descending=descending)
+            # Trades beyond the page are dropped at once, because a book has millions of trades.
+            candidates = _Trades.concatenate((best, trades))
+            best = candidates.select_first(rows.stop, descending=descending)
         return await self._read_trades(rebalance, best.select(rows)), total
 
     async def _read_few(
@@ -189,7 +190,7 @@ def _find_in_columns(
 ) -> _Trades:
     table = BlockTrades(block)
     matches = np.flatnonzero(table.matches(criteria))
-    key = np.zeros(len(table.rows)) if field is None else getattr(table, f"{field}s")()
+    key = np.zeros(len(table.rows)) if field is None else getattr(table, f"compute_{field}s")()
     return _Trades(
         first + rows[table.rows[matches]],
         np.full(len(matches), first),
@@ -238,7 +239,7 @@ class BlockTrades:
         if criteria.min_amount is not None or criteria.max_amount is not None:
             matches &= self._has_amount(criteria.min_amount, criteria.max_amount)
         if criteria.min_drift is not None:
-            matches &= self.drifts() >= float(criteria.min_drift)
+            matches &= self.compute_drifts() >= float(criteria.min_drift)
         if criteria.is_held is not None:
             matches &= self.is_held(criteria) == criteria.is_held
         return matches
@@ -271,13 +272,13 @@ class BlockTrades:
             total = EXACT.fma(column.value(at), self._prices[at], total)
         return total
 
-    def amounts(self) -> NDArray[np.float64]:
-        """Quantity times price of each trade."""
+    def compute_amounts(self) -> NDArray[np.float64]:
+        """Compute quantity times price of each trade."""
         shares = np.abs(self._shares.units).astype(np.float64) / 10.0**self._shares.decimals
         return shares * np.array([float(price) for price in self._prices])[self._securities]
 
-    def drifts(self) -> NDArray[np.float64]:
-        """Distance of each weight before from its target."""
+    def compute_drifts(self) -> NDArray[np.float64]:
+        """Compute the distance of each weight before the rebalance from its target."""
         column = self._block.market_value
         value = (column.units.astype(np.float64) / 10.0**column.decimals)[self.rows]
         prices = np.array([float(price) for price in self._prices])[self._securities]
@@ -286,7 +287,7 @@ class BlockTrades:
         return np.round(distance, DRIFT_DIGITS).astype(np.float64)
 
     def _has_amount(self, low: Decimal | None, high: Decimal | None) -> NDArray[np.bool_]:
-        """Compare shares with the bounds of each security, because these are exact."""
+        """Compare shares with the bounds of each security, which are exact."""
         units: NDArray[Any] = np.abs(self._shares.units)
         matches = np.ones(len(units), np.bool_)
         scale = 10**self._shares.decimals

@@ -1,4 +1,4 @@
-"""Totals of the trades of a rebalance that match a filter: to be sent by a hand-over, or held.
+"""Totals of the trades of a rebalance that match a filter, to be sent by a hand-over or held.
 
 Trades in columns are added up as arrays: shares by security first, then times the price.
 """
@@ -32,7 +32,7 @@ class TradeTotal:
 
 @dataclass(slots=True)
 class TradeTotals:
-    """Totals of the trades that a hand-over would send, by side, and of those held back.
+    """Totals of the trades that a hand-over would send, by side, and of the trades held back.
 
     ``portfolios`` is the number of portfolios with a trade that would be sent.
     """
@@ -61,7 +61,7 @@ class TradeTotals:
     def add_columns(self, trades: BlockTrades, criteria: TradeFilter) -> None:
         """Add the matching trades of columns."""
         matches = trades.matches(criteria)
-        # No look-up after a filter by hold, because it leaves held trades alone, or none.
+        # A filter by hold needs no look-up, because its trades are all held, or none is.
         holds = trades.is_held(criteria) if criteria.is_held is None else np.bool_(criteria.is_held)
         orders, purchases = matches & ~holds, trades.is_purchase()
         for total, selection in (

@@ -15,7 +15,7 @@ from storage.audit.trail import (
     AuditTrail,
     build_insert_fields,
     build_update_fields,
-    literal,
+    quote_values,
 )
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.mongo.connection import Document, require_object_id, translate_failures
@@ -75,7 +75,7 @@ class RuleStore:
         )
         fields = {**to_storable(encode_rule_fields(after)), "version": after.version}
         unset = [name for name in OPTIONAL if name not in fields]
-        update = [{"$unset": unset}, {"$set": literal(fields) | build_update_fields(record)}]
+        update = [{"$unset": unset}, {"$set": quote_values(fields) | build_update_fields(record)}]
         try:
             document = await self._rules.find_one_and_update(
                 self._build_key(rule.rule_id, rule.version),

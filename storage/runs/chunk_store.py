@@ -55,7 +55,7 @@ class Chunk:
         return range(ordinals.start, ordinals.stop, self.rows)
 
     def part(self, rows: slice) -> "Chunk":
-        """Part of the chunk with some of its portfolios.
+        """Make the part of the chunk with these rows.
 
         >>> chunk = Chunk("6" * 24, 100, ("P", "Q", "R"), rows=2)
         >>> chunk.part(slice(1, 3)).ordinals, chunk.part(slice(1, 3)).grid
@@ -68,7 +68,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Result of a chunk: portfolios by outcome, method and proof, seconds by stage of the work."""
+    """Result of a chunk: portfolios by outcome, method and proof, and seconds by stage of work."""
 
     counts: Mapping[Status, int]
     methods: Mapping[str, int]
@@ -77,7 +77,7 @@ class Report:
     proofs: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __add__(self, other: "Report") -> "Report":
-        """Report of two parts of a chunk."""
+        """Add the reports of two parts of a chunk."""
         return Report(
             Counter(self.counts) + Counter(other.counts),
             Counter(self.methods) + Counter(other.methods),
@@ -136,7 +136,7 @@ class ChunkStore:
     @translate_failures
     async def _list_open_after(self, run_id: str, last: str) -> list[Document]:
         query = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
-        # The hint is needed, because by ids alone the query reads the chunks of all runs.
+        # The hint is needed, because by the index of ids the query reads the chunks of all runs.
         cursor = self._chunks.find(query, sort=[("_id", 1)], limit=CHUNK_BATCH_SIZE, hint="open")
         return await cursor.to_list()
 
@@ -184,14 +184,14 @@ class ChunkStore:
 
     @translate_failures
     async def list_events(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[Event, ...]:
-        """The chunks that were done after the event with this number, in order of completion."""
+        """Return the chunks that were done after the event with this number, in order."""
         query = {"run_id": ObjectId(run_id), "number": {"$gt": after}}
         cursor = self._chunks.find(query, sort=[("number", 1)], limit=limit)
         return tuple([_decode_event(document) async for document in cursor])
 
     @translate_failures
     async def list_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
-        """The first chunks that were given up."""
+        """Return the first chunks that were given up."""
         query = {"run_id": ObjectId(run_id), "number": {"$gt": 0}, "error": {"$ne": None}}
         cursor = self._chunks.find(query, sort=[("number", 1)], limit=limit)
         return tuple([_decode_event(document) async for document in cursor])

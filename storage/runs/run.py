@@ -59,11 +59,11 @@ class Selection:
 
     model_ids: tuple[str, ...] = ()
     portfolio_ids: tuple[str, ...] = ()
-    # As stored, because the ids may be unread: UNKNOWN of a run that an earlier release began.
+    # The number is stored, because the ids may be unread; UNKNOWN for a run of an earlier release.
     stored_count: int | None = field(default=None, compare=False)
 
     def count_portfolios(self) -> int | None:
-        """Count the portfolios that are named, read or not; None if that is unknown."""
+        """Count the portfolios that are named, read or not; None if the number is unknown."""
         if self.stored_count is None or self.portfolio_ids:
             return len(self.portfolio_ids)
         return None if self.stored_count == UNKNOWN else self.stored_count

@@ -20,7 +20,7 @@ from storage.audit.trail import (
     AuditTrail,
     build_insert_fields,
     build_update_fields,
-    literal,
+    quote_values,
 )
 from storage.errors import LeaseLostError, NotFoundError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
@@ -80,7 +80,7 @@ class RunStore:
 
         async def insert(session: AsyncClientSession) -> None:
             await self._runs.insert_one(document, session=session)
-            # In the transaction, because no other process may see the run without a lease.
+            # The lease is part of the transaction, because no process may see a run without it.
             await self._leases.acquire(
                 document["_id"], token, lease_s, projection={"_id": 1}, session=session
             )
@@ -122,7 +122,7 @@ class RunStore:
     ) -> tuple[tuple[Run, ...], int]:
         """Return a page of runs, the newest first, and the number of runs.
 
-        Only those in one of these states, and begun at this moment or later, if given.
+        ``statuses`` limits the runs to these states, ``since`` to runs that began then or later.
         """
         query: Document = {}
         if statuses:
@@ -204,7 +204,7 @@ class RunStore:
             "problem": None if problem is None else encode_refusal(problem),
         }
         record = self._make_end_record(run_id, status, totals)
-        change = [{"$set": literal(fields) | build_update_fields(record)}, {"$unset": "lease"}]
+        change = [{"$set": quote_values(fields) | build_update_fields(record)}, {"$unset": "lease"}]
         if claim is None:
             await self._write(run_id, token, change)
         else:
@@ -234,8 +234,8 @@ class RunStore:
         self, run_id: str, status: RunStatus, before: Sequence[RunStatus], action: Action
     ) -> Run:
         states = {"$in": [former.value for former in before]}
-        # The later of the two, because $$NOW is when an update arrived: one that then waited for
-        # the begin of a chunk would otherwise seem to be older.
+        # The later of the two counts, because $$NOW is the time when an update arrived: an update
+        # that then waited for the begin of a chunk would otherwise seem to be older.
         at = {"$max": ["$$NOW", "$chunk_begun_at"]}
         key = require_object_id("run_id", run_id)
         record = self._trail.record(action, str(key))

@@ -52,7 +52,7 @@ def run_replica_set(directory: Path) -> Generator[ReplicaSet]:
             data.mkdir()
             lock = stack.enter_context((directory / f"{number}.lock").open("w"))
             log = directory / f"{number}.log"
-            members[port] = spawn(engine.command(data, port), log, lock.fileno(), owned=True)
+            members[port] = spawn(engine.build_command(data, port), log, lock.fileno(), owned=True)
             stack.callback(end, members[port])
         whole = ReplicaSet(members)
         _initiate(whole)

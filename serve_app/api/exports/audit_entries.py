@@ -12,7 +12,7 @@ from serve_app.api.exports.arrow_tables import TEXT, Table
 from serve_app.api.exports.transactions import escape_formula
 from serve_app.api.schemas.audit import entry_answer
 from serve_app.json_text import encode
-from storage.audit.chain import Entry, canonical_bytes
+from storage.audit.chain import Entry, encode_canonically
 
 _OF_TYPES: Final = {
     "seq": pa.int64(),
@@ -83,7 +83,7 @@ def _cells(entry: Entry) -> list[str]:
 
 
 def _diff(entry: Entry) -> str | None:
-    return None if entry["diff"] is None else canonical_bytes(entry["diff"]).decode()
+    return None if entry["diff"] is None else encode_canonically(entry["diff"]).decode()
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.audit.chain import START, Fault, hash_entry
-from storage.audit_log import AuditLog, entry_json
+from storage.audit_log import AuditLog, encode_entry
 from storage.models.model_store import ModelStore
 from storage.mongo.connection import Document
 from tests.support.audit import add_ten_entries
@@ -91,7 +91,7 @@ async def rehash_from(database: Database, seq: int, last: int) -> None:
     assert entry is not None
     entry["principal"] = "bob"
     for at in range(seq, last + 1):
-        entry["hash"] = hash_entry(entry_json(entry))
+        entry["hash"] = hash_entry(encode_entry(entry))
         await database["audit"].replace_one({"_id": at}, entry)
         following = await database["audit"].find_one({"_id": at + 1})
         if following is not None:

@@ -139,7 +139,7 @@ async def test_the_most_drift_and_the_histogram_are_read_from_one_index_without_
     wanted = LineFilter(frozenset({BandStatus.OUT_OF_BAND}), min_drift=Decimal("0.001"))
 
     order = [("failed", 1), ("drift_weight", -1), ("_id", -1)]
-    found = {"find": "drift_lines", "filter": wanted.query(scan), "sort": dict(order)}
+    found = {"find": "drift_lines", "filter": wanted.build_query(scan), "sort": dict(order)}
     codec = database.codec_options
     answer = await database.command("explain", found, codec_options=codec)
     plan = str(answer["queryPlanner"]["winningPlan"])

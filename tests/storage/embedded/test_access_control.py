@@ -110,7 +110,7 @@ async def test_data_from_before_there_was_a_password_opens(tmp_path: Path) -> No
     engine, log = find_engine(), tmp_path / "server.log"
     port = free_port()
     with (tmp_path / "lock").open("w") as lock:
-        pid = spawn(engine.command(tmp_path / "data", port), log, lock.fileno(), owned=True)
+        pid = spawn(engine.build_command(tmp_path / "data", port), log, lock.fileno(), owned=True)
         await_primary(engine, pid, port, None, log, time.monotonic() + 60)
     open_to_all = connect(f"mongodb://127.0.0.1:{port}/?directConnection=true", "before")
     added = await ModelStore(open_to_all).add(make_model())
