@@ -276,14 +276,15 @@ class EmbeddedServerError(StorageError):
 
 
 class NoServerBinaryError(EmbeddedServerError):
-    """No database server was found; ``tried`` lists each candidate and why it is unusable."""
+    """No database server was found; ``failures`` lists each candidate and why it is unusable."""
 
-    def __init__(self, tried: tuple[str, ...]) -> None:
-        super().__init__(tried)
-        self.tried = tried
+    def __init__(self, failures: tuple[str, ...]) -> None:
+        super().__init__(failures)
+        self.failures = failures
 
     def __str__(self) -> str:
-        return f"no database server was found ({'; '.join(self.tried)}): set MONGODB_URI or MONGOD"
+        reasons = "; ".join(self.failures)
+        return f"no database server was found ({reasons}): set MONGODB_URI or MONGOD"
 
 
 class DataDirectoryLockedError(EmbeddedServerError):

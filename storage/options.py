@@ -85,9 +85,8 @@ def _encode_value(value: Any) -> Any:
 def _decode_value(name: str, value: Any) -> Any:
     match name:
         case _ if name not in NAMES:
-            return (
-                value  # a later version's option, which must not keep a rebalance from being listed
-            )
+            # An option of a later version, which must not keep a rebalance out of a list.
+            return value
         case _ if name in ENUMS:
             return None if value is None else ENUMS[name](value)
         case "do_not_buy" | "do_not_sell" | "frozen":

@@ -105,14 +105,14 @@ class OrderSubmitter:
         orders = self._resources.orders
         counts = await orders.count_by_state(rebalance.rebalance_id)
         page = await orders.read_page(rebalance.rebalance_id, offset, limit, states)
-        listed = sum(counts[state] for state in states or OrderState)
+        total = sum(counts[state] for state in states or OrderState)
         transactions = sum(counts.values())
         prepared = await self._resources.submissions.is_prepared(rebalance.rebalance_id)
         if not prepared:
             transactions = await self._resources.rebalances.count_transactions(
                 rebalance.rebalance_id
             )
-        return OrderSubmission(rebalance.rebalance_id, counts, transactions, page, listed, prepared)
+        return OrderSubmission(rebalance.rebalance_id, counts, transactions, page, total, prepared)
 
     async def delete(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance; OrdersSentError if any of its orders was ever sent."""

@@ -23,9 +23,8 @@ DECIMAL128_BYTES: Final = 16
 INTEGERS: Final = (np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
 EXCEPTION_PLACE, EXCEPTION_UNITS = np.dtype("<i4"), np.dtype("<i8")
 WRITTEN_DIGITS = np.dtype("<i2")
-MAX_EXCEPTIONS: Final = (
-    1 / 8
-)  # part of a column; an exception takes 12 bytes and saves at least 2 a value
+# The part of a column, because an exception takes 12 bytes and saves at least 2 for each value.
+MAX_EXCEPTIONS: Final = 1 / 8
 
 
 def encode_column(column: ScaledColumn) -> Document:

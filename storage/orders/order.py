@@ -32,9 +32,8 @@ class OpenOrdersRule(StrEnum):
 
     REFUSE = "REFUSE"  # send nothing
     ADD = "ADD"  # send in addition to the open orders
-    REPLACE = (
-        "REPLACE"  # cancel open orders; send for portfolios whose open orders all were cancelled
-    )
+    # cancel open orders; send for portfolios whose open orders all were cancelled
+    REPLACE = "REPLACE"
 
 
 IN_DOUBT: Final = (OrderState.SENDING, OrderState.UNKNOWN)

@@ -110,10 +110,8 @@ class OrderStore:
     @translate_failures
     async def list_unsettled_timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
         """Return the timestamps of the batches that have unsettled orders."""
-        timestamps = await self._orders.distinct(
-            "timestamp", _build_state_filter(rebalance_id, UNSETTLED)
-        )
-        return tuple(sorted(timestamps))
+        query = _build_state_filter(rebalance_id, UNSETTLED)
+        return tuple(sorted(await self._orders.distinct("timestamp", query)))
 
     @translate_failures
     async def list_unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
@@ -200,9 +198,8 @@ class OrderStore:
         if limit == 0:  # because MongoDB takes 0 for no limit
             return ()
         choice = tuple(states)
-        query = (
-            _build_state_filter(rebalance_id, choice) if choice else {"rebalance_id": rebalance_id}
-        )
+        whole = {"rebalance_id": rebalance_id}
+        query = _build_state_filter(rebalance_id, choice) if choice else whole
         cursor = self._orders.find(
             query, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
         )

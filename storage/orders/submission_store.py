@@ -37,7 +37,7 @@ class SubmissionStatus(StrEnum):
 class OrderSubmission:
     """Counts of the orders of a rebalance by state, and a page of the orders.
 
-    ``listed`` counts the orders in the requested states, ``orders`` is a page of them.
+    ``total`` counts the orders in the requested states, ``orders`` is a page of these orders.
     ``transactions`` counts the transactions of the rebalance, which have no orders before the first
     submission.
     """
@@ -46,7 +46,7 @@ class OrderSubmission:
     counts: Mapping[OrderState, int]
     transactions: int
     orders: tuple[Order, ...] = ()
-    listed: int = 0
+    total: int = 0
     is_prepared: bool = True
 
     @property

@@ -111,23 +111,15 @@ class OutcomeReader:
         A place is the ordinal, and the first ordinal of the document of columns that has it, or
         ``APART``. With both, distant outcomes are found without reading the columns between them.
         """
-        outcomes = dict(
-            await self._read_documents_by_ordinal(
-                rebalance, [at for at, first in places if first == APART]
-            )
-        )
-        firsts = {first for _, first in places} - {APART}
-        in_columns = {at for at, first in places if first != APART}
-        keys = {
-            "_id": {
-                "$in": [build_outcome_id(rebalance.rebalance_id, first) for first in sorted(firsts)]
-            }
-        }
-        async for document in self._chunks.find(keys):
-            rows = range(parse_ordinal(document["_id"]), document["end"])
-            outcomes |= _decode_rows(
-                document, rebalance, [at - rows.start for at in rows if at in in_columns]
-            )
+        apart = [at for at, first in places if first == APART]
+        outcomes = dict(await self._read_documents_by_ordinal(rebalance, apart))
+        in_columns = {at: first for at, first in places if first != APART}
+        firsts = sorted(set(in_columns.values()))
+        keys = [build_outcome_id(rebalance.rebalance_id, first) for first in firsts]
+        async for document in self._chunks.find({"_id": {"$in": keys}}):
+            ordinals = range(parse_ordinal(document["_id"]), document["end"])
+            rows = [at - ordinals.start for at in ordinals if at in in_columns]
+            outcomes |= _decode_rows(document, rebalance, rows)
         return tuple([outcomes[at] for at, _ in places if at in outcomes])
 
     async def iterate_pages(self, rebalance: Rebalance) -> AsyncIterator[OutcomePage]:
@@ -264,48 +256,41 @@ class OutcomeReader:
     async def _read_documents_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
     ) -> PlacedOutcomes:
-        return await self._read_documents(
-            rebalance, _build_document_filter(rebalance, portfolio_ids)
-        )
+        query = _build_document_filter(rebalance, portfolio_ids)
+        return await self._read_documents(rebalance, query)
 
     async def _read_first_documents(
         self, rebalance: Rebalance, ordinals: range, limit: int
     ) -> PlacedOutcomes:
-        first, last = (
-            build_outcome_id(rebalance.rebalance_id, at) for at in (ordinals[0], ordinals[-1])
-        )
+        first = build_outcome_id(rebalance.rebalance_id, ordinals[0])
+        last = build_outcome_id(rebalance.rebalance_id, ordinals[-1])
         within = {"_id": {"$gte": first, "$lte": last}}
-        return await _read_placed(
-            self._outcomes.find(within, sort=[("_id", 1)], limit=limit), rebalance
-        )
+        documents = self._outcomes.find(within, sort=[("_id", 1)], limit=limit)
+        return await _read_placed(documents, rebalance)
 
     async def _read_documents(self, rebalance: Rebalance, query: Document) -> PlacedOutcomes:
-        return await _read_placed(
-            self._outcomes.find(query, batch_size=OUTCOME_BATCH_SIZE), rebalance
-        )
+        documents = self._outcomes.find(query, batch_size=OUTCOME_BATCH_SIZE)
+        return await _read_placed(documents, rebalance)
 
     async def _read_rows_by_ordinal(
         self, rebalance: Rebalance, ordinals: Collection[int]
     ) -> PlacedOutcomes:
         first, end = min(ordinals), max(ordinals) + 1
         outcomes: PlacedOutcomes = []
-        async for document in self._chunks.find(
-            build_covering_filter(rebalance.rebalance_id, range(first, end))
-        ):
+        query = build_covering_filter(rebalance.rebalance_id, range(first, end))
+        async for document in self._chunks.find(query):
             start = parse_ordinal(document["_id"])
-            rows = np.flatnonzero(decode_statuses(document) != BESIDE).tolist()
-            outcomes += _decode_rows(
-                document, rebalance, [row for row in rows if start + row in ordinals]
-            )
+            in_columns = np.flatnonzero(decode_statuses(document) != BESIDE).tolist()
+            rows = [row for row in in_columns if start + row in ordinals]
+            outcomes += _decode_rows(document, rebalance, rows)
         return outcomes
 
     async def _read_rows_by_portfolio(
         self, rebalance: Rebalance, portfolio_ids: Collection[str]
     ) -> PlacedOutcomes:
         outcomes: PlacedOutcomes = []
-        async for document in self._chunks.find(
-            _build_column_filter([rebalance.rebalance_id], portfolio_ids)
-        ):
+        query = _build_column_filter([rebalance.rebalance_id], portfolio_ids)
+        async for document in self._chunks.find(query):
             outcomes += _decode_rows(document, rebalance, _find_rows(document, portfolio_ids))
         return outcomes
 

@@ -42,9 +42,8 @@ class RuleStore:
         if await self._rules.count_documents({}) >= MAX_RULES:
             raise RuleError(("name",), rule.name, f"there are at most {MAX_RULES} rules")
         new = replace(rule, rule_id=str(ObjectId()), version=1)
-        record = self._trail.record(
-            Action.RULE_CREATED, new.rule_id, 1, diff=encode_rule_fields(new)
-        )
+        diff = encode_rule_fields(new)
+        record = self._trail.record(Action.RULE_CREATED, new.rule_id, 1, diff=diff)
         document = to_storable(encode_rule(new)) | build_insert_fields(record)
         try:
             await self._rules.insert_one(document)

@@ -85,7 +85,7 @@ async def hand_over(
         lambda submission: submission.rebalance_id,
         lambda reference: store.read_submission(reference, 0, MAX_ORDERS_PER_PAGE),
     )
-    headers = page_headers(request, 0, MAX_ORDERS_PER_PAGE, submission.listed) | replay
+    headers = page_headers(request, 0, MAX_ORDERS_PER_PAGE, submission.total) | replay
     # The status is 207 and no error, because orders that were sent must not be taken for failed.
     status = 200 if submission.status is SubmissionStatus.COMPLETE else 207
     return _answer(submission, status, headers)
@@ -109,7 +109,7 @@ async def list_orders(
     submission = await store.read_submission(
         rebalance_id, offset, limit, tuple(dict.fromkeys(status))
     )
-    return _answer(submission, 200, page_headers(request, offset, limit, submission.listed))
+    return _answer(submission, 200, page_headers(request, offset, limit, submission.total))
 
 
 @router.get(
