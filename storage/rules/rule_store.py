@@ -62,7 +62,9 @@ class RuleStore:
     @translate_failures
     async def list_all(self) -> tuple[Rule, ...]:
         """Return all rules by name."""
-        cursor = self._rules.find({}, sort=[("name", 1)], limit=MAX_RULES, batch_size=MAX_RULES)
+        # The query has no limit, because simultaneous additions may exceed MAX_RULES and no plan
+        # may escape a stored rule.
+        cursor = self._rules.find({}, sort=[("name", 1)], batch_size=MAX_RULES)
         return tuple([decode_rule(document) async for document in cursor])
 
     @translate_failures
