@@ -124,8 +124,7 @@ class ProposalStore:
     async def find_last(self, rebalance_id: str) -> Proposal | None:
         """Return the live proposal of a rebalance, else the newest; None without proposals."""
         query = {"rebalance_id": rebalance_id}
-        # The live proposal is looked up first, because ids of different processes have no order
-        # within a second.
+        # The live proposal comes first, because ids of two processes have no order in a second.
         document = await self._proposals.find_one({**query, "live": True})
         if document is None:
             document = await self._proposals.find_one(query, sort=NEWEST_FIRST)
