@@ -32,7 +32,7 @@ MAX_SHEET_DIGITS: Final = 15
 
 @dataclass(slots=True)
 class Currencies:
-    """The one currency of all amounts; another one is a fault, because amounts are added."""
+    """Currency of all amounts; a second currency is a fault, because amounts are added up."""
 
     faults: Faults
     known: str = ""
@@ -56,7 +56,7 @@ class Columns:
     faults: Faults
     currencies: Currencies
     numeric: tuple[int, ...] = ()
-    _seen: dict[str, str] = field(default_factory=dict[str, str])
+    _identifiers: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def find(
@@ -67,7 +67,7 @@ class Columns:
         faults: Faults,
         currencies: Currencies,
     ) -> "Columns | None":
-        """Find the columns; note what is missing or ambiguous and return None."""
+        """Find the columns; note missing or ambiguous columns and return None."""
         try:
             places = find_columns(table.headers, fields, optional)
         except ColumnsError as error:
@@ -91,12 +91,12 @@ class Columns:
         """Place of a cell."""
         return self.table.place(row, self.places[name])
 
-    def add(self, row: Row, name: str, rule: str) -> None:
+    def add_fault(self, row: Row, name: str, rule: str) -> None:
         """Note the fault of a cell."""
         self.faults.add(self.place(row, name), _show(self.cell(row, name)), rule)
 
     def require_units(self) -> None:
-        """Note numeric headers with a unit that would scale the numbers, and their currencies."""
+        """Note the currencies of numeric headers; a unit that scales the numbers is a fault."""
         for column in self.numeric:
             place = self.table.header_place(column)
             for unit in UNIT.findall(self.table.headers[column]):
@@ -112,21 +112,22 @@ class Columns:
         if cell is not None:
             self.currencies.note(self.place(row, "currency"), format_cell(cell))
 
-    def identifier(self, row: Row, name: str) -> str | None:
-        """Read an id; note a fault and return None if it is none."""
+    def read_identifier(self, row: Row, name: str) -> str | None:
+        """Read an id; note a fault and return None if the cell has none."""
         cell = self.cell(row, name)
         try:
             text = read_identifier(cell)
         except ValueError as error:
-            self.add(row, name, str(error))
+            self.add_fault(row, name, str(error))
             return None
-        return self._seen.setdefault(text, text)  # one object, because a book repeats ids
+        # One object stands for all equal ids, because a book repeats them.
+        return self._identifiers.setdefault(text, text)
 
-    def amount(self, row: Row, column: int, least: int = -MAX_AMOUNT) -> Decimal | None:
-        """Read an amount, a price or a quantity; note a fault and return None if it is none."""
+    def read_amount(self, row: Row, column: int, least: int = -MAX_AMOUNT) -> Decimal | None:
+        """Read an amount, a price or a quantity; note a fault and return None without one."""
         cell = row.cells[column]
         try:
-            number = self._number(cell)
+            number = self._convert_number(cell)
             if number.is_percent:
                 raise ValueError("a plain number is expected here, not a percentage")
             _require_range(number.value, least, MAX_AMOUNT, MAX_DECIMALS)
@@ -138,14 +139,14 @@ class Columns:
         return number.value
 
     def read_number(self, row: Row, name: str) -> Number:
-        """Read a number of any kind and note its currency; raise ValueError if it is none."""
-        number = self._number(self.cell(row, name))
+        """Read a number of any kind and note its currency; raise ValueError without one."""
+        number = self._convert_number(self.cell(row, name))
         if number.currency:
             self.currencies.note(self.place(row, name), number.currency)
         return number
 
-    def weight(self, row: Row, name: str) -> "Weight | None":
-        """Read a weight in parts of 1; note a fault and return None if it is none."""
+    def read_weight(self, row: Row, name: str) -> "Weight | None":
+        """Read a weight in parts of 1; note a fault and return None if the cell has none."""
         cell = self.cell(row, name)
         try:
             if isinstance(cell, str) and "/" in cell:
@@ -153,16 +154,16 @@ class Columns:
                 if not 0 <= fraction <= 1:
                     raise ValueError("a weight is from 0 to 1")
                 return fraction
-            return self._weight(name, self._number(cell))
+            return self._convert_weight(name, self._convert_number(cell))
         except ValueError as error:
-            self.add(row, name, str(error))
+            self.add_fault(row, name, str(error))
             return None
 
     def is_percent(self, name: str) -> bool:
         """Whether the header says that plain numbers are percentages."""
         return PERCENT_HEADER.search(self.table.headers[self.places[name]]) is not None
 
-    def _weight(self, name: str, number: Number) -> Decimal:
+    def _convert_weight(self, name: str, number: Number) -> Decimal:
         value = number.value
         if number.currency:
             raise ValueError("a weight is a part or a percentage, not an amount")
@@ -175,7 +176,7 @@ class Columns:
         _require_range(value, 0, 1, MAX_WEIGHT_DECIMALS)
         return value
 
-    def _number(self, cell: Cell) -> Number:
+    def _convert_number(self, cell: Cell) -> Number:
         match cell:
             case None:
                 raise ValueError("a number is missing")
@@ -186,13 +187,13 @@ class Columns:
             case Number():
                 return cell
             case str():
-                return self._read(cell)
+                return self._parse_text(cell)
 
-    def _read(self, text: str) -> Number:
+    def _parse_text(self, text: str) -> Number:
         written = parse_number(text)
         marks = self._marks
         if len(written.readings) == 2 and not marks and self.table.delimiter == "," and "." in text:
-            return written.read(Mark.POINT)  # because the comma is taken
+            return written.read(Mark.POINT)  # because the comma separates cells
         return written.read(next(iter(marks)) if len(marks) == 1 else None)
 
     @cached_property
@@ -234,16 +235,16 @@ def _shows_percent(cell: Cell) -> bool:
 
 
 def read_identifier(cell: Cell) -> str:
-    """Read a cell as an id; raise ValueError with the rule that it breaks."""
+    """Read a cell as an id; raise ValueError with the rule that the cell breaks."""
     match cell:
         case None:
             raise ValueError("an id is missing")
         case Unreadable():
             raise ValueError(cell.rule)
         case Decimal():
-            text = _digits(cell)
+            text = _format_digits(cell)
         case Number():
-            text = _digits(cell.value).zfill(cell.width)
+            text = _format_digits(cell.value).zfill(cell.width)
         case str():
             text = cell
     if SHORTENED_ID.fullmatch(text):
@@ -253,7 +254,7 @@ def read_identifier(cell: Cell) -> str:
     return text
 
 
-def _digits(value: Decimal) -> str:
+def _format_digits(value: Decimal) -> str:
     if value != value.to_integral_value() or value < 0:
         raise ValueError("an id is a text or a whole number")
     text = f"{value.to_integral_value():f}"

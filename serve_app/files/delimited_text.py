@@ -13,12 +13,12 @@ from serve_app.files.table import Cell, Row, Table, Unreadable, format_column
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_CELLS: Final = 5_000_000  # about 500 MB as objects
 UTF_16: Final = {BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
-ENCODED: Final = "save the file as UTF-8 (in Excel: 'CSV UTF-8')"
+SAVE_AS_UTF_8: Final = "save the file as UTF-8 (in Excel: 'CSV UTF-8')"
 
 
 def read_delimited_text(file: str, data: bytes, role: str | None = None) -> Table:
-    """Read a table whose first row that is not blank has the headers; raise FilesRefusedError."""
-    delimiter, records = _records(file, _decode(file, data))
+    """Read a table whose first non-blank row is the header; raise FilesRefusedError."""
+    delimiter, records = _split_records(file, _decode(file, data))
     faults = Faults()
     headers: tuple[str, ...] = ()
     header_row, rows, cells = None, list[Row](), 0
@@ -32,7 +32,7 @@ def read_delimited_text(file: str, data: bytes, role: str | None = None) -> Tabl
         cells += len(headers)
         if cells > MAX_CELLS:
             raise refuse(Place(file, row=number), f"a table has at most {MAX_CELLS:,} cells")
-        row = _row(file, number, headers, stripped, delimiter, faults)
+        row = _build_row(file, number, headers, stripped, delimiter, faults)
         if row is not None:
             rows.append(row)
     faults.require_none()
@@ -49,7 +49,7 @@ def _decode(file: str, data: bytes) -> str:
     data = data.removeprefix(BOM_UTF8)
     if b"\0" in data:
         row = data[: data.index(b"\0")].count(b"\n") + 1
-        rule = f"the text has a zero byte, as UTF-16 without a byte order mark has: {ENCODED}"
+        rule = f"the text has a zero byte, as UTF-16 without a byte order mark has: {SAVE_AS_UTF_8}"
         raise refuse(Place(file, row=row), rule)
     return data.decode("utf-8", "surrogateescape")
 
@@ -59,20 +59,22 @@ def _decode_utf_16(file: str, data: bytes, encoding: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         row = data[: error.start].decode(encoding, "ignore").count("\n") + 1
-        raise refuse(Place(file, row=row), f"this is no UTF-16: {ENCODED}") from error
+        raise refuse(Place(file, row=row), f"this is no UTF-16: {SAVE_AS_UTF_8}") from error
 
 
-def _records(file: str, text: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    """Return the delimiter, and the records with their numbers, blank ones included."""
+def _split_records(file: str, text: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """Return the delimiter and the numbered records, blank records included."""
     first, _, rest = text.partition("\n")
-    announced = first.strip().strip('"')
-    if announced.lower().startswith("sep=") and len(announced) == 5:  # as Excel writes it
-        return announced[4], _parse(file, rest, announced[4], 2)
+    announcement = first.strip().strip('"')
+    if announcement.lower().startswith("sep=") and len(announcement) == 5:  # written by Excel
+        return announcement[4], _iterate_records(file, rest, announcement[4], 2)
     delimiter = _find_delimiter(text)
-    return delimiter, _parse(file, text, delimiter, 1)
+    return delimiter, _iterate_records(file, text, delimiter, 1)
 
 
-def _parse(file: str, text: str, delimiter: str, first: int) -> Iterator[tuple[int, list[str]]]:
+def _iterate_records(
+    file: str, text: str, delimiter: str, first: int
+) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = first - 1
     try:
@@ -84,7 +86,7 @@ def _parse(file: str, text: str, delimiter: str, first: int) -> Iterator[tuple[i
 
 
 def _find_delimiter(text: str) -> str:
-    """Find the delimiter by which the first row has most usual headers, then most headers."""
+    """Find the delimiter that splits the first row into most usual names, then most cells."""
     line = next((line for line in text.splitlines() if line.strip()), "")
 
     def rank(delimiter: str) -> tuple[int, int]:
@@ -99,12 +101,12 @@ def _find_delimiter(text: str) -> str:
 
 def _read_headers(file: str, number: int, texts: Sequence[str], faults: Faults) -> tuple[str, ...]:
     for column, text in enumerate(texts):
-        if isinstance(bad := _cell(text), Unreadable):
+        if isinstance(bad := _read_cell(text), Unreadable):
             faults.add(Place(file, row=number, column=format_column(column)), bad.text, bad.rule)
     return tuple(texts)
 
 
-def _row(
+def _build_row(
     file: str,
     number: int,
     headers: Sequence[str],
@@ -121,10 +123,10 @@ def _row(
             rule += f": a value with a {name} must be quoted"
         faults.add(Place(file, row=number), None, rule)
         return None
-    return Row(number, [_cell(text) for text in texts])
+    return Row(number, [_read_cell(text) for text in texts])
 
 
-def _cell(text: str) -> Cell:
+def _read_cell(text: str) -> Cell:
     if not text:
         return None
     if text.isascii():
@@ -133,5 +135,5 @@ def _cell(text: str) -> Cell:
         if "\ud800" <= character <= "\udfff":
             shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             byte = ord(character) - 0xDC00
-            return Unreadable(shown, f"byte 0x{byte:02X} is no UTF-8: {ENCODED}")
+            return Unreadable(shown, f"byte 0x{byte:02X} is no UTF-8: {SAVE_AS_UTF_8}")
     return text

@@ -11,7 +11,7 @@ MAX_FAULTS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A cell of a file, or as much of its place as is known.
+    """A cell of a file, or as much of its address as is known.
 
     Rows are counted as a spreadsheet program shows them; those of a Parquet file from 1.
 
@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A rule that is broken at a place, and the value that breaks it.
+    """A broken rule, with the place and the value that breaks it.
 
     >>> print(Fault(Place("prices.csv", row=3, column="price"), "n/a", "a price is a number"))
     prices.csv, row 3, column 'price': 'n/a': a price is a number
@@ -85,24 +85,24 @@ class FilesRefusedError(Exception):
 
 @dataclass(slots=True)
 class Faults:
-    """Collector of faults, because all of them are to be reported at once."""
+    """Collector of faults, because a refusal reports all of them at once."""
 
-    found: list[Fault] = field(default_factory=list[Fault])
+    entries: list[Fault] = field(default_factory=list[Fault])
     omitted: int = 0
 
     def add(self, place: Place, value: str | None, rule: str) -> None:
-        """Note a fault; only count it once there are a hundred."""
-        if len(self.found) < MAX_FAULTS:
-            self.found.append(Fault(place, value, rule))
+        """Note a fault; beyond a hundred, only count it."""
+        if len(self.entries) < MAX_FAULTS:
+            self.entries.append(Fault(place, value, rule))
         else:
             self.omitted += 1
 
     def require_none(self) -> None:
         """Raise FilesRefusedError if there is a fault."""
-        if self.found:
-            raise FilesRefusedError(self.found, self.omitted)
+        if self.entries:
+            raise FilesRefusedError(self.entries, self.omitted)
 
 
 def refuse(place: Place, rule: str, value: str | None = None) -> FilesRefusedError:
-    """Make the refusal of a single fault."""
+    """Build the refusal of a single fault."""
     return FilesRefusedError((Fault(place, value, rule),))

@@ -1,4 +1,4 @@
-"""Holdings from tables: a row a holding, or a row a portfolio with a column for each security."""
+"""Holdings from tables with a row for each holding, or a row for each portfolio."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from serve_app.files.table import Row, Table
 LONG: Final = ("portfolio", "security", "quantity")
 WIDE: Final = ("portfolio",)
 ZERO: Final = Decimal(0)
-# Columns of notes in a wide table, unless a security is named so.
+# Columns of a wide table that hold notes, unless a security has the same name.
 NOTES: Final = frozenset(
     {"", "name", "owner", "account name", "client name", "description", "note", "notes", "comment"}
     | {"comments", "date", "as of", "as of date", "total", "value", "market value", "total value"}
 )
 REPEATED_HEADER: Final = "two columns have this header"
 NOT_A_SECURITY: Final = "this header is no usual name and no security with a price or a target"
-TWICE: Final = "{portfolio} has {security} already, in {place}: give their sum in one row"
+HELD_TWICE: Final = "{portfolio} has {security} already, in {place}: give their sum in one row"
 
 
 @dataclass(slots=True)
@@ -56,7 +56,10 @@ def read_holdings(
         if columns is None:
             continue
         columns.require_units()
-        reader = _LongReader(columns, accounts) if is_long else _wide(columns, accounts, is_known)
+        if is_long:
+            reader = _LongReader(columns, accounts)
+        else:
+            reader = _build_wide_reader(columns, accounts, is_known)
         for row in table.rows:
             reader.read(row)
     return accounts
@@ -70,17 +73,17 @@ class _LongReader:
     accounts: Accounts
 
     def read(self, row: Row) -> None:
-        """Read a row; a fault leaves it out."""
+        """Read a row; skip it after a fault."""
         columns = self.columns
-        portfolio = columns.identifier(row, "portfolio")
+        portfolio = columns.read_identifier(row, "portfolio")
         columns.note_currency(row)
         account = Account() if portfolio is None else self.accounts.setdefault(portfolio, Account())
         if columns.cell(row, "cash") is not None:
             _note_cash_column(columns, row, account)
             if columns.cell(row, "security") is None and columns.cell(row, "quantity") is None:
                 return
-        security = columns.identifier(row, "security")
-        quantity = columns.amount(row, columns.places["quantity"])
+        security = columns.read_identifier(row, "security")
+        quantity = columns.read_amount(row, columns.places["quantity"])
         if portfolio is None or security is None or quantity is None:
             return
         place = columns.place(row, "quantity")
@@ -99,14 +102,14 @@ class _WideReader:
     securities: dict[int, str]
 
     def read(self, row: Row) -> None:
-        """Read a row; a blank cell is a security that is not held."""
+        """Read a row; a blank cell means that the security is not held."""
         columns = self.columns
-        portfolio = columns.identifier(row, "portfolio")
+        portfolio = columns.read_identifier(row, "portfolio")
         columns.note_currency(row)
         if portfolio is None:
             return
         if portfolio in self.accounts:
-            columns.add(row, "portfolio", "the portfolio has a row already")
+            columns.add_fault(row, "portfolio", "the portfolio has a row already")
             return
         account = self.accounts.setdefault(portfolio, Account())
         if columns.cell(row, "cash") is not None:
@@ -114,14 +117,16 @@ class _WideReader:
         for place, security in self.securities.items():
             if row.cells[place] is None:
                 continue
-            quantity = columns.amount(row, place)
+            quantity = columns.read_amount(row, place)
             if quantity is not None:
                 at = columns.table.place(row, place)
                 _note_holding(columns.faults, portfolio, account, security, quantity, at)
 
 
-def _wide(columns: Columns, accounts: Accounts, is_known: Callable[[str], bool]) -> _WideReader:
-    """Make the reader of a wide table; note headers that are no securities."""
+def _build_wide_reader(
+    columns: Columns, accounts: Accounts, is_known: Callable[[str], bool]
+) -> _WideReader:
+    """Build the reader of a wide table; note headers that are no securities."""
     places, securities = set(columns.places.values()), dict[int, str]()
     for place, header in enumerate(columns.table.headers):
         if place in places:
@@ -143,14 +148,14 @@ def _note_column(columns: Columns, securities: dict[int, str], place: int, heade
 
 
 def _note_cash_column(columns: Columns, row: Row, account: Account) -> None:
-    amount = columns.amount(row, columns.places["cash"])
+    amount = columns.read_amount(row, columns.places["cash"])
     if amount is None:
         return
     if account.cash is None:
         account.cash, account.cash_place = amount, columns.place(row, "cash")
         account.cash_from_column = True
     elif not account.cash_from_column or account.cash != amount:
-        columns.add(row, "cash", f"the cash is {account.cash:f} in {account.cash_place}")
+        columns.add_fault(row, "cash", f"the cash is {account.cash:f} in {account.cash_place}")
 
 
 def _note_cash_row(columns: Columns, place: Place, account: Account, amount: Decimal) -> None:
@@ -171,7 +176,7 @@ def _note_holding(
 ) -> None:
     first = account.rows.setdefault(security, place)
     if first is not place:
-        rule = TWICE.format(portfolio=portfolio, security=security, place=first)
+        rule = HELD_TWICE.format(portfolio=portfolio, security=security, place=first)
         faults.add(place, f"{quantity:f}", rule)
     else:
         account.holdings[security] = quantity

@@ -11,7 +11,7 @@ from serve_app.files.columns import Columns, Currencies
 from serve_app.files.faults import Faults, Place
 from serve_app.files.table import Number, Row, Table
 
-# Needed columns of each notation, then its optional ones.
+# Required columns of each notation, and its optional columns.
 NOTATIONS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("low_drift", "high_drift"): (),
     ("low", "high"): (),
@@ -22,7 +22,7 @@ ONE_WAY: Final = (
     "give the band in one way: band (distance from the target), low and high (edges), "
     "low_drift and high_drift (distances), or relative_drift"
 )
-# Not of drifts by side, because 1 is the usual way to write that a side has no limit.
+# Drifts by side are not among them, because 1 is the usual drift of a side without a limit.
 MISTAKABLE: Final = frozenset({"band", "relative_drift", "absolute_drift"})
 FULL_BAND: Final = "a band of 1 is all of market value: write 100% for that, or 1% for a percent"
 CASH_BAND: Final = (
@@ -71,7 +71,7 @@ class ModelTargets:
 def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTargets:
     """Read a model; in a table of holdings a line may be repeated, and a target may be blank."""
     model = ModelTargets(table.header_row_place)
-    notation = _notation(table, faults)
+    notation = _find_notation(table, faults)
     needs = ("security", "target", *notation)
     optional = ("quantity", "portfolio", *NOTATIONS.get(notation, ()))
     columns = Columns.find(table, needs, optional, faults, currencies)
@@ -88,13 +88,13 @@ def read_model(table: Table, faults: Faults, currencies: Currencies) -> ModelTar
     for row in table.rows:
         reader.read(row)
     reader.check_sum()
-    for security, (line, band) in reader.lines_with_bands().items():
+    for security, (line, band) in reader.build_bands().items():
         model.bands[security] = line.weight, band
         model.places[security] = columns.place(line.row, "target")
     return model
 
 
-def _notation(table: Table, faults: Faults) -> tuple[str, ...]:
+def _find_notation(table: Table, faults: Faults) -> tuple[str, ...]:
     """Find the notation of the band; note a fault and return () if there is not exactly one."""
     present = {find_field(header) for header in table.headers}
     used = [needed for needed, more in NOTATIONS.items() if present & {*needed, *more}]
@@ -116,42 +116,42 @@ class _Reader:
     cash: Line | None = None
 
     def read(self, row: Row) -> None:
-        """Read a line; a fault leaves it out."""
+        """Read a line; skip it after a fault."""
         columns, may_repeat = self.columns, self.columns.has("quantity")
         if may_repeat and columns.cell(row, "target") is None:
-            return  # held, or cash, and not in the model
-        security = columns.identifier(row, "security")
+            return  # a holding or cash outside the model
+        security = columns.read_identifier(row, "security")
         if security is None:
             return
         if is_cash(security):
             self._read_cash(row)
             return
-        weight = columns.weight(row, "target")
-        band = self._band(row)
+        weight = columns.read_weight(row, "target")
+        band = self._read_band(row)
         if weight is None or band is None:
             return
         line = Line(row, weight, band)
         known = self.lines.setdefault(security, line)
         if known is not line and (not may_repeat or known[1:] != line[1:]):
             place = columns.place(known.row, "target")
-            columns.add(row, "target", f"{security} has a target already, in {place}")
+            columns.add_fault(row, "target", f"{security} has a target already, in {place}")
 
     def check_sum(self) -> None:
-        """Note a sum that contradicts the headers, or the line of cash."""
+        """Note a sum that contradicts the header or the line of cash."""
         columns = self.columns
-        invested = _sum(line.weight for line in self.lines.values())
+        invested = _add_up(line.weight for line in self.lines.values())
         if columns.is_percent("target") and 0 < invested <= Decimal("0.01"):
             place = columns.table.header_place(columns.places["target"])
             columns.faults.add(place, weight_text(invested), NOT_PERCENT)
-        if self.cash is not None and _sum((invested, self.cash.weight)) != 1:
+        if self.cash is not None and _add_up((invested, self.cash.weight)) != 1:
             rule = f"cash is what the other targets leave of 1; they sum to {weight_text(invested)}"
-            columns.add(self.cash.row, "target", rule)
+            columns.add_fault(self.cash.row, "target", rule)
 
-    def lines_with_bands(self) -> dict[str, tuple[Line, DriftBand]]:
-        """Return the lines with their bands."""
+    def build_bands(self) -> dict[str, tuple[Line, DriftBand]]:
+        """Build the bands of the lines, by security."""
         if self.notation != ("low", "high"):
             return {
-                security_id: (line, self._distances(line))
+                security_id: (line, self._build_band(line))
                 for security_id, line in self.lines.items()
             }
         lines = [*self.lines.values()]
@@ -161,36 +161,36 @@ class _Reader:
             shown = self.columns.place(edges[0].row, "low")
             for line in others:
                 rule = f"the target is not between low and high, as it is in {shown}; {DISTANCES}"
-                self.columns.add(line.row, "target", rule)
+                self.columns.add_fault(line.row, "target", rule)
             return {
-                security_id: (line, _between(line))
+                security_id: (line, _derive_band(line))
                 for security_id, line in self.lines.items()
                 if not others
             }
         if lines and not others:
-            self.columns.add(lines[0].row, "low", EDGES_OR_DISTANCES)
+            self.columns.add_fault(lines[0].row, "low", EDGES_OR_DISTANCES)
         return {
             security_id: (line, DriftBand(*line.band)) for security_id, line in self.lines.items()
         }
 
     def _read_cash(self, row: Row) -> None:
-        weight = self.columns.weight(row, "target")
+        weight = self.columns.read_weight(row, "target")
         for name in (*self.notation, *self.more):
             if self.columns.cell(row, name) is not None:
-                self.columns.add(row, name, CASH_BAND)
+                self.columns.add_fault(row, name, CASH_BAND)
         if weight is not None:
             self.cash = Line(row, weight, ())
 
-    def _band(self, row: Row) -> tuple[Weight, ...] | None:
+    def _read_band(self, row: Row) -> tuple[Weight, ...] | None:
         weights: list[Weight] = []
         for name in (*self.notation, *self.more):
-            number = self.columns.weight(row, name)
+            number = self.columns.read_weight(row, name)
             if number is None:
                 continue
             if number == 1 and name in MISTAKABLE and not self._is_percent(row, name):
-                self.columns.add(row, name, FULL_BAND)
+                self.columns.add_fault(row, name, FULL_BAND)
             elif name.endswith("e_drift") and not isinstance(number, Decimal):
-                self.columns.add(row, name, "a relative band is a decimal or a percentage")
+                self.columns.add_fault(row, name, "a relative band is a decimal or a percentage")
             else:
                 weights.append(number)
         complete = len(weights) == len(self.notation) + len(self.more)
@@ -202,30 +202,30 @@ class _Reader:
         typed = isinstance(cell, Number) and cell.is_percent
         return signed or typed or self.columns.is_percent(name)
 
-    def _distances(self, line: Line) -> DriftBand:
+    def _build_band(self, line: Line) -> DriftBand:
         match self.notation:
             case ("band",):
                 return DriftBand(line.band[0], line.band[0])
             case ("relative_drift",):
-                # _band admits decimals alone here, because the engine multiplies them exactly.
+                # _read_band admits only decimals here, because the engine multiplies them exactly.
                 relative, *absolute = (edge for edge in line.band if isinstance(edge, Decimal))
                 return relative_band(line.weight, relative, *absolute)
             case _:
                 return DriftBand(*line.band)
 
 
-def _between(line: Line) -> DriftBand:
+def _derive_band(line: Line) -> DriftBand:
     low, high = line.band
-    return DriftBand(_minus(line.weight, low), _minus(high, line.weight))
+    return DriftBand(_subtract(line.weight, low), _subtract(high, line.weight))
 
 
-def _minus(weight: Weight, less: Weight) -> Weight:
+def _subtract(weight: Weight, less: Weight) -> Weight:
     if isinstance(weight, Decimal) and isinstance(less, Decimal):
         return EXACT.subtract(weight, less)
     return Fraction(weight) - Fraction(less)
 
 
-def _sum(weights: Iterable[Weight]) -> Weight:
+def _add_up(weights: Iterable[Weight]) -> Weight:
     decimals, fractions = Decimal(0), Fraction(0)
     for weight in weights:
         if isinstance(weight, Decimal):

@@ -22,7 +22,7 @@ _PARTS: Final = re.compile(
     rf"(?P<exponent>[eE][-+]?[0-9]{{1,3}})?"
     rf"[{BLANKS}]*(?P<after>{_CURRENCY})?[{BLANKS}]*(?P<percent>%?)"
 )
-_SHORTENED: Final = re.compile(r"E[-+][0-9]{2,}")  # as spreadsheets show, and save, long numbers
+_SHORTENED: Final = re.compile(r"E[-+][0-9]{2,}")  # a form that spreadsheets save numbers in
 
 
 class Mark(Enum):
@@ -32,7 +32,7 @@ class Mark(Enum):
     COMMA = ","
 
 
-def _pattern(mark: Mark) -> re.Pattern[str]:
+def _compile_pattern(mark: Mark) -> re.Pattern[str]:
     groups = "," if mark is Mark.POINT else "."
     grouped = (
         rf"[1-9][0-9]{{0,2}}(?P<group>[{groups}'\u2019{BLANKS}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*"
@@ -40,7 +40,7 @@ def _pattern(mark: Mark) -> re.Pattern[str]:
     return re.compile(rf"(?P<whole>[0-9]+|{grouped}|)(?:\{mark.value}(?P<part>[0-9]*))?")
 
 
-_BY_MARK: Final = {mark: _pattern(mark) for mark in Mark}
+_BY_MARK: Final = {mark: _compile_pattern(mark) for mark in Mark}
 _NO_DIGITS: Final = re.compile(r"[^0-9]")
 NOT_A_NUMBER: Final = "a number is expected here, such as 1234.50, 1,234.50 or 1.234,50"
 SHORTENED: Final = (
@@ -49,7 +49,7 @@ SHORTENED: Final = (
 
 
 class WrittenNumber(NamedTuple):
-    """A text as a number, by each decimal mark that it can be written with."""
+    """A text as a number, read with each decimal mark that fits."""
 
     readings: dict[Mark, Decimal]
     is_percent: bool
@@ -61,7 +61,7 @@ class WrittenNumber(NamedTuple):
         return next(iter(self.readings)) if len(self.readings) == 1 else None
 
     def read(self, mark: Mark | None) -> Number:
-        """Read by the mark of the table; raise ValueError if that leaves a doubt."""
+        """Read by the mark of the table; raise ValueError if the number stays ambiguous."""
         values = [*self.readings.values()]
         if all(value == values[0] for value in values):
             value = values[0]
@@ -95,7 +95,7 @@ def parse_number(text: str) -> WrittenNumber:
     currencies = [currency for currency in (parts["before"], parts["after"]) if currency]
     if len(signs) > 1 or len(currencies) > 1 or (parts["percent"] and currencies):
         raise ValueError(NOT_A_NUMBER)
-    readings = _readings(parts["digits"], parts["exponent"] or "")
+    readings = _parse_digits(parts["digits"], parts["exponent"] or "")
     if not readings:
         raise ValueError(NOT_A_NUMBER)
     is_negative, is_percent = bool(signs) and signs[0] != "+", bool(parts["percent"])
@@ -106,7 +106,7 @@ def parse_number(text: str) -> WrittenNumber:
     return WrittenNumber(scaled, is_percent, parse_currency(currencies[0]) if currencies else "")
 
 
-def _readings(digits: str, exponent: str) -> dict[Mark, Decimal]:
+def _parse_digits(digits: str, exponent: str) -> dict[Mark, Decimal]:
     readings: dict[Mark, Decimal] = {}
     for mark, pattern in _BY_MARK.items():
         matched = pattern.fullmatch(digits)

@@ -27,12 +27,14 @@ PARTS: Final = frozenset({"cost_rate", "volume_share"})
 NUMBERS: Final = frozenset(
     {"cash_flow", "minimum_shares", "maximum_trades", "cost_per_trade", "soft_band_price"}
 )
-OF_A_COLUMN: Final = AMOUNTS | ID_LISTS | CHOICES | FLAGS | AS_JSON | PARTS | NUMBERS
+COLUMN_OPTIONS: Final = AMOUNTS | ID_LISTS | CHOICES | FLAGS | AS_JSON | PARTS | NUMBERS
 ORDERS: Final = "open_orders"
 NO_ORDERS: Final = "files know no orders: include them in holdings and cash"
-NOT_AN_OPTION: Final = f"no option has this name; the options are {', '.join(sorted(OF_A_COLUMN))}"
+NOT_AN_OPTION: Final = (
+    f"no option has this name; the options are {', '.join(sorted(COLUMN_OPTIONS))}"
+)
 YES_OR_NO: Final = {"true": True, "yes": True, "false": False, "no": False}
-_NAMES: Final = {normalize_name(name): name for name in OF_A_COLUMN}
+_NAMES: Final = {normalize_name(name): name for name in COLUMN_OPTIONS}
 _SEPARATOR: Final = re.compile(r"\s*[;,]\s*")
 
 
@@ -62,7 +64,7 @@ def read_options(
 ) -> dict[str, PortfolioOptions]:
     """Read the options of portfolios that holdings name; a blank cell leaves ``common`` in force.
 
-    Rules that an option breaks, alone or together with those of ``common``, are noted as faults.
+    A rule that an option breaks, alone or together with ``common``, is noted as a fault.
     """
     reader = _Reader(portfolios, build_options(common), faults)
     for table in tables:
@@ -74,11 +76,11 @@ def read_options(
             columns.numeric = tuple(numbers)
             for row in table.rows:
                 reader.read(columns, places, row)
-    return reader.found
+    return reader.options
 
 
 def _find_options(columns: Columns) -> dict[str, int]:
-    """Find the columns of options; other headers are faults, otherwise a typo would be lost."""
+    """Find the columns of options; note other headers, otherwise a typo would be lost."""
     options: dict[str, int] = {}
     for place, header in enumerate(columns.table.headers):
         name = _NAMES.get(normalize_name(header))
@@ -95,54 +97,54 @@ def _find_options(columns: Columns) -> dict[str, int]:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reader of rows; ``found`` has the options by portfolio."""
+    """Reader of rows, which collects the options by portfolio."""
 
     portfolios: Container[str]
     common: OptionOverrides
     faults: Faults
-    found: dict[str, PortfolioOptions] = field(default_factory=dict[str, PortfolioOptions])
+    options: dict[str, PortfolioOptions] = field(default_factory=dict[str, PortfolioOptions])
     _rows: dict[str, Place] = field(default_factory=dict[str, Place])
 
     def read(self, columns: Columns, options: Mapping[str, int], row: Row) -> None:
-        """Read a row; a fault leaves it out."""
-        portfolio = columns.identifier(row, "portfolio")
+        """Read a row; skip it after a fault."""
+        portfolio = columns.read_identifier(row, "portfolio")
         columns.note_currency(row)
         if portfolio is None:
             return
         place = columns.place(row, "portfolio")
         first = self._rows.setdefault(portfolio, place)
         if first is not place:
-            columns.add(row, "portfolio", f"the options of this portfolio are in {first}")
+            columns.add_fault(row, "portfolio", f"the options of this portfolio are in {first}")
         elif portfolio not in self.portfolios:
-            columns.add(row, "portfolio", "no table of holdings has this portfolio")
+            columns.add_fault(row, "portfolio", "no table of holdings has this portfolio")
         else:
             self._read_options(portfolio, columns, options, row)
 
     def _read_options(
         self, portfolio: str, columns: Columns, options: Mapping[str, int], row: Row
     ) -> None:
-        known = len(self.faults.found) + self.faults.omitted
+        known = len(self.faults.entries) + self.faults.omitted
         values = dict(_read_cells(columns, options, row))
         try:
-            # In spite of cells that are faults already, because all are to be told at once.
+            # Validated in spite of faulty cells, because all faults are reported at once.
             body = RebalanceOptionsBody.model_validate(values)
-            # Merged, because an option may conflict with one of all portfolios.
+            # Merged, because an option may conflict with an option of all portfolios.
             self.common.override_by(build_options(body)).apply_to(RebalanceOptions())
         except ValidationError as error:
             for entry in error.errors(include_url=False, include_context=False):
                 name, *path = map(str, entry["loc"])
                 at = f"{json_pointer(path)}: " if path else ""
-                columns.add(row, name, f"{at}{entry['msg']}")
+                columns.add_fault(row, name, f"{at}{entry['msg']}")
         except RuleError as error:
             name = str(error.field[0])
-            if name in values:  # otherwise the fault is one of the common options, told there
-                columns.add(row, name, error.rule)
+            if name in values:  # otherwise the common options have the fault, and report it
+                columns.add_fault(row, name, error.rule)
         except OptionsConflictError as error:
             self.faults.add(columns.place(row, "portfolio"), portfolio, str(error))
         else:
             places = {name: columns.place(row, name) for name in values}
-            if places and len(self.faults.found) + self.faults.omitted == known:
-                self.found[portfolio] = PortfolioOptions(body, places)
+            if places and len(self.faults.entries) + self.faults.omitted == known:
+                self.options[portfolio] = PortfolioOptions(body, places)
 
 
 def _read_cells(
@@ -154,16 +156,16 @@ def _read_cells(
         if cell is None:
             continue
         try:
-            yield name, _value(columns, row, name, cell)
+            yield name, _read_value(columns, row, name, cell)
         except ValueError as error:
-            columns.add(row, name, str(error))
+            columns.add_fault(row, name, str(error))
 
 
-def _value(columns: Columns, row: Row, name: str, cell: Cell) -> object:
+def _read_value(columns: Columns, row: Row, name: str, cell: Cell) -> object:
     if isinstance(cell, str) and cell[0] in "[{":
         return _decode(cell)
     if name in FLAGS:
-        return _flag(cell)
+        return _read_flag(cell)
     if name in ID_LISTS:
         parts = _SEPARATOR.split(cell) if isinstance(cell, str) else [cell]
         return [read_identifier(part) for part in parts if part]
@@ -173,10 +175,10 @@ def _value(columns: Columns, row: Row, name: str, cell: Cell) -> object:
         raise ValueError(cell.rule)
     if name in AS_JSON or name in CHOICES:
         raise ValueError(f"write {name} as in JSON" if name in AS_JSON else "a word is expected")
-    return _number(columns, row, name)
+    return _read_number(columns, row, name)
 
 
-def _number(columns: Columns, row: Row, name: str) -> object:
+def _read_number(columns: Columns, row: Row, name: str) -> object:
     number = columns.read_number(row, name)
     value = number.value
     is_percent = number.is_percent
@@ -191,7 +193,7 @@ def _number(columns: Columns, row: Row, name: str) -> object:
     return value
 
 
-def _flag(cell: Cell) -> bool:
+def _read_flag(cell: Cell) -> bool:
     # A workbook has TRUE and FALSE as cells that are neither texts nor numbers.
     text = cell.text if isinstance(cell, Unreadable) else cell
     known = YES_OR_NO.get(text.casefold()) if isinstance(text, str) else None

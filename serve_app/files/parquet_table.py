@@ -20,9 +20,9 @@ def read_parquet(file: str, data: bytes, role: str | None, max_inflated_bytes: i
         _require_bounded(file, source.metadata, max_inflated_bytes)
         headers = tuple(name.strip() for name in source.schema_arrow.names)
         texts = [field.name for field in source.schema_arrow if pa.types.is_string(field.type)]
-        # As dictionaries, because a text that is repeated would otherwise be inflated.
+        # Texts are read as dictionaries, because repeated texts would otherwise be inflated.
         source = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
-        columns = [_cells(column) for column in source.read().columns]
+        columns = [_read_cells(column) for column in source.read().columns]
     except pa.ArrowException as error:
         raise refuse(Place(file), f"the file is no readable Parquet: {error}") from error
     rows = [
@@ -45,33 +45,33 @@ def _require_bounded(file: str, metadata: Any, max_inflated_bytes: int) -> None:
         raise refuse(Place(file), rule, f"{inflated:,}")
 
 
-def _cells(column: Any) -> Sequence[Cell]:
+def _read_cells(column: Any) -> Sequence[Cell]:
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return [cell for chunk in column.chunks for cell in _decode(chunk)]
+        return [cell for chunk in column.chunks for cell in _decode_dictionary(chunk)]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return [_text(value) for value in column.to_pylist()]
+        return [_read_text(value) for value in column.to_pylist()]
     if pa.types.is_integer(kind):
         return [None if value is None else Decimal(value) for value in column.to_pylist()]
     if pa.types.is_decimal(kind):
         return column.to_pylist()
     if pa.types.is_floating(kind):
-        return [_float(value, kind) for value in column.to_pylist()]
+        return [_read_float(value, kind) for value in column.to_pylist()]
     rule = f"a value of type {kind} is neither a text nor a number"
     return [None if value is None else Unreadable(str(value), rule) for value in column.to_pylist()]
 
 
-def _decode(chunk: Any) -> Iterator[Cell]:
-    values = _cells(pa.chunked_array([chunk.dictionary]))
+def _decode_dictionary(chunk: Any) -> Iterator[Cell]:
+    values = _read_cells(pa.chunked_array([chunk.dictionary]))
     for index in chunk.indices.to_pylist():
         yield None if index is None else values[index]
 
 
-def _text(value: str | None) -> Cell:
+def _read_text(value: str | None) -> Cell:
     return (value or "").strip() or None
 
 
-def _float(value: float | None, kind: Any) -> Cell:
+def _read_float(value: float | None, kind: Any) -> Cell:
     if value is None:
         return None
     if not np.isfinite(value):

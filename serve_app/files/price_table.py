@@ -40,23 +40,23 @@ def read_prices(tables: Sequence[Table], faults: Faults, currencies: Currencies)
 
 def _read_row(prices: Prices, columns: Columns, row: Row, *, may_repeat: bool) -> None:
     if may_repeat and columns.cell(row, "security") is None:
-        return  # a line of holdings that has cash alone
-    security = columns.identifier(row, "security")
+        return  # a line of holdings with nothing but cash
+    security = columns.read_identifier(row, "security")
     if security is None:
         return
     if is_cash(security):
-        if columns.cell(row, "price") is not None and _price(columns, row) not in (None, ONE):
-            columns.add(row, "price", IS_CASH)
+        if columns.cell(row, "price") is not None and _read_price(columns, row) not in (None, ONE):
+            columns.add_fault(row, "price", IS_CASH)
         return
-    price = _price(columns, row)
+    price = _read_price(columns, row)
     if price is None:
         return
     columns.note_currency(row)
     known = prices.values.setdefault(security, price)
     place = prices.places.setdefault(security, columns.place(row, "price"))
     if place != columns.place(row, "price") and (known != price or not may_repeat):
-        columns.add(row, "price", f"{security} has a price already: {known:f} in {place}")
+        columns.add_fault(row, "price", f"{security} has a price already: {known:f} in {place}")
 
 
-def _price(columns: Columns, row: Row) -> Decimal | None:
-    return columns.amount(row, columns.places["price"], least=0)
+def _read_price(columns: Columns, row: Row) -> Decimal | None:
+    return columns.read_amount(row, columns.places["price"], least=0)

@@ -1,4 +1,4 @@
-"""Reader of any file that may hold tables, chosen by its content and not by its name."""
+"""Reader of tables, which knows the format of a file by its content and not by its name."""
 
 from typing import Final
 
@@ -32,7 +32,7 @@ def read_tables(
     role: str | None = None,
     max_inflated_bytes: int = MAX_INFLATED_BYTES,
 ) -> list[Table]:
-    """Read the tables of a file; raise FilesRefusedError with their places in it.
+    """Read the tables of a file; raise FilesRefusedError with the place of each fault.
 
     ``role`` is the role that the caller gave the file, if any; the sheets of a workbook show
     theirs by their names.

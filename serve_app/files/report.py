@@ -35,7 +35,7 @@ class TradeRow(NamedTuple):
 
 
 class OutcomeRow(NamedTuple):
-    """The outcome of a portfolio; without a plan, the reason. ``note`` says what was assumed."""
+    """Outcome of a portfolio, or the reason why it has no plan; ``note`` states assumptions."""
 
     portfolio: str
     status: str
@@ -130,19 +130,19 @@ def list_drift(outcomes: Sequence[PortfolioOutcome]) -> Iterator[DriftRow]:
                 whole(after),
                 compute_weight(before, security.price, value),
                 security.weight,
-                *_edges(security),
+                *_compute_edges(security),
                 compute_weight(after, security.price, base),
                 None if outcome.refusal else security.security_id not in outside,
             )
 
 
-def _edges(security: PricedTarget) -> tuple[Weight, Weight]:
+def _compute_edges(security: PricedTarget) -> tuple[Weight, Weight]:
     weight, band = security.weight, security.band
-    low, high = _add(weight, band.low, -1), _add(weight, band.high, 1)
+    low, high = _add_drift(weight, band.low, -1), _add_drift(weight, band.high, 1)
     return low if low > 0 else Decimal(0), high
 
 
-def _add(weight: Weight, drift: Weight, sign: int) -> Weight:
+def _add_drift(weight: Weight, drift: Weight, sign: int) -> Weight:
     if isinstance(weight, Decimal) and isinstance(drift, Decimal):
         return EXACT.fma(drift, Decimal(sign), weight)
     return Fraction(weight) + sign * Fraction(drift)

@@ -39,7 +39,7 @@ NO_CASH: Final = "no cash is given: counted as 0"
 
 @dataclass(frozen=True, slots=True)
 class GivenRequest:
-    """Everything that a rebalance needs, checked; ``without_cash`` had no cash in the files."""
+    """Checked input of a rebalance; ``without_cash`` are portfolios without cash in the files."""
 
     body: OptimizeBody
     model: Model
@@ -53,7 +53,7 @@ class GivenRequest:
 
     @property
     def summary(self) -> str:
-        """One line about all assumptions, in ASCII for a header; empty if there are none."""
+        """One line about all assumptions, in ASCII for a header; empty without assumptions."""
         count, total = len(self.without_cash), len(self.body.portfolios)
         whole = f"{count:,} of {total:,} portfolios: counted as 0"
         return f"no cash is given for {whole}" if count else ""
@@ -62,19 +62,19 @@ class GivenRequest:
 def parse_request(file: str, text: bytes) -> GivenRequest:
     """Read the JSON of POST /optimize; raise FilesRefusedError."""
     try:
-        return _request(parse_body(text), Place(file), Place(file))
+        return _check_request(parse_body(text), Place(file), Place(file))
     except BodyRefusedError as error:
         raise _refuse_places(Place(file), error.errors) from error
 
 
 def with_options(request: GivenRequest, options: RebalanceOptionsBody | None) -> GivenRequest:
-    """Replace the options of a request; raise FilesRefusedError if it has some of its own."""
+    """Add options to a request; raise FilesRefusedError if the request has options already."""
     if options is None:
         return request
     if request.body.options is not None:
         raise refuse(Place(OPTIONS), "the JSON file has options, too: give them once")
     body = request.body.model_copy(update={"options": options})
-    return _request(body, Place(OPTIONS), Place(OPTIONS), without_cash=request.without_cash)
+    return _check_request(body, Place(OPTIONS), Place(OPTIONS), without_cash=request.without_cash)
 
 
 def build_request(
@@ -93,15 +93,15 @@ def build_request(
     if not accounts:
         raise refuse(roles.holdings[0].header_row_place, "the table has no portfolio")
     body = OptimizeBody.model_construct(
-        model=GivenModel.model_construct(name="given", positions=_positions(model)),
+        model=GivenModel.model_construct(name="given", positions=_build_positions(model)),
         prices=prices.values,
-        portfolios=_portfolios(accounts, own),
+        portfolios=_build_portfolios(accounts, own),
         options=options,
     )
     without_cash = tuple(
         portfolio_id for portfolio_id, account in accounts.items() if account.cash is None
     )
-    return _request(body, model.place, Place(OPTIONS), own, without_cash)
+    return _check_request(body, model.place, Place(OPTIONS), own, without_cash)
 
 
 def parse_json_options(file: str, text: bytes) -> RebalanceOptionsBody:
@@ -116,7 +116,7 @@ def parse_json_options(file: str, text: bytes) -> RebalanceOptionsBody:
         raise _refuse_places(Place(file), entries) from error
 
 
-def _positions(model: ModelTargets) -> list[GivenPosition]:
+def _build_positions(model: ModelTargets) -> list[GivenPosition]:
     return [
         GivenPosition.model_construct(
             security_id=security, target=weight, low_drift=band.low, high_drift=band.high
@@ -125,7 +125,9 @@ def _positions(model: ModelTargets) -> list[GivenPosition]:
     ]
 
 
-def _portfolios(accounts: Accounts, own: Mapping[str, PortfolioOptions]) -> list[GivenPortfolio]:
+def _build_portfolios(
+    accounts: Accounts, own: Mapping[str, PortfolioOptions]
+) -> list[GivenPortfolio]:
     return [
         GivenPortfolio.model_construct(
             portfolio_id=portfolio_id,
@@ -137,10 +139,10 @@ def _portfolios(accounts: Accounts, own: Mapping[str, PortfolioOptions]) -> list
     ]
 
 
-def _request(
+def _check_request(
     body: OptimizeBody,
-    of_model: Place,
-    of_options: Place,
+    model_place: Place,
+    options_place: Place,
     own: Mapping[str, PortfolioOptions] | None = None,
     without_cash: tuple[str, ...] = (),
 ) -> GivenRequest:
@@ -148,35 +150,35 @@ def _request(
     try:
         return GivenRequest(body, convert_model(body), convert_options(body), without_cash)
     except RuleError as error:
-        at = of_model if error.field[:1] == ("model",) else of_options
+        at = model_place if error.field[:1] == ("model",) else options_place
         raise refuse(
             at, f"{format_pointer(error.field)}: {error.rule}", format_value(error.value)
         ) from error
     except UnmatchedIdsError as error:
         faults = Faults()
         for path, security_id in error.places:
-            at = _find_option_place(body, path, of_options, own or {})
+            at = _find_option_place(body, path, options_place, own or {})
             faults.add(at, security_id, "it is in no portfolio and not in the model")
-        raise FilesRefusedError(faults.found, faults.omitted) from error
+        raise FilesRefusedError(faults.entries, faults.omitted) from error
     except OptionsConflictError as error:
-        raise refuse(of_options, str(error)) from error
+        raise refuse(options_place, str(error)) from error
 
 
 def _find_option_place(
     body: OptimizeBody,
     path: Sequence[str | int],
-    of_options: Place,
+    options_place: Place,
     own: Mapping[str, PortfolioOptions],
 ) -> Place:
     """Return the cell of an option of one portfolio; for other options, their JSON pointer."""
     if own and path[0] == "portfolios":
         _, index, _, name, *_ = path
         return own[body.portfolios[int(index)].portfolio_id].places[str(name)]
-    return Place(of_options.file, column=json_pointer([str(step) for step in path]))
+    return Place(options_place.file, column=json_pointer([str(step) for step in path]))
 
 
 def _refuse_places(place: Place, entries: Sequence[Mapping[str, Any]]) -> FilesRefusedError:
-    """Make the refusal of violations as the framework lists them."""
+    """Build the refusal of violations, which come in the form of pydantic."""
     faults = Faults()
     for entry in entries:
         _, *path = entry["loc"]
@@ -187,4 +189,4 @@ def _refuse_places(place: Place, entries: Sequence[Mapping[str, Any]]) -> FilesR
         rule = "unknown field" if entry["type"] == "extra_forbidden" else str(entry["msg"])
         pointer = json_pointer([str(step) for step in path if step != "[key]"])
         faults.add(Place(place.file, column=pointer), None, rule)
-    return FilesRefusedError(faults.found, faults.omitted)
+    return FilesRefusedError(faults.entries, faults.omitted)

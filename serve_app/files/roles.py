@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Final
 
 from optimization import find_field
-from serve_app.files.faults import Faults, Place, refuse
+from serve_app.files.faults import Faults, FilesRefusedError, Place, refuse
 from serve_app.files.options_table import is_option_header
 from serve_app.files.table import Table
 
@@ -34,13 +34,13 @@ class RoleTables:
     options: list[Table] = field(default_factory=list[Table])
 
     def list_tables(self, role: str) -> list[Table]:
-        """Tables of a role."""
+        """Return the tables of a role."""
         tables: list[Table] = getattr(self, role)
         return tables
 
 
 def assign_roles(tables: Sequence[Table]) -> RoleTables:
-    """Assign roles by what tables are said to be, by their names, then by their columns.
+    """Assign roles by what the caller says, by the names of tables, then by their columns.
 
     Raises FilesRefusedError if a role has no table, or the model has several.
     """
@@ -52,7 +52,7 @@ def assign_roles(tables: Sequence[Table]) -> RoleTables:
     _borrow_holdings(roles)
     missing = [role for role in NEEDS if not roles.list_tables(role)]
     if missing:
-        raise _missing_error(tables, missing)
+        raise _build_missing_error(tables, missing)
     if len(roles.model) > 1:
         others = " and ".join(str(_build_place(table)) for table in roles.model)
         raise refuse(_build_place(roles.model[-1]), f"give one model, not several: {others}")
@@ -61,7 +61,7 @@ def assign_roles(tables: Sequence[Table]) -> RoleTables:
 
 def recognize_role(table: Table) -> str | None:
     """Return the role that a table's name or columns show; None if neither does."""
-    named = table.role or _named_role(table)
+    named = table.role or _find_named_role(table)
     if named is not None:
         return named
     fields = {find_field(header) for header in table.headers}
@@ -74,36 +74,37 @@ def recognize_role(table: Table) -> str | None:
     if "portfolio" not in fields or "security" in fields:
         return None
     others = [header for header in table.headers if find_field(header) != "portfolio"]
-    # All of them, because a wide table of holdings may have a security of such a name.
+    # Every header has to be an option, because a wide table of holdings may have a security with
+    # the name of an option.
     return OPTIONS if others and all(map(is_option_header, others)) else HOLDINGS
 
 
-def _named_role(table: Table) -> str | None:
+def _find_named_role(table: Table) -> str | None:
     name = table.sheet if table.sheet is not None else PurePath(table.file).stem
     return NAMES.get(name.strip().casefold().replace("_", " "))
 
 
 def _borrow_holdings(roles: RoleTables) -> None:
-    """Let tables of holdings serve as prices and model, if they have the columns and none else."""
+    """Let tables of holdings serve as prices and model, unless other tables do."""
     if not roles.prices:
-        roles.prices.extend(table for table in roles.holdings if _has(table, "price"))
+        roles.prices.extend(table for table in roles.holdings if _has_field(table, "price"))
     if not roles.model:
-        # A weight beside a quantity is that of today, so the header must say that it is a target.
+        # A weight beside a quantity is usually the current one, so the header has to say target.
         roles.model.extend(table for table in roles.holdings if has_target_header(table))
 
 
 def has_target_header(table: Table) -> bool:
-    """Whether a header says that its weights are targets, and not those of today."""
+    """Whether a header says that its weights are targets, not current weights."""
     return any(
         find_field(header) == "target" and "target" in header.casefold() for header in table.headers
-    ) and _has(table, "security")
+    ) and _has_field(table, "security")
 
 
-def _has(table: Table, name: str) -> bool:
+def _has_field(table: Table, name: str) -> bool:
     return any(find_field(header) == name for header in table.headers)
 
 
-def _missing_error(tables: Sequence[Table], missing: Sequence[str]) -> Exception:
+def _build_missing_error(tables: Sequence[Table], missing: Sequence[str]) -> FilesRefusedError:
     faults = Faults()
     first = tables[0]
     files = list(dict.fromkeys(table.file for table in tables))
@@ -115,11 +116,7 @@ def _missing_error(tables: Sequence[Table], missing: Sequence[str]) -> Exception
         if sheets:
             rule += f"; the sheets are {', '.join(repr(sheet) for sheet in sheets)}"
         faults.add(place, None, rule)
-    try:
-        faults.require_none()
-    except Exception as error:  # noqa: BLE001 - returned to be raised by the caller
-        return error
-    raise AssertionError
+    return FilesRefusedError(faults.entries)
 
 
 def _build_place(table: Table) -> Place:

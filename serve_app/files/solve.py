@@ -11,7 +11,7 @@ from serve_app.files.request import GivenRequest
 from serve_app.upstream.holdings.source import Balance
 
 SOLVE_BATCH_SIZE: Final = 50  # portfolios between two steps of the progress
-TIME_LIMIT_S: Final = 30.0  # of one portfolio, as the service has it by default
+TIME_LIMIT_S: Final = 30.0  # for one portfolio, as by default in the service
 
 
 async def solve_request(
@@ -22,7 +22,7 @@ async def solve_request(
     """Solve each portfolio and return the outcomes in order; a failure does not stop the others.
 
     ``on_progress`` gets the number of portfolios done since the last call. Raises EmptyModelError
-    if everything would be sold unasked, and OptionsConflictError.
+    if the model would sell everything without ``liquidate``, and OptionsConflictError.
     """
     body, options = request.body, request.options
     common, own = options.build_common(time_limit_s), options.build_own(time_limit_s)

@@ -9,9 +9,9 @@ from serve_app.files.faults import Place
 
 
 class Number(NamedTuple):
-    """A number with what is shown beside it; a percentage is stored in parts of 1.
+    """A number with its percent sign, currency and padding; a percentage is in parts of 1.
 
-    ``width`` is the number of digits that are shown at least, with zeros in front.
+    ``width`` is the minimum number of digits, padded with leading zeros.
     """
 
     value: Decimal
@@ -21,14 +21,14 @@ class Number(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A cell without a usable value; a fault only where the cell is needed."""
+    """A cell without a usable value, which is a fault only where the value is needed."""
 
     text: str
     rule: str
 
 
 Cell: TypeAlias = str | Decimal | Number | Unreadable | None
-"""A text without blanks at its ends, a number, or None for a blank cell."""
+"""A stripped text, a number, or None for a blank cell."""
 
 
 class Row(NamedTuple):
@@ -42,8 +42,8 @@ class Row(NamedTuple):
 class Table:
     """Headers and rows of a table, as written.
 
-    ``delimiter`` is that of a text file, because it hints at the decimal mark. ``role`` is
-    the role that the caller gave the table, if any: a name of ``roles.ROLES``.
+    ``delimiter`` is kept for a text file, because it hints at the decimal mark. ``role`` is the
+    role that the caller gave the table, if any: a name of ``roles.ROLES``.
     """
 
     file: str

@@ -33,7 +33,7 @@ OPTIONS: Final[Rows] = (
     ("portfolio", "cash_floor", "do_not_sell"),
     ("Bob", "3%", "VXUS"),
 )
-OPTIONS_OF_ALL: Final = '{\n  "cash_floor": "1%"\n}\n'
+COMMON_OPTIONS: Final = '{\n  "cash_floor": "1%"\n}\n'
 SHEETS: Final[Mapping[str, Rows]] = {
     "holdings": HOLDINGS,
     "prices": PRICES,
@@ -42,17 +42,17 @@ SHEETS: Final[Mapping[str, Rows]] = {
 }
 
 
-def template_files() -> dict[str, bytes]:
-    """Make the files by their names."""
-    files = {f"{name}.csv": _csv(rows) for name, rows in SHEETS.items()}
-    return {**files, "options.json": OPTIONS_OF_ALL.encode(), "accounts.xlsx": _workbook()}
+def build_template_files() -> dict[str, bytes]:
+    """Build the content of the files, by name."""
+    files = {f"{name}.csv": _write_csv(rows) for name, rows in SHEETS.items()}
+    return {**files, "options.json": COMMON_OPTIONS.encode(), "accounts.xlsx": _write_workbook()}
 
 
-def _csv(rows: Rows) -> bytes:
+def _write_csv(rows: Rows) -> bytes:
     return "".join(f"{','.join(map(str, row))}\r\n" for row in rows).encode()
 
 
-def _workbook() -> bytes:
+def _write_workbook() -> bytes:
     sink = BytesIO()
     with xlsxwriter.Workbook(sink) as book:
         bold = book.add_format({"bold": True})

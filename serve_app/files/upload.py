@@ -23,7 +23,7 @@ from serve_app.files.table import Table
 
 MAX_PARTS: Final = 100
 MAX_INFLATED_BYTES: Final = 100_000_000
-ENDINGS: Final = {XLSX: "body.xlsx", PARQUET: "body.parquet"}
+BODY_NAMES: Final = {XLSX: "body.xlsx", PARQUET: "body.parquet"}
 NOT_A_FILE: Final = "send each table as a file, and options as JSON under the name options"
 
 
@@ -31,16 +31,16 @@ async def read_upload(data: bytes, content_type: str) -> GivenRequest:
     """Read a body by its media type; raise FilesRefusedError."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == FORM:
-        form = await _read_form(data, content_type)
-    elif is_json(data) and media_type not in ENDINGS:
-        form = parse_request("body", data)
+        request = await _read_form(data, content_type)
+    elif is_json(data) and media_type not in BODY_NAMES:
+        request = parse_request("body", data)
     else:
-        form = build_request(_tables(ENDINGS.get(media_type, "body.csv"), data))
-    count = len(form.body.portfolios)
+        request = build_request(_read_tables(BODY_NAMES.get(media_type, "body.csv"), data))
+    count = len(request.body.portfolios)
     if count > MAX_PORTFOLIOS:
         rule = f"a request has at most {MAX_PORTFOLIOS:,} portfolios"
         raise refuse(Place("body"), rule, f"{count:,}")
-    return form
+    return request
 
 
 async def _read_form(data: bytes, content_type: str) -> GivenRequest:
@@ -68,7 +68,7 @@ async def _read_parts(form: FormData) -> tuple[list[Table], RebalanceOptionsBody
             options = parse_json_options(OPTIONS, text)
         elif isinstance(part, UploadFile):
             role = name if name in ROLES else None
-            tables += _tables(part.filename or name, text, role)
+            tables += _read_tables(part.filename or name, text, role)
         else:
             raise refuse(Place(name), NOT_A_FILE)
     if not tables:
@@ -76,5 +76,5 @@ async def _read_parts(form: FormData) -> tuple[list[Table], RebalanceOptionsBody
     return tables, options
 
 
-def _tables(file: str, data: bytes, role: str | None = None) -> list[Table]:
+def _read_tables(file: str, data: bytes, role: str | None = None) -> list[Table]:
     return read_tables(file, data, role, MAX_INFLATED_BYTES)

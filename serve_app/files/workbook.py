@@ -26,7 +26,7 @@ RELATIONS: Final = "xl/_rels/workbook.xml.rels"
 NO_BOOK: Final = "the file is no .xlsx workbook (.xlsb, .ods and archives cannot be read)"
 BROKEN: Final = (
     *(BadZipFile, ExpatError, zlib.error, EOFError, KeyError, IndexError, ValueError),
-    *(NotImplementedError, RuntimeError),  # of compression methods and of encrypted members
+    *(NotImplementedError, RuntimeError),  # unknown compression methods, encrypted members
 )
 
 
@@ -43,7 +43,7 @@ def read_workbook(file: str, data: bytes, role: str | None, max_inflated_bytes: 
                 cells = SheetCells(book.parts, MAX_CELLS)
                 with archive.open(member) as stream:
                     cells.read(stream)
-                tables.append(_table(file, sheet, cells, role, faults))
+                tables.append(_build_table(file, sheet, cells, role, faults))
     except TooManyCellsError as error:
         raise refuse(Place(file, sheet), f"a sheet has at most {MAX_CELLS:,} cells") from error
     except BROKEN as error:
@@ -51,12 +51,12 @@ def read_workbook(file: str, data: bytes, role: str | None, max_inflated_bytes: 
     faults.require_none()
     if not tables:
         raise refuse(Place(file), "the workbook has no sheet of cells")
-    # A role that is said of the file is that of its only sheet; several sheets say their own.
+    # The role of a file is the role of its only sheet; several sheets show theirs by their names.
     return tables if len(tables) == 1 else [replace(table, role=None) for table in tables]
 
 
 def _require_bounded(file: str, archive: ZipFile, max_inflated_bytes: int) -> None:
-    """Refuse an archive that is small only because it is compressed; members keep their sizes."""
+    """Refuse an archive that is small only because it is compressed, by its stated sizes."""
     members = archive.infolist()
     if BOOK not in archive.namelist():
         raise refuse(Place(file), NO_BOOK)
@@ -72,7 +72,7 @@ class _Book:
 
     archive: ZipFile
     parts: BookParts = field(init=False)
-    _named: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    _sheets: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     _is_stale: bool = False
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class _Book:
         if "xl/styles.xml" in names:
             with self.archive.open("xl/styles.xml") as stream:
                 parse_xml(stream, formats.start, formats.end)
-        self.parts = BookParts(texts.found, formats.found, self._is_stale)
+        self.parts = BookParts(texts.texts, formats.formats, self._is_stale)
 
     def sheets(self) -> Iterator[tuple[str, str]]:
         """Yield the name and the member of each sheet of cells, in their order."""
@@ -99,7 +99,7 @@ class _Book:
                 members[attributes["Id"]] = normpath(path)
 
         self._parse(RELATIONS, note)
-        for name, relation in self._named:
+        for name, relation in self._sheets:
             if relation in members:
                 yield name, members[relation]
 
@@ -109,9 +109,9 @@ class _Book:
 
     def _note_sheet(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "sheet":
-            self._named.append((attributes["name"], attributes["id"]))
+            self._sheets.append((attributes["name"], attributes["id"]))
         elif name == "calcPr":
-            # Set by programs that store a 0 for each formula, because they cannot compute it.
+            # Programs that cannot compute formulas set this flag, and store a 0 for each of them.
             self._is_stale = attributes.get("fullCalcOnLoad", "0") in ("1", "true")
 
 
@@ -119,7 +119,7 @@ class _Book:
 class _Texts:
     """Shared texts of a workbook, without the readings of Asian characters."""
 
-    found: list[str] = field(default_factory=list[str])
+    texts: list[str] = field(default_factory=list[str])
     _parts: list[str] = field(default_factory=list[str])
     _is_text: bool = False
     _is_phonetic: bool = False
@@ -135,7 +135,7 @@ class _Texts:
         """End an element."""
         self._is_text = False
         if name == "si":
-            self.found.append("".join(self._parts))
+            self.texts.append("".join(self._parts))
         elif name == "rPh":
             self._is_phonetic = False
 
@@ -149,28 +149,30 @@ class _Texts:
 class _Formats:
     """Formats of cells, by the number of their style."""
 
-    found: list[CellFormat] = field(default_factory=list[CellFormat])
+    formats: list[CellFormat] = field(default_factory=list[CellFormat])
     _codes: dict[int, str] = field(default_factory=dict[int, str])
-    _is_of_cells: bool = False
+    _is_in_cell_formats: bool = False
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """Begin an element."""
         if name == "numFmt":
             self._codes[int(attributes["numFmtId"])] = attributes["formatCode"]
         elif name == "cellXfs":
-            self._is_of_cells = True
-        elif name == "xf" and self._is_of_cells:
+            self._is_in_cell_formats = True
+        elif name == "xf" and self._is_in_cell_formats:
             number = int(attributes.get("numFmtId", 0))
-            self.found.append(CellFormat.parse(number, self._codes.get(number)))
+            self.formats.append(CellFormat.parse(number, self._codes.get(number)))
 
     def end(self, name: str) -> None:
         """End an element."""
         if name == "cellXfs":
-            self._is_of_cells = False
+            self._is_in_cell_formats = False
 
 
-def _table(file: str, sheet: str, cells: SheetCells, role: str | None, faults: Faults) -> Table:
-    """Make the table of a sheet; the first row that is not blank has the headers."""
+def _build_table(
+    file: str, sheet: str, cells: SheetCells, role: str | None, faults: Faults
+) -> Table:
+    """Build the table of a sheet; its first non-blank row is the header."""
     numbers = sorted(cells.rows)
     if not numbers:
         return Table(file, sheet, None, (), (), None, role)

@@ -15,9 +15,9 @@ from xml.parsers import expat
 from serve_app.files.numbers import parse_currency
 from serve_app.files.table import Cell, Number, Unreadable
 
-MAX_DIGITS: Final = 15  # of a number in a spreadsheet; what a float has beyond is noise
+MAX_DIGITS: Final = 15  # of a number in a spreadsheet; further digits of a float are noise
 READ_BYTES: Final = 1 << 16
-_SHOWN: Final = Context(prec=MAX_DIGITS)
+_SPREADSHEET_PRECISION: Final = Context(prec=MAX_DIGITS)
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _QUOTED: Final = re.compile(r'"[^"]*"|\\.|_.|\*.')
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
@@ -43,11 +43,11 @@ class CellFormat:
     is_date: bool = False
     is_percent: bool = False
     currency: str = ""
-    width: int = 0  # digits, of a format that is zeros alone
+    width: int = 0  # number of digits, if the format is zeros alone
 
     @classmethod
     def parse(cls, number: int, code: str | None) -> "CellFormat":
-        """Read a number format: one of the built-in ones, or a code.
+        """Read a number format: a built-in format without a code, or a code.
 
         >>> CellFormat.parse(164, "[$€-407] #,##0.00").currency
         'EUR'
@@ -126,7 +126,7 @@ class SheetCells:
         elif name == "f":
             self._formula = "".join(self._texts)
         elif name == "c":
-            cell = self._cell()
+            cell = self._build_cell()
             if cell is not None:
                 self._add(cell)
 
@@ -137,7 +137,7 @@ class SheetCells:
         self.rows.setdefault(self._row, {})[self._column] = cell
         self.width = max(self.width, self._column + 1)
 
-    def _cell(self) -> Cell:
+    def _build_cell(self) -> Cell:
         value, formula = self._value, self._formula
         if formula is not None and (value is None or self.parts.are_formulas_stale):
             return Unreadable(f"={formula}", NOT_STORED)
@@ -149,7 +149,7 @@ class SheetCells:
             case "str" | "inlineStr":
                 return value.strip() or None
             case "n":
-                return self._number(value)
+                return self._read_number(value)
             case "b":
                 return Unreadable("TRUE" if value == "1" else "FALSE", IS_BOOLEAN)
             case "d":
@@ -157,12 +157,12 @@ class SheetCells:
             case _:
                 return Unreadable(value, IS_ERROR)
 
-    def _number(self, text: str) -> Cell:
+    def _read_number(self, text: str) -> Cell:
         if not text:
             return None
         style = int(self._attributes.get("s", 0))
         form = self.parts.formats[style] if style < len(self.parts.formats) else PLAIN
-        value = shortest(text)
+        value = read_shortest(text)
         if form.is_date:
             return Unreadable(f"{value:f}", IS_DATE)
         if form.is_percent or form.currency or form.width:
@@ -186,15 +186,17 @@ class SheetCells:
                 )
 
 
-def shortest(text: str) -> Decimal:
+def read_shortest(text: str) -> Decimal:
     """Read a stored number by the digits that a spreadsheet shows at most.
 
-    >>> shortest("0.10000000000000001"), shortest("0.32999999999999996"), shortest("1E3")
-    (Decimal('0.1'), Decimal('0.33'), Decimal('1000'))
+    >>> read_shortest("0.10000000000000001"), read_shortest("0.32999999999999996")
+    (Decimal('0.1'), Decimal('0.33'))
+    >>> read_shortest("1E3")
+    Decimal('1000')
     """
     value = Decimal(repr(float(text)))
     if len(value.as_tuple().digits) > MAX_DIGITS:
-        value = _SHOWN.plus(value).normalize(_SHOWN)
+        value = _SPREADSHEET_PRECISION.plus(value).normalize(_SPREADSHEET_PRECISION)
     whole = value == value.to_integral_value()
     return value.quantize(Decimal(1)) if whole and value.adjusted() < MAX_DIGITS else value
 
@@ -205,16 +207,19 @@ def parse_xml(
     end: Callable[[str], None] | None = None,
     text: Callable[[str], None] | None = None,
 ) -> None:
-    """Parse XML with names without their namespaces; raise ExpatError, also for a DTD."""
+    """Parse XML, with names stripped of namespaces; raise ExpatError, also for a DTD."""
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
 
     def start_element(name: str, attributes: dict[str, str]) -> None:
-        start(_local(name), {_local(attribute): value for attribute, value in attributes.items()})
+        start(
+            _strip_namespace(name),
+            {_strip_namespace(attribute): value for attribute, value in attributes.items()},
+        )
 
     def end_element(name: str) -> None:
         if end is not None:
-            end(_local(name))
+            end(_strip_namespace(name))
 
     parser.StartElementHandler = start_element
     parser.EndElementHandler = end_element
@@ -229,14 +234,14 @@ def _refuse_dtd(*_: object) -> None:
     raise expat.ExpatError("a DTD, which workbooks do not have")
 
 
-def _local(name: str) -> str:
+def _strip_namespace(name: str) -> str:
     return name.rpartition(" ")[2]
 
 
-def _parse_column(reference: str | None, otherwise: int) -> int:
+def _parse_column(reference: str | None, default: int) -> int:
     match = _REFERENCE.fullmatch(reference or "")
     if match is None:
-        return otherwise
+        return default
     column = 0
     for letter in match[1]:
         column = column * 26 + ord(letter) - ord("A") + 1

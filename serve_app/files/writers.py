@@ -27,7 +27,7 @@ from serve_app.files.report import (
 from serve_app.json_text import encode, plain
 from serve_app.problems.errors import TooManyRowsError
 
-MAX_SHEET_ROWS: Final = 1_048_576  # including the headers
+MAX_SHEET_ROWS: Final = 1_048_576  # including the header
 MAX_SHEET_DIGITS: Final = 15
 MAX_DECIMALS: Final = 18
 TEXTS: Final = frozenset(
@@ -46,17 +46,17 @@ class ReportTable(NamedTuple):
     rows: Callable[[Sequence[PortfolioOutcome], Notes], Iterable[tuple[Any, ...]]]
 
 
-def _without_notes(
+def _ignore_notes(
     list_rows: Callable[[Sequence[PortfolioOutcome]], Iterable[tuple[Any, ...]]],
 ) -> Callable[[Sequence[PortfolioOutcome], Notes], Iterable[tuple[Any, ...]]]:
-    """Make a list of rows that have no column for a note."""
+    """Adapt a list of rows that has no column for notes."""
     return lambda outcomes, _: list_rows(outcomes)
 
 
 TABLES: Final[Mapping[str, ReportTable]] = {
-    "trades": ReportTable(TradeRow._fields, _without_notes(list_trades)),
+    "trades": ReportTable(TradeRow._fields, _ignore_notes(list_trades)),
     "outcomes": ReportTable(OutcomeRow._fields, list_outcomes),
-    "drift": ReportTable(DriftRow._fields, _without_notes(list_drift)),
+    "drift": ReportTable(DriftRow._fields, _ignore_notes(list_drift)),
 }
 
 
@@ -66,14 +66,14 @@ def write_csv(table: str, outcomes: Sequence[PortfolioOutcome], notes: Notes = N
     text = StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(fields)
-    writer.writerows([_csv_cell(value) for value in row] for row in rows(outcomes, notes))
+    writer.writerows([_format_csv_cell(value) for value in row] for row in rows(outcomes, notes))
     return text.getvalue().encode()
 
 
 def write_json(
     outcomes: Sequence[PortfolioOutcome], trade_date: str, notes: Notes = NO_NOTES
 ) -> bytes:
-    """Write the outcomes as POST /optimize answers them."""
+    """Write the outcomes as POST /optimize returns them."""
     lines = OutcomeLines(trade_date)
     return encode([outcome_json(outcome, None, None, lines, notes) for outcome in outcomes])
 
@@ -84,7 +84,9 @@ def write_parquet(
     """Write one table as Parquet; amounts are decimals, targets and edges of bands are texts."""
     fields, rows = TABLES[table]
     columns = [*zip(*rows(outcomes, notes), strict=True)] or [()] * len(fields)
-    arrays = [_arrow_array(name, column) for name, column in zip(fields, columns, strict=True)]
+    arrays = [
+        _build_arrow_array(name, column) for name, column in zip(fields, columns, strict=True)
+    ]
     sink = BytesIO()
     parquet.write_table(pa.table(arrays, names=list(fields)), sink, compression="zstd")
     return sink.getvalue()
@@ -143,18 +145,22 @@ def _write_cell(
             kind = "weight" if name in WEIGHTS else "whole" if isinstance(value, int) else "number"
             sheet.write_number(*at, value, formats[kind])
         case _:
-            sheet.write_string(*at, _text(value))
+            sheet.write_string(*at, _format_text(value))
 
 
 def _fits_sheet(value: Decimal) -> bool:
     return len(plain(value).strip("-").replace(".", "").lstrip("0")) <= MAX_SHEET_DIGITS
 
 
-def _csv_cell(value: Any) -> str:
-    return _text(value) if isinstance(value, Decimal | int) else escape_formula(_text(value))
+def _format_csv_cell(value: Any) -> str:
+    return (
+        _format_text(value)
+        if isinstance(value, Decimal | int)
+        else escape_formula(_format_text(value))
+    )
 
 
-def _text(value: Any) -> str:
+def _format_text(value: Any) -> str:
     match value:
         case None:
             return ""
@@ -166,15 +172,17 @@ def _text(value: Any) -> str:
             return str(value)
 
 
-def _arrow_array(name: str, column: Sequence[Any]) -> Any:
+def _build_arrow_array(name: str, column: Sequence[Any]) -> Any:
     if name in TEXTS:
-        return pa.array([None if cell is None else _text(cell) for cell in column], pa.string())
+        return pa.array(
+            [None if cell is None else _format_text(cell) for cell in column], pa.string()
+        )
     if name == "trades":
         return pa.array(column, pa.int32())
     if name == "in_band":
         return pa.array(column, pa.bool_())
     numbers = [None if cell is None else Decimal(cell) for cell in column]
-    # The wide type only where it is needed, because few programs read it.
+    # The wide type is used only where it is needed, because few programs read it.
     is_fine = any(
         number is not None and count_needed_decimals(number) > MAX_DECIMALS for number in numbers
     )

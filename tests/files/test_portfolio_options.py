@@ -10,7 +10,7 @@ import pytest
 from optimization import Direction, Percent
 from serve_app.api.schemas.options import RebalanceOptionsBody, build_options
 from serve_app.files.faults import FilesRefusedError
-from serve_app.files.options_table import OF_A_COLUMN
+from serve_app.files.options_table import COLUMN_OPTIONS
 from serve_app.files.readers import read_tables
 from serve_app.files.request import build_request
 from serve_app.settings import read_settings
@@ -42,7 +42,7 @@ def faults_in(*rows: Any, common: RebalanceOptionsBody | None = None) -> list[st
 
 
 def test_every_option_but_that_of_orders_has_a_column() -> None:
-    assert {*RebalanceOptionsBody.model_fields} - {"open_orders"} == OF_A_COLUMN
+    assert {*RebalanceOptionsBody.model_fields} - {"open_orders"} == COLUMN_OPTIONS
 
 
 @pytest.mark.parametrize("kind", ["csv", "workbook", "parquet"])

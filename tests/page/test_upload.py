@@ -10,12 +10,12 @@ import pytest
 from playwright.async_api import FilePayload, Locator, Page, expect
 
 from serve_app.api.media_types import CSV
-from serve_app.files.template import template_files
+from serve_app.files.template import build_template_files
 from tests.page.conftest import SHAPES, World
 from tests.page.test_portfolio import cells_of, money, percent
 from tests.page.test_rules_of_pages import find_violations
 
-FILES: Final = template_files()
+FILES: Final = build_template_files()
 TABLES: Final = ("holdings.csv", "prices.csv", "model.csv")
 DROP: Final = """(files) => {
   const transfer = new DataTransfer();

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.exit_codes import report_errors
 
 commands = typer.Typer()
 
@@ -12,11 +12,11 @@ commands = typer.Typer()
 @commands.command()
 def template(directory: Path) -> None:
     """Write example files for `optimize` into a directory; none is replaced."""
-    with one_line_errors():
+    with report_errors():
         from serve_app.cli.output import say
-        from serve_app.files.template import template_files
+        from serve_app.files.template import build_template_files
 
-        files = {directory / name: data for name, data in template_files().items()}
+        files = {directory / name: data for name, data in build_template_files().items()}
         present = [str(path) for path in files if path.exists()]
         if present:
             raise typer.BadParameter(f"{', '.join(present)} would be replaced: name another one")
