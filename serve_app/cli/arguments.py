@@ -63,7 +63,7 @@ PortfolioId = Annotated[
 
 
 def build_client(url: str, timeout_s: float, token: str | None) -> "Client":
-    """Make a client with short retries; its token is given, of the environment, or of a login."""
+    """Build a client with short retries; its token is ``token``, or from environment or login."""
     from serve_app.client import Client
     from serve_app.client.saved_login import saved_token
     from serve_app.client.tokens import authorities_from_environment, token_from_environment
@@ -80,7 +80,7 @@ def build_client(url: str, timeout_s: float, token: str | None) -> "Client":
 
 
 def parse_options(text: str | None) -> Any:
-    """Parse the options of a command line; BadParameter unless they are a JSON object."""
+    """Parse the options of a command line; raise BadParameter unless they are a JSON object."""
     if text is None:
         return None
     shown = Path(text[1:]).read_text() if text.startswith("@") else text
@@ -94,7 +94,7 @@ def parse_options(text: str | None) -> Any:
 
 
 def parse_decimal(option: str, text: str | None, kind: str) -> Decimal | None:
-    """Parse the number of an option; BadParameter, which names its kind, unless it is one."""
+    """Parse the number of an option; raise BadParameter, which names ``kind``, without one."""
     if text is None:
         return None
     try:
@@ -104,6 +104,6 @@ def parse_decimal(option: str, text: str | None, kind: str) -> Decimal | None:
 
 
 def require_one(model_id: str | None, portfolio_id: str | None) -> None:
-    """Raise BadParameter for a command that names neither."""
+    """Raise BadParameter unless a command names a model or a portfolio."""
     if model_id is None and portfolio_id is None:
         raise typer.BadParameter("give --model MODEL_ID or --portfolio PORTFOLIO_ID")

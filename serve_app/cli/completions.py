@@ -1,6 +1,6 @@
 """Completions of ids in a shell: of models, rebalances and runs, newest first.
 
-A shell waits for them, so the service has a second to answer, and no id is offered without it.
+The shell waits, so the service has a second to answer, and no id is offered without an answer.
 """
 
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WITHIN_S: Final = 1.0
 RETRY_S: Final = 0.1
-MAX_OFFERED: Final = 50
+MAX_OFFERS: Final = 50
 Offer = tuple[str, str]  # an id and what a shell shows beside it
 
 
@@ -21,7 +21,7 @@ def complete_models(incomplete: str) -> list[Offer]:
     """Offer ids of models with their names."""
     return _offer(
         incomplete,
-        lambda client: client.list_models(limit=MAX_OFFERED),
+        lambda client: client.list_models(limit=MAX_OFFERS),
         lambda model: (model.model_id, model.name),
     )
 
@@ -30,7 +30,7 @@ def complete_rebalances(incomplete: str) -> list[Offer]:
     """Offer ids of rebalances with their models and times."""
     return _offer(
         incomplete,
-        lambda client: client.list_rebalances(limit=MAX_OFFERED),
+        lambda client: client.list_rebalances(limit=MAX_OFFERS),
         lambda rebalance: (
             rebalance.rebalance_id,
             f"{rebalance.model_name} {rebalance.rebalance_date:%Y-%m-%d %H:%M}",
@@ -42,7 +42,7 @@ def complete_runs(incomplete: str) -> list[Offer]:
     """Offer ids of runs with their states."""
     return _offer(
         incomplete,
-        lambda client: client.list_runs(limit=MAX_OFFERED),
+        lambda client: client.list_runs(limit=MAX_OFFERS),
         lambda run: (run.run_id, f"{run.status} {run.created_at:%Y-%m-%d %H:%M}"),
     )
 
@@ -64,7 +64,7 @@ def _offer(
         with Client(
             url, token=token, ca_file=ca_file, timeout_s=WITHIN_S, retry_s=RETRY_S
         ) as client:
-            every = [offer(item) for item in islice(ask(client), MAX_OFFERED)]
+            offers = [offer(item) for item in islice(ask(client), MAX_OFFERS)]
     except Exception:  # noqa: BLE001 - an error of any kind would be printed into the prompt
         return []
-    return [item for item in every if item[0].startswith(incomplete)]
+    return [(item_id, text) for item_id, text in offers if item_id.startswith(incomplete)]

@@ -29,30 +29,32 @@ class DatabaseKeys:
         self._settings = settings
 
     def add(self, request: KeyRequest) -> NewApiKey:
-        """Make and store a key."""
+        """Generate and store a key."""
         text, key = request.make(CREATED_BY)
         self._run(lambda store: store.add(key))
-        return _new(key, text)
+        return _build_new_key(key, text)
 
     def list_keys(self) -> tuple[ShownKey, ...]:
         """List the newest keys."""
         keys, _ = self._run(lambda store: store.read_page(0, MAX_LISTED_KEYS))
-        return tuple(ShownKey(**_members(key)) for key in keys)
+        return tuple(ShownKey(**_read_members(key)) for key in keys)
 
     def rotate(self, key_id: str, overlap_hours: int) -> NewApiKey:
         """Give a key another secret."""
         text, until = make_key(key_id), datetime.now(UTC) + timedelta(hours=overlap_hours)
-        return _new(self._run(lambda store: store.rotate(key_id, text.secret_hash, until)), text)
+        return _build_new_key(
+            self._run(lambda store: store.rotate(key_id, text.secret_hash, until)), text
+        )
 
     def revoke(self, key_id: str) -> ShownKey:
         """End a key for good."""
-        return ShownKey(**_members(self._run(lambda store: store.revoke(key_id))))
+        return ShownKey(**_read_members(self._run(lambda store: store.revoke(key_id))))
 
     def _run(self, work: Callable[[ApiKeyStore], Awaitable[T]]) -> T:
         with self._open_uri() as uri:
-            return asyncio.run(self._work(uri, work))
+            return asyncio.run(self._run_on_database(uri, work))
 
-    async def _work(self, uri: str, work: Callable[[ApiKeyStore], Awaitable[T]]) -> T:
+    async def _run_on_database(self, uri: str, work: Callable[[ApiKeyStore], Awaitable[T]]) -> T:
         settings = self._settings
         database = connect(uri, settings.database_name, settings.database_timeout_ms)
         try:
@@ -63,16 +65,16 @@ class DatabaseKeys:
 
     @contextmanager
     def _open_uri(self) -> Generator[str]:
-        """Yield the URI of the database; an embedded one is attached to, or started meanwhile."""
+        """Yield the URI of the database; attach to the embedded server, or start it."""
         settings = self._settings
         if settings.mongodb_uri is not None:
             yield settings.mongodb_uri.get_secret_value()
             return
-        # An owned server ends with this process; one that a service has started goes on.
+        # A server that starts here ends with this process; the server of a service goes on.
         yield server.start(settings.data_directory, settings.mongod).uri
 
 
-def _members(key: ApiKey) -> dict[str, Any]:
+def _read_members(key: ApiKey) -> dict[str, Any]:
     names = (
         "key_id", "owner", "roles", "scopes", "models", "portfolios", "created_at", "created_by",
         "expires_at", "last_used_at", "revoked_at", "approver_level",
@@ -81,5 +83,5 @@ def _members(key: ApiKey) -> dict[str, Any]:
     return {**shown, "former_secret_expires_at": key.former_expires_at}
 
 
-def _new(key: ApiKey, text: KeyText) -> NewApiKey:
-    return NewApiKey(**_members(key), key=str(text))
+def _build_new_key(key: ApiKey, text: KeyText) -> NewApiKey:
+    return NewApiKey(**_read_members(key), key=str(text))

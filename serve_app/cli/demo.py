@@ -19,7 +19,7 @@ from serve_app.simulator import Market
 DRIFT: Final = Decimal("0.01")
 MAX_PORTFOLIOS: Final = 10
 TIMEOUT_S: Final = 60.0
-# Counts open orders, because the service then looks up that those of the demonstration are filled.
+# Counts open orders, because the service then looks up which of the orders are filled.
 NEXT: Final[Options] = {"scope": "DRIFTED_TO_TARGET", "open_orders": "COUNT"}
 
 
@@ -43,15 +43,15 @@ def show_demonstration(settings: Settings, url: str) -> None:
         if traded is None or traded.rebalance_id is None:
             return
         _show_trades(client, traded.rebalance_id, traded.portfolio_id, names)
-        _trade(client, traded.rebalance_id, str(settings.order_service_url))
+        _trade_orders(client, traded.rebalance_id, str(settings.order_service_url))
         with show_spinner(f"rebalancing {count} portfolios again"):
-            again = client.rebalance_model(model.model_id, NEXT)
-        show(tables.tabulate_outcomes(again, names))
-        typer.echo(_result(again))
+            second_outcomes = client.rebalance_model(model.model_id, NEXT)
+        show(tables.tabulate_outcomes(second_outcomes, names))
+        typer.echo(_describe_result(second_outcomes))
 
 
 def store_model(client: Client, market: Market) -> Model:
-    """Store a model of the first strategy, or bring the one of an earlier start up to date."""
+    """Store a model of the first strategy, or update the model of an earlier start."""
     strategy = market.strategies[0]
     positions = tuple(
         Position(security_id, weight, high_drift=DRIFT, low_drift=DRIFT)
@@ -59,16 +59,16 @@ def store_model(client: Client, market: Market) -> Model:
     )
     following = range(0, market.portfolios, len(market.strategies))[:MAX_PORTFOLIOS]
     portfolios = tuple(market.portfolio_id(number) for number in following)
-    present = next(
+    stored = next(
         (candidate for candidate in client.list_models() if candidate.name == strategy.name), None
     )
     origin = "new"
-    if present is None:
+    if stored is None:
         model = client.add_model(strategy.name, positions, portfolios)
     else:
-        target = replace(present, positions=positions, portfolios=portfolios)
+        target = replace(stored, positions=positions, portfolios=portfolios)
         origin = "of an earlier start"
-        model = present if target == present else client.replace_model(target)
+        model = stored if target == stored else client.replace_model(target)
     typer.echo(
         f"\nmodel      {model.name} ({model.model_id}), {origin}:"
         f" {len(positions)} securities, {len(portfolios)} portfolios\n"
@@ -82,12 +82,12 @@ def _show_trades(client: Client, rebalance_id: str, portfolio_id: str, names: Na
     show(tables.tabulate_positions(f"Trades of {who}", lines, names))
 
 
-def _trade(client: Client, rebalance_id: str, market_url: str) -> None:
+def _trade_orders(client: Client, rebalance_id: str, market_url: str) -> None:
     """Hand the orders over, and have the simulated market fill them."""
     with show_spinner("handing the orders over"):
-        # Added to open orders, because an earlier start may have left some that nobody fills.
-        handed = client.hand_over(rebalance_id, open_orders="ADD")
-    show(tables.tabulate_submission(handed))
+        # Added to open orders, because an earlier start may have left orders that nobody fills.
+        submission = client.hand_over(rebalance_id, open_orders="ADD")
+    show(tables.tabulate_submission(submission))
     with show_spinner("filling the orders"):
         answer = httpx.post(f"{market_url}/simulation/fills", timeout=TIMEOUT_S, trust_env=False)
     filled = answer.raise_for_status().json()
@@ -98,7 +98,7 @@ def _trade(client: Client, rebalance_id: str, market_url: str) -> None:
     )
 
 
-def _result(outcomes: Sequence[PortfolioOutcome]) -> str:
+def _describe_result(outcomes: Sequence[PortfolioOutcome]) -> str:
     in_band = sum(outcome.status == "IN_BAND" for outcome in outcomes)
     return (
         f"{in_band} of {len(outcomes)} portfolios are in band:"

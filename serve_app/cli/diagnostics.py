@@ -34,28 +34,28 @@ class Check:
 
 
 def run_checks(url: str | None) -> list[Check]:
-    """Run all checks, in the order in which the service needs their subjects."""
-    checks = [_python(), _ray(), _solver()]
+    """Run all checks, in the order in which the service needs what they check."""
+    checks = [_check_python(), _check_ray(), _check_solver()]
     try:
         settings = read_settings()
     except SettingsError as error:
         remedy = "docs/reference/settings.md has every setting, its default and its rule"
         return [*checks, Check("settings", "fail", str(error), remedy)]
     clocks: list[str] = []
-    checks += [Check("settings", "ok", "valid"), _database(settings)]
-    checks += [*_upstreams(settings, clocks), *_credentials(settings)]
-    checks += [_service(settings, url, clocks), _clock(clocks)]
+    checks += [Check("settings", "ok", "valid"), _check_database(settings)]
+    checks += [*_check_upstreams(settings, clocks), *_check_credentials(settings)]
+    checks += [_check_service(settings, url, clocks), _check_clock(clocks)]
     return checks
 
 
-def _python() -> Check:
-    shown = f"Python {platform.python_version()}, {sys.executable}"
+def _check_python() -> Check:
+    detail = f"Python {platform.python_version()}, {sys.executable}"
     if sys.version_info < MIN_PYTHON_VERSION:
-        return Check("python", "fail", shown, "use Python 3.11 or newer: make install PYTHON=...")
-    return Check("python", "ok", shown)
+        return Check("python", "fail", detail, "use Python 3.11 or newer: make install PYTHON=...")
+    return Check("python", "ok", detail)
 
 
-def _ray() -> Check:
+def _check_ray() -> Check:
     try:
         import ray
         from ray import serve
@@ -64,8 +64,8 @@ def _ray() -> Check:
     return Check("ray", "ok", f"Ray {ray.__version__} with {serve.__name__}")
 
 
-def _solver() -> Check:
-    """Solve a portfolio with a group and a limit on trades, which need the solver."""
+def _check_solver() -> Check:
+    """Solve a portfolio with a group and a limit on trades, because both need the solver."""
     try:
         from optimization import (
             DriftBand,
@@ -86,7 +86,7 @@ def _solver() -> Check:
         begin = time.perf_counter()
         portfolio = Portfolio("P" * 24, Decimal(1000), {}, prices)
         answer = rebalance(Model("doctor", targets, ("P" * 24,)), portfolio, options)
-        took = time.perf_counter() - begin
+        seconds = time.perf_counter() - begin
         certificate = answer.certificate
     except Exception as error:  # noqa: BLE001 - any error is the finding
         return Check("solver", "fail", f"{type(error).__name__}: {error}", "make clean install")
@@ -95,11 +95,11 @@ def _solver() -> Check:
         or sum(transaction.quantity for transaction in answer.transactions) != 22
     ):
         return Check("solver", "fail", "a small problem has a wrong answer", "make clean install")
-    detail = f"{certificate.method} in {took:.2f} s, {certificate.proof}"
+    detail = f"{certificate.method} in {seconds:.2f} s, {certificate.proof}"
     return Check("solver", "ok", detail)
 
 
-def _database(settings: Settings) -> Check:
+def _check_database(settings: Settings) -> Check:
     from storage.embedded.engines import find_engine
     from storage.errors import NoServerBinaryError, StorageUnavailableError
 
@@ -112,7 +112,7 @@ def _database(settings: Settings) -> Check:
         return Check("database", "ok", f"embedded {engine}, data in {settings.data_directory}")
     uri, remedy = settings.mongodb_uri.get_secret_value(), "start it, or correct MONGODB_URI"
     try:
-        hello = asyncio.run(_hello(uri, settings.database_name))
+        hello = asyncio.run(_send_hello(uri, settings.database_name))
     except StorageUnavailableError as error:
         return Check("database", "fail", f"MONGODB_URI: {error}", remedy)
     except Exception as error:  # noqa: BLE001 - named by type, because a URI has a password
@@ -123,7 +123,7 @@ def _database(settings: Settings) -> Check:
     return Check("database", "ok", "MONGODB_URI answers")
 
 
-async def _hello(uri: str, database_name: str) -> Mapping[str, Any]:
+async def _send_hello(uri: str, database_name: str) -> Mapping[str, Any]:
     from storage.mongo.connection import connect, disconnect, failure_translation
 
     database = connect(uri, database_name, int(WITHIN_S * 1000))
@@ -134,7 +134,7 @@ async def _hello(uri: str, database_name: str) -> Mapping[str, Any]:
         await disconnect(database)
 
 
-def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
+def _check_upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
     from serve_app.upstream.tls import describe_tls_failure, make_context
 
     if settings.simulated_upstreams:
@@ -158,8 +158,8 @@ def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
                 yield Check("upstream", "ok", f"{name.upper()} answers")
 
 
-def _credentials(settings: Settings) -> Iterator[Check]:
-    """Ask for a token, if upstreams want one."""
+def _check_credentials(settings: Settings) -> Iterator[Check]:
+    """Request a token if the upstreams need tokens."""
     from serve_app.resources import build_token_endpoint
     from serve_app.upstream.retry_policy import NotSentError
     from serve_app.upstream.tls import make_context
@@ -176,7 +176,7 @@ def _credentials(settings: Settings) -> Iterator[Check]:
         yield Check("credentials", "ok", "UPSTREAM_TOKEN_URL gives a token")
 
 
-def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
+def _check_service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
     from serve_app.launch.launcher import format_url
     from serve_app.launch.preflight import require_free_port
 
@@ -209,7 +209,7 @@ def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
     return Check("service", "ok", f"{where} is ready: {healthy}")
 
 
-def _moment(date: str) -> datetime | None:
+def _parse_date(date: str) -> datetime | None:
     """Parse a Date header; None if it is invalid."""
     try:
         return parsedate_to_datetime(date).astimezone(UTC)
@@ -217,15 +217,15 @@ def _moment(date: str) -> datetime | None:
         return None
 
 
-def _clock(clocks: list[str]) -> Check:
+def _check_clock(clocks: list[str]) -> Check:
     """Compare the clock with other services, because trade dates and sorting depend on it."""
     now = datetime.now(UTC)
-    others = [moment for date in clocks if (moment := _moment(date)) is not None]
+    others = [moment for date in clocks if (moment := _parse_date(date)) is not None]
     skews = [abs((now - other).total_seconds()) for other in others]
-    shown = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    detail = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     if not skews:
-        return Check("clock", "ok", f"{shown}, and no other to compare it with")
+        return Check("clock", "ok", f"{detail}, and no other to compare it with")
     if max(skews) > MAX_CLOCK_SKEW_S:
-        detail = f"{shown}, {max(skews):.0f} s from that of another service"
+        detail = f"{detail}, {max(skews):.0f} s from that of another service"
         return Check("clock", "warn", detail, "synchronise the clocks of these machines (NTP)")
-    return Check("clock", "ok", f"{shown}, as with the services that answer")
+    return Check("clock", "ok", f"{detail}, as with the services that answer")

@@ -32,7 +32,7 @@ def write_pieces(output: str, pieces: Iterator[bytes]) -> None:
 
 
 def _write_file(path: Path, pieces: Iterator[bytes]) -> None:
-    # Renamed at the end, because a list that breaks off must leave no file that looks complete.
+    # The file is renamed at the end, because a list that breaks off must not look complete.
     from serve_app.cli.output import say, show_spinner
 
     part = path.with_name(f"{path.name}.part")

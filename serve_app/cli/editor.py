@@ -15,7 +15,7 @@ FALLBACKS: Final = ("sensible-editor", "nano", "vi")
 
 def edit_file(path: Path) -> None:
     """Open a file in the editor and wait for its end; raise CommandError if that fails."""
-    words = _editor()
+    words = _find_editor()
     try:
         code = subprocess.run([*words, str(path)], check=False).returncode  # noqa: S603
     except OSError as error:
@@ -25,7 +25,7 @@ def edit_file(path: Path) -> None:
         raise CommandError(Ending.REFUSED, f"the editor {words[0]} ended with {code}")
 
 
-def _editor() -> list[str]:
+def _find_editor() -> list[str]:
     for name in VARIABLES:
         if words := shlex.split(os.environ.get(name, "")):
             return words

@@ -33,8 +33,8 @@ class CommandError(Exception):
         return self.detail
 
 
-# Problems of what was written on the command line or in a file; the same command cannot succeed.
-OF_USAGE = frozenset(
+# Problems of the command line or of a file, with which the same command cannot succeed.
+USAGE_PROBLEMS = frozenset(
     f"/problems/{slug}"
     for slug in (
         "bad-id",
@@ -53,7 +53,7 @@ TITLES: Mapping[Ending, str] = {
 
 
 @contextmanager
-def one_line_errors(*, as_json: bool = False) -> Generator[None]:
+def report_errors(*, as_json: bool = False) -> Generator[None]:
     """Report an error of the block, and exit with its code.
 
     People get a few lines on stderr, programs the problem document on stdout.
@@ -64,17 +64,17 @@ def one_line_errors(*, as_json: bool = False) -> Generator[None]:
         typer.echo("stopping", err=True)
         raise typer.Exit(Ending.INTERRUPTED) from None
     except Exception as error:
-        known = _find_ending(error)
-        if known is None or (isinstance(error, typer.BadParameter) and not as_json):
+        ending = _find_ending(error)
+        if ending is None or (isinstance(error, typer.BadParameter) and not as_json):
             raise  # a bad parameter, too, because Typer itself adds the usage
         if as_json:
             from serve_app.cli.output import show_json
 
-            show_json(_document(error, known))
+            show_json(_build_document(error, ending))
         else:
-            for number, line in enumerate(_lines(error)):
+            for number, line in enumerate(_list_lines(error)):
                 typer.echo(line if number else f"ordergen: {line}", err=True)
-        raise typer.Exit(known) from None
+        raise typer.Exit(ending) from None
 
 
 def _find_ending(error: Exception) -> Ending | None:
@@ -105,7 +105,7 @@ def _find_ending(error: Exception) -> Ending | None:
             return Ending.USAGE
         case ProblemError(status=503 | 504) | httpx.TransportError() | StorageUnavailableError():
             return Ending.UNREACHABLE
-        case ProblemError(type=kind) if kind in OF_USAGE:
+        case ProblemError(type=kind) if kind in USAGE_PROBLEMS:
             return Ending.USAGE
         case ProblemError() | NotFoundError() | OptimizationError() | LoginError():
             return Ending.REFUSED
@@ -113,20 +113,20 @@ def _find_ending(error: Exception) -> Ending | None:
             return None
 
 
-def _lines(error: Exception) -> list[str]:
+def _list_lines(error: Exception) -> list[str]:
     from serve_app.cli.output import escape_unprintable
-    from serve_app.cli.problem_text import refusal_lines
+    from serve_app.cli.problem_text import list_refusal_lines
     from serve_app.client import ProblemError
     from serve_app.files.faults import FilesRefusedError
 
     if isinstance(error, ProblemError):
-        return refusal_lines(error)
+        return list_refusal_lines(error)
     if isinstance(error, FilesRefusedError):
-        return [escape_unprintable(line) for line in _fault_lines(error)]
+        return [escape_unprintable(line) for line in _list_faults(error)]
     return [escape_unprintable(_format_message(error))]
 
 
-def _fault_lines(error: "FilesRefusedError") -> Iterator[str]:
+def _list_faults(error: "FilesRefusedError") -> Iterator[str]:
     count = len(error.faults) + error.omitted
     if count > 1:
         yield f"{count:,} faults in the files"
@@ -135,7 +135,7 @@ def _fault_lines(error: "FilesRefusedError") -> Iterator[str]:
         yield f"{error.omitted:,} more"
 
 
-def _document(error: Exception, ending: Ending) -> Mapping[str, Any]:
+def _build_document(error: Exception, ending: Ending) -> Mapping[str, Any]:
     """Return the problem sent by the service, or make one of the same shape from another error."""
     from serve_app.client import ProblemError
     from serve_app.files.faults import FilesRefusedError

@@ -21,7 +21,7 @@ FAILED: Final = b"<!doctype html><title>ordergen</title><p>Not signed in: see th
 
 
 def sign_in(url: str, ways: "SignInWays", show: Callable[[str], None]) -> SavedLogin:
-    """Sign a person in; ``show`` shows the page of the provider to the person.
+    """Sign a person in; ``show`` presents the page of the provider to the person.
 
     Raises LoginError unless the provider answers this attempt, within five minutes.
     """
@@ -41,7 +41,7 @@ def sign_in(url: str, ways: "SignInWays", show: Callable[[str], None]) -> SavedL
             "code": answer["code"],
             "redirect_uri": listener.redirect_uri,
             "code_verifier": verifier,
-            **_resource(ways),
+            **_build_resource(ways),
         }
         tokens = call_provider("POST", token_endpoint, form)
     login = SavedLogin(
@@ -53,7 +53,7 @@ def sign_in(url: str, ways: "SignInWays", show: Callable[[str], None]) -> SavedL
 def _build_page_url(
     provider: Mapping[str, Any], ways: "SignInWays", listener: "_Loopback", verifier: str
 ) -> str:
-    """Address at which a person signs in, and which sends the browser back to the listener."""
+    """Build the address of the sign-in page, which sends the browser back to the listener."""
     words = [*(ways.scope or "openid").split(), OFFLINE]
     query = {
         "response_type": "code",
@@ -63,14 +63,14 @@ def _build_page_url(
         "state": listener.state,
         "code_challenge": derive_challenge(verifier),
         "code_challenge_method": METHOD,
-        "prompt": "consent",  # because a refresh token is given with the person's consent alone
-        **_resource(ways),
+        "prompt": "consent",  # because there is no refresh token without consent
+        **_build_resource(ways),
     }
     endpoint = str(provider.get("authorization_endpoint"))
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
 
-def revoke(login: SavedLogin) -> None:
+def revoke_login(login: SavedLogin) -> None:
     """Tell the provider that the login has ended (RFC 7009); LoginError if it does not listen."""
     endpoint = discover(login.issuer).get("revocation_endpoint")
     if endpoint is not None and login.refresh_token is not None:
@@ -78,7 +78,7 @@ def revoke(login: SavedLogin) -> None:
         call_provider("POST", endpoint, form)
 
 
-def _resource(ways: "SignInWays") -> dict[str, str]:
+def _build_resource(ways: "SignInWays") -> dict[str, str]:
     return {} if ways.resource is None else {"resource": ways.resource}
 
 
@@ -89,7 +89,7 @@ class _Loopback(http.server.HTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.state = state
         self.answer: dict[str, str] | None = None
-        self.timeout = 1.0  # so that the time limit below is noticed
+        self.timeout = 1.0  # because otherwise the time limit below would go unnoticed
 
     @property
     def redirect_uri(self) -> str:
@@ -110,7 +110,7 @@ class _Loopback(http.server.HTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Takes the answer; whatever else calls the port learns nothing, and ends nothing."""
+    """Handler that takes the answer; every other request gets a 404 and ends nothing."""
 
     timeout = 5.0  # because a client that sends nothing would keep the person waiting
     server: Any

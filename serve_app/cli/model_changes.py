@@ -15,13 +15,13 @@ PERCENT: Final = "%"
 SET_RULE: Final = "write SECURITY=TARGET, SECURITY=TARGET,BAND or SECURITY=TARGET,LOW,HIGH"
 
 
-def change_positions(model: "Model", changed: Sequence[str], removed: Sequence[str]) -> "Model":
+def change_positions(model: "Model", changes: Sequence[str], removals: Sequence[str]) -> "Model":
     """Remove securities, then add or change those of ``SECURITY=TARGET...`` texts.
 
-    Raises BadParameter for a text that is none, and for a security to remove that it lacks.
+    Raises BadParameter for any other text, and for a removal that the model does not have.
     """
-    model = _remove_positions(model, removed)
-    for text in changed:
+    model = _remove_positions(model, removals)
+    for text in changes:
         model = _set_position(model, text)
     return model
 
@@ -29,15 +29,15 @@ def change_positions(model: "Model", changed: Sequence[str], removed: Sequence[s
 def _set_position(model: "Model", text: str) -> "Model":
     """Add a security or change its target; a target alone keeps the band.
 
-    Raises BadParameter for a text that is no SECURITY=TARGET[,BAND | ,LOW,HIGH].
+    Raises BadParameter unless the text is SECURITY=TARGET[,BAND | ,LOW,HIGH].
     """
     from serve_app.client import Position
 
-    # At the last =, because an id may have one.
+    # The last = divides the text, because an id may have one.
     security_id, _, amounts = text.rpartition("=")
-    parts = [_weight(part, text) for part in amounts.split(",")]
-    held = {position.security_id: position for position in model.positions}
-    old = held.get(security_id)
+    parts = [_parse_weight(part, text) for part in amounts.split(",")]
+    positions_by_id = {position.security_id: position for position in model.positions}
+    old = positions_by_id.get(security_id)
     match len(parts):
         case 1 if old is not None:
             new = replace(old, target=parts[0])
@@ -51,31 +51,33 @@ def _set_position(model: "Model", text: str) -> "Model":
             )
         case _:
             raise typer.BadParameter(f"--set {text}: {SET_RULE}")
-    return replace(model, positions=tuple({**held, security_id: new}.values()))
+    return replace(model, positions=tuple({**positions_by_id, security_id: new}.values()))
 
 
 def _remove_positions(model: "Model", security_ids: Sequence[str]) -> "Model":
-    """Remove securities; raise BadParameter for one that the model does not have."""
-    _require_held(security_ids, [position.security_id for position in model.positions], "--remove")
-    left = tuple(
+    """Remove securities; raise BadParameter for a security that the model does not have."""
+    _require_present(
+        security_ids, [position.security_id for position in model.positions], "--remove"
+    )
+    remaining = tuple(
         position for position in model.positions if position.security_id not in security_ids
     )
-    return replace(model, positions=left)
+    return replace(model, positions=remaining)
 
 
-def change_followers(model: "Model", added: Sequence[str], removed: Sequence[str]) -> "Model":
-    """Add and remove portfolios; raise BadParameter for one to remove that does not follow."""
-    _require_held(removed, model.portfolios, "--remove-portfolio")
-    left = [portfolio for portfolio in model.portfolios if portfolio not in removed]
-    return replace(model, portfolios=tuple(dict.fromkeys([*left, *added])))
+def change_followers(model: "Model", additions: Sequence[str], removals: Sequence[str]) -> "Model":
+    """Add and remove portfolios; raise BadParameter for a removal that does not follow."""
+    _require_present(removals, model.portfolios, "--remove-portfolio")
+    remaining = [portfolio for portfolio in model.portfolios if portfolio not in removals]
+    return replace(model, portfolios=tuple(dict.fromkeys([*remaining, *additions])))
 
 
-def _require_held(identifiers: Sequence[str], held: Sequence[str], option: str) -> None:
-    if missing := [identifier for identifier in identifiers if identifier not in held]:
+def _require_present(identifiers: Sequence[str], present: Sequence[str], option: str) -> None:
+    if missing := [identifier for identifier in identifiers if identifier not in present]:
         raise typer.BadParameter(f"{option} {missing[0]}: the model does not have it")
 
 
-def _weight(text: str, whole: str) -> Decimal | Fraction:
+def _parse_weight(text: str, whole: str) -> Decimal | Fraction:
     try:
         if "/" in text:
             return Fraction(text.strip())

@@ -31,14 +31,14 @@ def build_positions(model: ModelTargets) -> list[dict[str, str]]:
     """Return the positions of POST /models, in the order of the table.
 
     A relative band is sent as such unless all positions keep the rules of GlobeCo, because a
-    service under these takes widths in market value alone.
+    service under those rules accepts widths in market value only.
     """
     are_globeco = all(map(_is_globeco, model.bands.items()))
     return [
         {
             "security_id": security,
             "target": weight_text(weight),
-            **(_widths(band) if are_globeco else _as_given(band)),
+            **(_build_widths(band) if are_globeco else _build_band(band)),
         }
         for security, (weight, band) in model.bands.items()
     ]
@@ -53,14 +53,14 @@ def _is_globeco(line: tuple[str, tuple[Weight, DriftBand]]) -> bool:
     return True
 
 
-def _as_given(band: DriftBand) -> dict[str, str]:
+def _build_band(band: DriftBand) -> dict[str, str]:
     if not isinstance(band, RelativeBand):
-        return _widths(band)
+        return _build_widths(band)
     most = {} if band.absolute is None else {"absolute_drift": weight_text(band.absolute)}
     return {"relative_drift": weight_text(band.relative), **most}
 
 
-def _widths(band: DriftBand) -> dict[str, str]:
+def _build_widths(band: DriftBand) -> dict[str, str]:
     return {"low_drift": weight_text(band.low), "high_drift": weight_text(band.high)}
 
 

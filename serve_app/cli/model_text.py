@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MEMBERS: Final = ("name", "positions", "portfolios", "rebalance_options")
 COMMENT: Final = "#"
-LINE: Final = (
+POSITION_MEMBERS: Final = (
     "security_id",
     "target",
     "low_drift",
@@ -28,13 +28,13 @@ LINE: Final = (
 )
 
 
-def model_text(model: "Model", names: "Names") -> str:
+def write_model_text(model: "Model", names: "Names") -> str:
     """Write a model, a line for each position, with tickers and portfolio names as comments."""
-    positions = [_members(position, LINE) for position in model.positions]
-    members = [f'"name": {_json(model.name)}', f'"positions": {_list(positions)}']
-    members.append(f'"portfolios": {_list(model.portfolios)}')
+    positions = [_select_members(position, POSITION_MEMBERS) for position in model.positions]
+    members = [f'"name": {_write_json(model.name)}', f'"positions": {_write_list(positions)}']
+    members.append(f'"portfolios": {_write_list(model.portfolios)}')
     if model.rebalance_options:
-        members.append(f'"rebalance_options": {_json(model.rebalance_options)}')
+        members.append(f'"rebalance_options": {_write_json(model.rebalance_options)}')
     known = [
         f"# {identifier} is {name}"
         for identifier, name in (names.tickers | names.portfolios).items()
@@ -43,17 +43,17 @@ def model_text(model: "Model", names: "Names") -> str:
     return "\n".join([*known, f"{{\n  {body}\n}}\n"])
 
 
-def model_document(model: "Model") -> dict[str, Any]:
+def build_model_document(model: "Model") -> dict[str, Any]:
     """Build the document of a model whose positions have only the band that was given."""
     members = {field.name: getattr(model, field.name) for field in fields(model)}
     positions = [
-        _members(position, [field.name for field in fields(position)])
+        _select_members(position, [field.name for field in fields(position)])
         for position in model.positions
     ]
     return members | {"positions": positions}
 
 
-def _members(position: "Position", names: Iterable[str]) -> dict[str, Any]:
+def _select_members(position: "Position", names: Iterable[str]) -> dict[str, Any]:
     """Select the members that a position has."""
     members = {name: getattr(position, name) for name in names}
     return {name: value for name, value in members.items() if value is not None}
@@ -93,12 +93,12 @@ def require_members(members: Mapping[str, Any], *names: str) -> None:
             raise CommandError(Ending.USAGE, f"/{name}: a list is needed")
 
 
-def _list(values: Sequence[Any]) -> str:
-    rows = ",\n    ".join(_json(value) for value in values)
+def _write_list(values: Sequence[Any]) -> str:
+    rows = ",\n    ".join(_write_json(value) for value in values)
     return f"[\n    {rows}\n  ]" if rows else "[]"
 
 
-def _json(value: Any) -> str:
+def _write_json(value: Any) -> str:
     """Write a value in one line, decimals as numbers with their own digits."""
     match value:
         case Decimal():
@@ -106,9 +106,11 @@ def _json(value: Any) -> str:
         case Fraction():
             return json.dumps(str(value))
         case Mapping():
-            members = (f"{_json(name)}: {_json(member)}" for name, member in value.items())
+            members = (
+                f"{_write_json(name)}: {_write_json(member)}" for name, member in value.items()
+            )
             return f"{{{', '.join(members)}}}"
         case list() | tuple():
-            return f"[{', '.join(map(_json, value))}]"
+            return f"[{', '.join(map(_write_json, value))}]"
         case _:
             return json.dumps(value, ensure_ascii=False)

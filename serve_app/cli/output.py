@@ -21,10 +21,10 @@ from rich.text import Text
 HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 NUMBERS = frozenset({"int", "float", "Decimal", "Percent"})
 # Columns of names beside ids, left out of a table if the service knows none of the names.
-OF_NAMES = frozenset({"name", "ticker"})
+NAME_COLUMNS = frozenset({"name", "ticker"})
 BORDER = 3  # characters between two columns of a table
 FOLDED_ID = 12  # characters of an id in a line, half of its 24
-MAX_PERCENT_DECIMALS = 4  # of a fraction without an end, such as 1/3
+MAX_PERCENT_DECIMALS = 4  # of a fraction without end, such as 1/3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Percent:
 
 def show_json(value: Any) -> None:
     """Print a value as JSON; decimals are numbers with their own digits."""
-    text = orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2).decode()
-    if not text.isascii():  # orjson itself escapes what ASCII has of control characters
+    text = orjson.dumps(value, default=_encode_number, option=orjson.OPT_INDENT_2).decode()
+    if not text.isascii():  # because orjson itself escapes the control characters of ASCII
         text = "".join(
-            _json_escape(character) if character != "\n" and _is_hidden(character) else character
+            _escape_json(character) if character != "\n" and _is_hidden(character) else character
             for character in text
         )
     typer.echo(text)
@@ -63,11 +63,11 @@ def show(table: Table, *, wide: bool = False) -> None:
     unbounded = console.options.update_width(sys.maxsize)
     needed = Measurement.get(console, unbounded, table)
     if wide or not console.file.isatty():
-        # Both set, because Rich ignores a width alone on a terminal that it takes for a dumb one.
+        # Both are set, because Rich ignores a width alone on a terminal that it takes for dumb.
         console.size = ConsoleDimensions(needed.maximum, console.height)
     elif needed.minimum > console.width:
         _fold(table, console.width)
-    # Printed apart, because a table wraps its title, and the ids in it, at its own width.
+    # The title is printed apart, because a table wraps its title, and ids in it, at its width.
     title, table.title = table.title, None
     console.print(title, style="table.title", soft_wrap=True)
     console.print(table, soft_wrap=wide)
@@ -77,12 +77,12 @@ def _fold(table: Table, width: int) -> None:
     """Let ids be folded, and numbers too where the width does not hold them beside folded ids."""
     numbers = [column for column in table.columns if column.justify == "right"]
     rest = len(table.columns) - len(numbers)
-    needed = sum(map(_width, numbers)) + rest * FOLDED_ID + len(table.columns) * BORDER + 1
+    needed = sum(map(_measure_column, numbers)) + rest * FOLDED_ID + len(table.columns) * BORDER + 1
     for column in table.columns:
         column.no_wrap = column in numbers and needed <= width
 
 
-def _width(column: Column) -> int:
+def _measure_column(column: Column) -> int:
     return max(cell_len(str(cell)) for cell in (column.header, *column.cells))
 
 
@@ -124,16 +124,16 @@ def show_spinner(text: str) -> Generator[Elapsed]:
 
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Make a table with numbers to the right and ids that are not folded."""
+    """Build a table with numbers aligned right and ids that are not folded."""
     table = Table(title=escape_unprintable(title))
     rows = [*rows]
     nameless = [
         place
         for place, column in enumerate(columns)
-        if column in OF_NAMES and rows and all(row[place] is None for row in rows)
+        if column in NAME_COLUMNS and rows and all(row[place] is None for row in rows)
     ]
     columns, rows = _leave_out(columns, nameless), [_leave_out(row, nameless) for row in rows]
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[_format_cell(value) for value in row] for row in rows]
     for place, column in enumerate(columns):
         kinds = {type(row[place]).__name__ for row in rows} - {"NoneType"}
         table.add_column(
@@ -151,7 +151,7 @@ def _leave_out(values: Sequence[Any], places: Sequence[int]) -> list[Any]:
     return [value for place, value in enumerate(values) if place not in places]
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     match value:
         case None:
             return ""
@@ -168,12 +168,12 @@ def _is_hidden(character: str) -> bool:
     return category(character) in HIDDEN
 
 
-def _json_escape(character: str) -> str:
+def _escape_json(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
-def _number(value: Any) -> Any:
+def _encode_number(value: Any) -> Any:
     if isinstance(value, Decimal):
         return orjson.Fragment(f"{value:f}")
     if isinstance(value, Fraction):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 import typer
 
 from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, build_client
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.exit_codes import report_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +26,7 @@ class Printer:
     wide: bool
 
     def print(self, answer: Any, *tables: "Callable[[], Table]") -> None:
-        """Print the answer as JSON, or else its tables.
+        """Print the answer as JSON or as tables.
 
         Tables are made only if they are printed, because they may look up names at the service.
         """
@@ -55,7 +55,7 @@ def open_service(
 
     The signature is that of the options on the command line.
     """
-    with one_line_errors(as_json=as_json), build_client(url, timeout, token) as client:
+    with report_errors(as_json=as_json), build_client(url, timeout, token) as client:
         yield client, Printer(as_json=as_json, wide=wide)
 
 
@@ -93,6 +93,6 @@ def service_command(
 
 
 def _set_parameters(command: Any, parameters: list[Parameter]) -> None:
-    """Set what Typer reads: it asks for the signature, and for the annotations too."""
+    """Set signature and annotations, because Typer reads both."""
     command.__signature__ = Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -9,7 +9,7 @@ import typer
 
 from serve_app.cli.arguments import TIMEOUT_S, URL, Most, Timeout, Token, Url, build_client
 from serve_app.cli.downloads import STDOUT, Output, derive_format, write_pieces
-from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, report_errors
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def export(
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the changes to a file, the oldest first; its ending may say how."""
-    with one_line_errors(), build_client(url, timeout, token) as client:
+    with report_errors(), build_client(url, timeout, token) as client:
         pieces = client.export_audit(
             (kind or derive_format(output, AuditFormat.CSV)).value,
             object_type=object_type,

@@ -53,9 +53,9 @@ def scan(
     from serve_app.cli import tables
 
     drift_scan = client.begin_drift_scan()
-    scanned = _follow(client, drift_scan) if follow else drift_scan
-    printer.print(scanned, lambda: tables.tabulate_scans([scanned]))
-    if scanned.status == "STOPPED":
+    finished_scan = _follow(client, drift_scan) if follow else drift_scan
+    printer.print(finished_scan, lambda: tables.tabulate_scans([finished_scan]))
+    if finished_scan.status == "STOPPED":
         raise typer.Exit(Ending.REFUSED)
 
 
@@ -75,9 +75,9 @@ def show(
     """List portfolios of the last scan of the book, those with the most drift first."""
     least = parse_decimal("--min-drift", min_drift, WEIGHT)
     greatest = parse_decimal("--max-drift", max_drift, WEIGHT)
-    scanned = _last_scan(client)
-    every = client.list_drift_lines(
-        scanned.scan_id,
+    finished_scan = _read_last_scan(client)
+    pages = client.list_drift_lines(
+        finished_scan.scan_id,
         status=[state.value for state in status or ()],
         models=models or (),
         min_drift=least,
@@ -85,8 +85,8 @@ def show(
         sort_by=sort_by,
         limit=min(limit, 1000),
     )
-    lines = [*islice(every, limit)]
-    printer.print(lines, lambda: _tabulate(client, scanned, lines))
+    lines = [*islice(pages, limit)]
+    printer.print(lines, lambda: _tabulate(client, finished_scan, lines))
 
 
 @service_command(commands)
@@ -101,7 +101,7 @@ def histogram(
     from serve_app.cli import tables
 
     drift_histogram = client.read_drift_histogram(
-        _last_scan(client).scan_id,
+        _read_last_scan(client).scan_id,
         bins=bins,
         status=[state.value for state in status or ()],
         models=models or (),
@@ -109,14 +109,14 @@ def histogram(
     printer.print(drift_histogram, lambda: tables.tabulate_histogram(drift_histogram))
 
 
-def _last_scan(client: "Client") -> "DriftScan":
-    scanned = next(iter(client.list_drift_scans(status=["COMPLETED"], limit=1)), None)
-    if scanned is None:
+def _read_last_scan(client: "Client") -> "DriftScan":
+    finished_scan = next(iter(client.list_drift_scans(status=["COMPLETED"], limit=1)), None)
+    if finished_scan is None:
         raise CommandError(Ending.REFUSED, NO_SCAN)
-    return scanned
+    return finished_scan
 
 
-def _tabulate(client: "Client", scanned: "DriftScan", lines: "list[DriftLine]") -> "Table":
+def _tabulate(client: "Client", finished_scan: "DriftScan", lines: "list[DriftLine]") -> "Table":
     from serve_app.cli import tables
     from serve_app.cli.names import look_up_names
 
@@ -127,7 +127,7 @@ def _tabulate(client: "Client", scanned: "DriftScan", lines: "list[DriftLine]") 
             line.largest_deviation.security_id for line in lines if line.largest_deviation
         ],
     )
-    return tables.tabulate_book(scanned, lines, names)
+    return tables.tabulate_book(finished_scan, lines, names)
 
 
 def _follow(client: "Client", drift_scan: "DriftScan") -> "DriftScan":

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from serve_app.cli.arguments import AsJson
-from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, report_errors
 
 commands = typer.Typer()
 MARKS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -22,7 +22,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check this machine, the settings, the database, the upstreams and the service."""
-    with one_line_errors(as_json=as_json):
+    with report_errors(as_json=as_json):
         from rich.console import Console
 
         from serve_app.cli.diagnostics import run_checks

@@ -6,7 +6,7 @@ import typer
 
 from serve_app.auth.permissions import Role, Scope
 from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Token, Url, Wide, build_client
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.exit_codes import report_errors
 
 if TYPE_CHECKING:
     from serve_app.cli.database_keys import DatabaseKeys
@@ -51,7 +51,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once: only its hash is stored."""
-    with one_line_errors(as_json=as_json):
+    with report_errors(as_json=as_json):
         limits = {"models": models or None, "portfolios": portfolios or None}
         if database:
             new = _add_to_database(
@@ -80,7 +80,7 @@ def list_keys(
     as_json: AsJson = False,
 ) -> None:
     """List keys, the newest first, without their secrets."""
-    with one_line_errors(as_json=as_json):
+    with report_errors(as_json=as_json):
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 
@@ -108,7 +108,7 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a key another secret and print it, this once."""
-    with one_line_errors(as_json=as_json):
+    with report_errors(as_json=as_json):
         if database:
             new = _database_keys().rotate(key_id, overlap)
         else:
@@ -127,7 +127,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """End a key for good; within 5 seconds no request with it is answered."""
-    with one_line_errors(as_json=as_json):
+    with report_errors(as_json=as_json):
         from serve_app.cli.output import say, show_json
 
         if database:

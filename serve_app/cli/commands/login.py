@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from serve_app.cli.arguments import TIMEOUT_S, URL, Timeout, Url
-from serve_app.cli.exit_codes import CommandError, Ending, one_line_errors
+from serve_app.cli.exit_codes import CommandError, Ending, report_errors
 
 commands = typer.Typer()
 
@@ -34,7 +34,7 @@ def login(url: Url = URL, browser: Browser = True, timeout: Timeout = TIMEOUT_S)
         if browser:
             webbrowser.open(page)
 
-    with one_line_errors():
+    with report_errors():
         if not is_private_on_the_way(url):
             raise CommandError(Ending.USAGE, f"{url} is not https: the token could be read")
         authorities = authorities_from_environment()
@@ -55,10 +55,10 @@ def login(url: Url = URL, browser: Browser = True, timeout: Timeout = TIMEOUT_S)
 @commands.command()
 def logout(url: Url = URL) -> None:
     """Forget the token of `ordergen login`, and end it at the identity provider."""
-    from serve_app.cli.login_flow import revoke
+    from serve_app.cli.login_flow import revoke_login
     from serve_app.client.saved_login import LoginError, find_path, load_login
 
-    with one_line_errors():
+    with report_errors():
         path = find_path(url)
         saved = load_login(path)
         path.unlink(missing_ok=True)
@@ -67,5 +67,5 @@ def logout(url: Url = URL) -> None:
             typer.echo(f"nobody was signed in to {url}")
             return
         with contextlib.suppress(LoginError):  # because the token here is gone all the same
-            revoke(saved)
+            revoke_login(saved)
         typer.echo(f"signed out of {url}")

@@ -65,13 +65,13 @@ def show_models(
 ) -> None:
     """List the models, or show one; `models ID` is short for `models show ID`."""
     from serve_app.cli import tables
-    from serve_app.cli.model_text import model_document
+    from serve_app.cli.model_text import build_model_document
 
     if model_id is not None:
         _show(client, client.read_model(model_id), printer)
         return
     models = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
-    documents = [model_document(model) for model in models]
+    documents = [build_model_document(model) for model in models]
     printer.print(documents, lambda: tables.tabulate_models(models))
 
 
@@ -153,7 +153,7 @@ def _create_from_table(client: "Client", path: Path, own: "Mapping[str, Any]") -
     table = read_model_table(str(path), path.read_bytes())
     require_members(own, "name", "portfolios")
     with name_cells(table):
-        # As the table has them, because the service checks them.
+        # Passed on as the table has them, because the service checks them.
         positions: Any = build_positions(table)
         return client.add_model(own["name"], positions, own["portfolios"])
 
@@ -220,7 +220,7 @@ def try_changes(
 @service_command(commands, has_tables=False)
 def delete(
     client: "Client",
-    _: Printer,  # its options alone, because a model that is gone is not shown
+    _: Printer,  # unused, because a deleted model is not shown
     model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
     version: Version = None,
 ) -> None:
@@ -246,9 +246,9 @@ def _tabulate_trial(client: "Client", trial: "WhatIf") -> "Table":
 
 
 def _show(client: "Client", model: "Model", printer: Printer) -> None:
-    from serve_app.cli.model_text import model_document
+    from serve_app.cli.model_text import build_model_document
 
-    printer.print(model_document(model), lambda: _tabulate(client, model))
+    printer.print(build_model_document(model), lambda: _tabulate(client, model))
 
 
 def _tabulate(client: "Client", model: "Model") -> "Table":

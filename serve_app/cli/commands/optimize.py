@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from serve_app.cli.arguments import TIMEOUT_S, AsJson, Timeout, Token, Wide, build_client
-from serve_app.cli.exit_codes import one_line_errors
+from serve_app.cli.exit_codes import report_errors
 
 if TYPE_CHECKING:
     from optimization import PortfolioOutcome
@@ -65,7 +65,7 @@ def optimize(
     as_json: AsJson = False,
 ) -> None:
     """Rebalance the portfolios that files give whole, without a service; nothing is stored."""
-    with one_line_errors(as_json=as_json):
+    with report_errors(as_json=as_json):
         from serve_app.files.readers import is_json
 
         form = _choose_format(output)
@@ -106,15 +106,15 @@ def _optimize_here(
     from serve_app.files.solve import solve_request
 
     with show_spinner("reading"):
-        request = _request(contents, options)
+        request = _build_request(contents, options)
     if request.notes:
         first = ", ".join([*request.notes][:MAX_NAMED])
         say(f"note: {request.summary} ({first}{', ...' if len(request.notes) > MAX_NAMED else ''})")
-    with _progress(len(request.body.portfolios)) as advance:
+    with _show_progress(len(request.body.portfolios)) as advance:
         return asyncio.run(solve_request(request, advance)), request.notes
 
 
-def _request(contents: Sequence[tuple[str, bytes]], options: str | None) -> "GivenRequest":
+def _build_request(contents: Sequence[tuple[str, bytes]], options: str | None) -> "GivenRequest":
     from serve_app.files.readers import is_json, read_tables
     from serve_app.files.request import (
         build_request,
@@ -123,14 +123,14 @@ def _request(contents: Sequence[tuple[str, bytes]], options: str | None) -> "Giv
         with_options,
     )
 
-    options_body = None if options is None else parse_json_options(*_options_text(options))
+    options_body = None if options is None else parse_json_options(*_read_options(options))
     if is_json(contents[0][1]):
         return with_options(parse_request(*contents[0]), options_body)
     tables = [table for name, data in contents for table in read_tables(name, data)]
     return build_request(tables, options_body)
 
 
-def _options_text(options: str) -> tuple[str, bytes]:
+def _read_options(options: str) -> tuple[str, bytes]:
     """Return the text of the options, and the name of their place."""
     if options.lstrip().startswith("{"):
         return "--options", options.encode()
@@ -166,7 +166,7 @@ def _is_typed(context: typer.Context, name: str) -> bool:
 
 
 @contextmanager
-def _progress(total: int) -> Generator[Callable[[int], None]]:
+def _show_progress(total: int) -> Generator[Callable[[int], None]]:
     """Show a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -196,7 +196,7 @@ def _write(
             _derive_path(output, table): write(table, outcomes, notes) for table in writers.TABLES
         }
     for path, text in texts.items():
-        # Renamed at the end, because a file that breaks off must not look complete.
+        # The file is renamed at the end, because a file that breaks off must not look complete.
         part = path.with_name(f"{path.name}.part")
         part.write_bytes(text)
         part.replace(path)
@@ -204,7 +204,7 @@ def _write(
 
 
 def _derive_path(output: Path, table: str) -> Path:
-    """Return the file of a table: that of the trades is the one that was named."""
+    """Return the file of a table; the trades are in the file that the caller named."""
     if table == "trades":
         return output
     return output.with_name(f"{output.stem}-{table}{output.suffix}")
@@ -220,7 +220,7 @@ def _show(outcomes: "Sequence[PortfolioOutcome]", *, as_json: bool, wide: bool) 
     from serve_app.files.writers import write_json
     from serve_app.json_text import decode
 
-    # Read back as an answer of the service, because both are printed in the same way.
+    # Read as an answer of the service, because both are printed in the same way.
     answers = TypeAdapter(tuple[PortfolioOutcome, ...])
     answer = answers.validate_python(decode(write_json(outcomes, _today())))
     trades = [*list_trades(outcomes)]

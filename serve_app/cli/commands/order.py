@@ -65,17 +65,17 @@ def hand_over(
 
     if not yes:
         require_person()
-    standing = client.list_orders(rebalance_id, limit=1)
+    submission = client.list_orders(rebalance_id, limit=1)
     if not yes:
-        confirm_hand_over(client, standing)
+        confirm_hand_over(client, submission)
     with show_spinner(f"handing {rebalance_id} over"):
-        handed = _submit(client, standing, open_orders)
-    if handed.status == "COMPLETE":
-        printer.print(handed, lambda: tables.tabulate_submission(handed))
+        result = _submit(client, submission, open_orders)
+    if result.status == "COMPLETE":
+        printer.print(result, lambda: tables.tabulate_submission(result))
         return
     printer.print(
-        handed,
-        lambda: tables.tabulate_submission(handed),
+        result,
+        lambda: tables.tabulate_submission(result),
         lambda: _tabulate(
             client, _list_orders(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)
         ),
@@ -126,18 +126,18 @@ def _show_orders(
 
 
 def _submit(
-    client: "Client", standing: "OrderSubmission", open_orders: OpenOrdersChoice
+    client: "Client", submission: "OrderSubmission", open_orders: OpenOrdersChoice
 ) -> "OrderSubmission":
     """Repeat the request until all orders are sent, because a request sends for a bounded time."""
     from serve_app.cli.output import say
 
-    sent = standing.counts["SENT"]
+    sent = submission.counts["SENT"]
     while True:
-        handed = client.hand_over(standing.rebalance_id, open_orders=open_orders.name)
-        sent_before, sent = sent, handed.counts["SENT"]
-        if not handed.counts["PENDING"] or sent == sent_before:
-            return handed
-        say(f"{sent:,} of {handed.number_of_orders:,} orders are sent")
+        result = client.hand_over(submission.rebalance_id, open_orders=open_orders.name)
+        sent_before, sent = sent, result.counts["SENT"]
+        if not result.counts["PENDING"] or sent == sent_before:
+            return result
+        say(f"{sent:,} of {result.number_of_orders:,} orders are sent")
 
 
 def _list_orders(

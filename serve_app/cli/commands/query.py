@@ -24,7 +24,7 @@ from serve_app.cli.arguments import (
 )
 from serve_app.cli.completions import complete_rebalances
 from serve_app.cli.downloads import STDOUT, Output, derive_format, write_pieces
-from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, report_errors
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def export(
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the trade list of a stored rebalance; the ending of the file may say how."""
-    with one_line_errors(), build_client(url, timeout, token) as client:
+    with report_errors(), build_client(url, timeout, token) as client:
         form = kind or derive_format(output, TradeListFormat.CSV)
         pieces = client.export_transactions(rebalance_id, form.value, portfolio_id or ())
         write_pieces(output, pieces)
@@ -260,9 +260,9 @@ def _show_outcome_tables(
 
 
 def _say_reasons(outcomes: "Sequence[PortfolioOutcome | PortfolioResult]") -> None:
-    from serve_app.cli.problem_text import reason_lines
+    from serve_app.cli.problem_text import list_reasons
 
-    for line in reason_lines(
+    for line in list_reasons(
         (outcome.portfolio_id, outcome.error) for outcome in outcomes if outcome.error
     ):
         typer.echo(line)

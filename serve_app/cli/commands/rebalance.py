@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from serve_app.cli.arguments import Most, RebalanceId, Version
-from serve_app.cli.problem_text import reason_lines
+from serve_app.cli.problem_text import list_reasons
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def outcome(
         lambda: _tabulate_positions(client, detail),
     )
     if detail.problem is not None and not printer.as_json:
-        for line in reason_lines([(portfolio_id, detail.problem)]):
+        for line in list_reasons([(portfolio_id, detail.problem)]):
             typer.echo(line)
 
 

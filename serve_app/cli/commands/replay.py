@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve_app.cli.arguments import AsJson, RebalanceId
-from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, report_errors
 
 if TYPE_CHECKING:
     from serve_app.rebalances.replay import Comparison
@@ -35,7 +35,7 @@ def replay(
     code 1 where an outcome differs. Outcomes that FAILED without input, and those that a time limit
     ended, are counted apart.
     """
-    with one_line_errors(as_json=as_json):
+    with report_errors(as_json=as_json):
         from bson import ObjectId
 
         from serve_app.cli.output import show_json
@@ -50,13 +50,15 @@ def replay(
         def note(comparison: "Comparison") -> None:
             differing.append(comparison)
             if not as_json:
-                _print(comparison.portfolio_id, comparison.differences)
+                _print_differences(comparison.portfolio_id, comparison.differences)
 
-        verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most, note))
+        verdicts = asyncio.run(
+            _replay(rebalance_id, settings, _start_database(settings), most, note)
+        )
         from serve_app.rebalances.replay import DIFFER, format_counts
 
         if as_json:
-            show_json(_document(rebalance_id, verdicts, differing))
+            show_json(_build_document(rebalance_id, verdicts, differing))
         else:
             typer.echo(f"{rebalance_id}: {format_counts(verdicts) or 'no outcomes'}")
         if verdicts[DIFFER]:
@@ -95,7 +97,7 @@ async def _replay(
     return verdicts
 
 
-def _document(
+def _build_document(
     rebalance_id: str, verdicts: "Counter[str]", differing: "Sequence[Comparison]"
 ) -> dict[str, object]:
     differences = [
@@ -111,7 +113,9 @@ def _document(
     return {"rebalance_id": rebalance_id, "counts": verdicts, "differences": differences}
 
 
-def _print(portfolio_id: str, differences: "Mapping[str, tuple[object, object]]") -> None:
+def _print_differences(
+    portfolio_id: str, differences: "Mapping[str, tuple[object, object]]"
+) -> None:
     from optimization.errors import shorten
 
     for name, values in differences.items():
@@ -123,8 +127,8 @@ def _format(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _database(settings: "Settings") -> str:
-    """Return the address of the database; start an embedded one that does not run."""
+def _start_database(settings: "Settings") -> str:
+    """Return the address of the database; start the embedded server unless it runs."""
     from serve_app.settings import SettingsError
     from storage.embedded import server
 

@@ -19,7 +19,7 @@ from serve_app.cli.arguments import (
 from serve_app.cli.commands.rebalance import print_causes
 from serve_app.cli.completions import complete_models, complete_runs
 from serve_app.cli.downloads import STDOUT, Output, derive_format, write_pieces
-from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, report_errors
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def export_run(
     timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the outcomes of a run; the ending of the file may say how."""
-    with one_line_errors(), build_client(url, timeout, token) as client:
+    with report_errors(), build_client(url, timeout, token) as client:
         form = kind or derive_format(output, OutcomeFormat.JSONL)
         write_pieces(output, client.export_outcomes(run_id, form.value))
 

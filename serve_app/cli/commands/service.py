@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.exit_codes import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, report_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ def demo(config: Config = None, prices: Prices = None, portfolios: Portfolios = 
 @commands.command()
 def stop() -> None:
     """Stop the embedded database that `serve run` left running; its data stays."""
-    with one_line_errors():
+    with report_errors():
         from serve_app.settings import read_settings
         from storage.embedded import server
 
@@ -64,7 +64,7 @@ def stop() -> None:
 @commands.command()
 def check_config(file: ConfigFile = None) -> None:
     """Refuse keys of a Serve configuration that Serve itself would ignore."""
-    with one_line_errors():
+    with report_errors():
         from serve_app.app import DEPLOYMENTS
         from serve_app.launch.preflight import default_config
         from serve_app.local.config_check import check_serve_config
@@ -77,7 +77,7 @@ def check_config(file: ConfigFile = None) -> None:
 def _supervise(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
     """Run the checks, then the service as a child process, and report its end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with one_line_errors():
+    with report_errors():
         try:
             code = _check_and_run(config, market, demonstration=demonstration)
         except KeyboardInterrupt:  # during the checks, which leave nothing behind
@@ -115,7 +115,7 @@ def _run(
         _show_addresses(say, complete)
 
     try:
-        with one_line_errors():
+        with report_errors():
             try:
                 serve_until_stopped(settings, content, say, announce_start, show_spinner)
             except KeyboardInterrupt:

@@ -10,8 +10,8 @@ from serve_app.cli.tables.formats import (
     format_counts,
     format_moment,
     format_status,
-    percent,
     round_to_cents,
+    to_percent,
 )
 from serve_app.client.responses.drift import DriftSummary, PortfolioDrift
 from serve_app.client.responses.drift_scans import DriftHistogram, DriftLine, DriftScan
@@ -38,8 +38,8 @@ def tabulate_drift(drift: PortfolioDrift, names: Names = NO_NAMES) -> Table:
             names.tickers.get(position.security_id),
             position.quantity,
             position.price,
-            percent(position.target),
-            percent(position.actual),
+            to_percent(position.target),
+            to_percent(position.actual),
             round_to_cents(position.deviation),
             position.side,
             round_to_cents(position.outside),
@@ -67,7 +67,7 @@ def tabulate_drifts(summaries: Iterable[DriftSummary], names: Names = NO_NAMES) 
             format_status(summary.status, summary.error),
             round_to_cents(summary.market_value),
             round_to_cents(summary.total_drift),
-            percent(summary.total_drift_weight),
+            to_percent(summary.total_drift_weight),
             summary.out_of_band,
         )
         for summary in summaries
@@ -107,37 +107,37 @@ def tabulate_book(scan: DriftScan, lines: Iterable[DriftLine], names: Names = NO
         "out of band",
         "cash",
     )
-    rows = [_book_row(line, names) for line in lines]
+    rows = [_build_book_row(line, names) for line in lines]
     counts = format_counts(scan.counts)
     return make_table(f"Book of {format_moment(scan.created_at)}, {counts}", columns, rows)
 
 
-def _book_row(line: DriftLine, names: Names) -> tuple[object, ...]:
+def _build_book_row(line: DriftLine, names: Names) -> tuple[object, ...]:
     largest = line.largest_deviation
     farthest = (None, None, None)
     if largest is not None:
         ticker = names.tickers.get(largest.security_id)
-        farthest = (largest.security_id, ticker, percent(largest.deviation_weight))
+        farthest = (largest.security_id, ticker, to_percent(largest.deviation_weight))
     return (
         line.portfolio_id,
         names.portfolios.get(line.portfolio_id),
         line.model_id,
         format_status(line.status, line.error),
         round_to_cents(line.market_value),
-        percent(line.total_drift_weight),
+        to_percent(line.total_drift_weight),
         *farthest,
         line.out_of_band,
-        percent(line.cash_weight),
+        to_percent(line.cash_weight),
     )
 
 
 def tabulate_histogram(histogram: DriftHistogram) -> Table:
     """Tabulate how many portfolios have how much drift, as parts of market value."""
     rows = [
-        (percent(bar.lower), percent(bar.upper), bar.portfolios, bar.out_of_band)
+        (to_percent(bar.lower), to_percent(bar.upper), bar.portfolios, bar.out_of_band)
         for bar in histogram.bins
     ]
     marks = (("median", histogram.median), ("p95", histogram.p95), ("largest", histogram.largest))
-    known = [f"{name} {percent(weight)}" for name, weight in marks if weight is not None]
+    known = [f"{name} {to_percent(weight)}" for name, weight in marks if weight is not None]
     title = ", ".join((f"Drift of {histogram.portfolios:,} portfolios", *known))
     return make_table(title, ("from", "to below", "portfolios", "out of band"), rows)

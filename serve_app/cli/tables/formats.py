@@ -21,7 +21,7 @@ def compute_amount(quantity: Decimal | None, price: Decimal) -> Decimal | None:
     return None if quantity is None else round_to_cents(WIDE.multiply(quantity, price))
 
 
-def percent(weight: Decimal | Fraction | None) -> Percent | None:
+def to_percent(weight: Decimal | Fraction | None) -> Percent | None:
     """Wrap a weight as a percentage."""
     return None if weight is None else Percent(weight)
 

@@ -9,7 +9,7 @@ from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import (
     format_moment,
-    percent,
+    to_percent,
 )
 from serve_app.client.responses.models import Model, ModelChanges, ModelVersion, Position
 from serve_app.client.responses.positions import Weight
@@ -41,19 +41,19 @@ def tabulate_model(model: Model, names: Names = NO_NAMES) -> Table:
         (
             position.security_id,
             names.tickers.get(position.security_id),
-            percent(position.target),
-            percent(below),
-            percent(above),
+            to_percent(position.target),
+            to_percent(below),
+            to_percent(above),
         )
         for position in model.positions
-        for below, above in [_widths(position)]
+        for below, above in [_compute_widths(position)]
     ]
     who = f"{model.name} ({model.model_id})"
     title = f"{who}, version {model.version}, {len(model.portfolios):,} portfolios"
     return make_table(title, ("security", "ticker", "target", "below", "above"), rows)
 
 
-def _widths(position: Position) -> tuple[Weight | None, Weight | None]:
+def _compute_widths(position: Position) -> tuple[Weight | None, Weight | None]:
     """Compute the band below and above the target, also of one that is relative to the target."""
     if position.relative_drift is None:
         return position.low_drift, position.high_drift
@@ -85,7 +85,7 @@ def _describe_changes(changes: ModelChanges | None) -> Iterator[str]:
     for field in changes.fields:
         yield f"{field.field}: {field.before} -> {field.after}"
     for position in changes.positions:
-        before, after = _describe(position.before), _describe(position.after)
+        before, after = _describe_position(position.before), _describe_position(position.after)
         yield f"{position.security_id}: {before} -> {after}"
     for word, ids, number in (
         ("added", changes.portfolios_added, changes.number_of_portfolios_added),
@@ -96,8 +96,8 @@ def _describe_changes(changes: ModelChanges | None) -> Iterator[str]:
             yield f"portfolios {word}: {number:,} ({shown})"
 
 
-def _describe(position: Position | None) -> str:
+def _describe_position(position: Position | None) -> str:
     if position is None:
         return "none"
-    low, high = map(percent, _widths(position))
-    return f"{percent(position.target)} -{low} +{high}"
+    low, high = map(to_percent, _compute_widths(position))
+    return f"{to_percent(position.target)} -{low} +{high}"

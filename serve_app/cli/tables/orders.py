@@ -40,18 +40,21 @@ def tabulate_submission(submission: OrderSubmission) -> Table:
 
 def tabulate_orders(submission: OrderSubmission, names: Names = NO_NAMES) -> Table:
     """Tabulate orders with the last answer of the order service."""
-    return make_table("Orders", COLUMNS, [_cells(order, names) for order in submission.orders])
+    return make_table(
+        "Orders", COLUMNS, [_format_cells(order, names) for order in submission.orders]
+    )
 
 
 def tabulate_all_orders(orders: Iterable[OrderOfRebalance], names: Names = NO_NAMES) -> Table:
     """Tabulate orders of several rebalances."""
     rows = [
-        (row.rebalance_id, format_moment(row.rebalance_date), *_cells(row, names)) for row in orders
+        (row.rebalance_id, format_moment(row.rebalance_date), *_format_cells(row, names))
+        for row in orders
     ]
     return make_table("Orders", ("rebalance", "started", *COLUMNS), rows)
 
 
-def _cells(order: OrderLine, names: Names) -> tuple[object, ...]:
+def _format_cells(order: OrderLine, names: Names) -> tuple[object, ...]:
     return (
         order.portfolio_id,
         names.portfolios.get(order.portfolio_id),

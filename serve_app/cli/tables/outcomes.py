@@ -8,8 +8,8 @@ from rich.table import Table
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
 from serve_app.cli.tables.formats import (
-    percent,
     round_to_cents,
+    to_percent,
 )
 from serve_app.client.responses.outcomes import OutcomeSummary, OutcomeTotals, PortfolioOutcome
 
@@ -131,9 +131,9 @@ def tabulate_planned_trades(trades: "Iterable[TradeRow]") -> Table:
             trade.quantity,
             trade.price,
             round_to_cents(trade.amount),
-            percent(trade.weight_before),
-            percent(trade.target),
-            percent(trade.weight_after),
+            to_percent(trade.weight_before),
+            to_percent(trade.target),
+            to_percent(trade.weight_after),
         )
         for trade in trades
     ]

@@ -10,8 +10,8 @@ from serve_app.cli.tables.formats import (
     compute_amount,
     format_counts,
     format_moment,
-    percent,
     round_to_cents,
+    to_percent,
 )
 from serve_app.client.responses.positions import PositionDetail
 from serve_app.client.responses.rebalances import PortfolioResult, PositionResult, RebalanceResult
@@ -88,8 +88,8 @@ def tabulate_positions(
             position.transaction_type,
             position.trade_quantity,
             compute_amount(position.trade_quantity, position.price),
-            percent(position.target),
-            percent(position.actual),
+            to_percent(position.target),
+            to_percent(position.actual),
         )
         for position in positions
     ]

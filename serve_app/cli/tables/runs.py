@@ -10,7 +10,7 @@ from serve_app.cli.tables.formats import (
     format_counts,
     format_moment,
     format_status,
-    percent,
+    to_percent,
 )
 from serve_app.client.responses.outcomes import Causes
 from serve_app.client.responses.runs import Run
@@ -26,8 +26,8 @@ def tabulate_causes(causes: Causes, names: Names = NO_NAMES) -> Table:
             names.tickers.get(cause.subject or ""),
             cause.portfolios,
             cause.examples[0],
-            percent(cause.bands[-1].low_drift) if cause.bands else None,
-            percent(cause.bands[-1].high_drift) if cause.bands else None,
+            to_percent(cause.bands[-1].low_drift) if cause.bands else None,
+            to_percent(cause.bands[-1].high_drift) if cause.bands else None,
         )
         for cause in causes.causes
     ]

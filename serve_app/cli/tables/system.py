@@ -22,9 +22,9 @@ def tabulate_system(system: System) -> Table:
 
 def tabulate_settings(state: System) -> Table:
     """Tabulate the settings by name."""
-    rows = [(name, _text(value)) for name, value in state.settings.items()]
+    rows = [(name, _format_setting(value)) for name, value in state.settings.items()]
     return make_table("Settings", ("setting", "value"), rows)
 
 
-def _text(value: object) -> str:
+def _format_setting(value: object) -> str:
     return "" if value is None else str(value)

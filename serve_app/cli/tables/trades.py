@@ -6,7 +6,7 @@ from rich.table import Table
 
 from serve_app.cli.names import NO_NAMES, Names
 from serve_app.cli.output import make_table
-from serve_app.cli.tables.formats import percent, round_to_cents
+from serve_app.cli.tables.formats import round_to_cents, to_percent
 from serve_app.client.responses.trades import TradeDetail, TradeTotals
 
 
@@ -26,10 +26,10 @@ def tabulate_reviewed_trades(
             trade.trade_quantity,
             trade.price,
             round_to_cents(trade.trade_amount),
-            percent(trade.original_weight),
-            percent(trade.target),
-            percent(trade.actual),
-            _approval(trade),
+            to_percent(trade.original_weight),
+            to_percent(trade.target),
+            to_percent(trade.actual),
+            _format_approval(trade),
         )
         for trade in trades
     ]
@@ -40,7 +40,7 @@ def tabulate_reviewed_trades(
     return make_table(f"Trades: {sums}", (*columns, *weights, "approval"), rows)
 
 
-def _approval(trade: TradeDetail) -> str:
+def _format_approval(trade: TradeDetail) -> str:
     if trade.hold is None:
         return trade.approval
     note = f": {trade.hold.note}" if trade.hold.note else ""
