@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,14 +85,26 @@ def parse_options(text: str | None) -> Any:
     """Parse the options of a command line; raise BadParameter unless they are a JSON object."""
     if text is None:
         return None
-    shown = Path(text[1:]).read_text() if text.startswith("@") else text
+    if text.startswith("@"):
+        with require_utf_8(text[1:]):
+            text = Path(text[1:]).read_text(encoding="utf-8")
     try:
-        options = json.loads(shown, parse_float=Decimal)
+        options = json.loads(text, parse_float=Decimal)
     except json.JSONDecodeError as error:
         raise typer.BadParameter(f"--options is not JSON: {error}") from error
     if not isinstance(options, dict):
         raise typer.BadParameter("--options is an object of options by name")
     return options
+
+
+@contextmanager
+def require_utf_8(file: str) -> Generator[None]:
+    """Translate the error of decoding a file into BadParameter, which names the file."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise typer.BadParameter(f"{file}: byte 0x{byte:02X} is no UTF-8") from error
 
 
 def parse_decimal(option: str, text: str | None, kind: str) -> Decimal | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -78,10 +78,14 @@ def _require_present(identifiers: Sequence[str], present: Sequence[str], option:
 
 
 def _parse_weight(text: str, whole: str) -> Decimal | Fraction:
+    from optimization import EXACT
+
     try:
         if "/" in text:
             return Fraction(text.strip())
         weight = Decimal(text.strip().removesuffix(PERCENT))
-    except (InvalidOperation, ValueError, ZeroDivisionError):
+        if not weight.is_finite():
+            raise ValueError(text)
+        return EXACT.scaleb(weight, -2) if text.strip().endswith(PERCENT) else weight
+    except (ArithmeticError, ValueError):
         raise typer.BadParameter(f"--set {whole}: {text!r} is no weight; {SET_RULE}") from None
-    return weight / 100 if text.strip().endswith(PERCENT) else weight

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from serve_app.cli.arguments import require_utf_8
 from serve_app.cli.editor import edit_file
 from serve_app.cli.exit_codes import CommandError, Ending
 from serve_app.cli.model_text import read_model_text, require_members, write_model_text
@@ -33,7 +34,8 @@ def edit_model(client: "Client", stored: "Model") -> "Model":
         draft = "".join(f"{REASON_MARK}{line}\n" for line in reasons) + text
         path.write_text(draft, encoding="utf-8")
         edit_file(path)
-        edited = path.read_text(encoding="utf-8")
+        with require_utf_8(str(path)):
+            edited = path.read_text(encoding="utf-8")
         if edited == draft and not reasons:
             path.unlink()
             say("nothing was changed")

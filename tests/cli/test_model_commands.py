@@ -216,6 +216,7 @@ async def test_one_band_is_for_both_sides_and_a_security_can_be_removed(
 WRONG_FLAGS = {
     "new without a band": ("--set", f"{B}=0.1"),
     "no weight": ("--set", f"{A}=much"),
+    "no number": ("--set", f"{A}=nan%"),
     "too many": ("--set", f"{A}=0.1,0.1,0.1,0.1"),
     "not held": ("--remove", B),
     "not a follower": ("--remove-portfolio", R),

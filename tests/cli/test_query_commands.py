@@ -265,3 +265,23 @@ def test_help_names_every_exit_code() -> None:
 
     for code in ("0 done", "1 refused", "2 a wrong", "3 the service", "130"):
         assert code in shown.stdout
+
+
+READERS = {
+    "a model": ("models", "create", "FILE"),
+    "a rule": ("rules", "create", "FILE"),
+    "options": ("rebalance", "--portfolio", P, "--options", "@FILE"),
+}
+
+
+@pytest.mark.parametrize("words", READERS.values(), ids=READERS)
+async def test_a_file_that_is_not_utf_8_is_named_with_its_byte(
+    ordergen: Ordergen, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "latin-1.json"
+    path.write_bytes('{"name": "Zürich"}'.encode("latin-1"))
+
+    done = await ordergen(*[word.replace("FILE", str(path)) for word in words])
+
+    assert (done.exit_code, done.stdout) == (2, ""), done.output
+    assert all(text in done.stderr for text in ("latin-1.json", "byte 0xFC is no UTF-8"))

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from serve_app.cli.arguments import Most, OptionsText, Version, parse_options
+from serve_app.cli.arguments import Most, OptionsText, Version, parse_options, require_utf_8
 from serve_app.cli.completions import complete_models
 from serve_app.cli.service_command import Printer, service_command
 
@@ -103,7 +103,7 @@ def create(
     printer: Printer,
     file: Annotated[
         typer.FileText | None,
-        typer.Argument(help="the model as JSON; - for stdin", metavar="[FILE]"),
+        typer.Argument(help="the model as JSON; - for stdin", metavar="[FILE]", encoding="utf-8"),
     ] = None,
     table: Annotated[
         Path | None,
@@ -129,7 +129,10 @@ def create(
     if table is not None:
         created = _create_from_table(client, table, own)
     else:
-        created = _create(client, cast("IO[str]", file).read(), own)
+        opened = cast("IO[str]", file)
+        with require_utf_8(opened.name):
+            text = opened.read()
+        created = _create(client, text, own)
     _show(client, created, printer)
 
 

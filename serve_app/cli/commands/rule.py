@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.arguments import Version
+from serve_app.cli.arguments import Version, require_utf_8
 from serve_app.cli.service_command import Printer, service_command
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ def delete(
 
 def _read_rule(file: str) -> dict[str, Any]:
     """Read a rule; BadParameter unless the file has a JSON object."""
-    stream = typer.get_text_stream("stdin")
+    stream = typer.get_text_stream("stdin", encoding="utf-8")
     try:
-        text = stream.read() if file == "-" else Path(file).read_text()
+        with require_utf_8(file):
+            text = stream.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         rule = json.loads(text, parse_float=Decimal)
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}") from error
