@@ -44,7 +44,7 @@ async def test_two_distinct_approvers_one_of_the_highest_level_approve_it(approv
 
     assert (first.status_code, first.json()["status"]) == (200, "PROPOSED")
     assert second.json()["status"] == "APPROVED"
-    shown = [(each["principal"], each["level"]) for each in second.json()["approvals"]]
+    shown = [(approval["principal"], approval["level"]) for approval in second.json()["approvals"]]
     assert shown == [("anna", 1), ("carla", 3)]
     assert await approvals.actions(made["proposal_id"]) == [
         ("proposal.create", "trader"),
@@ -60,7 +60,7 @@ async def test_two_approvers_below_the_highest_level_are_not_enough(approvals: D
     second = await approvals.decide(made, "ben", "APPROVE")
     third = await approvals.decide(made, "carla", "APPROVE")
 
-    assert [each.json()["status"] for each in (second, third)] == ["PROPOSED", "APPROVED"]
+    assert [answer.json()["status"] for answer in (second, third)] == ["PROPOSED", "APPROVED"]
 
 
 @pytest.mark.parametrize(("proposer", "did"), [("admin", "proposed"), ("trader", "began")])
@@ -93,11 +93,13 @@ async def test_two_approvals_at_once_both_count_once(approvals: Desk) -> None:
     approvers = ("anna", "carla", "anna", "carla")
     await asyncio.gather(*map(approvals.people, ("anna", "carla")))
 
-    answers = await asyncio.gather(*(approvals.decide(made, each, "APPROVE") for each in approvers))
+    answers = await asyncio.gather(
+        *(approvals.decide(made, approver, "APPROVE") for approver in approvers)
+    )
 
-    assert sorted(each.status_code for each in answers) == [200, 200, 409, 409]
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 409, 409]
     found = await approvals.read(made)
-    assert sorted(each["principal"] for each in found["approvals"]) == ["anna", "carla"]
+    assert sorted(approval["principal"] for approval in found["approvals"]) == ["anna", "carla"]
     assert (found["status"], found["version"]) == ("APPROVED", 3)
 
 
@@ -145,7 +147,7 @@ async def test_a_release_has_to_be_approved_again(approvals: Desk) -> None:
     assert (released["status"], released["approvals"]) == ("PROPOSED", [])
     assert released["number_of_holds"] == 0
     assert (old_view.status_code, read_code(old_view)) == (409, "stale-version")
-    assert [each["principal"] for each in again.json()["approvals"]] == ["carla"]
+    assert [approval["principal"] for approval in again.json()["approvals"]] == ["carla"]
 
 
 async def test_holds_are_listed_with_their_notes_and_a_portfolio_releases_its_trades(
@@ -161,11 +163,11 @@ async def test_holds_are_listed_with_their_notes_and_a_portfolio_releases_its_tr
     left = await (await approvals.people("trader")).get(path)
 
     assert (held["number_of_holds"], released["number_of_holds"]) == (3, 1)
-    shown = [(each["portfolio_id"], each["security_id"]) for each in listed.json()]
+    shown = [(hold["portfolio_id"], hold["security_id"]) for hold in listed.json()]
     assert shown == [(P, A), (P, B)]
     assert listed.headers["x-total-count"] == "3"
     assert listed.json()[0]["note"] == "client asked"
-    assert [(each["portfolio_id"], each["security_id"]) for each in left.json()] == [(Q, None)]
+    assert [(hold["portfolio_id"], hold["security_id"]) for hold in left.json()] == [(Q, None)]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ async def test_proposals_are_listed_by_state_and_rebalance(approvals: Desk) -> N
 
     async def listed(**query: Any) -> list[str]:
         answer = await client.get("/api/v1/proposals", params=query)
-        return [each["proposal_id"] for each in answer.json()]
+        return [proposal["proposal_id"] for proposal in answer.json()]
 
     ids = [second["proposal_id"], first["proposal_id"]]
     assert await listed() == ids
@@ -241,7 +243,7 @@ async def test_a_repeated_request_of_one_key_makes_one_proposal(approvals: Desk)
 
     answers = [await trader.post(path, headers=key) for _ in range(2)]
 
-    assert [each.status_code for each in answers] == [201, 201]
+    assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
 
 

@@ -57,7 +57,7 @@ async def test_a_morning_leads_from_drift_to_orders_and_is_audited(
 
         # The service account looks who drifted, and tries the rebalance without storing it.
         drifts = (await call("nightly", "GET", f"{model_path}/drift")).json()
-        assert {each["status"] for each in drifts} == {"OUT_OF_BAND"}
+        assert {drift["status"] for drift in drifts} == {"OUT_OF_BAND"}
         trial = await call("nightly", "POST", f"{model_path}/rebalance", params={"dry_run": True})
         assert trial.status_code == 200
         assert await database["rebalances"].count_documents({}) == 0
@@ -96,7 +96,7 @@ async def test_a_morning_leads_from_drift_to_orders_and_is_audited(
 
         # The audit log tells the story, and its chain is whole.
         entries = (await call("admin", "GET", "/audit", params={"sort_by": "seq"})).json()
-        told = [(each["action"], each["principal"]) for each in entries]
+        told = [(entry["action"], entry["principal"]) for entry in entries]
         assert told == [
             *[("key.create", None)] * len(keys),
             ("model.create", "admin"),

@@ -64,8 +64,8 @@ async def test_totals_are_those_of_the_orders_that_a_hand_over_sends(
     counts = [after[side]["transactions"] for side in ("buys", "sells")]
     assert read_counts(sent)["SENT"] == sum(counts) == 1
     amounts = [
-        [Decimal(one[side]["amount"]) for side in ("buys", "sells", "held")]
-        for one in (before, after)
+        [Decimal(totals[side]["amount"]) for side in ("buys", "sells", "held")]
+        for totals in (before, after)
     ]
     assert sum(amounts[0]) == sum(amounts[1])
 
@@ -92,10 +92,10 @@ async def test_what_is_held_is_not_sent_also_by_a_second_request(
     first = await approvals.send(made["rebalance_id"])
     second = await approvals.send(made["rebalance_id"])
 
-    assert [each.status_code for each in (first, second)] == [207, 207]
+    assert [answer.status_code for answer in (first, second)] == [207, 207]
     assert read_counts(second) == {"PENDING": 3, "SENT": 1}
     assert await desk.read_keys() == [(P, B)]
-    messages = {each["message"] for each in second.json()["orders"] if each["message"]}
+    messages = {order["message"] for order in second.json()["orders"] if order["message"]}
     assert messages == {"not sent: held by ben: client asked"}
 
 

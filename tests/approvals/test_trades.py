@@ -27,7 +27,7 @@ async def read_totals(reader: httpx.AsyncClient, rebalance_id: str, **query: Any
 
 
 def named(listed: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    return [(each["portfolio_id"], each["security_id"]) for each in listed]
+    return [(trade["portfolio_id"], trade["security_id"]) for trade in listed]
 
 
 async def test_each_trade_has_its_weights_and_what_keeps_it_from_being_sent(
@@ -41,14 +41,17 @@ async def test_each_trade_has_its_weights_and_what_keeps_it_from_being_sent(
     listed = await read(reader, rebalance_id)
     lines = (await reader.get(f"/api/v1/rebalance/{rebalance_id}/transactions")).json()
 
-    assert {each["approval"] for each in unproposed} == {"NONE"}
-    assert named(listed) == [(each["portfolio_id"], each["security_id"]) for each in lines]
-    for one, line in zip(listed, lines, strict=True):
-        assert one["transaction_type"] == line["transaction_type"]
-        assert Decimal(one["trade_amount"]) == Decimal(str(line["amount"]))
-        assert {"original_weight", "target", "actual", "original_side", "side"} <= one.keys()
-    held = {each: one["hold"] for each, one in zip(named(listed), listed, strict=True)}
-    assert {each: hold and hold["security_id"] for each, hold in held.items()} == {
+    assert {trade["approval"] for trade in unproposed} == {"NONE"}
+    assert named(listed) == [(line["portfolio_id"], line["security_id"]) for line in lines]
+    for listed_trade, line in zip(listed, lines, strict=True):
+        assert listed_trade["transaction_type"] == line["transaction_type"]
+        assert Decimal(listed_trade["trade_amount"]) == Decimal(str(line["amount"]))
+        weights = {"original_weight", "target", "actual", "original_side", "side"}
+        assert weights <= listed_trade.keys()
+    held = {
+        key: listed_trade["hold"] for key, listed_trade in zip(named(listed), listed, strict=True)
+    }
+    assert {key: hold and hold["security_id"] for key, hold in held.items()} == {
         (P, A): A,
         (P, B): None,
         (Q, A): None,
@@ -56,7 +59,7 @@ async def test_each_trade_has_its_weights_and_what_keeps_it_from_being_sent(
     }
     assert held[P, B] is None
     assert held[P, A]["note"] == held[Q, A]["note"] == "tax"
-    assert [each["approval"] for each in listed] == ["HELD", "PROPOSED", "HELD", "HELD"]
+    assert [trade["approval"] for trade in listed] == ["HELD", "PROPOSED", "HELD", "HELD"]
 
 
 async def test_filters_are_applied_together_and_totals_are_those_of_what_matches(
@@ -67,40 +70,40 @@ async def test_filters_are_applied_together_and_totals_are_those_of_what_matches
     await approvals.decide(made, "anna", "HOLD", portfolios=[Q])
     reader = await approvals.people("anna")
     every = await read(reader, rebalance_id)
-    amounts = sorted(Decimal(each["trade_amount"]) for each in every)
+    amounts = sorted(Decimal(trade["trade_amount"]) for trade in every)
     middle = str(amounts[1])
     queries: list[tuple[dict[str, Any], Any]] = [
-        ({"side": "BUY"}, lambda one: one["transaction_type"] == "BUY"),
+        ({"side": "BUY"}, lambda trade: trade["transaction_type"] == "BUY"),
         ({"side": ["BUY", "SELL"]}, lambda _: True),
-        ({"ticker": A.lower()}, lambda one: one["security_id"] == A),
+        ({"ticker": A.lower()}, lambda trade: trade["security_id"] == A),
         ({"ticker": "nothing"}, lambda _: False),
         ({"security_id": B, "ticker": A}, lambda _: False),
-        ({"portfolio_id": P}, lambda one: one["portfolio_id"] == P),
-        ({"min_amount": middle}, lambda one: Decimal(one["trade_amount"]) >= amounts[1]),
-        ({"max_amount": middle}, lambda one: Decimal(one["trade_amount"]) <= amounts[1]),
-        ({"approval": "HELD"}, lambda one: one["portfolio_id"] == Q),
-        ({"approval": "PROPOSED"}, lambda one: one["portfolio_id"] == P),
+        ({"portfolio_id": P}, lambda trade: trade["portfolio_id"] == P),
+        ({"min_amount": middle}, lambda trade: Decimal(trade["trade_amount"]) >= amounts[1]),
+        ({"max_amount": middle}, lambda trade: Decimal(trade["trade_amount"]) <= amounts[1]),
+        ({"approval": "HELD"}, lambda trade: trade["portfolio_id"] == Q),
+        ({"approval": "PROPOSED"}, lambda trade: trade["portfolio_id"] == P),
         ({"approval": ["NONE", "APPROVED", "ORDERED"]}, lambda _: False),
         (
             {"approval": "HELD", "security_id": A},
-            lambda one: (one["portfolio_id"], one["security_id"]) == (Q, A),
+            lambda trade: (trade["portfolio_id"], trade["security_id"]) == (Q, A),
         ),
     ]
     for query, matches in queries:
-        expected = [each for each in every if matches(each)]
+        expected = [trade for trade in every if matches(trade)]
         assert named(await read(reader, rebalance_id, **query)) == named(expected), query
         totals = await read_totals(reader, rebalance_id, **query)
         parts = [totals[name] for name in ("buys", "sells", "held")]
-        assert sum(each["transactions"] for each in parts) == len(expected), query
-        whole = sum(Decimal(each["trade_amount"]) for each in expected)
-        assert sum(Decimal(each["amount"]) for each in parts) == whole, query
+        assert sum(part["transactions"] for part in parts) == len(expected), query
+        whole = sum(Decimal(trade["trade_amount"]) for trade in expected)
+        assert sum(Decimal(part["amount"]) for part in parts) == whole, query
 
 
 async def test_trades_are_sorted_by_amount_or_drift_and_come_in_pages(approvals: Desk) -> None:
     rebalance_id = await approvals.rebalance()
     reader = await approvals.people("anna")
     outcomes = (await reader.get(f"/api/v1/rebalance/{rebalance_id}/outcomes")).json()
-    values = {each["portfolio_id"]: Decimal(each["market_value"]) for each in outcomes}
+    values = {outcome["portfolio_id"]: Decimal(outcome["market_value"]) for outcome in outcomes}
 
     def amount_of(one: dict[str, Any]) -> Decimal:
         return Decimal(one["trade_amount"])
@@ -118,7 +121,7 @@ async def test_trades_are_sorted_by_amount_or_drift_and_come_in_pages(approvals:
         assert page.headers["x-total-count"] == str(len(every))
     least = sorted(map(drift_of, every))[2] - Decimal("0.000001")
     found = await read(reader, rebalance_id, min_drift=f"{least:.10f}")
-    assert named(found) == named([each for each in every if drift_of(each) >= least])
+    assert named(found) == named([trade for trade in every if drift_of(trade) >= least])
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ async def of_model(client: httpx.AsyncClient, model: Json) -> list[Json]:
 
 
 async def of_each_portfolio(client: httpx.AsyncClient, _: Json) -> list[Json]:
-    paths = [f"/api/v1/portfolio/{each}/rebalance" for each in (P, Q)]
+    paths = [f"/api/v1/portfolio/{portfolio_id}/rebalance" for portfolio_id in (P, Q)]
     return [(await client.post(path, json=COUNT)).json() for path in paths]
 
 
@@ -111,9 +111,9 @@ async def test_a_run_counts_and_its_stored_portfolios_say_so(
     assert ended["counts"] == {"IN_BAND": 2}
     (rebalance_id,) = ended["rebalances"]
     stored = (await client.get(f"/api/v1/rebalance/{rebalance_id}")).json()
-    assert {one["portfolio_id"]: one["open_orders_counted"] for one in stored["portfolios"]} == {
-        each: len(element["transactions"]) for each, element in first.items()
-    }
+    assert {
+        element["portfolio_id"]: element["open_orders_counted"] for element in stored["portfolios"]
+    } == {portfolio_id: len(element["transactions"]) for portfolio_id, element in first.items()}
 
 
 async def test_orders_are_not_counted_unless_asked_for(
@@ -134,9 +134,9 @@ async def test_an_order_that_was_filled_meanwhile_is_not_counted_again(
     first = await handed_over(client, model)
     for order in await desk.read_orders():
         await desk.update(order["id"], "FULL")
-    for each, element in first.items():
+    for portfolio_id, element in first.items():
         world.set_balance(
-            each, element["cash_after_rebalance"], **shares(element, "adjusted_quantity")
+            portfolio_id, element["cash_after_rebalance"], **shares(element, "adjusted_quantity")
         )
 
     again = await of_model(client, model)
@@ -150,7 +150,7 @@ async def test_an_order_that_is_filled_in_part_fails_its_portfolio_alone(
 ) -> None:
     await handed_over(client, model)
     orders = await desk.read_orders()
-    partly = next(one["id"] for one in orders if one["portfolio"]["portfolioId"] == P)
+    partly = next(order["id"] for order in orders if order["portfolio"]["portfolioId"] == P)
     await desk.update(partly, "PART")
 
     failed, other = await of_model(client, model)

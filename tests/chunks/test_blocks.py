@@ -85,10 +85,10 @@ def work_on(
 
 def write(path: Path, chunk: Chunk, held: list[Holdings], decimals: int = 2) -> None:
     pairs = list(zip(chunk.portfolio_ids, held, strict=True))
-    rows = [(one, *row) for one, holdings in pairs for row in holdings.items()]
+    rows = [(portfolio_id, *row) for portfolio_id, holdings in pairs for row in holdings.items()]
     amounts = [Decimal(amount) for _, _, amount in rows]
     columns = {
-        "portfolio_id": pa.array([one for one, _, _ in rows], pa.string()),
+        "portfolio_id": pa.array([portfolio_id for portfolio_id, _, _ in rows], pa.string()),
         "security_id": pa.array([one for _, one, _ in rows], pa.string()),
         "quantity": pa.array(amounts, pa.decimal128(24, 6)).cast(pa.decimal128(20, decimals)),
     }
@@ -162,7 +162,7 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     assert first.methods == second.methods
     stored = await resources.rebalances.list_outcomes(run)
     by_objects, _ = await solve_outcomes(shared, chunk, resources)
-    assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
+    assert [outcome.portfolio_id for outcome in stored] == list(chunk.portfolio_ids)
     assert list(stored) == by_objects
     # A chunk with outcomes of an earlier attempt writes nothing, because those may differ.
     assert recorded.written_outcomes == await write_outcomes(
@@ -190,20 +190,22 @@ async def test_a_chunk_in_pieces_stores_what_the_whole_stores(
     for recorded in reports:
         assert recorded is not None
         report = recorded.report
-        assert report.counts == Counter(one.status for one in by_objects)
-        assert sum(report.methods.values()) == sum(bool(one.certificate) for one in by_objects)
+        assert report.counts == Counter(outcome.status for outcome in by_objects)
+        assert sum(report.methods.values()) == sum(
+            bool(outcome.certificate) for outcome in by_objects
+        )
         assert report.seconds.keys() == {"fetch", "solve", "write"}
 
 
 async def test_pieces_begin_where_documents_do_also_in_half_a_chunk() -> None:
     chunk = replace(chunk_of(9_000), rows=512)
     ends = [2_560, 5_120, 7_680, 9_000]
-    assert [one.ordinals.stop - chunk.first for one in divide(chunk, 50)] == ends
+    assert [piece.ordinals.stop - chunk.first for piece in divide(chunk, 50)] == ends
     half = chunk.part(slice(4_500, None))
-    assert [one.ordinals.stop - chunk.first for one in divide(half, 50)] == ends[1:]
-    assert {one.grid for one in divide(half, 50)} == {chunk.grid}
+    assert [piece.ordinals.stop - chunk.first for piece in divide(half, 50)] == ends[1:]
+    assert {piece.grid for piece in divide(half, 50)} == {chunk.grid}
     wide = replace(chunk_of(120), rows=52)
-    assert [len(one.portfolio_ids) for one in divide(wide, 5_000)] == [52, 52, 16]
+    assert [len(piece.portfolio_ids) for piece in divide(wide, 5_000)] == [52, 52, 16]
 
 
 async def test_nothing_is_written_after_a_piece_has_failed(
@@ -229,7 +231,7 @@ async def test_nothing_is_written_after_a_piece_has_failed(
         upstreams.set_balance(portfolio_id, "100000.50", **{A: 12})
     await record_chunk(shared, chunk, here)
     stored = await resources.rebalances.list_outcomes(run)
-    assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
+    assert [outcome.portfolio_id for outcome in stored] == list(chunk.portfolio_ids)
 
 
 async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -> None:
@@ -247,7 +249,7 @@ async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -
 
     assert isinstance(solved, BlockOutcome)
     assert list(map(repr, solved.outcomes())) == list(map(repr, by_objects))
-    assert [one.status for one in by_objects[1:]] == [Status.FAILED] * 3
+    assert [outcome.status for outcome in by_objects[1:]] == [Status.FAILED] * 3
 
     upstreams.set_balance(second, "250.5")  # an amount with another number of decimals
     mixed, _ = await solve_in_arrays(shared, chunk, resources)
@@ -277,7 +279,7 @@ async def test_a_chunk_that_is_not_plain_goes_by_objects(
     solved, _ = await solve_in_arrays(shared, chunk, resources)
 
     assert not isinstance(solved, BlockOutcome)
-    assert [one.status for one in solved] == [Status.REBALANCED] * 2
+    assert [outcome.status for outcome in solved] == [Status.REBALANCED] * 2
 
 
 async def test_an_engine_that_fails_on_a_block_fails_one_portfolio_at_most(
@@ -293,4 +295,4 @@ async def test_an_engine_that_fails_on_a_block_fails_one_portfolio_at_most(
 
     solved, _ = await solve_in_arrays(shared, chunk, build_resources(Nowhere(), Upstreams(PRICES)))
 
-    assert [one.status for one in objects_of(solved)] == [Status.REBALANCED] * 2
+    assert [outcome.status for outcome in objects_of(solved)] == [Status.REBALANCED] * 2

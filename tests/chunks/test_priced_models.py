@@ -23,7 +23,11 @@ class Tickers:
     known: dict[str, str] = field(default_factory=lambda: {A: "ALFA", B: "BETA"})
 
     async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
-        return {each: self.known[each] for each in security_ids if each in self.known}
+        return {
+            security_id: self.known[security_id]
+            for security_id in security_ids
+            if security_id in self.known
+        }
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def snapshot_of(**prices: str) -> PriceSnapshot:
 
 
 def prices_in(securities: tuple[PricedTarget, ...]) -> list[str]:
-    return [str(one.price) for one in securities]
+    return [str(security.price) for security in securities]
 
 
 async def test_the_same_model_at_the_same_prices_is_the_same_objects(tickers: Any) -> None:
@@ -68,7 +72,7 @@ async def test_an_equal_model_keeps_its_own_digits(tickers: Any) -> None:
 
     for weight in ("0.25", "0.250"):
         securities = await priced.price(make_model(weight), tickers, snapshot)
-        assert [str(one.weight) for one in securities] == [weight, weight]
+        assert [str(security.weight) for security in securities] == [weight, weight]
 
 
 async def test_a_changed_ticker_changes_the_price(tickers: Any) -> None:

@@ -33,13 +33,17 @@ def a_part(portfolio_id: str, own: OptionOverrides, unmatched: Iterable[str]) ->
 def test_a_security_is_listed_where_it_is_named_and_no_rebalance_that_names_it_has_it(
     in_common: bool, in_own: tuple[bool, bool], has: tuple[bool, bool]
 ):
-    own = {one: NAMED[named] for one, named in zip(PORTFOLIOS, in_own, strict=True)}
+    own = {
+        portfolio_id: NAMED[named] for portfolio_id, named in zip(PORTFOLIOS, in_own, strict=True)
+    }
     run = Run("1" * 24, Selection(), NAMED[in_common], HoldingsRef("file"), now(), own)
     unmatched = UnmatchedIds(run)
     naming = [in_common or named for named in in_own]
 
-    for one, named, is_held in zip(PORTFOLIOS, naming, has, strict=True):
-        unmatched.add_rebalance(a_part(one, own[one], [X] if named and not is_held else []))
+    for portfolio_id, named, is_held in zip(PORTFOLIOS, naming, has, strict=True):
+        unmatched.add_rebalance(
+            a_part(portfolio_id, own[portfolio_id], [X] if named and not is_held else [])
+        )
 
     held = [is_held for named, is_held in zip(naming, has, strict=True) if named]
     assert unmatched.ids == ((X,) if held and not any(held) else ())

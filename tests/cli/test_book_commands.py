@@ -47,8 +47,8 @@ async def test_the_book_is_filtered_by_drift(ordergen: Ordergen) -> None:
     most = await ordergen("book", "show", "--max-drift", "0.2", "--json")
     wrong = await ordergen("book", "show", "--min-drift", "much")
 
-    assert [each["portfolio_id"] for each in json.loads(least.stdout)] == [P]
-    assert [each["portfolio_id"] for each in json.loads(most.stdout)] == [Q]
+    assert [line["portfolio_id"] for line in json.loads(least.stdout)] == [P]
+    assert [line["portfolio_id"] for line in json.loads(most.stdout)] == [Q]
     assert (wrong.exit_code, "--min-drift is a part of market value" in wrong.stderr) == (2, True)
 
 

@@ -45,7 +45,7 @@ async def test_a_model_is_created_and_shown_with_its_bands_in_market_value(
         "absolute_drift": 0.05,
     }
     (line,) = (line for line in shown.stdout.splitlines() if STOCK in line)
-    percentages = [each for each in line.split() if each.endswith("%")]
+    percentages = [word for word in line.split() if word.endswith("%")]
     assert percentages == ["33.3333%", "5.0000%", "5.0000%"]
 
 
@@ -80,7 +80,7 @@ async def test_a_table_with_relative_bands_is_stored_as_it_is(
 
 async def test_the_client_reads_changes_and_writes_positions_of_both_kinds(url: str) -> None:
     async with AsyncClient(url) as service:
-        lines = [Position(**each) for each in THIRDS]
+        lines = [Position(**members) for members in THIRDS]
         model = await service.add_model("Thirds", lines, [ACCOUNT])
         gold = Position("Gold (oz)", Fraction(1, 1000), relative_drift=Decimal("0.50"))
         more = await service.add_position(model.model_id, gold, version=1)
@@ -96,12 +96,12 @@ async def test_positions_of_a_stored_rebalance_are_read_with_their_fractions(
     url: str, ordergen: Ordergen
 ) -> None:
     async with AsyncClient(url) as service:
-        lines = [Position(**each) for each in THIRDS]
+        lines = [Position(**members) for members in THIRDS]
         model = await service.add_model("Thirds", lines, [ACCOUNT])
         (outcome,) = await service.rebalance_model(model.model_id)
         rebalance_id = str(outcome.rebalance_id)
         positions = await service.list_positions(rebalance_id, ACCOUNT)
-        whole = [each async for each in service.list_portfolios(rebalance_id)]
+        whole = [portfolio async for portfolio in service.list_portfolios(rebalance_id)]
 
     shown = await ordergen("show", rebalance_id, "--portfolio", ACCOUNT)
 

@@ -77,7 +77,7 @@ async def test_a_key_is_rotated_and_revoked(
     assert rotated.stdout != made.stdout
     assert f"key {key.key_id} of desk is revoked" in revoked.stderr
     assert (again.exit_code, "there is no API key" in again.stderr) == (1, True)
-    found = next(each for each in listed if each["key_id"] == key.key_id)
+    found = next(entry for entry in listed if entry["key_id"] == key.key_id)
     assert (found["revoked_at"] is not None, found["expires_at"]) == (True, None)
 
 
@@ -128,7 +128,10 @@ def list_commands(group: Any, path: str = "ordergen") -> Iterator[tuple[str, set
         if hasattr(command, "commands"):
             yield from list_commands(command, f"{path} {name}")
         else:
-            yield f"{path} {name}", {each for one in command.params for each in one.opts}
+            yield (
+                f"{path} {name}",
+                {option for parameter in command.params for option in parameter.opts},
+            )
 
 
 def test_every_command_that_calls_a_service_takes_a_token() -> None:

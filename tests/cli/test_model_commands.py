@@ -29,8 +29,8 @@ async def read(ordergen: Ordergen, model_id: str) -> dict[str, Any]:
 
 def weights(model: dict[str, Any]) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
     return {
-        each["security_id"]: (each["target"], each["low_drift"], each["high_drift"])
-        for each in model["positions"]
+        position["security_id"]: (position["target"], position["low_drift"], position["high_drift"])
+        for position in model["positions"]
     }
 
 
@@ -49,7 +49,7 @@ async def test_a_model_is_shown_by_its_id_with_and_without_show(
 async def test_options_of_the_list_need_no_word_show(ordergen: Ordergen, model_id: str) -> None:
     done = await ordergen("models", "--limit", "1", "--json")
 
-    assert [each["model_id"] for each in json.loads(done.stdout)] == [model_id]
+    assert [model["model_id"] for model in json.loads(done.stdout)] == [model_id]
 
 
 async def test_help_lists_what_can_be_done_with_models(ordergen: Ordergen) -> None:
@@ -78,7 +78,7 @@ async def test_a_created_model_is_named_by_its_id(ordergen: Ordergen) -> None:
     done = await ordergen("models", "create", "-", stdin=json.dumps(make_model_body("Income")))
     listed = json.loads((await ordergen("models", "--json")).stdout)
 
-    (model_id,) = [each["model_id"] for each in listed if each["name"] == "Income"]
+    (model_id,) = [model["model_id"] for model in listed if model["name"] == "Income"]
     assert model_id in done.stdout
 
 

@@ -114,7 +114,7 @@ def test_json_of_the_answer_is_that_of_the_service(optimize: Optimize):
     done = optimize(*GOOD, "-o", "t.json", "--json")
 
     written = json.loads(Path("t.json").read_text(), parse_float=Decimal)
-    assert [each["portfolio_id"] for each in written] == ["A1", "A2"]
+    assert [outcome["portfolio_id"] for outcome in written] == ["A1", "A2"]
     assert written[0]["transactions"][0]["quantity"] == 33
     assert json.loads(done.stdout)[0]["status"] == "REBALANCED"
 
@@ -279,9 +279,10 @@ def test_the_template_is_files_that_run_with_the_same_answer(optimize: Optimize,
     of_files = optimize(*inside, *options)
     of_book = optimize("example/accounts.xlsx", *options)
     assert of_files.exit_code == 0, of_files.output
-    statuses = {each["status"] for each in json.loads(of_files.stdout)}
+    statuses = {outcome["status"] for outcome in json.loads(of_files.stdout)}
     assert statuses == {"REBALANCED"}
     plans = [
-        [each["transactions"] for each in json.loads(done.stdout)] for done in (of_files, of_book)
+        [outcome["transactions"] for outcome in json.loads(done.stdout)]
+        for done in (of_files, of_book)
     ]
     assert plans[0] == plans[1]

@@ -128,9 +128,9 @@ async def test_orders_beyond_one_request_are_listed(
     some = await ordergen("orders", rebalance_id, "--limit", "15", "--json")
     every = await ordergen("orders", rebalance_id, "--limit", "100", "--json")
 
-    ids = [each["order_id"] for each in json.loads(every.stdout)["orders"]]
+    ids = [order["order_id"] for order in json.loads(every.stdout)["orders"]]
     assert len(set(ids)) == 20
-    assert [each["order_id"] for each in json.loads(some.stdout)["orders"]] == ids[:15]
+    assert [order["order_id"] for order in json.loads(some.stdout)["orders"]] == ids[:15]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +191,6 @@ async def test_without_an_id_the_orders_of_all_rebalances_are_listed(
 
     assert every.exit_code == 0, every.output
     assert sent_id in every.stdout
-    assert {each["rebalance_id"] for each in json.loads(sent.stdout)} == {sent_id}
+    assert {order["rebalance_id"] for order in json.loads(sent.stdout)} == {sent_id}
     assert json.loads(later.stdout) == []
     assert (both.exit_code, "--since" in both.stderr) == (2, True)

@@ -17,10 +17,10 @@ class NamedPortfolios:
     """Portfolio service with three portfolios."""
 
     async def read_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
-        return {each: NAMES.get(each) for each in portfolio_ids}
+        return {portfolio_id: NAMES.get(portfolio_id) for portfolio_id in portfolio_ids}
 
     async def search_by_name(self, part: str, limit: int) -> Mapping[str, str]:
-        return dict([each for each in NAMES.items() if part in each[1]][:limit])
+        return dict([item for item in NAMES.items() if part in item[1]][:limit])
 
 
 @pytest.fixture(autouse=True)
@@ -53,5 +53,7 @@ async def test_the_last_outcome_of_each_portfolio_names_its_rebalance(
     assert shown.exit_code == 0, shown.output
     assert all(text in shown.stdout for text in (P, "Growth IRA", "REBALANCED", ids[1]))
     assert R not in shown.stdout
-    found = [(each["portfolio_id"], each["rebalance_id"]) for each in json.loads(as_json.stdout)]
+    found = [
+        (outcome["portfolio_id"], outcome["rebalance_id"]) for outcome in json.loads(as_json.stdout)
+    ]
     assert found == [(Q, ids[1]), (P, ids[1])]

@@ -205,12 +205,12 @@ async def test_a_refusal_says_everything_that_helps_and_nothing_twice(command: s
 
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("ordergen: 422 ")
-    for each in SAID:
-        assert done.stderr.count(each) == 1, each
+    for text in SAID:
+        assert done.stderr.count(text) == 1, text
     assert done.stderr.count("no whole lot inside the drift band") == 1
 
 
-@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in WITHOUT_JSON])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in WITHOUT_JSON])
 async def test_with_json_a_refusal_is_the_problem_document_on_stdout(command: str) -> None:
     async with serve(make_app(422, PROBLEM)) as url:
         done = await connect_ordergen(url)(
@@ -282,7 +282,9 @@ async def test_a_malformed_id_is_a_wrong_argument(
     ordergen: Ordergen, command: str, wrong: str
 ) -> None:
     name = command.partition(" --")[0].split()
-    done = await ordergen(*name, *(each.replace("{}", wrong) for each in TAKES_AN_ID[command]))
+    done = await ordergen(
+        *name, *(argument.replace("{}", wrong) for argument in TAKES_AN_ID[command])
+    )
 
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
@@ -331,7 +333,9 @@ async def test_of_each_portfolio_without_a_plan_the_reason_and_the_smallest_band
     ordergen: Ordergen, model: dict[str, Any], optimizer: FakeOptimizer, refused: set[str]
 ) -> None:
     well = optimizer.outcome
-    optimizer.outcome = lambda one, priced: infeasible(one) if one in refused else well(one, priced)
+    optimizer.outcome = lambda portfolio_id, priced: (
+        infeasible(portfolio_id) if portfolio_id in refused else well(portfolio_id, priced)
+    )
 
     done = await ordergen("rebalance", "--model", model["model_id"])
 

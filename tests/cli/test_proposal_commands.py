@@ -67,7 +67,7 @@ async def test_a_proposal_goes_from_the_trader_by_two_approvers_to_its_orders(
     assert own.exit_code == 1
     assert "approvals:decide" in own.stderr
     assert (approved["status"], approved["number_of_holds"]) == ("APPROVED", 2)
-    assert [each["proposal_id"] for each in listed] == [of]
+    assert [proposal["proposal_id"] for proposal in listed] == [of]
     assert "not sent: held by anna: client asked" in sent.stdout
 
 
@@ -110,13 +110,13 @@ async def test_the_client_decides_as_the_command_does(
             made.proposal_id, "HOLD", version=1, portfolios=[Q], transactions=[(P, A)]
         )
         approved = await anna.decide_proposal(made.proposal_id, "APPROVE", version=held.version)
-        holds = [each async for each in anna.list_holds(made.proposal_id)]
-        listed = [each async for each in anna.list_proposals(status=["PROPOSED"])]
+        holds = [hold async for hold in anna.list_holds(made.proposal_id)]
+        listed = [proposal async for proposal in anna.list_proposals(status=["PROPOSED"])]
         withdrawn = await trader.withdraw_proposal(
             made.proposal_id, version=approved.version, note="prices were delayed"
         )
 
-        assert [(each.portfolio_id, each.security_id) for each in holds] == [(P, A), (Q, None)]
+        assert [(hold.portfolio_id, hold.security_id) for hold in holds] == [(P, A), (Q, None)]
         assert listed == [approved]
         assert approved.approvals[0].principal == "anna"
         assert withdrawn.ending is not None

@@ -13,8 +13,8 @@ from tests.support.fakes import A, FakeOptimizer, P, Q, make_refusal
 async def rebalance_id(ordergen: Ordergen, model: dict[str, Any], optimizer: FakeOptimizer) -> str:
     """A rebalance in which Q has no plan."""
     well = optimizer.outcome
-    optimizer.outcome = lambda one, priced: (
-        make_refusal("infeasible", Q) if one == Q else well(one, priced)
+    optimizer.outcome = lambda portfolio_id, priced: (
+        make_refusal("infeasible", Q) if portfolio_id == Q else well(portfolio_id, priced)
     )
     done = await ordergen("rebalance", "--model", model["model_id"], "--json")
     return json.loads(done.stdout)[0]["rebalance_id"]
@@ -31,8 +31,8 @@ async def test_outcomes_are_selected_by_status_and_portfolio(
 
     assert every.exit_code == 0, every.output
     assert all(text in every.stdout for text in (P, Q, "969.75", "Growth IRA"))
-    assert [each["portfolio_id"] for each in json.loads(refused.stdout)] == [Q]
-    assert [each["portfolio_id"] for each in json.loads(one.stdout)] == [P]
+    assert [outcome["portfolio_id"] for outcome in json.loads(refused.stdout)] == [Q]
+    assert [outcome["portfolio_id"] for outcome in json.loads(one.stdout)] == [P]
 
 
 async def test_an_outcome_is_shown_with_its_positions_or_its_reason(
@@ -75,7 +75,7 @@ async def test_the_rebalances_of_a_portfolio_are_listed_until_they_are_deleted(
     deleted = await ordergen("rebalances", "delete", rebalance_id)
     left = await ordergen("show", "--portfolio", P, "--json")
 
-    assert [each["rebalance_id"] for each in json.loads(listed.stdout)] == [rebalance_id]
+    assert [rebalance["rebalance_id"] for rebalance in json.loads(listed.stdout)] == [rebalance_id]
     assert (stale.exit_code, "precondition-failed" in stale.stderr) == (1, True)
     assert (deleted.exit_code, deleted.stderr) == (0, f"rebalance {rebalance_id} is deleted\n")
     assert json.loads(left.stdout) == []

@@ -61,9 +61,9 @@ async def test_the_client_keeps_rules_as_the_commands_do(url: str) -> None:
     async with AsyncClient(url) as client:
         made = await client.add_rule(RULE)
         replaced = await client.replace_rule(made.rule_id, {**RULE, "part": "0.25"}, made.version)
-        listed = [each async for each in client.list_rules()]
+        listed = [rule async for rule in client.list_rules()]
 
         assert listed == [replaced] == [await client.read_rule(made.rule_id)]
         assert f"{replaced.part}" == "0.25"
         await client.delete_rule(made.rule_id, replaced.version)
-        assert [each async for each in client.list_rules()] == []
+        assert [rule async for rule in client.list_rules()] == []

@@ -26,7 +26,7 @@ async def test_a_change_is_tried_on_followers_and_stores_nothing(
     assert shown.exit_code == 0, shown.output
     assert "1 of 2 followers, out of band: " in shown.stdout
     assert "969.75" in shown.stdout
-    assert [each["portfolio_id"] for each in json.loads(data.stdout)["outcomes"]] == [Q]
+    assert [outcome["portfolio_id"] for outcome in json.loads(data.stdout)["outcomes"]] == [Q]
     assert (wrong.exit_code, "the model does not have it" in wrong.stderr) == (2, True)
     assert (await ordergen("models", model_id, "--json")).stdout == before.stdout
 

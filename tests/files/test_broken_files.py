@@ -25,7 +25,7 @@ def test_a_broken_file_gets_an_error_that_names_the_place(case: str):
         request_of(make())
 
     said = [str(fault) for fault in caught.value.faults]
-    assert any(place in each and rule in each for each in said), said
+    assert any(place in message and rule in message for message in said), said
 
 
 def test_each_kind_of_damage_has_at_least_five_cases():

@@ -27,9 +27,9 @@ ROW = ("A2", "2.5%", "buy only", "VTI; BND", True, '{"VTI": "0.5"}', None, '{"VT
 def options_in(*rows: Any, **files: bytes) -> Mapping[str, Mapping[str, Any]]:
     request = request_of(files_of(options=csv_of(rows, "|"), **files))
     return {
-        each.portfolio_id: build_options(each.options).values
-        for each in request.body.portfolios
-        if each.options is not None
+        portfolio.portfolio_id: build_options(portfolio.options).values
+        for portfolio in request.body.portfolios
+        if portfolio.options is not None
     }
 
 
@@ -162,6 +162,7 @@ async def test_a_form_has_options_of_all_as_json_and_of_single_ones_as_a_table()
 
     assert answer.status_code == 200, answer.text
     sides = [
-        {trade["transaction_type"] for trade in each["transactions"]} for each in answer.json()
+        {trade["transaction_type"] for trade in element["transactions"]}
+        for element in answer.json()
     ]
     assert sides == [{"BUY", "SELL"}, {"SELL"}]

@@ -32,16 +32,21 @@ HELD = {"A1": {"VTI": Decimal(100)}, "A2": {"BND": Decimal("20.5")}}
 
 
 def holdings_in(files: Files) -> Mapping[str, Mapping[str, Decimal]]:
-    return {each.portfolio_id: each.holdings for each in request_of(files).body.portfolios}
+    return {
+        portfolio.portfolio_id: portfolio.holdings
+        for portfolio in request_of(files).body.portfolios
+    }
 
 
 def cash_in(files: Files) -> Mapping[str, Decimal]:
-    return {each.portfolio_id: each.cash for each in request_of(files).body.portfolios}
+    return {
+        portfolio.portfolio_id: portfolio.cash for portfolio in request_of(files).body.portfolios
+    }
 
 
 def bands_in(*model: Any) -> Mapping[str, tuple[Weight, DriftBand]]:
     found = request_of(files_of(model=csv_of(model))).model.targets
-    return {each.security_id: (each.weight, each.band) for each in found}
+    return {target.security_id: (target.weight, target.band) for target in found}
 
 
 def band(low: str, high: str) -> DriftBand:
@@ -50,7 +55,9 @@ def band(low: str, high: str) -> DriftBand:
 
 def quantity(text: str, *beside: str, delimiter: str = ";") -> Decimal:
     """Read a quantity beside other quantities."""
-    rows = ((f"A{number}", "VTI", each) for number, each in enumerate((text, *beside)))
+    rows = (
+        (f"A{number}", "VTI", quantity_text) for number, quantity_text in enumerate((text, *beside))
+    )
     return holdings_in(files_of(holdings=csv_of((HEADER, *rows), delimiter)))["A0"]["VTI"]
 
 
@@ -122,18 +129,18 @@ def test_each_way_to_write_the_same_accounts_is_the_same_request(way: str):
     given = request_of(WAYS[way]())
 
     held = {
-        each.portfolio_id: {
-            security: shares for security, shares in each.holdings.items() if shares
+        portfolio.portfolio_id: {
+            security: shares for security, shares in portfolio.holdings.items() if shares
         }
-        for each in given.body.portfolios
+        for portfolio in given.body.portfolios
     }
     assert held == HELD
-    assert {each.portfolio_id: each.cash for each in given.body.portfolios} == {
+    assert {portfolio.portfolio_id: portfolio.cash for portfolio in given.body.portfolios} == {
         "A1": Decimal("2500.5"),
         "A2": Decimal(900),
     }
     assert given.body.prices == {"VTI": Decimal("201.5"), "BND": Decimal("72.25")}
-    assert [(each.security_id, each.weight, each.band) for each in given.model.targets] == [
+    assert [(target.security_id, target.weight, target.band) for target in given.model.targets] == [
         ("VTI", Decimal("0.6"), band("0.05", "0.05")),
         ("BND", Fraction(1, 3), band("0.05", "0.05")),
     ]
@@ -252,7 +259,7 @@ def test_cells_shown_as_percent_are_parts_whatever_the_header_says():
 
     targets = request_of(files).model.targets
 
-    assert [each.weight for each in targets] == [Decimal("0.6"), Decimal("0.35")]
+    assert [target.weight for target in targets] == [Decimal("0.6"), Decimal("0.35")]
 
 
 def test_an_account_number_keeps_the_zeros_that_its_format_shows():
@@ -315,7 +322,7 @@ def test_one_table_may_have_everything():
 
     given = request_of({"all.csv": csv_of(rows)})
 
-    assert [each.security_id for each in given.model.targets] == ["VTI", "BND"]
+    assert [target.security_id for target in given.model.targets] == ["VTI", "BND"]
     assert given.body.prices.keys() == {"VTI", "BND", "OLD"}
     assert cash_in({"all.csv": csv_of(rows)}) == {"A1": Decimal(10), "A2": Decimal(0)}
     assert given.notes == {"A2": "no cash is given: counted as 0"}
@@ -333,7 +340,7 @@ def test_weights_of_today_beside_quantities_are_no_model():
         }
     )
 
-    assert [each.weight for each in given.model.targets] == [Decimal("0.6"), Fraction(1, 3)]
+    assert [target.weight for target in given.model.targets] == [Decimal("0.6"), Fraction(1, 3)]
 
 
 def test_accounts_may_be_spread_over_files():

@@ -50,7 +50,7 @@ async def test_an_order_that_is_called_a_failure_but_was_saved_is_found_at_once(
     answer = await client.post(path)
 
     assert (answer.status_code, read_counts(answer)) == (200, {"SENT": 30})
-    assert {one["message"] for one in answer.json()["orders"]} == {None}
+    assert {order["message"] for order in answer.json()["orders"]} == {None}
     await assert_each_is_there_once(desk, 3)
 
 

@@ -45,12 +45,17 @@ async def test_a_batch_submit_over_the_list_reaches_every_portfolio(
 
     listed = (await client.get("/api/v1/rebalances", params=PAGE)).json()
 
-    assert [each["model_name"] for each in listed] == ["Large", "Small"]
+    assert [order["model_name"] for order in listed] == ["Large", "Small"]
     for rebalance, portfolios in zip(listed, (large, small), strict=True):
         path = f"/api/v1/rebalance/{rebalance['rebalance_id']}/transactions"
         traded = [
-            (each["portfolio_id"], each["security_id"], each["transaction_type"], each["quantity"])
-            for each in (await client.get(path)).json()
+            (
+                order["portfolio_id"],
+                order["security_id"],
+                order["transaction_type"],
+                order["quantity"],
+            )
+            for order in (await client.get(path)).json()
         ]
         orders = orders_of(rebalance)
         assert "portfolios_omitted" not in rebalance

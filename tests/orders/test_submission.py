@@ -99,7 +99,9 @@ async def test_answers_in_any_order_reach_their_orders(
         for order in await desk.read_orders()
     }
     lines = answer.json()["orders"]
-    assert {(one["portfolio_id"], one["security_id"]): one["order_id"] for one in lines} == there
+    assert {
+        (line["portfolio_id"], line["security_id"]): line["order_id"] for line in lines
+    } == there
 
 
 async def test_what_is_refused_is_a_207_and_goes_out_again_alone(
@@ -115,7 +117,7 @@ async def test_what_is_refused_is_a_207_and_goes_out_again_alone(
     assert read_counts(first) == {"SENT": 28, "FAILED": 2}
     failed = await client.get(path, params={"status": ["FAILED", "UNKNOWN"]})
     assert failed.headers["x-total-count"] == "2"
-    assert {one["message"] for one in failed.json()["orders"]} == {"Blotter ID is required"}
+    assert {order["message"] for order in failed.json()["orders"]} == {"Blotter ID is required"}
     second = await client.post(path)
     assert (second.status_code, read_counts(second)) == (200, {"SENT": 30})
     assert [len(batch) for batch in desk.posted] == [30, 2]
@@ -172,8 +174,8 @@ async def test_the_same_key_is_answered_from_what_was_sent(
 async def test_a_rebalance_without_transactions_is_complete_at_once(
     client: httpx.AsyncClient, desk: OrderDesk, optimizer: FakeOptimizer
 ) -> None:
-    optimizer.outcome = lambda each, _: (
-        make_purchase(each, ()) if each == P else make_refusal("infeasible", Q)
+    optimizer.outcome = lambda portfolio_id, _: (
+        make_purchase(portfolio_id, ()) if portfolio_id == P else make_refusal("infeasible", Q)
     )
     model = (await client.post("/api/v1/models", json=make_model_body())).json()
     made = (await client.post(f"/api/v1/model/{model['model_id']}/rebalance")).json()

@@ -34,8 +34,8 @@ def settings() -> Settings:
 @pytest.fixture
 def gate() -> Gate:
     gate = Gate({A: PRICE})
-    for each in MANY:
-        gate.set_balance(each, 1000)
+    for portfolio_id in MANY:
+        gate.set_balance(portfolio_id, 1000)
     return gate
 
 
@@ -159,9 +159,9 @@ async def test_while_an_attempt_is_ending_its_key_is_taken(
 
     refused = [await client.post(large, headers=KEY) for _ in range(2)]
 
-    assert {one.status_code for one in refused} == {409}
-    assert {one.json()["type"] for one in refused} == {"/problems/request-in-progress"}
-    assert all(int(one.headers["retry-after"]) > 0 for one in refused)
+    assert {answer.status_code for answer in refused} == {409}
+    assert {answer.json()["type"] for answer in refused} == {"/problems/request-in-progress"}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
     gate.ends.set()
     gate.open.set()
     assert (await repeat(client, large)).status_code == 200

@@ -87,7 +87,7 @@ async def test_the_newest_scans_are_kept_with_their_lines(
         await until_over(scanner, resources, scan.scan_id)
 
     kept, total = await resources.drift_scans.read_page(0, 10)
-    assert ([each.scan_id for each in kept], total) == (
+    assert ([scan.scan_id for scan in kept], total) == (
         [begun[3].scan_id, begun[2].scan_id],
         2,
     )

@@ -126,7 +126,7 @@ class Writing(Dying):
 
     async def rebalance_model(self, command: RebalanceModel) -> Any:
         self.stored[command.rebalance_id] = await super().rebalance_model(command)
-        return command.rebalance_id, RemoteElements([Text(each) for each in self.texts])
+        return command.rebalance_id, RemoteElements([Text(text) for text in self.texts])
 
 
 async def test_texts_of_outcomes_are_read_before_the_answer_begins():

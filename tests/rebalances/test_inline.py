@@ -109,9 +109,9 @@ async def test_the_answer_is_that_of_the_optimizer_byte_for_byte(
 
     assert here.status_code == there.status_code == 200
     ids = (there.json()["rebalance_id"], here.json()["rebalance_id"])
-    assert here.content == there.content.replace(*(each.encode() for each in ids))
+    assert here.content == there.content.replace(*(rebalance_id.encode() for rebalance_id in ids))
     assert here.headers["location"] == there.headers["location"].replace(*ids)
-    previews = [await each.post(path, params=dry) for each in (client, inline_client)]
+    previews = [await caller.post(path, params=dry) for caller in (client, inline_client)]
     assert previews[0].content == previews[1].content
     assert elsewhere.calls == 0
 
@@ -182,7 +182,7 @@ async def test_more_than_a_few_at_a_time_go_elsewhere(
         assert elsewhere.calls == 1
         gate.open.set()
 
-    assert {each.result()[1].status for each in waiting} == {Status.REBALANCED}
+    assert {task.result()[1].status for task in waiting} == {Status.REBALANCED}
     await rebalancer.preview_portfolio(P, None, NO_OVERRIDES)
     assert elsewhere.calls == 1
 

@@ -62,9 +62,9 @@ async def test_the_answer_is_that_of_the_stored_outcomes_byte_for_byte(
     outcomes = await stored.rebalances.list_outcomes(rebalance)
     elements = await write_elements(build_heading(rebalance, settings.time_zone), outcomes)
     assert answer.content == b"[" + elements + b"]"
-    assert [each["portfolio_id"] for each in answer.json()] == list(MANY)
-    found = {each["portfolio_id"]: each["status"] for each in answer.json()}
-    assert [found[each] for each in (WITHOUT_HOLDINGS, UNREADABLE, OVERDRAWN)] == [
+    assert [element["portfolio_id"] for element in answer.json()] == list(MANY)
+    found = {element["portfolio_id"]: element["status"] for element in answer.json()}
+    assert [found[portfolio_id] for portfolio_id in (WITHOUT_HOLDINGS, UNREADABLE, OVERDRAWN)] == [
         "FAILED",
         "FAILED",
         "INFEASIBLE",
@@ -79,7 +79,7 @@ async def test_portfolios_that_all_have_no_plan_are_answered_with_their_problem(
     answer = await client.post(path, headers=KEY)
 
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/holdings-missing")
-    assert [each["portfolio_id"] for each in answer.json()["portfolios"]] == list(MANY)
+    assert [element["portfolio_id"] for element in answer.json()["portfolios"]] == list(MANY)
     assert answer.headers["location"].endswith(answer.json()["rebalance_id"])
     again = await client.post(path, headers=KEY)
     own = {"correlation_id": again.json()["correlation_id"]}
@@ -99,11 +99,11 @@ async def test_a_dry_run_of_many_answers_what_the_rebalance_does(
     assert (dry.status_code, real.status_code) == (200, 200)
     assert dry.json() == [element | {"rebalance_id": None} for element in real.json()]
     assert "location" not in dry.headers
-    names = [each.headers["unmatched-ids"] for each in (dry, real)]
+    names = [answer.headers["unmatched-ids"] for answer in (dry, real)]
     assert names == [unknown, unknown]  # without B, which portfolios hold outside the model
     assert (refused.status_code, refused.json()["type"]) == (422, "/problems/holdings-missing")
     assert refused.json()["rebalance_id"] is None
-    assert [each["portfolio_id"] for each in refused.json()["portfolios"]] == list(MANY)
+    assert [element["portfolio_id"] for element in refused.json()["portfolios"]] == list(MANY)
 
 
 async def test_a_single_portfolio_is_solved_alone_although_one_is_many(

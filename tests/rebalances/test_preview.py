@@ -94,7 +94,7 @@ async def test_portfolios_that_fail_in_a_dry_run_say_why(
     assert mixed.json()[0]["error"]["type"] == "/problems/holdings-missing"
     assert (none.status_code, none.json()["type"]) == (422, "/problems/holdings-missing")
     assert none.json()["rebalance_id"] is None
-    assert [each["portfolio_id"] for each in none.json()["portfolios"]] == [P, Q]
+    assert [element["portfolio_id"] for element in none.json()["portfolios"]] == [P, Q]
 
 
 async def test_a_dry_run_of_a_model_whose_own_security_has_no_price_says_so_for_every_portfolio(
@@ -105,7 +105,7 @@ async def test_a_dry_run_of_a_model_whose_own_security_has_no_price_says_so_for_
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance", params=DRY)
 
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/prices-missing")
-    assert [each["error"]["securities"] for each in answer.json()["portfolios"]] == [[A], [A]]
+    assert [element["error"]["securities"] for element in answer.json()["portfolios"]] == [[A], [A]]
 
 
 @pytest.mark.parametrize("upstream", ["pricing", "security", "accounting"])

@@ -21,7 +21,10 @@ from tests.support.in_process import Upstreams
 
 C = "C" * 24
 LOST = "L" * 24
-LINES = [Position(each, Decimal("0.4"), Decimal("0.02"), Decimal("0.02")) for each in (A, B)]
+LINES = [
+    Position(security_id, Decimal("0.4"), Decimal("0.02"), Decimal("0.02"))
+    for security_id in (A, B)
+]
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"cash_flow": "-25.5", "cash_floor": "1%"},

@@ -18,6 +18,6 @@ def upstreams() -> Upstreams:
 async def model(client: httpx.AsyncClient) -> dict[str, Any]:
     """A model of 45 % each of A and B, within 4 %, that P and Q follow."""
     band = {"low_drift": "0.04", "high_drift": "0.04"}
-    positions = [{**make_position(each, "0.45"), **band} for each in (A, B)]
+    positions = [{**make_position(security_id, "0.45"), **band} for security_id in (A, B)]
     answer = await client.post("/api/v1/models", json=make_model_body(positions=positions))
     return answer.json()

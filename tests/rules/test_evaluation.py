@@ -36,7 +36,10 @@ def rule(kind: RuleKind, severity: Severity = Severity.BLOCK, **members: Any) ->
 
 def evaluate(one: Rule, outcome: PortfolioOutcome) -> tuple[str, str, str, str]:
     (result,) = evaluate_rules([one], outcome, VOLUMES)
-    return (result.outcome, *(f"{each:f}" for each in (result.value, result.limit, result.left)))
+    return (
+        result.outcome,
+        *(f"{number:f}" for number in (result.value, result.limit, result.left)),
+    )
 
 
 TENTH = {"security_ids": ["X"], "part": Decimal("0.10")}
@@ -103,7 +106,7 @@ def test_the_least_excess_shows_below_zero_although_the_value_rounds_to_the_limi
             (plan(11, 20), "0.12", "0.1", "-0.02"),
         ),
     ],
-    ids=lambda each: each["kind"].value if isinstance(each, dict) else "",
+    ids=lambda value: value["kind"].value if isinstance(value, dict) else "",
 )
 def test_each_kind_passes_at_its_limit_and_breaks_beyond(
     members: dict[str, Any], passes: Any, breaks: Any

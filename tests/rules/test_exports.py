@@ -58,7 +58,7 @@ async def test_a_trade_names_the_rules_that_the_plan_of_its_portfolio_breaks(
 
     trades = rows_of(await client.get(path, params=chosen, headers=ACCEPT[kind]), kind)
 
-    found = {each["portfolio_id"]: (each["blocked_by"], each["warned_by"]) for each in trades}
+    found = {trade["portfolio_id"]: (trade["blocked_by"], trade["warned_by"]) for trade in trades}
     assert len(trades) == 4
     assert found == {P: (["=of P"], ["for all"]), Q: ([], ["for all"])}
 
@@ -73,7 +73,7 @@ async def test_a_spreadsheet_names_them_in_a_cell_that_is_no_formula(
     rows = [*csv.DictReader(table.text.splitlines())]
     head, *cells = [row[8:] for row in read_rows(book.content)]
     expected = {P: ("'=of P", "for all"), Q: ("", "for all")}
-    assert {each["portfolio_id"]: (each["blocked_by"], each["warned_by"]) for each in rows} == (
+    assert {row["portfolio_id"]: (row["blocked_by"], row["warned_by"]) for row in rows} == (
         expected
     )
     assert head == ["blocked_by", "warned_by"]
@@ -91,6 +91,6 @@ async def test_outcomes_of_a_run_have_the_columns_and_no_value_without_rules(
 
     checked = await run_outcomes(client, body)
 
-    assert {each["blocked_by"] for each in unchecked} == {None}
-    found = {each["portfolio_id"]: (each["blocked_by"], each["warned_by"]) for each in checked}
+    assert {trade["blocked_by"] for trade in unchecked} == {None}
+    found = {trade["portfolio_id"]: (trade["blocked_by"], trade["warned_by"]) for trade in checked}
     assert found == {P: ([A_TENTH["name"]], []), Q: ([], [])}

@@ -139,7 +139,9 @@ def test_options_of_a_portfolio_are_narrowed_by_the_rules_of_all_and_by_its_own(
 
     narrowed = narrow_own_options(options, own, [general, of_p], ["P", "Q"])
 
-    applied = {each: overrides.apply_to(options) for each, overrides in narrowed.items()}
+    applied = {
+        portfolio_id: overrides.apply_to(options) for portfolio_id, overrides in narrowed.items()
+    }
     assert applied == {
         "P": RebalanceOptions(turnover_cap=500, cash_floor=50),
         "Q": RebalanceOptions(turnover_cap=500, fewest_trades=True),

@@ -30,7 +30,7 @@ OF_THE_MARKET: dict[str, Any] = {
 
 
 def results(element: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(each["name"], each["result"]) for each in element["rules"]]
+    return [(rule["name"], rule["result"]) for rule in element["rules"]]
 
 
 class TestRoutes:
@@ -53,7 +53,7 @@ class TestRoutes:
         assert (stale.status_code, read_code(stale)) == (412, "precondition-failed")
         assert deleted.status_code == 204
         assert (await client.get(path)).status_code == 404
-        actions = [each["action"] for each in reversed(entries.json())]
+        actions = [entry["action"] for entry in reversed(entries.json())]
         assert actions == ["rule.create", "rule.edit", "rule.delete"]
         assert entries.json()[1]["diff"]["part"] == "0.2"
 
@@ -67,7 +67,7 @@ class TestRoutes:
         listed = await client.get(RULES)
 
         assert (again.status_code, read_code(again)) == (409, "name-taken")
-        assert [each["name"] for each in listed.json()] == [A_TENTH["name"], NEVER["name"]]
+        assert [rule["name"] for rule in listed.json()] == [A_TENTH["name"], NEVER["name"]]
 
     async def test_there_are_at_most_50_rules(self, client: httpx.AsyncClient) -> None:
         for number in range(50):
@@ -119,7 +119,9 @@ class TestRebalances:
         in_brief = (await client.get(f"{of_rebalance}/outcomes")).json()
         whole = (await client.get(f"{of_rebalance}/portfolio/{P}")).json()
 
-        assert [each["rules"] for each in in_brief] == [each["rules"] for each in elements]
+        assert [element["rules"] for element in in_brief] == [
+            element["rules"] for element in elements
+        ]
         assert whole["rules"] == in_brief[0]["rules"]
         for element, portfolio in zip(elements, stored, strict=True):
             (result,), (kept,) = element["rules"], portfolio["rules"]
@@ -148,7 +150,7 @@ class TestRebalances:
     ) -> None:
         await add(client, A_TENTH, models=["0" * 24])
 
-        assert all("rules" not in each for each in await rebalance(client, model))
+        assert all("rules" not in element for element in await rebalance(client, model))
 
     async def test_a_plan_complies_with_a_rule_that_is_an_option(
         self, client: httpx.AsyncClient, model: dict[str, Any]
@@ -170,10 +172,10 @@ class TestRebalances:
             for body in ({"volumes": ample}, {"volumes": scarce}, {"volumes": {A: 1}}, None)
         ]
 
-        assert [each["result"] for each in found] == ["PASS", "BLOCK", "BLOCK", "BLOCK"]
-        assert [each["left"] is None for each in found] == [False, False, True, True]
+        assert [result["result"] for result in found] == ["PASS", "BLOCK", "BLOCK", "BLOCK"]
+        assert [result["left"] is None for result in found] == [False, False, True, True]
         assert float(found[1]["left"]) < 0
-        assert [each.get("without_volume") for each in found] == [None, None, [B], [A, B]]
+        assert [result.get("without_volume") for result in found] == [None, None, [B], [A, B]]
 
     async def test_a_portfolio_of_a_run_may_have_volumes_of_its_own_and_both_are_kept(
         self, client: httpx.AsyncClient, model: dict[str, Any]
@@ -192,7 +194,7 @@ class TestRebalances:
         of_rebalance = f"/api/v1/rebalance/{run['rebalances'][0]}"
         stored = (await client.get(of_rebalance)).json()["portfolios"]
         one = (await client.get(f"{of_rebalance}/portfolio/{P}")).json()
-        found = {each["portfolio_id"]: each["rules"][0] for each in stored}
+        found = {element["portfolio_id"]: element["rules"][0] for element in stored}
         assert (found[P]["result"], found[Q]["result"]) == ("PASS", "WARN")
         assert (found[Q]["value"], found[Q]["without_volume"]) == (None, [B])
         assert one["options"]["volumes"] == {A: "1000000000", B: "1000000000"}
@@ -268,7 +270,7 @@ class TestRebalances:
 
         run = (await client.get(f"/api/v1/runs/{begun['run_id']}")).json()
         stored = (await client.get(f"/api/v1/rebalance/{run['rebalances'][0]}")).json()
-        found = {each["portfolio_id"]: results(each) for each in stored["portfolios"]}
+        found = {element["portfolio_id"]: results(element) for element in stored["portfolios"]}
         assert found == {
             P: [(A_TENTH["name"], "PASS"), ("of P", "BLOCK")],
             Q: [(A_TENTH["name"], "PASS")],
@@ -285,8 +287,8 @@ class TestOrders:
 
         answers = [await client.post(f"/api/v1/rebalance/{rebalance_id}/orders") for _ in range(2)]
 
-        assert [each.status_code for each in answers] == [207, 207]
+        assert [answer.status_code for answer in answers] == [207, 207]
         assert read_counts(answers[1]) == {"PENDING": 2, "SENT": 2}
         assert {portfolio for portfolio, _ in await desk.read_keys()} == {Q}
-        messages = {each["message"] for each in answers[1].json()["orders"]}
+        messages = {order["message"] for order in answers[1].json()["orders"]}
         assert messages == {None, "not sent: the plan breaks a rule of severity BLOCK"}

@@ -40,7 +40,7 @@ def plan_under(
 
 
 def bought(outcome: PortfolioOutcome) -> Mapping[str, int | Decimal]:
-    return {each.security_id: each.quantity for each in outcome.transactions}
+    return {transaction.security_id: transaction.quantity for transaction in outcome.transactions}
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_a_refusal_names_the_rules_that_exclude_every_plan(rules: list[Rule]) ->
     outcome = plan_under(rules, narrow, START, options)
 
     assert outcome.refusal is not None
-    named = {each["name"] for each in outcome.refusal.members["rules"]}
-    assert named <= {each.name for each in rules}
+    named = {rule["name"] for rule in outcome.refusal.members["rules"]}
+    assert named <= {rule.name for rule in rules}
     assert named
 
 
@@ -115,8 +115,8 @@ def test_under_any_other_options_a_plan_passes_the_rules_that_narrowed_them() ->
         outcome = plan_under(rules, given.model, given.portfolio, asked)
         results += evaluate_rules(rules, outcome, volumes)
 
-    assert {each.outcome for each in results} == {RuleOutcome.PASS}
-    assert len([each for each in results if each.value]) > 40
+    assert {result.outcome for result in results} == {RuleOutcome.PASS}
+    assert len([result for result in results if result.value]) > 40
 
 
 def given_options(options: RebalanceOptions) -> dict[str, Any]:

@@ -64,8 +64,8 @@ async def test_a_portfolio_that_no_worker_survives_costs_the_others_of_its_chunk
     settings: Settings, resources: Resources, upstreams: Upstreams, added: Added
 ) -> None:
     ids = make_portfolio_ids(25)
-    for each in ids:
-        upstreams.set_balance(each, 1000)
+    for portfolio_id in ids:
+        upstreams.set_balance(portfolio_id, 1000)
     run = make_run((await added("followed", ids)).model_id)
 
     await Coordinator(settings, resources, Poisoned).begin(run)
@@ -75,8 +75,8 @@ async def test_a_portfolio_that_no_worker_survives_costs_the_others_of_its_chunk
     assert ended.totals.counts == {"REBALANCED": 24, "FAILED": 1}
     (part,) = await resources.rebalances.list_parts(run.run_id)
     outcomes = await resources.rebalances.list_outcomes(part)
-    assert [one.portfolio_id for one in outcomes] == list(ids)
-    (lost,) = [one for one in outcomes if one.refusal]
+    assert [outcome.portfolio_id for outcome in outcomes] == list(ids)
+    (lost,) = [outcome for outcome in outcomes if outcome.refusal]
     assert (lost.portfolio_id, lost.refusal and lost.refusal.code) == (POISON, "internal-error")
 
 

@@ -87,5 +87,5 @@ async def test_who_lost_the_lease_notes_nothing_more_whoever_writes_it(
         *(tally.note(chunk, REPORT) for chunk in made[1:]), return_exceptions=True
     )
 
-    assert {type(each) for each in noted} == {LeaseLostError}
+    assert {type(error) for error in noted} == {LeaseLostError}
     assert [event.first for event in await chunks.list_events(run.run_id)] == [0]

@@ -54,7 +54,7 @@ async def test_the_volume_of_a_price_is_its_standard_deviation(
 ) -> None:
     rows = await body(http, "/api/v1/prices")
 
-    stds = [one.quote.price_std for one in market.listings() if one.quote]
+    stds = [listing.quote.price_std for listing in market.listings() if listing.quote]
     assert [row["volume"] for row in rows] == [int(std) for std in stds]
 
 
@@ -187,7 +187,7 @@ async def test_one_balance_is_found_by_the_id_that_a_page_gave(http: httpx.Async
 async def test_a_dot_in_a_searched_ticker_matches_any_character(
     http: httpx.AsyncClient, market: Market
 ) -> None:
-    there = {one.ticker for one in market.listings() if one.security_id}
+    there = {listing.ticker for listing in market.listings() if listing.security_id}
     assert there >= set(DOTTED)
 
     found = await body(http, "/api/v2/securities", ticker=DOTTED[0])

@@ -160,7 +160,7 @@ def order(market: Market, **changes: Any) -> dict[str, Any]:
 
 def traded_securities(market: Market) -> tuple[str, str]:
     """Return two securities that the first portfolio holds."""
-    tradable = {one.security_id for one in market.securities()}
+    tradable = {listing.security_id for listing in market.securities()}
     held = [row.security_id for row in market.rows(0) if row.security_id in tradable and row.long]
     return str(held[0]), str(held[1])
 
@@ -169,7 +169,7 @@ async def prices_of(http: httpx.AsyncClient, market: Market) -> dict[str, Decima
     """Look at the prices, by security."""
     rows = (await http.get("/api/v1/prices")).json(parse_float=Decimal)
     by_ticker = {row["ticker"]: Decimal(row["close"]) for row in rows}
-    return {str(one.security_id): by_ticker[one.ticker] for one in market.securities()}
+    return {str(listing.security_id): by_ticker[listing.ticker] for listing in market.securities()}
 
 
 async def test_orders_are_kept_and_can_be_read_back(
@@ -179,7 +179,7 @@ async def test_orders_are_kept_and_can_be_read_back(
 
     assert answer.status_code == 200
     assert answer.json()["status"] == "SUCCESS"
-    assert [one["requestIndex"] for one in answer.json()["orders"]] == [0, 1]
+    assert [order["requestIndex"] for order in answer.json()["orders"]] == [0, 1]
     kept = (await http.get("/api/v1/order/2")).json(parse_float=Decimal)
     assert kept["quantity"] == Decimal("1.5")
     assert kept["portfolio"]["name"] == "Portfolio 1"
@@ -212,7 +212,7 @@ async def test_open_orders_are_filled_at_the_last_prices_with_shares_and_cash(
     assert after.holdings[bought] - before.holdings[bought] == Decimal("10.5")
     assert after.holdings[sold] - before.holdings[sold] == -1
     found = (await http.get("/api/v1/orders")).json()["content"]
-    assert {each["status"]["abbreviation"] for each in found} == {"FULL"}
+    assert {order["status"]["abbreviation"] for order in found} == {"FULL"}
 
 
 async def test_an_order_is_filled_once_and_a_cancelled_one_never(
@@ -232,7 +232,7 @@ async def test_an_order_is_filled_once_and_a_cancelled_one_never(
 async def test_an_order_that_finds_no_other_side_stays_open(
     http: httpx.AsyncClient, market: Market
 ) -> None:
-    unpriced = next(one.security_id for one in market.listings() if one.quote is None)
+    unpriced = next(listing.security_id for listing in market.listings() if listing.quote is None)
     odd = [order(market, securityId=unpriced), order(market, portfolioId="0" * 24)]
     await http.post("/api/v1/orders", json=odd)
 
@@ -256,7 +256,7 @@ async def test_a_wrong_order_fails_alone_at_its_place(
 
     assert answer.status_code == 207
     assert answer.json()["status"] == "PARTIAL"
-    assert [one["message"] for one in answer.json()["orders"]] == [
+    assert [order["message"] for order in answer.json()["orders"]] == [
         "Blotter ID is required",
         "Quantity must be positive",
         "Limit price must be positive",
@@ -287,8 +287,8 @@ async def test_reference_ids_are_looked_up_by_abbreviation(http: httpx.AsyncClie
     statuses = (await http.get("/api/v1/statuses")).json()
     blotters = (await http.get("/api/v1/blotters")).json()
 
-    assert {one["abbreviation"]: one["id"] for one in types}["SELL"] == 2
-    assert {one["abbreviation"]: one["id"] for one in statuses}["NEW"] == 1
+    assert {row["abbreviation"]: row["id"] for row in types}["SELL"] == 2
+    assert {row["abbreviation"]: row["id"] for row in statuses}["NEW"] == 1
     assert blotters[0]["name"] == "Default"
 
 

@@ -33,8 +33,8 @@ def test_one_seed_makes_one_world() -> None:
 
 
 def test_another_seed_makes_another_world() -> None:
-    for one, other in zip(world(Market(11, 50)), world(Market(12, 50)), strict=True):
-        assert one != other
+    for first, other in zip(world(Market(11, 50)), world(Market(12, 50)), strict=True):
+        assert first != other
 
 
 def test_more_portfolios_leave_the_others_as_they_were() -> None:
@@ -110,7 +110,8 @@ def test_a_file_of_prices_gives_the_newest_date_or_the_chosen_one(tmp_path: Path
     path = csv_in(tmp_path)
 
     newest = {
-        one.ticker: one.price for one in Market(1, 1, positions=1, prices_file=path).listings()
+        listing.ticker: listing.price
+        for listing in Market(1, 1, positions=1, prices_file=path).listings()
     }
 
     assert newest["A"] == Decimal("72.63")
@@ -122,8 +123,8 @@ def test_the_id_of_a_security_depends_on_its_ticker_alone(tmp_path: Path) -> Non
     path = csv_in(tmp_path)
     ids = [
         {
-            one.ticker: one.security_id
-            for one in Market(seed, 1, positions=1, prices_file=path).securities()
+            listing.ticker: listing.security_id
+            for listing in Market(seed, 1, positions=1, prices_file=path).securities()
         }
         for seed in (1, 2)
     ]
@@ -134,7 +135,7 @@ def test_the_id_of_a_security_depends_on_its_ticker_alone(tmp_path: Path) -> Non
 
 
 def test_synthetic_prices_are_two_to_four_thousand_with_a_median_near_eighty() -> None:
-    prices = sorted(one.price for one in Market(7).listings() if one.price)
+    prices = sorted(listing.price for listing in Market(7).listings() if listing.price)
 
     assert len(prices) == 500
     assert prices[0] >= 2
@@ -151,7 +152,7 @@ def test_a_strategy_is_a_model_that_the_rules_allow() -> None:
 
 def test_every_kind_of_portfolio_is_there() -> None:
     market = Market(7, DECK)
-    priced = {one.security_id for one in market.securities()}
+    priced = {listing.security_id for listing in market.securities()}
     portfolios = [market.rows(number) for number in range(DECK)]
 
     def having(rule: object) -> int:

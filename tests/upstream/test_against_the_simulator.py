@@ -57,7 +57,7 @@ async def test_every_priced_security_of_a_strategy_has_ticker_and_price(
 async def test_some_securities_have_no_price_and_some_prices_no_security(
     market: Market, market_url: str
 ) -> None:
-    listed = [one.security_id for one in market.listings() if one.security_id]
+    listed = [listing.security_id for listing in market.listings() if listing.security_id]
     async with (
         Client("security", market_url, securities.POLICY) as security_client,
         Client("pricing", market_url, prices.POLICY) as pricing_client,

@@ -56,11 +56,11 @@ class Upstream:
 
     def _calls(self, calls: int, after_s: float, error: Exception | None) -> None:
         begun = [self.breaker.admit() for _ in range(calls)]
-        for each in begun:
-            each.__enter__()
+        for call in begun:
+            call.__enter__()
         self.clock.now_s += after_s
-        for each in begun:
-            end(each, error)
+        for call in begun:
+            end(call, error)
 
 
 def end(call: AbstractContextManager[bool], error: Exception | None = None) -> None:

@@ -227,7 +227,7 @@ async def test_a_blip_that_many_calls_of_one_request_meet_leaves_the_circuit_clo
     )
     is_down = False
 
-    assert all(isinstance(each, UpstreamUnavailableError) for each in lost)
+    assert all(isinstance(error, UpstreamUnavailableError) for error in lost)
     assert await upstream.get_json("/x") == {"fine": True}
 
 

@@ -163,9 +163,9 @@ def _reference(path: str) -> Call:
 
 CALLS: Mapping[str, Call] = {
     "prices": _prices,
-    "all securities": _listing(lambda each: each.read_tickers(IDS)),
+    "all securities": _listing(lambda service: service.read_tickers(IDS)),
     "one security": _security,
-    "securities of a ticker": _listing(lambda each: each.find_ids("VTI")),
+    "securities of a ticker": _listing(lambda service: service.find_ids("VTI")),
     "a portfolio's name": _portfolio,
     "portfolios by name": _portfolios_by_name,
     "orders read back": _read_placed,
@@ -226,8 +226,10 @@ async def test_a_malformed_summary_costs_its_portfolio_alone(
     error = found[VICTIM]
     assert isinstance(error, UpstreamContractError)
     assert error.__traceback__ is error.__cause__ is error.__context__ is None
-    others = [one for one, balance in found.items() if isinstance(balance, Balance)]
-    assert others == [one for one in IDS if one != VICTIM]
+    others = [
+        portfolio_id for portfolio_id, balance in found.items() if isinstance(balance, Balance)
+    ]
+    assert others == [portfolio_id for portfolio_id in IDS if portfolio_id != VICTIM]
     assert (await client.check_health("/api/v1/prices")).breaker is BreakerState.CLOSED
 
 
@@ -240,7 +242,7 @@ async def test_malformed_balances_behind_a_500_cost_their_portfolio_alone(answer
     found = await AccountingService(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
-    assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
+    assert sum(isinstance(balance, Balance) for balance in found.values()) == len(IDS) - 1
 
 
 @each({**MALFORMED, **CUT_SHORT})
@@ -265,7 +267,10 @@ async def test_a_health_route_is_judged_by_its_status_whatever_it_says(answer: A
 def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
     clients = (*SOURCES.values(), PricingService, SecurityService, PortfolioService, OrderService)
     calls = {
-        name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
+        name
+        for client in clients
+        for name, call in vars(client).items()
+        if iscoroutinefunction(call)
     }
     found = {"find_ids", "search_by_name"}
     asked = {"read_holdings", "read_snapshot", "read_tickers", "read_name"} | found
@@ -318,7 +323,7 @@ async def test_a_value_that_is_not_what_it_has_to_be_costs_its_portfolio_alone(
     found = await AccountingService(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
-    assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
+    assert sum(isinstance(balance, Balance) for balance in found.values()) == len(IDS) - 1
 
 
 async def test_numbers_of_json_that_no_computation_could_bear_cost_their_portfolio_alone() -> None:

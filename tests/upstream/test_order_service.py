@@ -32,7 +32,7 @@ AT = datetime(2026, 11, 23, 9, 30, 0, 7000, UTC)
 
 
 def orders(market: Market, count: int) -> list[NewOrder]:
-    securities = [str(one.security_id) for one in market.securities()]
+    securities = [str(security.security_id) for security in market.securities()]
     return [
         NewOrder(
             market.portfolio_id(number // len(securities)),

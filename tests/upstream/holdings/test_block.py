@@ -49,7 +49,7 @@ def amounts_of(kind: pa.DataType) -> st.SearchStrategy[Decimal]:
         return units.map(Decimal)
     high = 10**kind.precision - 1
     units = st.integers(-high, high) | st.sampled_from([0, 10 ** max(kind.scale, 0), high, -high])
-    return units.map(lambda one: Decimal(f"{one}E{-kind.scale}"))
+    return units.map(lambda unit_count: Decimal(f"{unit_count}E{-kind.scale}"))
 
 
 @st.composite
@@ -61,8 +61,8 @@ def books(draw: st.DrawFn) -> list[tuple[pa.DataType, list[Row]]]:
         portfolio = st.sampled_from([P, P, Q, R, None])
         row = st.tuples(portfolio, st.sampled_from([*SECURITIES, None]), amount | st.none())
         several = st.lists(row, max_size=12)
-        whole = several | several.map(lambda rows: [one for one in rows if one[2] is not None])
-        distinct = whole.map(lambda rows: list({one[:2]: one for one in rows}.values()))
+        whole = several | several.map(lambda rows: [row for row in rows if row[2] is not None])
+        distinct = whole.map(lambda rows: list({row[:2]: row for row in rows}.values()))
         files.append((kind, draw(whole | distinct)))
     return files
 
@@ -71,7 +71,7 @@ def write(directory: Path, files: Sequence[tuple[pa.DataType, list[Row]]], draw:
     for number, (kind, rows) in enumerate(files):
         columns = list(zip(*rows, strict=True)) or [(), (), ()]
         is_decimal = pa.types.is_decimal(kind)
-        amounts = columns[2] if is_decimal else [_whole(one) for one in columns[2]]
+        amounts = columns[2] if is_decimal else [_whole(amount) for amount in columns[2]]
         made = pa.table(
             {
                 "portfolio_id": pa.array(columns[0], pa.string()),
@@ -96,15 +96,17 @@ def _whole(amount: Decimal | None) -> int | None:
 
 def read_rows(files: Sequence[tuple[pa.DataType, list[Row]]], portfolio_id: str) -> object:
     """Read the rows of one portfolio by the letter of the format."""
-    rows = [one[1:] for _, rows in files for one in rows if one[0] == portfolio_id]
+    rows = [row[1:] for _, rows in files for row in rows if row[0] == portfolio_id]
     held: dict[str | None, Decimal | None] = dict(rows)
     if not rows:
         return HoldingsMissingError
-    if None in dict(enumerate(one[1] for one in rows)).values():
+    if None in dict(enumerate(row[1] for row in rows)).values():
         return "a row without a quantity"
     if len(held) < len(rows):
         return "two rows of one security"
-    return held.pop(None, Decimal(0)), {one: shares for one, shares in held.items() if shares}
+    return held.pop(None, Decimal(0)), {
+        security_id: shares for security_id, shares in held.items() if shares
+    }
 
 
 def comparable(found: BalanceOrError) -> object:
@@ -158,11 +160,11 @@ async def test_a_block_holds_what_the_rows_of_each_portfolio_say(
     block = await source.read_block(wanted, dense)
     balances = await source.read_holdings(wanted)
 
-    want = {one: read_rows(files, one) for one in wanted}
+    want = {portfolio_id: read_rows(files, portfolio_id) for portfolio_id in wanted}
     check_shape(block)
-    assert {one: comparable(found) for one, found in balances.items()} == want
+    assert {portfolio_id: comparable(found) for portfolio_id, found in balances.items()} == want
     blocks = as_balances(block, dense)
-    assert {one: comparable(found) for one, found in blocks.items()} == want
+    assert {portfolio_id: comparable(found) for portfolio_id, found in blocks.items()} == want
 
 
 def owns(portfolio_id: str, cash: str, **shares: str) -> Balance:

@@ -103,7 +103,7 @@ async def test_a_portfolio_without_a_row_has_no_balances(tmp_path: Path) -> None
 async def test_a_file_without_any_row_leaves_everyone_without_balances(tmp_path: Path) -> None:
     empty = table(ROWS).slice(0, 0)
     found = await write_file(tmp_path / "book.parquet", empty).read_holdings([P, Q])
-    assert all(isinstance(one, HoldingsMissingError) for one in found.values())
+    assert all(isinstance(balance, HoldingsMissingError) for balance in found.values())
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ async def test_a_book_of_many_row_groups_gives_each_portfolio_its_own_rows(tmp_p
     for first in range(0, 300, 60):
         wanted = ids[first : first + 60]
         found = await file.read_holdings(wanted)
-        assert [found[one] for one in wanted] == [
-            Balance(one, Decimal(int(one)), {}) for one in wanted
+        assert [found[portfolio_id] for portfolio_id in wanted] == [
+            Balance(portfolio_id, Decimal(int(portfolio_id)), {}) for portfolio_id in wanted
         ]
 
 
@@ -187,7 +187,10 @@ async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
     wanted = [ids[0], ids[MAX_ROWS_PER_BATCH // 2 - 1], ids[MAX_ROWS_PER_BATCH // 2], ids[-1]]
     found = await file.read_holdings(wanted)
     assert found == {
-        one: Balance(one, Decimal(2 * int(one)), {A: Decimal(2 * int(one) + 1)}) for one in wanted
+        portfolio_id: Balance(
+            portfolio_id, Decimal(2 * int(portfolio_id)), {A: Decimal(2 * int(portfolio_id) + 1)}
+        )
+        for portfolio_id in wanted
     }
 
 

@@ -24,7 +24,7 @@ class Troubled:
 
     async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, BalanceOrError]:
         self.asked.append(tuple(portfolio_ids))
-        return {one: self._next(one) for one in self.asked[-1]}
+        return {portfolio_id: self._next(portfolio_id) for portfolio_id in self.asked[-1]}
 
     def _next(self, portfolio_id: str) -> BalanceOrError:
         left = self.troubles.get(portfolio_id)
@@ -39,7 +39,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[repo
 async def test_who_had_no_answer_is_asked_for_again_alone() -> None:
     source = Troubled({B: [GONE, GONE]})
     found = await fetch_holdings(source, (A, B, C), tries=3)
-    assert all(isinstance(found[one], Balance) for one in (A, B, C))
+    assert all(isinstance(found[portfolio_id], Balance) for portfolio_id in (A, B, C))
     assert source.asked == [(A, B, C), (B,), (B,)]
 
 
@@ -57,7 +57,7 @@ async def test_with_one_try_one_portfolio_without_an_answer_ends_all() -> None:
 
 
 async def test_an_upstream_that_answers_for_nobody_is_down() -> None:
-    source = Troubled({one: [GONE] * 9 for one in (A, B)})
+    source = Troubled({portfolio_id: [GONE] * 9 for portfolio_id in (A, B)})
     with pytest.raises(UpstreamUnavailableError):
         await fetch_holdings(source, (A, B), tries=3)
     assert len(source.asked) == 1

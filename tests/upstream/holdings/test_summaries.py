@@ -103,7 +103,7 @@ async def test_any_number_of_portfolios_without_balances_leaves_the_circuit_clos
 
     found = await source.read_holdings(IDS)
 
-    assert sum(isinstance(one, HoldingsMissingError) for one in found.values()) == 49
+    assert sum(isinstance(balance, HoldingsMissingError) for balance in found.values()) == 49
     assert isinstance(found[IDS[-1]], Balance)
 
 
@@ -146,14 +146,18 @@ async def test_an_answer_that_cannot_be_read_fails_its_portfolio_alone() -> None
 
 
 async def test_a_portfolio_whose_balances_cannot_be_had_costs_the_others_nothing() -> None:
-    answers: dict[str, httpx.Response | None] = {one: summary() for one in IDS}
+    answers: dict[str, httpx.Response | None] = {portfolio_id: summary() for portfolio_id in IDS}
     answers[IDS[3]] = httpx.Response(503)
 
     found = await accounting(Books(answers)).read_holdings(IDS)
 
-    lost = [one for one, each in found.items() if isinstance(each, UpstreamUnavailableError)]
+    lost = [
+        portfolio_id
+        for portfolio_id, balance in found.items()
+        if isinstance(balance, UpstreamUnavailableError)
+    ]
     assert lost == [IDS[3]]
-    assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
+    assert sum(isinstance(balance, Balance) for balance in found.values()) == len(IDS) - 1
 
 
 async def test_a_portfolio_is_asked_for_once_however_often_it_is_named() -> None:
