@@ -25,10 +25,10 @@ def neighbour(service: Settings, tmp_path: Path) -> Iterator[str]:
     assert service.mongodb_uri is not None
     port = str(free_port())
     command = Command(tmp_path, "serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "data"))
-    assert command.printed(READY), command.lines
+    assert command.prints(READY), command.lines
     yield f"http://127.0.0.1:{port}"
     command.stop()
-    command.ended()
+    command.wait_until_over()
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ def url(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Itera
         TLS_CERTIFICATE=str(files.certificate),
         TLS_KEY=str(files.key),
     )
-    assert command.printed(READY), "\n".join(command.lines)
+    assert command.prints(READY), "\n".join(command.lines)
     (line,) = [line for line in command.lines if line.startswith("service ")]
     yield line.split()[1]
     command.stop()
-    assert command.ended() == 0
+    assert command.wait_until_over() == 0
 
 
 def test_clients_that_believe_the_authority_are_answered(authority: Authority, url: str) -> None:
