@@ -226,10 +226,8 @@ async def test_a_malformed_summary_costs_its_portfolio_alone(
     error = found[VICTIM]
     assert isinstance(error, UpstreamContractError)
     assert error.__traceback__ is error.__cause__ is error.__context__ is None
-    others = [
-        portfolio_id for portfolio_id, balance in found.items() if isinstance(balance, Balance)
-    ]
-    assert others == [portfolio_id for portfolio_id in IDS if portfolio_id != VICTIM]
+    others = [owner for owner, balance in found.items() if isinstance(balance, Balance)]
+    assert others == [owner for owner in IDS if owner != VICTIM]
     assert (await client.check_health("/api/v1/prices")).breaker is BreakerState.CLOSED
 
 
@@ -267,10 +265,7 @@ async def test_a_health_route_is_judged_by_its_status_whatever_it_says(answer: A
 def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
     clients = (*SOURCES.values(), PricingService, SecurityService, PortfolioService, OrderService)
     calls = {
-        name
-        for client in clients
-        for name, call in vars(client).items()
-        if iscoroutinefunction(call)
+        name for kind in clients for name, call in vars(kind).items() if iscoroutinefunction(call)
     }
     found = {"find_ids", "search_by_name"}
     asked = {"read_holdings", "read_snapshot", "read_tickers", "read_name"} | found
