@@ -39,6 +39,14 @@ class Account:
     holdings: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     rows: dict[str, int] = field(default_factory=dict[str, int])
 
+    def set_cash(self, amount: Decimal) -> bool:
+        """Set the cash; False if it has another amount already."""
+        # An equal amount is accepted, because exports repeat the cash on every row.
+        if self.cash is not None and self.cash != amount:
+            return False
+        self.cash = amount
+        return True
+
 
 Accounts = dict[str, Account]
 
@@ -77,9 +85,7 @@ def _read_account(amounts: Mapping[str, Any]) -> Accounts:
         amount = read_decimal(value, ("holdings", key))
         if not is_cash(key):
             account.holdings[key] = amount
-        elif account.cash is None or account.cash == amount:
-            account.cash = amount
-        else:
+        elif not account.set_cash(amount):
             raise FrameError(f"{key} of holdings is {amount:f}: {CASH_ONCE}")
     return {ONLY_PORTFOLIO: account}
 
@@ -137,11 +143,8 @@ def _note_cash(cells: Cells, row: int, name: str, account: Account) -> None:
     if cells.is_empty(row, name):
         return
     amount = cells.read_number(row, name)
-    # An equal amount is accepted, because exports repeat the cash on every row.
-    if amount is not None and account.cash is not None and account.cash != amount:
+    if amount is not None and not account.set_cash(amount):
         cells.faults.add(row, cells.frame.headers[cells.places[name]], amount, CASH_ONCE)
-    elif amount is not None:
-        account.cash = amount
 
 
 def _note_holding(
@@ -202,6 +205,5 @@ def _add_cash(accounts: Accounts, cash: Any) -> None:
         amount = read_decimal(value, ("cash", str(portfolio)))
         # A new account, because a portfolio may have only cash.
         account = accounts.setdefault(str(portfolio), Account())
-        if account.cash is not None and account.cash != amount:
+        if not account.set_cash(amount):
             raise FrameError(f"cash of {portfolio} is {amount:f}: {CASH_ONCE}")
-        account.cash = amount
