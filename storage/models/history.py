@@ -20,7 +20,6 @@ HEADING: Final = {"model_id": 1, "version": 1, "name": 1, "changes": 1, "at": 1}
     ("principal", "on_behalf_of", "correlation_id"), 1
 )
 FieldValue = str | datetime | RebalanceOptions | None
-MAX_VERSION: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)

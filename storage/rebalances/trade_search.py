@@ -190,7 +190,7 @@ def _find_in_columns(
 ) -> _Trades:
     table = BlockTrades(block)
     matches = np.flatnonzero(table.matches(criteria))
-    key = np.zeros(len(table.rows)) if field is None else getattr(table, f"compute_{field}s")()
+    key = table.compute_sort_keys(field)
     return _Trades(
         first + rows[table.rows[matches]],
         np.full(len(matches), first),
@@ -271,6 +271,12 @@ class BlockTrades:
         for at in np.flatnonzero(shares).tolist():
             total = EXACT.fma(column.value(at), self._prices[at], total)
         return total
+
+    def compute_sort_keys(self, field: str | None) -> NDArray[np.float64]:
+        """Compute the amount or drift of each trade, by which the trades are sorted."""
+        if field is None:
+            return np.zeros(len(self.rows))
+        return self.compute_amounts() if field == "amount" else self.compute_drifts()
 
     def compute_amounts(self) -> NDArray[np.float64]:
         """Compute quantity times price of each trade."""
