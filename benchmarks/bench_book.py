@@ -47,7 +47,8 @@ from processes import STORE_KEEPER, descendants, name_kind, processor_s
 from rich.console import Console
 from rich.table import Table
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Percent
 from optimization.domain.options import RebalanceOptions
 from serve_app.launch.launcher import run_service

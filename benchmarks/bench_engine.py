@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization.block_engine import rebalance_block
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.numbers import Percent
 from optimization.domain.option_values import Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization import NO_OVERRIDES, STATUSES, BlockOutcome, OtherHoldings, ScaledColumn, Status
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.portfolio import PricedTarget
 from serve_app.api.exports.arrow_tables import (
     FILE_ENDINGS,

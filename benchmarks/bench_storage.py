@@ -30,7 +30,8 @@ from rich.table import Table
 
 from optimization import NO_OVERRIDES, STATUSES, BlockOutcome, OtherHoldings, ScaledColumn
 from optimization.domain.certificate import Certificate, Method, Proof
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import PricedTarget
 from serve_app.api.exports.stored_rebalances import (

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 

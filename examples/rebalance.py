@@ -10,7 +10,8 @@ cash 2,018.60 -> 2,416.45
 
 from decimal import Decimal
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 

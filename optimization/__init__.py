@@ -19,15 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from optimization.column_names import USUAL_NAMES, find_columns, find_field, is_cash
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.model import (
-    Band,
-    DriftBand,
-    Model,
-    RelativeBand,
-    Target,
-    relative_band,
-    require_targets,
-)
+from optimization.domain.drift_band import DriftBand, RelativeBand, relative_band
+from optimization.domain.model import Band, Model, Target, require_targets
 from optimization.domain.model_edits import (
     with_portfolios,
     with_replaced_target,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError

@@ -6,7 +6,8 @@ from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from optimization.domain.model import DriftBand, Model
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model
 from optimization.domain.numbers import (
     EXACT,
     Number,

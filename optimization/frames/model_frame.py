@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optimization.column_names import find_field
-from optimization.domain.model import Band, DriftBand, Model, Target, relative_band
+from optimization.domain.drift_band import DriftBand, relative_band
+from optimization.domain.model import Band, Model, Target
 from optimization.domain.numbers import Weight, read_decimal, subtract_weight
 from optimization.errors import FrameError, RuleError
 from optimization.frames.cells import Cells

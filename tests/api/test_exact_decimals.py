@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import PricedTarget
 from serve_app.api.exports.transactions import line_json, list_lines

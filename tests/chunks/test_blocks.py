@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimization import BlockOutcome
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.option_values import OpenOrders
 from optimization.domain.options import NO_OVERRIDES, OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status

@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.portfolio import Portfolio
 from tests.end_to_end.book import Book
 from tests.optimization.support.oracle import Row, best_by_milp, limit_of, rows_of

@@ -12,7 +12,8 @@ import httpx
 import ray
 from ray.util.state import list_actors
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.portfolio import Portfolio
 from tests.end_to_end.acceptance import make_model_body, parse_exact_json
 from tests.end_to_end.book import Book

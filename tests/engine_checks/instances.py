@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.block import Bands, Block, compute_bands, lot_limits

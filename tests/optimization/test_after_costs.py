@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from optimization.domain.certificate import Proof
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Percent
 from optimization.domain.option_values import Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions

@@ -12,7 +12,8 @@ import pytest
 import scipy.optimize
 
 from optimization.domain.certificate import Method
-from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.drift_band import DriftBand, relative_band
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Weight, WrittenFraction
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status

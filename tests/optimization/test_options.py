@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 
 from optimization.domain.certificate import Method, Proof
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Percent
 from optimization.domain.option_values import BandRule, Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions

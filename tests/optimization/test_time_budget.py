@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from optimization.domain.certificate import Proof
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio, price_targets

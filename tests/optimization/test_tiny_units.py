@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from optimization.domain.certificate import Method, Proof
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome

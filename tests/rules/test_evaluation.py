@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import PricedTarget
 from optimization.errors import RuleError

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.options import RebalanceOptions
 from serve_app.resources import Resources
 from serve_app.settings import Settings, read_settings

@@ -9,7 +9,8 @@ from bson import ObjectId
 
 from optimization import BESIDE, STATUSES, BlockOutcome, OtherHoldings, ScaledColumn
 from optimization.domain.certificate import Certificate, Method, Proof
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.options import OptionOverrides
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import PricedTarget

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.errors import (
     CertificationError,
     EmptyModelError,

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.drift_band import DriftBand, relative_band
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Weight, WrittenFraction
 from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Percent
 from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optimization.domain.model import DriftBand
+from optimization.domain.drift_band import DriftBand
 from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget

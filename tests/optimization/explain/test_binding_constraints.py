@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from optimization.domain.certificate import Method
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome

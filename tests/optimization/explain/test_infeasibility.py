@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Refusal
 from optimization.domain.portfolio import Portfolio

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from optimization.domain.certificate import Method
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_others, price_targets

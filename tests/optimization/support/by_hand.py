@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.outcome import PortfolioOutcome, Side
 from optimization.domain.portfolio import Portfolio
 

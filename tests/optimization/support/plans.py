@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from optimization.domain.certificate import Certificate
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Percent
 from optimization.domain.option_values import Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Model, Target
 from optimization.domain.numbers import Percent
 from optimization.domain.option_values import BandRule, Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions

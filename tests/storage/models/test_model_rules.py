@@ -8,7 +8,8 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import GENERAL, GLOBECO, Model, relative_band
-from optimization.domain.model import DriftBand, Target
+from optimization.domain.drift_band import DriftBand
+from optimization.domain.model import Target
 from optimization.domain.numbers import WrittenFraction
 from optimization.errors import RuleError
 from storage.models.model_store import ModelStore
